@@ -1,0 +1,1 @@
+"""What fmtool costs and how far it is from its references."""

@@ -1,0 +1,1 @@
+"""The reference implementations that fmtool is measured against."""

@@ -1,0 +1,7 @@
+"""fmtool: 3D brain-MRI foundation models, from the lab to the machine beside the scanner."""
+
+__version__ = "0.1.0"
+
+NOTICE = (
+    "Research software, not a medical device: not for diagnosis, treatment or any clinical decision."
+)

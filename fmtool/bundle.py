@@ -1,0 +1,234 @@
+"""Bundle: a folder (or a zip of one) with everything an edge machine needs, and nothing else.
+
+`NAME.fmtool/manifest.json` lists every other file with its SHA-256 and size; both are checked on
+open. A bundle is plain data: JSON, ONNX, NIfTI, Markdown; no pickle and no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any
+
+from fmtool.errors import BundleError
+from fmtool.task import Task
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+MAX_BYTES = 4 << 30
+"""No file of a bundle, and no unzipped bundle, may be larger: checked before reading."""
+
+DEMO = Path(__file__).parent / "bundles" / "demo.fmtool"
+"""The demonstration bundle that ships with fmtool and is the default."""
+
+_REQUIRED = ("name", "encoder", "tasks", "model", "strip", "template", "self_test", "files")
+
+
+@dataclass
+class Bundle:
+    """An opened, verified bundle.
+
+    Attributes:
+        path: the folder its files are in.
+        manifest: the parsed manifest; see `docs` in ARCHITECTURE.md for its fields.
+        digest: SHA-256 of the manifest, which pins every file.
+        tasks: what its heads predict, by name, in the manifest's order.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    digest: str
+    tasks: dict[str, Task]
+    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The bundle's own name."""
+        return str(self.manifest["name"])
+
+    def file(self, name: str) -> Path:
+        """The path of one of the bundle's files.
+
+        Raises:
+            BundleError: if the manifest does not list it.
+        """
+        if name not in self.manifest["files"]:
+            raise BundleError(f"bundle {self.path} has no file {name!r}")
+        return self.path / name
+
+    def model(self, precision: str = "float32") -> Path:
+        """The ONNX model of `precision` ("float32" or "float16")."""
+        name = self.manifest["model"].get(precision)
+        if name is None:
+            raise BundleError(
+                f"bundle {self.path} holds no {precision} model; `fmtool export --fp16` adds one"
+            )
+        return self.file(name)
+
+    def evidence(self, task: str) -> dict[str, Any]:
+        """How well the head of `task` did, and against what; see `training.evaluate`."""
+        for entry in self.manifest["tasks"]:
+            if entry["name"] == task:
+                return dict(entry.get("evidence", {}))
+        raise BundleError(f"bundle {self.path} has no task {task!r}; it has {', '.join(self.tasks)}")
+
+    def close(self) -> None:
+        """Remove what a zipped bundle was unpacked to."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def __enter__(self) -> Bundle:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open(path: str | os.PathLike[str] | None = None) -> Bundle:
+    """Open a bundle and verify every file against its manifest.
+
+    Args:
+        path: a bundle's folder or a zip of one; the demonstration bundle when absent.
+
+    Raises:
+        BundleError: if it is missing, of another format, or any byte differs from the manifest.
+    """
+    source = Path(path) if path is not None else DEMO
+    if not source.exists():
+        raise BundleError(f"bundle {source} does not exist")
+    if source.is_dir():
+        return _open_folder(source)
+    folder = tempfile.TemporaryDirectory(prefix="fmtool-bundle-")
+    try:
+        bundle = _open_folder(_unzip(source, Path(folder.name)))
+    except BaseException:
+        folder.cleanup()
+        raise
+    bundle._folder = folder
+    return bundle
+
+
+def _open_folder(path: Path) -> Bundle:
+    manifest_path = path / MANIFEST
+    if not manifest_path.is_file():
+        raise BundleError(f"{path} is not a bundle: it holds no {MANIFEST}")
+    raw = manifest_path.read_bytes()
+    try:
+        manifest = json.loads(raw)
+    except ValueError as error:
+        raise BundleError(f"{manifest_path} is not JSON ({error}); the bundle is damaged") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        raise BundleError(f"{path} has bundle format {found!r}; this fmtool reads {FORMAT}")
+    missing = [key for key in _REQUIRED if key not in manifest]
+    if missing:
+        raise BundleError(f"{manifest_path} lacks {', '.join(missing)}; the bundle is damaged")
+    for name, facts in manifest["files"].items():
+        _verify_file(path, name, facts)
+    tasks = {entry["name"]: Task.from_dict(entry) for entry in manifest["tasks"]}
+    return Bundle(path, manifest, hashlib.sha256(raw).hexdigest(), tasks)
+
+
+def _verify_file(folder: Path, name: str, facts: dict[str, Any]) -> None:
+    file = folder / _safe(name)
+    if not file.is_file():
+        raise BundleError(f"bundle {folder} is damaged: {name} is missing")
+    size = file.stat().st_size
+    if size != facts["bytes"] or size > MAX_BYTES:
+        raise BundleError(
+            f"bundle {folder} is damaged: {name} has {size} bytes, not {facts['bytes']}"
+        )
+    if sha256(file) != facts["sha256"]:
+        raise BundleError(
+            f"bundle {folder} is damaged: {name} does not match its SHA-256; copy the bundle anew"
+        )
+
+
+def _safe(name: str) -> PurePosixPath:
+    """`name` as a relative path that stays inside its folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
+        raise BundleError(f"a bundle may not name the path {name!r}")
+    return path
+
+
+def _unzip(source: Path, folder: Path) -> Path:
+    try:
+        with zipfile.ZipFile(source) as archive:
+            members = [m for m in archive.infolist() if not m.is_dir()]
+            if sum(m.file_size for m in members) > MAX_BYTES:
+                raise BundleError(f"{source} unpacks to more than {MAX_BYTES >> 30} GiB: refused")
+            for member in members:
+                target = folder / _safe(member.filename)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(member) as stream, target.open("wb") as out:
+                    shutil.copyfileobj(stream, out)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise BundleError(f"{source} is neither a bundle's folder nor a zip of one ({error})") from None
+    manifests = sorted(folder.glob(MANIFEST)) + sorted(folder.glob(f"*/{MANIFEST}"))
+    if len(manifests) != 1:
+        raise BundleError(f"{source} holds {len(manifests)} {MANIFEST} files; a bundle has one")
+    return manifests[0].parent
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write(
+    path: str | os.PathLike[str],
+    manifest: dict[str, Any],
+    files: dict[str, Path | bytes],
+    overwrite: bool = False,
+) -> Bundle:
+    """Write a bundle's folder in one step: complete, or not at all.
+
+    Args:
+        path: the folder to make; its name ends in `.fmtool`.
+        manifest: every field but `format` and `files`, which this function fills in.
+        files: name inside the bundle -> a file to copy, or its bytes.
+        overwrite: replace a bundle that is already there.
+
+    Raises:
+        BundleError: if `path` exists and `overwrite` is false, or is not a bundle.
+    """
+    target = Path(path)
+    if target.suffix != ".fmtool":
+        raise BundleError(f"a bundle's name ends in .fmtool, not {target.name!r}")
+    if target.exists() and not overwrite:
+        raise BundleError(f"{target} exists; name another bundle, or say --overwrite")
+    if target.exists() and not (target / MANIFEST).is_file():
+        raise BundleError(f"{target} is not a bundle and is left as it is")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=target.parent) as scratch:
+        staged = Path(scratch) / target.name
+        listed = {}
+        for name, content in sorted(files.items()):
+            file = staged / _safe(name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                file.write_bytes(content)
+            else:
+                shutil.copyfile(content, file)
+            listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
+        text = json.dumps({"format": FORMAT, **manifest, "files": listed}, indent=1, allow_nan=False)
+        (staged / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        _open_folder(staged)  # what is written must be readable before it replaces anything
+        if target.exists():
+            target.rename(Path(scratch) / "old")
+        staged.rename(target)
+    return _open_folder(target)

@@ -1,0 +1,47 @@
+"""The errors a user can cause, each with the exit code that the command line answers with.
+
+A message is one sentence or two: what is wrong, with which file, what to do. Anything that is
+not a `FmtoolError` is a defect of fmtool and may show a traceback.
+"""
+
+from __future__ import annotations
+
+
+class FmtoolError(Exception):
+    """Base of all errors that fmtool reports in one clear sentence."""
+
+    exit_code = 1
+
+
+class InputError(FmtoolError):
+    """A scan, a table or a checkpoint that cannot be used; other inputs of a batch go on."""
+
+    exit_code = 1
+
+
+class PreprocessingError(InputError):
+    """A readable scan in which a preprocessing stage found no usable brain."""
+
+
+class BundleError(FmtoolError):
+    """A bundle that is missing, damaged, or of a format this version does not read."""
+
+    exit_code = 1
+
+
+class ParityError(FmtoolError):
+    """What was exported, or an engine, does not reproduce its reference within the tolerance."""
+
+    exit_code = 1
+
+
+class UsageError(FmtoolError):
+    """A command whose words are wrong: an unknown task, an impossible combination."""
+
+    exit_code = 2
+
+
+class CapabilityError(FmtoolError):
+    """This machine cannot do what was asked: no GPU, no inference engine, a missing extra."""
+
+    exit_code = 3

@@ -1,0 +1,94 @@
+"""Task: what a head predicts, its unit, its label column and the values that make sense."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from fmtool.errors import InputError, UsageError
+
+Kind = Literal["regression", "binary"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One question a head answers.
+
+    Attributes:
+        name: what the user types and what the model's output is called.
+        kind: "regression" (the output is the value) or "binary" (the output is a logit).
+        unit: the unit of a regression's value; "probability" for a binary task.
+        label: the column of a cohort table that holds the truth.
+        valid_range: the smallest and largest label that can be true (regression).
+        classes: the names of class 0 and class 1 (binary), as written in tables.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    label: str
+    valid_range: tuple[float, float] | None = None
+    classes: tuple[str, str] | None = None
+
+    def parse_label(self, text: object) -> float:
+        """A table's cell as a number: the value of a regression, 0 or 1 of a binary task.
+
+        Raises:
+            InputError: for an empty, unreadable or out-of-range cell, naming what is valid.
+        """
+        word = str(text).strip()
+        if self.kind == "binary":
+            assert self.classes is not None
+            names = {c.lower(): float(i) for i, c in enumerate(self.classes)}
+            names |= {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
+            if self.name == "sex":
+                names |= {"female": 0.0, "male": 1.0}
+            if word.lower() not in names:
+                raise InputError(
+                    f"{self.label} is {word!r}; valid are {', '.join(self.classes)}, 0 and 1"
+                )
+            return names[word.lower()]
+        try:
+            value = float(word)
+        except ValueError:
+            raise InputError(f"{self.label} is {word!r}, which is not a number") from None
+        low, high = self.valid_range or (-math.inf, math.inf)
+        if not low <= value <= high:
+            raise InputError(
+                f"{self.label} is {value:g} {self.unit}; valid is {low:g} to {high:g}"
+            )
+        return value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as the bundle's manifest stores it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Task:
+        """The inverse of `to_dict`; lists become tuples again."""
+        known = {k: data[k] for k in cls.__dataclass_fields__ if k in data}
+        for key in ("valid_range", "classes"):
+            if known.get(key) is not None:
+                known[key] = tuple(known[key])
+        return cls(**known)
+
+
+AGE = Task("age", "regression", "years", "age", valid_range=(0.0, 120.0))
+SEX = Task("sex", "binary", "probability", "sex", classes=("F", "M"))
+ALZHEIMERS = Task("alzheimers", "binary", "probability", "diagnosis", classes=("CN", "AD"))
+STROKE_SCALE = Task("stroke_scale", "regression", "NIHSS points", "nihss", valid_range=(0.0, 42.0))
+
+BUILT_IN: dict[str, Task] = {t.name: t for t in (AGE, SEX, ALZHEIMERS, STROKE_SCALE)}
+"""The paper's four tasks (arXiv 2509.10620)."""
+
+
+def get(name: str) -> Task:
+    """The built-in task called `name`.
+
+    Raises:
+        UsageError: for an unknown name, listing the known ones.
+    """
+    if name not in BUILT_IN:
+        raise UsageError(f"unknown task {name!r}; there are {', '.join(BUILT_IN)}")
+    return BUILT_IN[name]

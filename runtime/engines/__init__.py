@@ -1,0 +1,1 @@
+"""Inference engines: one library per file, `choose` picks and says why."""
