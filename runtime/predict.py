@@ -1,0 +1,220 @@
+"""Predictor: a scan and a bundle in, a Result out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmtool import bundle as bundles
+from fmtool.bundle import Bundle
+from fmtool.errors import FmtoolError, PreprocessingError, UsageError
+from fmtool.task import Task
+from runtime import quality, scan
+from runtime.engines import selftest
+from runtime.engines.base import Arrays, Engine
+from runtime.engines.choose import Choice, choose, open_engine
+from runtime.preprocess.pipeline import Head, Prepared, Preprocessor
+from runtime.result import Failure, Prediction, Result
+from runtime.scan import Scan
+
+
+class Predictor:
+    """A bundle with its engine and preprocessing loaded; use it as a context manager.
+
+    Args:
+        bundle: an opened bundle, a path to one, or None for the demonstration bundle.
+        engine: "auto", "openvino" or "onnxruntime".
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        head: "auto", "whole" or "stripped": what the scans show.
+        assume_ras: read scans without an orientation as RAS instead of refusing them.
+        force: answer although a check refuses the scan; the refusal stays in the result.
+
+    Raises:
+        BundleError: if the bundle is missing or damaged.
+        CapabilityError: if the engine or device asked for cannot run here.
+        ParityError: if the engine does not reproduce the bundle's self-test.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | str | PathLike[str] | None = None,
+        engine: str = "auto",
+        device: str = "auto",
+        head: Head = "auto",
+        assume_ras: bool = False,
+        force: bool = False,
+    ) -> None:
+        self.choice: Choice = choose(engine, device)
+        self._stack = ExitStack()
+        self.bundle = bundle if isinstance(bundle, Bundle) else bundles.open(bundle)
+        if not isinstance(bundle, Bundle):
+            self._stack.callback(self.bundle.close)
+        self._head: Head = head
+        self._assume_ras = assume_ras
+        self._force = force
+        self._engine: Engine | None = None
+        self._preprocessor: Preprocessor | None = None
+
+    def __enter__(self) -> Predictor:
+        with ExitStack() as opening:
+            opening.push(self._stack.pop_all())
+            precision = "float16" if self.choice.precision == "float16" else "float32"
+            engine = open_engine(self.bundle.model(precision), self.choice)
+            self._engine = opening.enter_context(engine)
+            self.self_test = selftest.verify(engine, self.bundle)
+            self._preprocessor = opening.enter_context(Preprocessor(self.bundle, self._head))
+            self._stack = opening.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._engine = self._preprocessor = None
+        self._stack.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The open engine."""
+        if self._engine is None:
+            raise RuntimeError("a Predictor works inside `with Predictor(...) as predictor:`")
+        return self._engine
+
+    def select(self, tasks: Sequence[str] | None) -> list[Task]:
+        """The tasks named, or all.
+
+        Raises:
+            UsageError: for a task the bundle has no head for, listing those it has.
+        """
+        known = self.bundle.tasks
+        for name in tasks or ():
+            if name not in known:
+                raise UsageError(
+                    f"bundle {self.bundle.name} has no task {name!r}; it has {', '.join(known)}"
+                )
+        return [known[name] for name in dict.fromkeys(tasks)] if tasks else list(known.values())
+
+    def predict(
+        self, source: str | PathLike[str] | Scan, tasks: Sequence[str] | None = None
+    ) -> Result:
+        """The result of one scan.
+
+        Args:
+            source: a file, a folder of TurboPrep's, or a Scan.
+            tasks: names of the tasks to answer; all when absent.
+
+        Raises:
+            InputError: if the scan cannot be used, saying why.
+            UsageError: for an unknown task.
+        """
+        wanted = self.select(tasks)
+        engine = self.engine
+        assert self._preprocessor is not None
+        start = time.perf_counter()
+        head = source if isinstance(source, Scan) else scan.read(source, self._assume_ras)
+        timings = {"read": time.perf_counter() - start}
+        prepared = self._preprocessor.run(head)
+        timings |= prepared.timings
+        name = head.path.name if head.path is not None else "array"
+        checks = quality.checks(
+            head.facts, prepared.facts, self.bundle.manifest.get("calibration", {})
+        )
+        refusals = [check.sentence for check in checks if check.verdict == "refuse"]
+        if refusals and not self._force:
+            raise PreprocessingError(f"{name} is refused: {' '.join(refusals)}")
+
+        clock = time.perf_counter()
+        outputs = run_network(engine, prepared)
+        timings["network"] = time.perf_counter() - clock
+        timings["total"] = time.perf_counter() - start
+        return Result(
+            scan=name,
+            predictions={task.name: self._answer(task, outputs) for task in wanted},
+            embedding=outputs["embedding"][0],
+            quality=checks,
+            prepared=prepared,
+            bundle=self._provenance(),
+            engine=engine.describe(),
+            facts={**_public(head.facts), **prepared.facts},
+            timings=timings,
+            warnings=[*head.facts.get("warnings", []), *_spoken(prepared), *_raised(checks)],
+        )
+
+    def predict_many(
+        self, sources: Iterable[str | PathLike[str]], tasks: Sequence[str] | None = None
+    ) -> Iterator[Result | Failure]:
+        """One Result or Failure per scan, in order; a bad scan does not stop the next."""
+        self.select(tasks)
+        for source in sources:
+            try:
+                yield self.predict(source, tasks)
+            except FmtoolError as error:
+                yield Failure(Path(source).name, str(error))
+
+    def _answer(self, task: Task, outputs: Arrays) -> Prediction:
+        raw = float(outputs[task.name][0, 0])
+        value = _sigmoid(raw) if task.kind == "binary" else raw
+        evidence = self.bundle.evidence(task.name)
+        warnings = []
+        if task.valid_range is not None:
+            low, high = task.valid_range
+            if not low <= value <= high:
+                warnings.append(
+                    f"{value:.1f} {task.unit} cannot be true ({low:g} to {high:g} can); do not use it."
+                )
+        if evidence.get("beats_baseline") is False:
+            warnings.append(
+                f"This head did not beat its baseline ({evidence['baseline_name']}) in "
+                "cross-validation: read the value as a demonstration, not as information."
+            )
+        return Prediction(task, value, evidence, warnings)
+
+    def _provenance(self) -> dict[str, Any]:
+        manifest = self.bundle.manifest
+        return {
+            "name": self.bundle.name,
+            "digest": self.bundle.digest,
+            "demonstration": bool(manifest.get("demonstration", False)),
+            "limits": list(manifest.get("limits", [])),
+        }
+
+
+def run_network(engine: Engine, prepared: Prepared) -> Arrays:
+    """The network's outputs, by name, for one prepared volume."""
+
+    def batch(array: NDArray[Any]) -> NDArray[np.float32]:
+        return np.ascontiguousarray(array, dtype=np.float32)[None, None]
+
+    return engine.run({"volume": batch(prepared.volume), "mask": batch(prepared.mask)})
+
+
+def _sigmoid(logit: float) -> float:
+    return float(0.5 * (1.0 + np.tanh(0.5 * logit)))  # no overflow at either end
+
+
+def _public(facts: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in facts.items() if k != "warnings"}
+
+
+def _spoken(prepared: Prepared) -> list[str]:
+    """What was detected and must be said aloud."""
+    said = {
+        "stripped": "The head is already skull-stripped: its own outline bounds the brain mask.",
+        "prepared": "The volume was prepared elsewhere: its own mask and space are used as they are.",
+    }
+    head = prepared.facts["head"]
+    return [said[head]] if head in said else []
+
+
+def _raised(checks: list[quality.Check]) -> list[str]:
+    return [check.sentence for check in checks if check.verdict != "ok"]

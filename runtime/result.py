@@ -1,0 +1,108 @@
+"""Result: what one scan's prediction says, with its evidence, checks and provenance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmtool import NOTICE, __version__
+from fmtool.task import Task
+from runtime.preprocess.pipeline import Prepared
+from runtime.quality import Check
+
+
+@dataclass
+class Prediction:
+    """One task's answer.
+
+    Attributes:
+        task: the question.
+        value: in the task's unit; the probability of `task.classes[1]` for a binary task.
+        evidence: how well the head did in cross-validation, and against which baseline.
+        warnings: sentences a reader must see beside the value.
+    """
+
+    task: Task
+    value: float
+    evidence: dict[str, Any]
+    warnings: list[str]
+
+    @property
+    def label(self) -> str | None:
+        """The likelier class of a binary task; None for a regression."""
+        if self.task.classes is None:
+            return None
+        return self.task.classes[int(self.value >= 0.5)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, CSV and the report."""
+        return {
+            "value": self.value,
+            "unit": self.task.unit,
+            "kind": self.task.kind,
+            "class": self.label,
+            "classes": list(self.task.classes) if self.task.classes else None,
+            "evidence": self.evidence,
+            "warnings": self.warnings,
+        }
+
+
+@dataclass
+class Result:
+    """What came out of one scan.
+
+    Attributes:
+        scan: the scan's file name.
+        predictions: by task name.
+        embedding: float32 (features,).
+        quality: the checks of the input and of its preprocessing.
+        prepared: the volume the network saw; not part of `to_dict`.
+        timings: seconds per stage, "total" included.
+    """
+
+    scan: str
+    predictions: dict[str, Prediction]
+    embedding: NDArray[np.float32]
+    quality: list[Check]
+    prepared: Prepared
+    bundle: dict[str, Any]
+    engine: str
+    facts: dict[str, Any]
+    timings: dict[str, float]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Each task's value, in its unit."""
+        return {name: p.value for name, p in self.predictions.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; every result names its bundle, its limits and the notice."""
+        return {
+            "scan": self.scan,
+            "values": {name: p.to_dict() for name, p in self.predictions.items()},
+            "quality": [check.to_dict() for check in self.quality],
+            "warnings": self.warnings,
+            "facts": self.facts,
+            "timings": {k: round(v, 4) for k, v in self.timings.items()},
+            "embedding": [float(x) for x in self.embedding],
+            "bundle": self.bundle,
+            "engine": self.engine,
+            "version": __version__,
+            "notice": NOTICE,
+        }
+
+
+@dataclass
+class Failure:
+    """A scan of a batch that could not be used, and the one sentence that says why."""
+
+    scan: str
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON and CSV."""
+        return {"scan": self.scan, "error": self.reason, "version": __version__, "notice": NOTICE}
