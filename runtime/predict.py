@@ -22,6 +22,7 @@ from runtime.engines import selftest
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.choose import Choice, choose, open_engine
 from runtime.preprocess.pipeline import Head, Prepared, Preprocessor
+from runtime.preprocess.template import Template
 from runtime.result import Failure, Prediction, Result
 from runtime.scan import Scan
 
@@ -66,8 +67,7 @@ class Predictor:
     def __enter__(self) -> Predictor:
         with ExitStack() as opening:
             opening.push(self._stack.pop_all())
-            precision = "float16" if self.choice.precision == "float16" else "float32"
-            engine = open_engine(self.bundle.model(precision), self.choice)
+            engine = open_engine(self.bundle.model(_stored(self.choice)), self.choice)
             self._engine = opening.enter_context(engine)
             self.self_test = selftest.verify(engine, self.bundle)
             self._preprocessor = opening.enter_context(Preprocessor(self.bundle, self._head))
@@ -89,6 +89,12 @@ class Predictor:
         if self._engine is None:
             raise RuntimeError("a Predictor works inside `with Predictor(...) as predictor:`")
         return self._engine
+
+    @property
+    def template(self) -> Template:
+        """The bundle's registration template."""
+        assert self._preprocessor is not None, "inside the `with` block only"
+        return self._preprocessor.template
 
     def select(self, tasks: Sequence[str] | None) -> list[Task]:
         """The tasks named, or all.
@@ -147,7 +153,7 @@ class Predictor:
             engine=engine.describe(),
             facts={**_public(head.facts), **prepared.facts},
             timings=timings,
-            warnings=[*head.facts.get("warnings", []), *_spoken(prepared), *_raised(checks)],
+            warnings=[*head.facts.get("warnings", []), *prepared.remarks, *_raised(checks)],
         )
 
     def predict_many(
@@ -189,6 +195,23 @@ class Predictor:
         }
 
 
+def self_test(bundle: Bundle, engine: str = "auto", device: str = "auto") -> selftest.SelfTest:
+    """Run the bundle's self-test on an engine of this machine, whatever an earlier run found.
+
+    Raises:
+        CapabilityError: if the engine or device asked for cannot run here.
+        ParityError: if the engine does not reproduce the bundle's expected outputs.
+    """
+    choice = choose(engine, device)
+    with open_engine(bundle.model(_stored(choice)), choice) as opened:
+        return selftest.run(opened, bundle)
+
+
+def _stored(choice: Choice) -> str:
+    """Which of the bundle's models an engine compiles: the float32 one unless it runs in FP16."""
+    return "float16" if choice.precision == "float16" else "float32"
+
+
 def run_network(engine: Engine, prepared: Prepared) -> Arrays:
     """The network's outputs, by name, for one prepared volume."""
 
@@ -204,16 +227,6 @@ def _sigmoid(logit: float) -> float:
 
 def _public(facts: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in facts.items() if k != "warnings"}
-
-
-def _spoken(prepared: Prepared) -> list[str]:
-    """What was detected and must be said aloud."""
-    said = {
-        "stripped": "The head is already skull-stripped: its own outline bounds the brain mask.",
-        "prepared": "The volume was prepared elsewhere: its own mask and space are used as they are.",
-    }
-    head = prepared.facts["head"]
-    return [said[head]] if head in said else []
 
 
 def _raised(checks: list[quality.Check]) -> list[str]:

@@ -1,1 +1,53 @@
 """The command line: one file per verb; parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from fmtool import NOTICE, __version__
+from fmtool.cli import bundle, doctor, export, predict, preprocess, train
+from fmtool.errors import FmtoolError
+
+app = typer.Typer(
+    name="fmtool",
+    help=f"3D brain-MRI foundation models, beside the scanner. {NOTICE}",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and stop."
+    ),
+) -> None:
+    del version
+
+
+app.command("predict")(predict.predict)
+app.command("preprocess")(preprocess.preprocess)
+app.command("export")(export.export)
+app.command("doctor")(doctor.doctor)
+app.add_typer(train.app, name="train")
+app.add_typer(bundle.app, name="bundle")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one sentence and its exit code."""
+    try:
+        app()
+    except FmtoolError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -33,6 +33,11 @@ Head = Literal["auto", "whole", "stripped"]
 _MIN_BRAIN_ML = 100.0
 # Below this no human head, born or unborn to term, is in the picture: there is nothing to register.
 
+_REMARKS = {
+    "stripped": "The head is already skull-stripped: its own outline bounds the brain mask.",
+    "prepared": "The volume was prepared elsewhere: its own mask and space are used as they are.",
+}
+
 
 @dataclass
 class Prepared:
@@ -58,6 +63,12 @@ class Prepared:
     affine: NDArray[np.float64]
     facts: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was detected about the head and must be said aloud."""
+        said = _REMARKS.get(self.facts["head"])
+        return [said] if said else []
 
 
 class Preprocessor:

@@ -1,0 +1,52 @@
+# make demo   the edge runtime (no torch) and a prediction from a head scan; SCAN=file for your own
+# make test   the development environment and the tests
+PYTHON ?= python3
+EDGE := .venv
+DEV := .venv-dev
+# The release that is tested. Without a GPU, point pip at a CPU build of it (PIP_FIND_LINKS).
+TORCH ?= torch==2.13.0
+SCAN ?= .demo/head.nii.gz
+PYTEST := $(DEV)/bin/python -m pytest
+
+.PHONY: demo test test-slow test-all lint clean
+
+demo: $(EDGE)/.installed $(SCAN)
+	$(EDGE)/bin/fmtool doctor
+	$(EDGE)/bin/fmtool predict $(SCAN) --report .demo/report
+	@echo "Open .demo/report/ for the page with pictures (.html) and the result (.json)."
+
+test: $(DEV)/.installed
+	$(PYTEST) -m "not slow"
+
+test-slow: $(DEV)/.installed
+	$(PYTEST) -m slow
+
+test-all: $(DEV)/.installed
+	$(PYTEST)
+
+lint: $(DEV)/.installed
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports
+
+$(EDGE)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(EDGE)
+	$(EDGE)/bin/python -m pip install --quiet --editable ".[cpu]"
+	touch $@
+
+$(DEV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/python -m pip install --quiet "$(TORCH)"
+	$(DEV)/bin/python -m pip install --quiet --editable ".[cpu,dev]"
+	touch $@
+
+# A whole head that a package carries under the MIT licence: pydeface's average of many.
+.demo/head.nii.gz: $(EDGE)/.installed
+	mkdir -p .demo
+	$(EDGE)/bin/python -m pip download --quiet --no-deps --dest .demo pydeface==2.1.0
+	$(EDGE)/bin/python -m zipfile -e .demo/pydeface-2.1.0-py3-none-any.whl .demo/pydeface
+	mv .demo/pydeface/pydeface/data/mean_reg2mean.nii.gz $@
+
+clean:
+	rm -rf $(EDGE) $(DEV) .demo .cache

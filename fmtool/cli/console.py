@@ -1,0 +1,63 @@
+"""Talking to people and machines: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_Item = TypeVar("_Item")
+
+_err = Console(stderr=True, soft_wrap=True, highlight=False)
+_out = Console(soft_wrap=True, highlight=False)
+
+
+def say(sentence: str) -> None:
+    """A remark, on stderr."""
+    _err.print(sentence, markup=False)
+
+
+def complain(sentence: str) -> None:
+    """An input that failed, on stderr."""
+    _err.print(f"error: {sentence}", markup=False, style="red")
+
+
+def put(text: str) -> None:
+    """A result, on stdout, exactly as it is."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def table(rows: Any) -> None:
+    """A rich table or text, on stdout."""
+    _out.print(rows)
+
+
+@contextmanager
+def activity(what: str) -> Iterator[None]:
+    """A spinner on a terminal's stderr while something takes its time."""
+    with _err.status(what):
+        yield
+
+
+def track(items: Iterable[_Item], total: int, what: str) -> Iterator[_Item]:
+    """The items, with a progress bar on a terminal's stderr."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
+        yield from bar.track(items, total=total, description=what)
+
+
+def results(outcomes: Sequence[dict[str, Any]], form: str) -> None:
+    """Results and failures as a table, as JSON (one array) or as CSV (a row per scan)."""
+    from runtime import report, table as tables
+
+    if form == "json":
+        put(json.dumps(list(outcomes), indent=1, allow_nan=False))
+    elif form == "csv":
+        put(report.csv_rows(outcomes))
+    else:
+        table(tables.render(outcomes))

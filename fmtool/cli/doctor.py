@@ -1,0 +1,48 @@
+"""`fmtool doctor`: what this machine can run, and why not the rest."""
+
+from __future__ import annotations
+
+import json as json_format
+from typing import Annotated
+
+import typer
+
+from fmtool.errors import CapabilityError
+
+
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show each inference backend with its version, or the reason it is missing."""
+    from rich.table import Table
+
+    from fmtool.cli import console
+    from runtime.doctor import examine
+
+    facts = examine()
+    if json:
+        console.put(json_format.dumps(facts, indent=1))
+    else:
+        table = Table("backend", "version", "usable", "why", title=f"fmtool {facts['fmtool']}")
+        for backend in facts["backends"]:
+            table.add_row(
+                backend["name"],
+                backend["version"] or "-",
+                "yes" if backend["available"] else "no",
+                backend["reason"],
+            )
+        console.table(
+            f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
+            f"Python {facts['python']}"
+        )
+        console.table(table)
+        for name, version in facts["training"].items():
+            console.table(f"{name}: {version or 'not installed (needed for training and export)'}")
+    if facts["choice"] is None:
+        raise CapabilityError("no inference backend can run here; install fmtool[cpu] or fmtool[gpu]")
+    if not json:
+        choice = facts["choice"]
+        console.table(
+            f"auto takes {choice['engine']} on {choice['device']} in {choice['precision']}: "
+            f"{choice['reason']}"
+        )

@@ -1,0 +1,64 @@
+"""`fmtool predict`: scans in, results out."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fmtool.cli import console
+from fmtool.cli.options import AssumeRasOption, BundleOption, Head, HeadOption, ScansArgument
+from fmtool.errors import UsageError
+
+
+def predict(
+    scans: ScansArgument,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", "-t", help="A task of the bundle; repeat for several, all if absent."),
+    ] = None,
+    bundle: BundleOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Folder for an HTML page and a JSON file per scan."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
+    head: HeadOption = Head.auto,
+    assume_ras: AssumeRasOption = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Answer although a check refuses the scan.")
+    ] = False,
+) -> None:
+    """Predict from T1-weighted head scans: raw, skull-stripped, or prepared by TurboPrep."""
+    if json and csv:
+        raise UsageError("--json and --csv exclude each other; name one")
+    from runtime import publish
+    from runtime.predict import Predictor
+    from runtime.result import Result
+
+    outcomes: list[dict[str, Any]] = []
+    failed = False
+    with ExitStack() as stack:
+        with console.activity("Loading the bundle"):
+            predictor = Predictor(bundle, engine, device, head.value, assume_ras, force)
+            predictor.select(task)
+            stack.enter_context(predictor)
+        console.say(f"Engine: {predictor.engine.describe()} ({predictor.choice.reason})")
+        for outcome in console.track(predictor.predict_many(scans, task), len(scans), "Predicting"):
+            if isinstance(outcome, Result):
+                for sentence in outcome.warnings:
+                    console.say(f"{outcome.scan}: {sentence}")
+                if report is not None:
+                    console.say(f"Report: {publish.write_report(outcome, report, predictor.template)}")
+            else:
+                failed = True
+                console.complain(outcome.reason)
+            outcomes.append(outcome.to_dict())
+    console.results(outcomes, "json" if json else "csv" if csv else "table")
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,35 @@
+"""`fmtool preprocess`: a raw head in, TurboPrep's files out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fmtool.cli.options import AssumeRasOption, BundleOption, Head, HeadOption
+
+
+def preprocess(
+    scan: Annotated[Path, typer.Argument(help="A T1-weighted head: NIfTI or MGZ.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")],
+    bundle: BundleOption = None,
+    head: HeadOption = Head.auto,
+    assume_ras: AssumeRasOption = False,
+) -> None:
+    """Strip, correct, register and resample one scan: normalized.nii.gz, mask.nii.gz and more."""
+    from fmtool import bundle as bundles
+    from fmtool.cli import console
+    from runtime import scan as scans
+    from runtime.preprocess.pipeline import Preprocessor
+    from runtime.preprocess.write import write
+
+    with bundles.open(bundle) as opened, Preprocessor(opened, head.value) as preprocessor:
+        with console.activity("Preprocessing"):
+            source = scans.read(scan, assume_ras)
+            prepared = preprocessor.run(source)
+            paths = write(prepared, out, opened, preprocessor.template)
+    for sentence in [*source.facts.get("warnings", []), *prepared.remarks]:
+        console.say(f"{scan.name}: {sentence}")
+    for path in paths:
+        console.put(str(path))
