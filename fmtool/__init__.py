@@ -2,6 +2,4 @@
 
 __version__ = "0.1.0"
 
-NOTICE = (
-    "Research software, not a medical device: not for diagnosis, treatment or any clinical decision."
-)
+NOTICE = "Research software, not a medical device: not for any clinical decision."

@@ -77,7 +77,9 @@ class Bundle:
         for entry in self.manifest["tasks"]:
             if entry["name"] == task:
                 return dict(entry.get("evidence", {}))
-        raise BundleError(f"bundle {self.path} has no task {task!r}; it has {', '.join(self.tasks)}")
+        raise BundleError(
+            f"bundle {self.path} has no task {task!r}; it has {', '.join(self.tasks)}"
+        )
 
     def close(self) -> None:
         """Remove what a zipped bundle was unpacked to."""
@@ -176,7 +178,9 @@ def _unzip(source: Path, folder: Path) -> Path:
                 with archive.open(member) as stream, target.open("wb") as out:
                     shutil.copyfileobj(stream, out)
     except (zipfile.BadZipFile, EOFError) as error:
-        raise BundleError(f"{source} is neither a bundle's folder nor a zip of one ({error})") from None
+        raise BundleError(
+            f"{source} is neither a bundle's folder nor a zip of one ({error})"
+        ) from None
     manifests = sorted(folder.glob(MANIFEST)) + sorted(folder.glob(f"*/{MANIFEST}"))
     if len(manifests) != 1:
         raise BundleError(f"{source} holds {len(manifests)} {MANIFEST} files; a bundle has one")
@@ -225,7 +229,9 @@ def write(
             else:
                 shutil.copyfile(content, file)
             listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
-        text = json.dumps({"format": FORMAT, **manifest, "files": listed}, indent=1, allow_nan=False)
+        text = json.dumps(
+            {"format": FORMAT, **manifest, "files": listed}, indent=1, allow_nan=False
+        )
         (staged / MANIFEST).write_text(text + "\n", encoding="utf-8")
         _open_folder(staged)  # what is written must be readable before it replaces anything
         if target.exists():

@@ -55,9 +55,7 @@ class Task:
             raise InputError(f"{self.label} is {word!r}, which is not a number") from None
         low, high = self.valid_range or (-math.inf, math.inf)
         if not low <= value <= high:
-            raise InputError(
-                f"{self.label} is {value:g} {self.unit}; valid is {low:g} to {high:g}"
-            )
+            raise InputError(f"{self.label} is {value:g} {self.unit}; valid is {low:g} to {high:g}")
         return value
 
     def to_dict(self) -> dict[str, Any]:

@@ -176,7 +176,7 @@ class Predictor:
             low, high = task.valid_range
             if not low <= value <= high:
                 warnings.append(
-                    f"{value:.1f} {task.unit} cannot be true ({low:g} to {high:g} can); do not use it."
+                    f"{value:.1f} {task.unit} cannot be true ({low:g} to {high:g} can): discard it."
                 )
         if evidence.get("beats_baseline") is False:
             warnings.append(

@@ -12,7 +12,9 @@ app = typer.Typer(help="Look into a bundle.", no_args_is_help=True)
 
 _Path = Annotated[
     Path | None,
-    typer.Argument(help="A bundle's folder or zip; the demonstration bundle if absent.", show_default=False),
+    typer.Argument(
+        help="A bundle's folder or zip; the demonstration bundle if absent.", show_default=False
+    ),
 ]
 
 

@@ -46,14 +46,20 @@ def activity(what: str) -> Iterator[None]:
 
 def track(items: Iterable[_Item], total: int, what: str) -> Iterator[_Item]:
     """The items, with a progress bar on a terminal's stderr."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
         yield from bar.track(items, total=total, description=what)
 
 
 def results(outcomes: Sequence[dict[str, Any]], form: str) -> None:
     """Results and failures as a table, as JSON (one array) or as CSV (a row per scan)."""
-    from runtime import report, table as tables
+    from runtime import report
+    from runtime import table as tables
 
     if form == "json":
         put(json.dumps(list(outcomes), indent=1, allow_nan=False))

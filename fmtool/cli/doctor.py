@@ -39,7 +39,9 @@ def doctor(
         for name, version in facts["training"].items():
             console.table(f"{name}: {version or 'not installed (needed for training and export)'}")
     if facts["choice"] is None:
-        raise CapabilityError("no inference backend can run here; install fmtool[cpu] or fmtool[gpu]")
+        raise CapabilityError(
+            "no inference backend can run here; install fmtool[cpu] or fmtool[gpu]"
+        )
     if not json:
         choice = facts["choice"]
         console.table(

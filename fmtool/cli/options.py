@@ -19,15 +19,21 @@ class Head(StrEnum):
 
 BundleOption = Annotated[
     Path | None,
-    typer.Option("--bundle", "-b", help="A bundle's folder or zip; the demonstration bundle if absent."),
+    typer.Option(
+        "--bundle", "-b", help="A bundle's folder or zip; the demonstration bundle if absent."
+    ),
 ]
 HeadOption = Annotated[
     Head,
-    typer.Option("--head", help="What the scans show: auto detects a skull-stripped head and says so."),
+    typer.Option(
+        "--head", help="What the scans show: auto detects a skull-stripped head and says so."
+    ),
 ]
 AssumeRasOption = Annotated[
     bool,
-    typer.Option("--assume-ras", help="Read a scan without orientation codes as RAS, not refuse it."),
+    typer.Option(
+        "--assume-ras", help="Read a scan without orientation codes as RAS, not refuse it."
+    ),
 ]
 ScansArgument = Annotated[
     list[Path],

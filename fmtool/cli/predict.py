@@ -17,7 +17,9 @@ def predict(
     scans: ScansArgument,
     task: Annotated[
         list[str] | None,
-        typer.Option("--task", "-t", help="A task of the bundle; repeat for several, all if absent."),
+        typer.Option(
+            "--task", "-t", help="A task of the bundle; repeat for several, all if absent."
+        ),
     ] = None,
     bundle: BundleOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
@@ -54,7 +56,9 @@ def predict(
                 for sentence in outcome.warnings:
                     console.say(f"{outcome.scan}: {sentence}")
                 if report is not None:
-                    console.say(f"Report: {publish.write_report(outcome, report, predictor.template)}")
+                    console.say(
+                        f"Report: {publish.write_report(outcome, report, predictor.template)}"
+                    )
             else:
                 failed = True
                 console.complain(outcome.reason)

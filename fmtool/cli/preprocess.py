@@ -24,11 +24,14 @@ def preprocess(
     from runtime.preprocess.pipeline import Preprocessor
     from runtime.preprocess.write import write
 
-    with bundles.open(bundle) as opened, Preprocessor(opened, head.value) as preprocessor:
-        with console.activity("Preprocessing"):
-            source = scans.read(scan, assume_ras)
-            prepared = preprocessor.run(source)
-            paths = write(prepared, out, opened, preprocessor.template)
+    with (
+        console.activity("Preprocessing"),
+        bundles.open(bundle) as opened,
+        Preprocessor(opened, head.value) as preprocessor,
+    ):
+        source = scans.read(scan, assume_ras)
+        prepared = preprocessor.run(source)
+        paths = write(prepared, out, opened, preprocessor.template)
     for sentence in [*source.facts.get("warnings", []), *prepared.remarks]:
         console.say(f"{scan.name}: {sentence}")
     for path in paths:

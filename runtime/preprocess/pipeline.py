@@ -106,7 +106,7 @@ class Preprocessor:
         volume_ml = float(brain.sum() * np.prod(spacing) / 1000.0)
         if volume_ml < _MIN_BRAIN_ML:
             raise PreprocessingError(
-                f"{_name(scan)} shows {volume_ml:.0f} mL of brain; expected a T1-weighted human head"
+                f"{_name(scan)} shows {volume_ml:.0f} mL of brain: not a T1-weighted human head"
             )
         with _timed(timings, "bias"):
             corrected = bias.correct(scan.array, brain, tuple(spacing))
@@ -117,7 +117,9 @@ class Preprocessor:
             volume = resample.to_crop(corrected, scan.affine, rigid.matrix)
             volume[~mask] = 0.0
         if not mask.any():
-            raise PreprocessingError(f"{_name(scan)}: the brain lies outside the model's field of view")
+            raise PreprocessingError(
+                f"{_name(scan)}: the brain lies outside the model's field of view"
+            )
         facts = {
             "head": head,
             "brain_volume_ml": volume_ml,
@@ -126,9 +128,7 @@ class Preprocessor:
             "mask_at_border": _at_border(brain),
             "contrast": contrast(volume, mask, self.template.crop),
         }
-        return Prepared(
-            volume, mask, rigid.matrix, corrected, brain, scan.affine, facts, timings
-        )
+        return Prepared(volume, mask, rigid.matrix, corrected, brain, scan.affine, facts, timings)
 
     def _brain(self, scan: Scan) -> tuple[str, NDArray[np.bool_]]:
         head: str = self.head

@@ -18,9 +18,7 @@ _WIDTH = 0.05  # the stripe: this much of the brain's voxels on either side of t
 _LEAST_PEAK = 0.2  # a peak lower than this fraction of the highest is the histogram's noise
 
 
-def white_stripe(
-    volume: NDArray[np.float32], mask: NDArray[np.bool_]
-) -> tuple[float, float]:
+def white_stripe(volume: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float, float]:
     """The mean and the standard deviation of the white stripe, in the volume's unit.
 
     Args:
@@ -42,9 +40,7 @@ def white_stripe(
     peak = peaks[-1] if peaks.size else int(density.argmax())  # WM is the brightest tissue in T1w
     mode = 0.5 * (edges[peak] + edges[peak + 1])
     quantile = float((brain < mode).mean())
-    left, right = np.quantile(
-        brain, [max(quantile - _WIDTH, 0.0), min(quantile + _WIDTH, 1.0)]
-    )
+    left, right = np.quantile(brain, [max(quantile - _WIDTH, 0.0), min(quantile + _WIDTH, 1.0)])
     stripe = brain[(brain >= left) & (brain <= right)]
     mean, deviation = float(stripe.mean()), float(stripe.std())
     if not deviation > 0.0:

@@ -1,4 +1,4 @@
-"""What `fmtool preprocess` leaves behind: TurboPrep's files, the transform, a picture, the facts."""
+"""What `fmtool preprocess` leaves: TurboPrep's files, the transform, a picture, the facts."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _write_all(prepared: Prepared, folder: Path, bundle: Bundle, template: Templ
 
 
 def on_grid(prepared: Prepared) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The corrected scan and its brain mask on the template's full grid (193, 229, 193), MNI RAS."""
+    """The corrected scan and its brain mask on the template's grid (193, 229, 193), MNI RAS."""
     grid = resample.to_grid(prepared.corrected, prepared.affine, prepared.transform)
     brain = prepared.brain.astype(np.float32)
     mask = resample.to_grid(brain, prepared.affine, prepared.transform) >= 0.5
