@@ -9,6 +9,7 @@ Source: github.com/LemuelPuglisi/turboprep for the order and N4's settings.
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -38,6 +39,26 @@ class Reference:
     affine: np.ndarray
     matrix: np.ndarray
     timings: dict[str, float] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Keep it as .npz: the chain takes minutes a head."""
+        staged = path.with_suffix(".partial.npz")
+        np.savez(
+            staged,
+            corrected=self.corrected,
+            mask=self.mask,
+            affine=self.affine,
+            matrix=self.matrix,
+            timings=json.dumps(self.timings),
+        )
+        staged.rename(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Reference:
+        """The inverse of `save`."""
+        with np.load(path) as kept:
+            timings = json.loads(str(kept["timings"]))
+            return cls(kept["corrected"], kept["mask"], kept["affine"], kept["matrix"], timings)
 
 
 def ants_image(array: np.ndarray, affine: np.ndarray):  # type: ignore[no-untyped-def]

@@ -1,0 +1,47 @@
+"""The paper's encoder at its full size with random weights: what the speed bars are measured on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fmtool import bundle as bundles
+from fmtool import task
+from fmtool.bundle import Bundle
+
+SEED = 42
+
+
+def encoder():  # type: ignore[no-untyped-def]
+    """ResNet-18, 512 features, seeded random weights, in eval mode."""
+    import torch
+
+    from training import encoders
+
+    torch.manual_seed(SEED)
+    return encoders.build("resnet18", width=1.0).eval()
+
+
+def bundle(folder: Path) -> Bundle:
+    """The full-size bundle in `folder`, exported on the first call.
+
+    Its heads are zero maps: they cost what a real head costs and say nothing.
+    """
+    target = folder / "full-size.fmtool"
+    if target.exists():
+        return bundles.open(target)
+    import numpy as np
+
+    from export.pack import pack
+    from training.head import Head
+
+    heads = [
+        Head(
+            task=task.get(name),
+            weight=np.zeros(512, dtype=np.float32),
+            bias=0.0,
+            evidence={"beats_baseline": False, "baseline_name": "none: random weights"},
+            encoder_sha256="",
+        )
+        for name in ("age", "sex")
+    ]
+    return pack(target, encoder(), heads, name="full-size random weights")

@@ -1,0 +1,33 @@
+"""The real heads that the benchmarks run on, and where they are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+SETS = {"raw": "raw/*_T1w.nii.gz", "ixi2mm": "ixi2mm/*_ds.nii.gz", "cohort": "cohort/*_T1w.nii.gz"}
+"""Set name -> glob: whole heads of two sites, whole heads at 2 mm, skull-stripped heads."""
+
+
+def find(folder: Path | None = None, sets: tuple[str, ...] = tuple(SETS)) -> list[Path]:
+    """The heads of `sets`, in order.
+
+    Args:
+        folder: where the sets are; FMTOOL_TEST_DATA or the default place when absent.
+        sets: names out of `SETS`.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    root = folder or Path(os.environ.get("FMTOOL_TEST_DATA", DEFAULT))
+    heads = [path for name in sets for path in sorted(root.glob(SETS[name]))]
+    if not heads:
+        raise FileNotFoundError(f"no real heads below {root}; set FMTOOL_TEST_DATA")
+    return heads
+
+
+def label(path: Path) -> str:
+    """A head's name in tables: its set and its file, without the suffix."""
+    return f"{path.parent.name}/{path.name.split('.')[0]}"

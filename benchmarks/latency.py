@@ -1,0 +1,109 @@
+"""A raw head to a prediction with the full-size encoder: fmtool against the reference chain.
+
+One run, one machine, the same head: ANTs N4 as TurboPrep calls it, deepbet in torch,
+antsRegistrationSyNQuick[r], and the encoder in torch eager float32, each once; then fmtool,
+warm, the median of five; then the network alone and the peak memory of `fmtool predict`.
+
+    python -m benchmarks.latency SCAN [--repeats 5] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from benchmarks import full_size
+from benchmarks.peers import chain
+from runtime.predict import Predictor, run_network
+
+_PEAK = """
+import resource, runpy, sys
+sys.argv = ["fmtool", *sys.argv[1:]]
+try:
+    runpy.run_module("fmtool", run_name="__main__")
+finally:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"peak {peak}", file=sys.stderr)
+"""
+
+
+def reference(scan: Path, template: Path) -> dict[str, float]:
+    """Seconds per stage of the reference chain, each run once."""
+    image = nib.load(template)
+    ref = chain.run(nib.load(scan), image.get_fdata(dtype=np.float32), image.affine)
+    return dict(ref.timings)
+
+
+def torch_network(prepared: Any, repeats: int) -> float:
+    """Seconds of one eager float32 pass of the full-size encoder in torch, median after one."""
+    import torch
+
+    from training.encoders import masked_zscore
+
+    model = full_size.encoder()
+    volume = torch.from_numpy(np.asarray(prepared.volume, np.float32))[None, None]
+    mask = torch.from_numpy(np.asarray(prepared.mask, np.float32))[None, None]
+    times = []
+    with torch.inference_mode():
+        for _ in range(repeats + 1):
+            start = time.perf_counter()
+            model(masked_zscore(volume, mask))
+            times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+def peak_memory_gib(scan: Path, bundle: Path) -> float:
+    """The peak resident memory of `fmtool predict` in a process of its own."""
+    command = [sys.executable, "-c", _PEAK, "predict", str(scan), "--bundle", str(bundle), "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(done.stderr.rsplit("peak ", 1)[1]) / 2**20
+
+
+def main() -> None:
+    """Measure, print, and write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scan", type=Path)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    bundle = full_size.bundle(Path(".cache"))
+    with Predictor(bundle) as predictor:
+        runs = [predictor.predict(args.scan) for _ in range(args.repeats + 1)][1:]
+        engine = predictor.engine
+        prepared = runs[-1].prepared
+        network = []
+        for _ in range(args.repeats):
+            start = time.perf_counter()
+            run_network(engine, prepared)
+            network.append(time.perf_counter() - start)
+        described = engine.describe()
+    ours = {
+        stage: statistics.median(run.timings[stage] for run in runs) for stage in runs[0].timings
+    }
+    theirs = reference(args.scan, bundle.file(bundle.manifest["template"]))
+    theirs["network"] = torch_network(prepared, 2)
+    theirs["total"] = sum(theirs.values())
+    summary = {
+        "engine": described,
+        "fmtool_seconds": ours,
+        "reference_seconds": theirs,
+        "ratio_total": theirs["total"] / ours["total"],
+        "ratio_network": theirs["network"] / statistics.median(network),
+        "peak_memory_gib": peak_memory_gib(args.scan, bundle.path),
+    }
+    print(json.dumps(summary, indent=1))
+    if args.json:
+        args.json.write_text(json.dumps(summary, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
