@@ -26,6 +26,8 @@ from runtime.engines.choose import choose, open_engine
 from runtime.preprocess import bias, register, resample
 from runtime.preprocess.pipeline import Preprocessor
 
+_QUANTILES = {"min": 0.0, "q1": 0.25, "median": 0.5, "q3": 0.75, "max": 1.0}
+
 Volume = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 
@@ -104,10 +106,8 @@ def summarise(found: dict[str, dict[str, NDArray[np.float32]]]) -> dict[str, obj
         "between_subjects_same_set": between,
         "between_subjects_all": float(np.median([d for d, _, _ in pairs])),
         "relative_to_same_set": {
-            k: dict(
-                zip(("min", "q1", "median", "q3", "max"), np.quantile(v, [0, 0.25, 0.5, 0.75, 1]))
-            )
-            for k, v in rows.items()
+            variant: dict(zip(_QUANTILES, np.quantile(v, list(_QUANTILES.values())), strict=True))
+            for variant, v in rows.items()
         },
     }
 
