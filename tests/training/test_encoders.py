@@ -1,0 +1,76 @@
+"""The encoder's layout, its feature map, and the masked z-score."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fmtool.errors import UsageError
+from training import encoders
+
+TINY = 0.03125
+
+
+def test_paper_size_and_upstream_names():
+    with torch.device("meta"):  # shapes only: no memory, no forward pass
+        encoder = encoders.build()
+    count = sum(p.numel() for p in encoder.parameters())
+    assert round(count / 1e6, 2) == 33.16
+    names = encoder.state_dict()
+    assert names["conv1.weight"].shape == (64, 1, 7, 7, 7)
+    assert "layer4.0.downsample.0.bias" in names
+    assert not any(name.startswith("fc.") for name in names)
+
+
+def test_embedding_is_the_mean_of_the_feature_map():
+    encoder = encoders.build(width=TINY).eval()
+    volume = torch.randn(2, 1, 24, 32, 40)
+    with torch.inference_mode():
+        embedding = encoder(volume)
+        grid = encoders.features(encoder, volume)
+    assert embedding.shape == (2, 16)
+    assert grid.shape == (2, 16, 2, 2, 3)
+    torch.testing.assert_close(grid.mean(dim=(2, 3, 4)), embedding)
+
+
+def test_first_convolution_keeps_the_resolution():
+    encoder = encoders.build(width=TINY)
+    assert encoder.get_submodule("conv1").stride == (1, 1, 1)
+    assert encoder.get_submodule("maxpool").stride == 2
+
+
+@pytest.mark.parametrize("width", [0.0, 0.01, -1.0, 5.0])
+def test_impossible_width_is_refused(width):
+    with pytest.raises(UsageError, match="width"):
+        encoders.build(width=width)
+
+
+def test_unknown_encoder_is_refused():
+    with pytest.raises(UsageError, match="resnet18"):
+        encoders.build("resnet19")
+
+
+def test_masked_zscore_against_numpy():
+    rng = np.random.default_rng(0)
+    volume = rng.normal(500.0, 80.0, (2, 1, 6, 7, 8))
+    mask = rng.random(volume.shape) < 0.4
+    got = encoders.masked_zscore(torch.tensor(volume, dtype=torch.float32), torch.tensor(mask))
+    for index in range(2):
+        inside = volume[index][mask[index]]
+        expected = np.where(mask[index], (volume[index] - inside.mean()) / inside.std(), 0.0)
+        np.testing.assert_allclose(got[index].numpy(), expected, atol=2e-5)
+
+
+def test_masked_zscore_of_a_constant_and_of_an_empty_mask_is_zero():
+    volume = torch.full((1, 1, 4, 4, 4), 7.0)
+    assert not encoders.masked_zscore(volume, torch.ones_like(volume)).any()
+    assert not encoders.masked_zscore(volume, torch.zeros_like(volume)).any()
+
+
+def test_masked_zscore_ignores_what_is_outside():
+    volume, mask = torch.randn(1, 1, 5, 5, 5), torch.rand(1, 1, 5, 5, 5) < 0.5
+    spoilt = volume.where(mask, torch.nan)
+    torch.testing.assert_close(
+        encoders.masked_zscore(volume, mask), encoders.masked_zscore(spoilt, mask.float())
+    )
