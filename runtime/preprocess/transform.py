@@ -1,0 +1,46 @@
+"""Rigid transforms: six numbers <-> 4x4, and ITK's text file.
+
+Every 4x4 here maps **template RAS mm -> scan RAS mm** (points, column vectors): it says where in
+the scan to look for a template point, which is the direction that resampling needs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# ITK's world is LPS, NIfTI's and fmtool's RAS: the signs of x and y differ. Its own inverse.
+
+
+def rotation(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """3x3 rotation by |vector| radians about the direction of `vector` (Rodrigues' formula)."""
+    angle = float(np.linalg.norm(vector))
+    x, y, z = np.asarray(vector) / angle if angle > 0.0 else np.zeros(3)
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * (cross @ cross)
+
+
+def about(
+    centre: NDArray[np.float64], vector: NDArray[np.float64], shift: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """4x4 that rotates by `vector` (radians) about `centre` (mm), then moves by `shift` (mm)."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation(vector)
+    matrix[:3, 3] = centre + shift - matrix[:3, :3] @ centre
+    return matrix
+
+
+def to_itk(matrix: NDArray[np.float64]) -> str:
+    """A 4x4, template RAS mm -> scan RAS mm, as the text of an ITK transform file.
+
+    ITK's convention is the same direction (fixed point -> moving point) in LPS mm. ANTs
+    (`antsApplyTransforms -t FILE`), SimpleITK (`ReadTransform`) and 3D Slicer read it.
+    """
+    lps = _LPS @ matrix @ _LPS
+    numbers = " ".join(f"{v:.17g}" for v in (*lps[:3, :3].ravel(), *lps[:3, 3]))
+    return (
+        "#Insight Transform File V1.0\n#Transform 0\n"
+        "Transform: AffineTransform_double_3_3\n"
+        f"Parameters: {numbers}\nFixedParameters: 0 0 0\n"
+    )
