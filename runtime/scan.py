@@ -1,13 +1,27 @@
-"""Scan: what the scanner gave, in its own space, with its affine."""
+"""Scan: what the scanner gave, in its own space, with its affine.
+
+`read` takes a raw head of any orientation, voxel size and number type, or TurboPrep's files. No
+patient identifier of the header (description, database name, auxiliary file) goes any further.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fmtool import space
+from fmtool.errors import InputError
+from runtime import geometry, nifti
+from runtime.header import Header, times
+
+_PREPARED = "normalized.nii.gz"
+_MASK = "mask.nii.gz"
+_BLOCK = 16  # slices converted at a time: what is read and what is written both fit the cache
 
 
 @dataclass
@@ -19,8 +33,9 @@ class Scan:
         affine: 4x4, voxel (x, y, z) -> scanner RAS mm.
         path: where it came from; None for an array.
         mask: a brain mask on the same grid when the input came with one (TurboPrep), else None.
-        facts: what the header and the read said: "shape", "spacing" (mm), "dtype",
-            "orientation" (as stored), "prepared" (True for TurboPrep's files), "warnings".
+        facts: what the header and the read said: "shape" and "spacing" (mm) of `array`; "dtype",
+            "orientation" (as stored); "frame" ("sform", "qform", "mgh" or "assumed"); "prepared"
+            (True for TurboPrep's files); "warnings" (sentences).
     """
 
     array: NDArray[np.float32]
@@ -28,3 +43,105 @@ class Scan:
     path: Path | None = None
     mask: NDArray[np.bool_] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+
+
+def read(path: str | PathLike[str], assume_ras: bool = False) -> Scan:
+    """Read a whole-head T1-weighted volume, or a volume that TurboPrep has prepared.
+
+    Args:
+        path: a NIfTI or MGH file, gzipped or not; for TurboPrep, the folder that holds
+            `normalized.nii.gz` and `mask.nii.gz`, or the former with the latter beside it.
+        assume_ras: read a file without an orientation as RAS instead of refusing it.
+
+    Raises:
+        InputError: if the file cannot be used, saying why and what to do.
+    """
+    source = Path(path)
+    if source.is_dir():
+        if not (source / _PREPARED).exists():
+            raise InputError(
+                f"{source} is a folder without TurboPrep's {_PREPARED}; name the scan files in it"
+            )
+        if not (source / _MASK).exists():
+            raise InputError(f"{source} holds {_PREPARED} but no {_MASK}; add the brain mask")
+        return _prepared(source / _PREPARED, source / _MASK)
+    if source.name == _PREPARED and (source.parent / _MASK).exists():
+        return _prepared(source, source.parent / _MASK)
+    scan = _volume(source, assume_ras)
+    low, high = _range(source, scan.array)
+    if low == high:
+        raise InputError(
+            f"{source} holds the value {low:g} in every voxel: there is no image in it"
+        )
+    return scan
+
+
+def _volume(path: Path, assume_ras: bool = False) -> Scan:
+    header, data = nifti.read(path)
+    place = geometry.locate(path, header, assume_ras)
+    order, flips, affine = geometry.to_canonical(place.affine, header.shape)
+    array = _canonical(data, header, order, flips)
+    facts: dict[str, Any] = {
+        "shape": list(array.shape),
+        "spacing": [round(float(s), 4) for s in np.linalg.norm(affine[:3, :3], axis=0)],
+        "dtype": header.dtype.newbyteorder("=").name,
+        "orientation": place.orientation,
+        "frame": place.source,
+        "prepared": False,
+        "warnings": place.warnings,
+    }
+    return Scan(array, affine, path, None, facts)
+
+
+def _canonical(
+    data: NDArray[Any], header: Header, order: list[int], flips: list[bool]
+) -> NDArray[np.float32]:
+    """The voxels as scaled float32 in C order, reordered in the same pass."""
+    stored = data.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flips)]
+    array: NDArray[np.float32] = np.empty(stored.shape, dtype=np.float32)
+    with np.errstate(over="ignore"):  # too large for float32: infinite, which `_range` refuses
+        for start in range(0, array.shape[2], _BLOCK):
+            block = slice(start, start + _BLOCK)
+            array[..., block] = stored[..., block]
+        if header.slope != 1.0:
+            array *= np.float32(header.slope)
+        if header.inter != 0.0:
+            array += np.float32(header.inter)
+    return array
+
+
+def _range(path: Path, array: NDArray[np.float32]) -> tuple[float, float]:
+    """The least and the largest intensity, if all are finite."""
+    low, high = float(array.min()), float(array.max())
+    if not (np.isfinite(low) and np.isfinite(high)):  # both carry a NaN through
+        count = array.size - int(np.isfinite(array).sum())
+        raise InputError(
+            f"{path} has {count} voxels of {array.size} that are not finite numbers (NaN or "
+            "infinity); replace them at their source, with 0 if they are background"
+        )
+    return low, high
+
+
+def _prepared(path: Path, mask_path: Path) -> Scan:
+    """TurboPrep's volume and mask, which must lie on the model's grid."""
+    scan, mask = _volume(path), _volume(mask_path)
+    for part in (scan, mask):
+        on_grid = part.array.shape == space.GRID_SHAPE and np.allclose(
+            part.affine, space.grid_affine(), atol=1e-3
+        )
+        if not on_grid:
+            corner = ", ".join(f"{v:g}" for v in part.affine[:3, 3])
+            expected = ", ".join(f"{v:g}" for v in space.GRID_ORIGIN)
+            raise InputError(
+                f"{part.path} has {times(part.array.shape)} voxels from ({corner}) mm; expected "
+                f"TurboPrep's grid of {times(space.GRID_SHAPE)} voxels of 1 mm from ({expected}) "
+                "mm; name the raw scan instead"
+            )
+        _range(part.path or path, part.array)
+    brain = mask.array > 0.5
+    if not brain.any():
+        raise InputError(f"{mask_path} is empty; expected a brain mask, above 0 inside the brain")
+    if np.ptp(scan.array[brain]) == 0.0:
+        raise InputError(f"{path} has one value in the whole brain: there is no image in it")
+    facts = scan.facts | {"prepared": True}
+    return Scan(scan.array, scan.affine, path, brain, facts)
