@@ -64,7 +64,8 @@ def correct(
     """
     field = n4(volume, mask, spacing)
     np.exp(field, out=field)
-    return np.divide(volume, field, out=field)
+    np.divide(volume, field, out=field)
+    return field
 
 
 def fit(
@@ -84,7 +85,7 @@ def fit(
     measured = np.log(samples[inside], dtype=np.float64)
     positions = [fractions(i, n) for i, n in zip(index, volume.shape, strict=True)]
 
-    lattice = np.zeros((4, 4, 4))
+    lattice: NDArray[np.float64] = np.zeros((4, 4, 4))
     field = np.zeros_like(measured)
     residual = np.zeros(samples.shape)
     for level in range(_LEVELS):

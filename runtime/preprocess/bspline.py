@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.floating[Any]]
+Array = NDArray[np.float64]
+Real = TypeVar("Real", bound=np.floating[Any])
+
+_ONE_THREAD = 2**18  # multiplications; above this OpenBLAS shares a product among its threads
 
 
-def basis(positions: Array, spans: int) -> NDArray[np.float64]:
+def basis(positions: Array, spans: int) -> Array:
     """The uniform cubic B-spline weights of points on one axis.
 
     Args:
@@ -46,7 +49,7 @@ def basis(positions: Array, spans: int) -> NDArray[np.float64]:
     return weights
 
 
-def contract(tensor: Array, matrices: Sequence[Array]) -> Array:
+def contract(tensor: NDArray[Real], matrices: Sequence[NDArray[Real]]) -> NDArray[Real]:
     """Multiply each axis of a (a, b, c) tensor by its own matrix: (a, i), (b, j), (c, k).
 
     Returns:
@@ -54,9 +57,22 @@ def contract(tensor: Array, matrices: Sequence[Array]) -> Array:
         successor, so that after three of them the order is the old one and nothing was copied.
     """
     for matrix in matrices:
-        flat = tensor.reshape(tensor.shape[0], -1)
-        tensor = (flat.T @ matrix).reshape(*tensor.shape[1:], matrix.shape[1])
+        flat = tensor.reshape(tensor.shape[0], -1).T
+        tensor = _product(flat, matrix).reshape(*tensor.shape[1:], matrix.shape[1])
     return tensor
+
+
+def _product(left: NDArray[Real], right: NDArray[Real]) -> NDArray[Real]:
+    """`left @ right`, (m, n) by (n, k), in slices small enough to stay on one BLAS thread.
+
+    These products are bound by memory. A second thread hardly speeds them up on idle cores, and
+    on busy ones the threads' waiting for each other costs many times the product.
+    """
+    out: NDArray[Real] = np.empty((left.shape[0], right.shape[1]), dtype=left.dtype)
+    rows = max(1, _ONE_THREAD // right.size)
+    for start in range(0, len(out), rows):
+        np.matmul(left[start : start + rows], right, out=out[start : start + rows])
+    return out
 
 
 class GridFit:
@@ -84,7 +100,8 @@ class GridFit:
 
         A control point that no masked point supports is zero.
         """
-        return contract(values, self._claims) * self._per_weight
+        lattice: Array = contract(values, self._claims) * self._per_weight
+        return lattice
 
     def evaluate(self, lattice: Array) -> Array:
         """The spline on the grid, (nx, ny, nz)."""
@@ -95,17 +112,11 @@ def refine(lattice: Array) -> Array:
     """The same spline on twice as many spans: n control points per axis become 2n - 3."""
     matrices = []
     for n in lattice.shape:
-        finer = np.arange(2 * n - 3)
-        matrix = np.zeros((n, finer.size))
-        old = (finer + 1) // 2
-        odd = finer % 2 == 1
-        # A new control point lies on an old one (1, 6, 1) / 8 or between two (4, 4) / 8.
-        matrix[old[odd] - 1, finer[odd]] = matrix[np.minimum(old[odd] + 1, n - 1), finer[odd]] = (
-            0.125
-        )
-        matrix[old[odd], finer[odd]] = 0.75
-        matrix[old[~odd], finer[~odd]] = matrix[old[~odd] + 1, finer[~odd]] = 0.5
-        matrices.append(matrix)
+        # An old control point spreads over five new ones; those beyond the ends are not needed.
+        spread = np.zeros((n, 2 * n + 3))
+        for i in range(n):
+            spread[i, 2 * i : 2 * i + 5] = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 8.0
+        matrices.append(spread[:, 3 : 2 * n])
     return contract(lattice, matrices)
 
 
@@ -136,9 +147,9 @@ class Spline:
             for a in order
         ]
         field = contract(self.lattice.astype(np.float32).transpose(order), matrices)
-        return np.asarray(field.transpose(np.argsort(order)), dtype=np.float32)
+        return field.transpose(np.argsort(order))
 
 
-def fractions(index: NDArray[np.integer[Any]], size: int) -> NDArray[np.float64]:
+def fractions(index: NDArray[np.integer[Any]], size: int) -> Array:
     """Voxel indices on an axis of `size` voxels as fractions of that axis."""
-    return np.asarray(index / max(size - 1, 1), dtype=np.float64)
+    return index.astype(np.float64) / max(size - 1, 1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 BINS = 200
 FWHM = 0.15  # of the blur, natural-log intensity
 WIENER_NOISE = 0.01
-_PADDED = 512  # the next power of two after twice BINS' own: the convolutions must not wrap
+_PADDED = 512  # over twice the bins, so that the convolutions do not wrap around
 _SUPPORT = 1e-10  # of the largest density; below it a ratio of densities is rounding noise
 
 
@@ -36,9 +36,8 @@ def sharpen(values: NDArray[np.float64]) -> NDArray[np.float64]:
     index = np.minimum(scaled.astype(np.intp), BINS - 2)
     offset = scaled - index
     # Each value is shared between its two nearest bins (a triangular Parzen window).
-    upper = np.bincount(index, offset, BINS)
-    counts = np.bincount(index, minlength=BINS) - upper
-    counts[1:] += upper[:-1]
+    counts: NDArray[np.float64] = np.bincount(index, 1.0 - offset, BINS).astype(np.float64)
+    counts[1:] += np.bincount(index, offset, BINS)[:-1]
     expected = low + width * _expected_bin(counts, FWHM / width)
     return np.asarray(expected[index] + np.diff(expected)[index] * offset)
 
