@@ -1,0 +1,64 @@
+"""Embeddings of prepared volumes by a frozen encoder, computed once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from torch import nn
+
+from training.encoders import digest, masked_zscore
+from training.store import Entry
+
+_log = logging.getLogger(__name__)
+
+
+def embeddings(
+    encoder: nn.Module, entries: Sequence[Entry], cache: str | os.PathLike[str]
+) -> NDArray[np.float32]:
+    """Float32 (N, F), in the order of `entries`.
+
+    The encoder is in eval mode meanwhile, so that BatchNorm uses its stored statistics and one
+    scan's embedding does not depend on another's.
+
+    Args:
+        encoder: frozen; its mode is restored.
+        entries: of a store.
+        cache: a folder; what it holds of this encoder and these volumes is not computed again.
+    """
+    folder = Path(cache) / digest(encoder)
+    folder.mkdir(parents=True, exist_ok=True)
+    training = encoder.training
+    encoder.eval()
+    try:
+        console = Console(stderr=True)
+        todo = track(entries, "Embedding", console=console, transient=True)
+        return np.stack([_embedding(encoder, entry, folder) for entry in todo])
+    finally:
+        encoder.train(training)
+
+
+def _embedding(encoder: nn.Module, entry: Entry, folder: Path) -> NDArray[np.float32]:
+    target = folder / f"{entry.facts['digest']}.npy"
+    if target.exists():
+        try:
+            return np.asarray(np.load(target, allow_pickle=False), dtype=np.float32)
+        except (OSError, ValueError, EOFError) as error:
+            _log.warning("%s is computed again: it is damaged (%s)", target, error)
+    device = next(encoder.parameters()).device
+    volume = torch.from_numpy(np.array(entry.volume)).to(device)[None, None]
+    mask = torch.from_numpy(np.array(entry.mask)).to(device)[None, None]
+    with torch.inference_mode():
+        embedding = encoder(masked_zscore(volume, mask))[0].float().cpu().numpy()
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".tmp", delete=False) as stream:
+        np.save(stream, embedding)
+    os.replace(stream.name, target)
+    return np.asarray(embedding)

@@ -1,0 +1,94 @@
+"""Head: one affine map from the raw embedding to one task, with the evidence for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fmtool import __version__
+from fmtool.errors import InputError
+from fmtool.task import Task
+
+_FORMAT = 1
+
+
+@dataclass
+class Head:
+    """What a linear probe leaves behind; plain data.
+
+    Attributes:
+        task: what it predicts.
+        weight: (F,), per unit of each feature of the embedding: in the task's unit (regression)
+            or as log-odds of class 1 (binary).
+        bias: in the same unit.
+        evidence: how well it did and against what; see `training.evidence`.
+        encoder_sha256: digest of the encoder whose embeddings it reads.
+        sample: whom it was fitted on: "n", "n_subjects", "label_range", "sites".
+    """
+
+    task: Task
+    weight: NDArray[np.float64]
+    bias: float
+    evidence: dict[str, Any]
+    encoder_sha256: str
+    sample: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, embeddings: ArrayLike) -> NDArray[np.float64]:
+        """(..., F) -> (...): the regression's value, or the logit of class 1."""
+        return np.asarray(embeddings, dtype=np.float64) @ self.weight + self.bias
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the head as JSON: complete, or not at all; an older head is replaced."""
+        target = Path(path)
+        content = {
+            "format": _FORMAT,
+            "fmtool": __version__,
+            "task": self.task.to_dict(),
+            "encoder_sha256": self.encoder_sha256,
+            "sample": self.sample,
+            "evidence": self.evidence,
+            "bias": float(self.bias),
+            "weight": np.asarray(self.weight, dtype=np.float64).tolist(),
+        }
+        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=target.parent) as scratch:
+            staged = Path(scratch) / "head.json"
+            staged.write_text(text, encoding="utf-8")
+            os.replace(staged, target)
+        return target
+
+
+def load(path: str | os.PathLike[str]) -> Head:
+    """Read a head that `Head.save` wrote.
+
+    Raises:
+        InputError: if the file is missing, damaged or of another format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"head {path} does not exist; `fmtool train probe` makes one")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != _FORMAT:
+            raise InputError(f"head {path} has format {content['format']}; this fmtool reads 1")
+        head = Head(
+            task=Task.from_dict(content["task"]),
+            weight=np.array(content["weight"], dtype=np.float64),
+            bias=float(content["bias"]),
+            evidence=dict(content["evidence"]),
+            encoder_sha256=str(content["encoder_sha256"]),
+            sample=dict(content["sample"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"head {path} is damaged ({error}); fit it again") from None
+    if head.weight.ndim != 1 or not np.isfinite([*head.weight, head.bias]).all():
+        raise InputError(f"head {path} is damaged: its weights are not finite numbers")
+    return head

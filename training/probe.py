@@ -1,0 +1,178 @@
+"""The linear probe: a frozen encoder's embeddings, one standardised linear model, honest evidence.
+
+Everything that is reported comes from predictions of subjects that the model did not see, by
+cross-validation over subjects, repeated with other folds. Regularisation is chosen inside each
+training part. The head that ships is fitted on all rows, by the same procedure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fmtool.errors import InputError
+from fmtool.task import Task
+from training import evidence, splits
+from training.cohort import Row
+from training.head import Head
+
+Array = NDArray[np.float64]
+
+_STRENGTHS = np.logspace(-3, 3, 7)
+_INNER_FOLDS = 3
+_FEWEST = 12  # subjects: with fewer, the inner folds of a two-fold split would run empty
+
+
+@dataclass
+class Probe:
+    """What a fit found.
+
+    Attributes:
+        head: the head, fitted on all rows; its `evidence` has the figures below.
+        predictions: (repeats, N) out-of-fold: the value, or the logit of class 1.
+        baseline: (repeats, N) what the training folds' mean predicts for the same rows.
+    """
+
+    head: Head
+    predictions: Array
+    baseline: Array
+
+
+def fit(
+    embeddings: NDArray[np.floating[Any]],
+    rows: Sequence[Row],
+    task: Task,
+    seed: int = 0,
+    folds: int = 5,
+    repeats: int = 5,
+    encoder_sha256: str = "",
+    brain_volume_ml: Sequence[float] | None = None,
+) -> Probe:
+    """Fit and judge a linear probe.
+
+    Args:
+        embeddings: (N, F), of the frozen encoder in eval mode.
+        rows: the cohort's rows, in the same order.
+        task: what to predict.
+        seed: of the folds and the bootstrap.
+        folds: of the cross-validation over subjects.
+        repeats: how often it is repeated with other folds.
+        encoder_sha256: digest of the encoder, kept in the head.
+        brain_volume_ml: (N,), to report beside the head what brain volume alone achieves.
+
+    Raises:
+        InputError: if the subjects are too few, of one class only, or of one label only.
+    """
+    x = np.asarray(embeddings, dtype=np.float64)
+    y = np.array([row.label for row in rows])
+    subjects = [row.subject for row in rows]
+    if x.ndim != 2 or len(x) != len(rows) or not np.isfinite(x).all():
+        raise InputError(f"expected one finite embedding for each of {len(rows)} rows")
+    _check_enough(y, subjects, task)
+
+    plans = [splits.by_subject(y, subjects, task, folds, seed + r) for r in range(repeats)]
+    predictions = np.stack([_out_of_fold(x, y, subjects, task, plan) for plan in plans])
+    baseline = np.stack([_mean_out_of_fold(y, plan) for plan in plans])
+    sample = _sample(rows, y)
+    found = {
+        **evidence.against_mean(y, predictions, baseline, subjects, task, seed),
+        **sample,
+        "sample": _sentence(sample, task),
+        "folds": folds,
+        "repeats": repeats,
+    }
+    if brain_volume_ml is not None:
+        volume = np.asarray(brain_volume_ml, dtype=np.float64)[:, None]
+        alone = np.stack([_out_of_fold(volume, y, subjects, task, plan) for plan in plans])
+        found["brain_volume"] = evidence.against_volume(y, predictions, alone, subjects, task, seed)
+
+    weight, bias = fold_scaler(_fit_model(x, y, subjects, task))
+    return Probe(Head(task, weight, bias, found, encoder_sha256, sample), predictions, baseline)
+
+
+def _check_enough(y: Array, subjects: Sequence[str], task: Task) -> None:
+    names = np.asarray(subjects)
+    if len(set(subjects)) < _FEWEST:
+        raise InputError(
+            f"{len(set(subjects))} subjects are too few for a probe of {task.name}; "
+            f"{_FEWEST} are needed"
+        )
+    if len(np.unique(y)) < 2:
+        raise InputError(f"all labels of {task.name} are the same: there is nothing to learn")
+    if task.classes is not None:
+        for value, name in enumerate(task.classes):
+            count = len(np.unique(names[y == value]))
+            if count < _FEWEST // 2:
+                raise InputError(
+                    f"{count} subjects of class {name} are too few for a probe of {task.name}; "
+                    f"{_FEWEST // 2} are needed"
+                )
+
+
+def _fit_model(x: Array, y: Array, subjects: Sequence[str], task: Task) -> Pipeline:
+    """Standardise, then ridge or logistic regression, its strength chosen over subjects."""
+    if task.kind == "regression":
+        model, scoring = Ridge(), "neg_mean_squared_error"
+        grid = {"model__alpha": x.shape[1] * _STRENGTHS}  # the penalty's scale grows with features
+    else:
+        model, scoring = LogisticRegression(max_iter=1000), "neg_log_loss"
+        grid = {"model__C": _STRENGTHS / x.shape[1]}
+    search = GridSearchCV(
+        Pipeline([("scale", StandardScaler()), ("model", model)]),
+        grid,
+        scoring=scoring,
+        cv=splits.by_subject(y, subjects, task, _INNER_FOLDS, seed=0),
+    )
+    return search.fit(x, y).best_estimator_
+
+
+def fold_scaler(pipeline: Pipeline) -> tuple[Array, float]:
+    """The pipeline's scaler and linear model as one affine map of the raw embedding."""
+    scale, model = pipeline["scale"], pipeline["model"]
+    weight = np.ravel(model.coef_) / scale.scale_
+    return weight, float(np.ravel(model.intercept_)[0] - weight @ scale.mean_)
+
+
+def _out_of_fold(
+    x: Array, y: Array, subjects: Sequence[str], task: Task, plan: list[splits.Split]
+) -> Array:
+    predicted = np.empty(len(y))
+    for train, test in plan:
+        weight, bias = fold_scaler(
+            _fit_model(x[train], y[train], [subjects[i] for i in train], task)
+        )
+        predicted[test] = x[test] @ weight + bias
+    return predicted
+
+
+def _mean_out_of_fold(y: Array, plan: list[splits.Split]) -> Array:
+    predicted = np.empty(len(y))
+    for train, test in plan:
+        predicted[test] = y[train].mean()
+    return predicted
+
+
+def _sample(rows: Sequence[Row], y: Array) -> dict[str, Any]:
+    return {
+        "n": len(rows),
+        "n_subjects": len({row.subject for row in rows}),
+        "label_range": [float(y.min()), float(y.max())],
+        "sites": sorted({row.site for row in rows if row.site is not None}),
+    }
+
+
+def _sentence(sample: dict[str, Any], task: Task) -> str:
+    people = f"{sample['n']} scans of {sample['n_subjects']} subjects"
+    where = f" from {', '.join(sample['sites'])}" if sample["sites"] else ""
+    if task.kind == "binary":
+        return people + where
+    low, high = sample["label_range"]
+    return f"{people}{where}, {task.name} {low:g} to {high:g} {task.unit}"

@@ -1,0 +1,51 @@
+"""Cross-validation folds that never part the scans of one subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from fmtool.errors import InputError
+from fmtool.task import Task
+
+Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Row indices to train on and to test on."""
+
+
+def by_subject(
+    labels: NDArray[np.float64], subjects: Sequence[str], task: Task, folds: int, seed: int
+) -> list[Split]:
+    """Shuffled folds; those of a binary task keep the classes' proportions.
+
+    Raises:
+        InputError: if there are fewer than two subjects per fold, or fewer than one subject of
+            each class per fold.
+    """
+    names = np.asarray(subjects)
+    unique = np.unique(names)
+    if len(unique) < 2 * folds:
+        raise InputError(
+            f"{len(unique)} subjects are too few for {folds} folds; {2 * folds} are needed"
+        )
+    if task.kind == "binary":
+        return _stratified(labels, names, task, folds, seed)
+    order = np.random.default_rng(seed).permutation(unique)
+    tested = [np.isin(names, part) for part in np.array_split(order, folds)]
+    return [(np.flatnonzero(~test), np.flatnonzero(test)) for test in tested]
+
+
+def _stratified(
+    labels: NDArray[np.float64], names: NDArray[np.str_], task: Task, folds: int, seed: int
+) -> list[Split]:
+    assert task.classes is not None
+    for value, name in enumerate(task.classes):
+        count = len(np.unique(names[labels == value]))
+        if count < folds:
+            raise InputError(
+                f"{count} subjects of class {name} are too few for {folds} folds of {task.name}"
+            )
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    return list(splitter.split(names, labels.astype(int), names))
