@@ -118,7 +118,8 @@ def _sample(
         index = [_centred(n, f) for n, f in zip(volume.shape, factors, strict=True)]
         grid = np.ix_(*index)
         values = volume[grid].astype(np.float64)
-        values[~(mask[grid] & (values > 0.0) & (values < np.inf))] = 0.0
+        inside = mask[grid].astype(bool) & (values > 0.0) & (values < np.inf)
+        values[~inside] = 0.0
         if np.count_nonzero(values) >= _MIN_SAMPLES:
             break
     if not values.any():
