@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from runtime.header import Header
 _MM = {"m": 1000.0, "um": 0.001}
 _UNIT_NAMES = {"m": "metres", "um": "micrometres"}
 _LEAST_MM, _MOST_MM = 0.1, 10.0
-_THICK_MM, _THICK_RATIO = 3.0, 3.0
 _FRAMES_AGREE_MM = 1.0  # at the corners, where 1 degree of rotation is more than this
 _PIXDIM_AGREES = 0.02
 _MOST_SHEAR = 0.02  # cosine between two voxel axes; 1.1 degrees off the right angle
+
+THICK_MM, THICK_RATIO = 3.0, 3.0
+"""Voxels with a longer side, or with sides in a larger ratio, lose fine anatomy."""
+
 Affine = NDArray[np.float64]
 
 
@@ -64,12 +68,20 @@ def locate(path: Path, header: Header, assume_ras: bool) -> Geometry:
             f"The header's voxel sizes ({_mm(sizes)}) differ from those of its {name} "
             f"({_mm(spacing)}); the {name} is used."
         )
-    if spacing.max() > _THICK_MM or spacing.max() / spacing.min() > _THICK_RATIO:
-        warnings.append(
-            f"The voxels are {_mm(spacing)}: thick slices; expected at most {_THICK_MM:g} mm and "
-            f"sides within a factor of {_THICK_RATIO:g}, so fine anatomy is lost."
-        )
+    sentence = thick(spacing)
+    if sentence:
+        warnings.append(sentence)
     return Geometry(affine, name, _codes(affine), warnings)
+
+
+def thick(spacing: Sequence[float] | NDArray[np.float64]) -> str | None:
+    """The sentence to say about voxels of these sides (mm) if they are thick, else None."""
+    if max(spacing) <= THICK_MM and max(spacing) / min(spacing) <= THICK_RATIO:
+        return None
+    return (
+        f"The voxels are {_mm(sorted(spacing))}: thick slices; expected at most {THICK_MM:g} mm "
+        f"and sides within a factor of {THICK_RATIO:g}, so fine anatomy is lost."
+    )
 
 
 def to_canonical(affine: Affine, shape: tuple[int, ...]) -> tuple[list[int], list[bool], Affine]:
