@@ -1,0 +1,145 @@
+"""The self-test: an engine must reproduce the bundle's expected outputs before it is used.
+
+A pass is remembered in the user's cache folder, because the full-size network takes seconds; the
+stamp is bound to the bundle, the library's version, the device, the processor and the precision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from fmtool import space
+from fmtool.bundle import Bundle
+from fmtool.errors import BundleError, ParityError
+from runtime.engines.base import Arrays, Engine
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """A passed self-test.
+
+    Attributes:
+        errors: the error of each output: for the embedding ||a - b|| / ||b||; for a task
+            |a - b| in its unit where the bundle gives such a tolerance, else relative to
+            max(1, |b|).
+        from_cache: True if an earlier process measured them.
+    """
+
+    errors: dict[str, float]
+    from_cache: bool
+
+
+def verify(engine: Engine, bundle: Bundle, cache_dir: Path | None = None) -> SelfTest:
+    """`run`, unless this engine is known to have passed.
+
+    Args:
+        engine: the bundle's model, opened.
+        bundle: what it must reproduce.
+        cache_dir: where stamps are kept; by default the user's cache folder. Where it cannot
+            be written the self-test simply runs each time.
+
+    Raises:
+        ParityError: if an output differs by more than the bundle's tolerance.
+    """
+    folder = cache_dir if cache_dir is not None else _user_cache() / "fmtool" / "engines"
+    stamp = folder / f"{_key(engine, bundle)}.json"
+    try:
+        errors = json.loads(stamp.read_text(encoding="utf-8"))["errors"]
+        return SelfTest({str(k): float(v) for k, v in errors.items()}, from_cache=True)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        pass  # no stamp, or not a stamp: nothing is known about this engine, so measure
+    result = run(engine, bundle)
+    try:
+        _write(stamp, {"engine": engine.describe(), "errors": result.errors})
+    except OSError:
+        pass  # a read-only home costs a self-test per process, nothing else
+    return result
+
+
+def run(engine: Engine, bundle: Bundle) -> SelfTest:
+    """Run the bundle's template through `engine` and compare every output with what is expected.
+
+    Raises:
+        ParityError: if an output differs by more than the bundle's tolerance.
+        BundleError: if the bundle gives no tolerance for the engine's precision.
+    """
+    expected = bundle.manifest["self_test"]["outputs"]
+    tolerance = bundle.manifest["self_test"]["tolerance"]
+    if engine.precision not in tolerance:
+        raise BundleError(
+            f"bundle {bundle.path} gives no self-test tolerance for {engine.precision}, "
+            f"only for {', '.join(tolerance)}; choose another precision"
+        )
+    relative = float(tolerance[engine.precision])
+    in_units = tolerance.get("tasks", {})
+    outputs = engine.run(_template(bundle))
+    errors = {}
+    for name, values in expected.items():
+        allowed = float(in_units.get(name, relative))
+        if name not in outputs:
+            raise ParityError(f"{engine.describe()} gives no output {name!r}")
+        error = _error(name, outputs[name], np.asarray(values, dtype=np.float64), name in in_units)
+        if not error <= allowed:  # NaN fails too
+            raise ParityError(
+                f"{engine.describe()} does not reproduce the bundle's self-test and is refused: "
+                f"{name} is off by {error:.2g}, tolerance {allowed:.2g}; choose another engine "
+                "or precision"
+            )
+        errors[name] = error
+    return SelfTest(errors, from_cache=False)
+
+
+def _error(name: str, got: np.ndarray, expected: np.ndarray, absolute: bool) -> float:
+    found = got.astype(np.float64).ravel()
+    if found.shape != expected.ravel().shape:
+        return float("inf")
+    difference = found - expected.ravel()
+    if name == "embedding":
+        return float(np.linalg.norm(difference) / np.linalg.norm(expected))
+    scale = 1.0 if absolute else np.maximum(1.0, np.abs(expected.ravel()))
+    return float(np.max(np.abs(difference) / scale))
+
+
+def _template(bundle: Bundle) -> Arrays:
+    """The template as the network reads it, [1, 1, 150, 192, 192], with its brain as the mask."""
+    image = nib.load(bundle.file(bundle.manifest["template"]))
+    volume = np.ascontiguousarray(space.to_crop(np.asarray(image.dataobj)), dtype=np.float32)
+    mask = (volume > 0).astype(np.float32)
+    return {"volume": volume[None, None], "mask": mask[None, None]}
+
+
+def _key(engine: Engine, bundle: Bundle) -> str:
+    facts = [bundle.digest, engine.library, engine.version, engine.device, engine.precision]
+    return hashlib.sha256("\n".join([*facts, _processor()]).encode()).hexdigest()
+
+
+def _processor() -> str:
+    """The processor's model: the same library takes other code paths on another one."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []  # not Linux
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _write(file: Path, content: dict[str, object]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=file.parent, suffix=".partial", delete=False, encoding="utf-8"
+    ) as stream:
+        json.dump(content, stream)
+    os.replace(stream.name, file)
