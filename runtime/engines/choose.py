@@ -108,8 +108,8 @@ def _device(engine: str, device: str) -> tuple[str, list[str]]:
     if device == "auto":
         if engine == "openvino":
             return "cpu", ["OpenVINO runs on the CPU"]
-        missing = _cuda_missing(0)
-        return ("cpu", [f"no GPU: {missing}"]) if missing else ("cuda:0", ["a GPU is ready"])
+        missing = cuda.missing(0) or _cuda_missing(0)
+        return ("cpu", [missing]) if missing else ("cuda:0", ["a GPU is ready"])
     device = f"cuda:{cuda.index(device)}"
     if engine == "openvino":
         raise CapabilityError(f"OpenVINO runs on the CPU; for {device} say --engine onnxruntime")

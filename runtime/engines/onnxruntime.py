@@ -115,10 +115,11 @@ def version() -> str | None:
 
 
 def cuda_missing(index: int = 0) -> str | None:
-    """What GPU number `index` lacks to be used by ONNX Runtime, or None: cheap, makes no session."""
+    """What ONNX Runtime lacks to use GPU number `index`, or None; cheap, as it makes no session."""
+    lacks = [cuda.missing(index)]
     if "CUDAExecutionProvider" not in load().get_available_providers():
-        return (
-            "the installed ONNX Runtime is built without CUDA; replace it with "
-            "`pip uninstall onnxruntime` and `pip install 'fmtool[gpu]'`"
+        lacks.append(
+            "the installed ONNX Runtime is built without CUDA (`pip uninstall onnxruntime`, then "
+            "`pip install 'fmtool[gpu]'`)"
         )
-    return cuda.missing(index)
+    return " and ".join(filter(None, lacks)) or None

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import numpy as np
 from fmtool import space
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, ParityError
+from runtime.doctor import cpu_name
 from runtime.engines.base import Arrays, Engine
 
 
@@ -58,10 +59,8 @@ def verify(engine: Engine, bundle: Bundle, cache_dir: Path | None = None) -> Sel
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         pass  # no stamp, or not a stamp: nothing is known about this engine, so measure
     result = run(engine, bundle)
-    try:
+    with suppress(OSError):  # a read-only home costs a self-test per process, nothing else
         _write(stamp, {"engine": engine.describe(), "errors": result.errors})
-    except OSError:
-        pass  # a read-only home costs a self-test per process, nothing else
     return result
 
 
@@ -80,7 +79,7 @@ def run(engine: Engine, bundle: Bundle) -> SelfTest:
             f"only for {', '.join(tolerance)}; choose another precision"
         )
     relative = float(tolerance[engine.precision])
-    in_units = tolerance.get("tasks", {})
+    in_units = {n: by[engine.precision] for n, by in tolerance.get("tasks", {}).items()}
     outputs = engine.run(_template(bundle))
     errors = {}
     for name, values in expected.items():
@@ -119,17 +118,7 @@ def _template(bundle: Bundle) -> Arrays:
 
 def _key(engine: Engine, bundle: Bundle) -> str:
     facts = [bundle.digest, engine.library, engine.version, engine.device, engine.precision]
-    return hashlib.sha256("\n".join([*facts, _processor()]).encode()).hexdigest()
-
-
-def _processor() -> str:
-    """The processor's model: the same library takes other code paths on another one."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []  # not Linux
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return hashlib.sha256("\n".join([*facts, cpu_name()]).encode()).hexdigest()
 
 
 def _user_cache() -> Path:
