@@ -126,7 +126,7 @@ def _volume(value: float, expected: Range) -> Check:
         "The brain volume is usual for an adult."
         if fine
         else f"The brain volume is unusual for an adult ({value:.0f} mL, expected "
-        f"{expected[0]:.0f} to {expected[1]:.0f}): check the brain mask, and that this is no child.",
+        f"{expected[0]:.0f} to {expected[1]:.0f}): check the mask, and that this is no child.",
     )
 
 

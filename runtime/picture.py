@@ -1,0 +1,85 @@
+"""Pictures for checking by eye: the brain mask's outline, and the template's contours, as PNG.
+
+The colours are two of Okabe and Ito's, told apart with every common colour vision.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from runtime.panel import Contour, row
+
+MASK_COLOUR = (230, 159, 0)
+"""Orange: the brain mask's outline."""
+
+TEMPLATE_COLOUR = (86, 180, 233)
+"""Sky blue: the template's outline and white matter."""
+
+_WHITE_MATTER = 0.6  # the quantile of the template's brain above which it is mostly white matter
+_ONE_MM = (1.0, 1.0, 1.0)
+
+Volume = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+def brain_png(volume: Volume, mask: Mask, spacing: Sequence[float] = _ONE_MM) -> bytes:
+    """Three planes through the brain's centre with the mask's outline.
+
+    Args:
+        volume: intensities, RAS+ axes (x, y, z).
+        mask: the brain, same shape.
+        spacing: voxel sizes in mm.
+    """
+    return _png(_outlined(volume, mask, spacing))
+
+
+def registration_png(volume: Volume, mask: Mask, template: Volume) -> bytes:
+    """Three planes of the registered brain with the template's outline and white matter.
+
+    Args:
+        volume: the prepared brain, crop axes (z, y, x), 1 mm.
+        mask: its mask, same shape.
+        template: the template on the same crop, 0 outside its brain.
+    """
+    return _png(_registered(volume, mask, template))
+
+
+def qc_png(volume: Volume, mask: Mask, template: Volume) -> bytes:
+    """Both of the above for one prepared volume, one over the other; all crop axes (z, y, x)."""
+    above = _outlined(_xyz(volume), _xyz(mask), _ONE_MM)
+    below = _registered(volume, mask, template)
+    sheet = Image.new("RGB", (above.width, above.height + below.height))
+    sheet.paste(above, (0, 0))
+    sheet.paste(below, (0, above.height))
+    return _png(sheet)
+
+
+def _outlined(volume: Volume, mask: Mask, spacing: Sequence[float]) -> Image.Image:
+    return row(volume, mask, [Contour(mask, 0.5, MASK_COLOUR)], spacing, "brain mask")
+
+
+def _registered(volume: Volume, mask: Mask, template: Volume) -> Image.Image:
+    brain = template > 0
+    white = float(np.quantile(template[brain], _WHITE_MATTER))
+    contours = [
+        Contour(_xyz(template), white, TEMPLATE_COLOUR, blur=1.5, width=1),
+        Contour(_xyz(brain), 0.5, TEMPLATE_COLOUR),
+    ]
+    words = "template, outline and white matter (a brain keeps its own size)"
+    return row(_xyz(volume), _xyz(mask), contours, _ONE_MM, words)
+
+
+def _xyz(crop: NDArray[Any]) -> NDArray[Any]:
+    return crop.transpose(2, 1, 0)
+
+
+def _png(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
