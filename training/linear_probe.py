@@ -46,9 +46,7 @@ def run(
     cohort = cohorts.read(table, tasks.get(task), allow_sites)
     for sentence in cohort.remarks:
         remark(sentence)
-    network, info = encoders.load_checkpoint(encoder)
-    for sentence in info.get("remarks", []):
-        remark(sentence)
+    network, _ = encoders.load_checkpoint(encoder)
     with bundles.open(bundle) as opened:
         entries = prepare(cohort, Path(cache) / "volumes", opened)
     found = probe.fit(
