@@ -26,7 +26,7 @@ class LinearHead(Protocol):
         """What it predicts."""
 
     @property
-    def weight(self) -> NDArray[np.float32]:
+    def weight(self) -> NDArray[np.floating[Any]]:
         """[F], the task's unit (or logit) per unit of each feature."""
 
     @property
@@ -123,15 +123,13 @@ class BundleGraph(nn.Module):
         """The outputs named by `output_names`; see the class for their shapes."""
         features = encoders.features(self.encoder, masked_zscore(volume, mask))
         embedding = features.mean(dim=(2, 3, 4))
-        values = embedding @ self.weight.T + self.bias
-        maps = self.weight @ features.flatten(2) + self.bias[:, None]
-        maps = maps.reshape(*maps.shape[:2], *features.shape[2:])
-        count = len(self.tasks)
-        return (
-            embedding,
-            *(values[:, i : i + 1] for i in range(count)),
-            *(maps[:, i : i + 1] for i in range(count)),
-        )
+        # Products and sums, not a matrix product: OpenVINO computes that one in bfloat16 where the
+        # convolutions are, and an age would come out in steps of a quarter of a year. Task by
+        # task: OpenVINO 2026.4 adds a bias of several tasks along the batch instead.
+        heads = list(zip(self.weight, self.bias, strict=True))
+        values = [(embedding * w).sum(1, keepdim=True) + b for w, b in heads]
+        maps = [(features * w[:, None, None, None]).sum(1, keepdim=True) + b for w, b in heads]
+        return (embedding, *values, *maps)
 
 
 def _feature_count(encoder: nn.Module) -> int:

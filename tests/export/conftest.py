@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,20 +14,10 @@ from export.onnx import export
 from export.precision import to_fp16
 from fmtool import task
 from training import encoders
+from training.head import Head
 
 WIDTH = 0.0625
 SHAPE = (24, 32, 32)
-
-
-@dataclass
-class Head:
-    """The plain data export asks of a head."""
-
-    task: task.Task
-    weight: np.ndarray
-    bias: float
-    evidence: dict[str, Any] = field(default_factory=dict)
-    encoder_sha256: str = ""
 
 
 def make_encoder(seed: int = 0) -> nn.Module:
@@ -47,8 +35,8 @@ def make_heads(features: int, seed: int = 0) -> list[Head]:
     rng = np.random.default_rng(seed)
     evidence = {"beats_baseline": False, "baseline_name": "the mean age"}
     return [
-        Head(task.AGE, rng.normal(size=features).astype(np.float32), 35.0, evidence),
-        Head(task.SEX, rng.normal(size=features).astype(np.float32), 0.1, evidence),
+        Head(task.AGE, rng.normal(size=features), 35.0, evidence, ""),
+        Head(task.SEX, rng.normal(size=features), 0.1, evidence, ""),
     ]
 
 

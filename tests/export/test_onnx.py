@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnxruntime
+import openvino
 import pytest
 
 import fmtool
@@ -76,3 +77,15 @@ def test_what_the_exporter_promises_is_checked(model32, graph):
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
     with pytest.raises(RuntimeError, match="fixed the batch of volume"):
         check(model, graph, 18)
+
+
+def test_heads_are_float32_where_openvino_convolves_in_bfloat16(model32, graph, volumes):
+    core = openvino.Core()
+    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU has no bfloat16")
+    model = core.compile_model(model32, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    found = model(feed(volumes))
+    weight, bias = graph.weight.numpy(), graph.bias.numpy()
+    for i, name in enumerate(("age", "sex")):
+        wanted = found["embedding"] @ weight[i] + bias[i]
+        np.testing.assert_allclose(found[name][:, 0], wanted, rtol=1e-5, atol=1e-5)

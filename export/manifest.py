@@ -1,0 +1,93 @@
+"""A bundle's manifest: what it holds, how well its heads did, what an engine must reproduce."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import fmtool
+from export.graph import EMBEDDING, BundleGraph, LinearHead, map_name
+from export.reference import Reference
+from export.verify import limit
+
+LOCATE, SEGMENT, TEMPLATE = "strip_locate.onnx", "strip_segment.onnx", "template.nii.gz"
+"""The preprocessing parts' names inside a bundle."""
+
+SELF_TEST = {"float32": 1e-4, "bfloat16": 1e-2, "float16": 5e-3}
+"""Largest relative difference of the embedding on any machine, by what its engine computes in."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a bundle's maker says of it.
+
+    Attributes:
+        name: the bundle's.
+        source: where the encoder's weights come from, in words.
+        limits: sentences: the sample's ages, its site, and what follows.
+        calibration: the quality checks' normal ranges, as `runtime.quality` reads them.
+        demonstration: whether its values are for show only.
+    """
+
+    name: str
+    source: str = ""
+    limits: Sequence[str] = ()
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    demonstration: bool = False
+
+
+def manifest(
+    about: About,
+    graph: BundleGraph,
+    heads: Sequence[LinearHead],
+    encoder: Mapping[str, Any],
+    models: Mapping[str, Path],
+    expected: Reference,
+) -> dict[str, Any]:
+    """Every field but `format` and `files`, as plain data.
+
+    Args:
+        about: what the maker says.
+        graph: the exported graph.
+        heads: its heads.
+        encoder: facts about its encoder.
+        models: each precision's ONNX file.
+        expected: float32 torch, the self-test volume first.
+    """
+    return {
+        "name": about.name,
+        "created": datetime.now(UTC).date().isoformat(),
+        "fmtool": fmtool.__version__,
+        "encoder": dict(encoder),
+        "tasks": [_entry(head) for head in heads],
+        "model": {precision: path.name for precision, path in models.items()},
+        "strip": {"locate": LOCATE, "segment": SEGMENT},
+        "template": TEMPLATE,
+        "self_test": _self_test(graph, expected),
+        "calibration": dict(about.calibration),
+        "demonstration": about.demonstration,
+        "limits": list(about.limits),
+    }
+
+
+def _entry(head: LinearHead) -> dict[str, Any]:
+    name = head.task.name
+    evidence = dict(head.evidence)
+    return {**head.task.to_dict(), "evidence": evidence, "output": name, "map": map_name(name)}
+
+
+def _self_test(graph: BundleGraph, expected: Reference) -> dict[str, Any]:
+    """What an engine must reproduce on the template, and within which tolerance."""
+    wanted = expected.outputs[0]
+    outputs = {n: wanted[n].tolist() for n in (EMBEDDING, *(task.name for task in graph.tasks))}
+    tasks = {
+        task.name: {
+            precision: limit(task, float(wanted[task.name][0]), tolerance)
+            for precision, tolerance in SELF_TEST.items()
+        }
+        for task in graph.tasks
+    }
+    return {"outputs": outputs, "tolerance": {**SELF_TEST, "tasks": tasks}}

@@ -1,0 +1,204 @@
+"""A bundle is complete, passes its own checks, and appears only when every gate has passed."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import gzip
+import shutil
+
+import nibabel as nib
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from export import pack as packing
+from export.manifest import About
+from export.pack import assemble, pack, parts_of, self_test_volume
+from export.reference import feed
+from export.verify import ActivationOverflow, OutputMismatch
+from fmtool import bundle as bundles
+from fmtool import space
+from fmtool.errors import BundleError, InputError, UsageError
+from training import encoders
+
+
+def make_template() -> bytes:
+    """A ball of tissue on the grid, as a .nii.gz."""
+    axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in space.GRID_SHAPE), indexing="ij")
+    inside = sum(axis**2 for axis in axes) < 0.6
+    grid = (inside * (100 + 40 * np.sin(9 * axes[0]) * np.cos(7 * axes[2]))).astype(np.uint8)
+    return gzip.compress(nib.Nifti1Image(grid, space.grid_affine()).to_bytes(), 1)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return {
+        "strip_locate.onnx": b"locate",
+        "strip_segment.onnx": b"segment",
+        "template.nii.gz": make_template(),
+        "LICENSES/deepbet.txt": b"MIT",
+    }
+
+
+@pytest.fixture
+def small(monkeypatch, volumes, model32):
+    """Gates on a small volume, and an export that is already made."""
+    monkeypatch.setattr(packing, "self_test_volume", lambda template: volumes[0])
+    monkeypatch.setattr(packing, "export", lambda graph, path, **_: shutil.copyfile(model32, path))
+
+
+ABOUT = About("A name", "random weights", ["One scanner."], {"contrast": [0.5, 1.0]}, True)
+
+
+def test_the_manifest_says_what_is_in_the_bundle(small, graph, heads, parts, volumes, tmp_path):
+    steps = []
+    bundle = assemble(
+        tmp_path / "new" / "a.fmtool",
+        graph.encoder,
+        heads,
+        parts,
+        ABOUT,
+        fp16=True,
+        volumes=volumes[1:],
+        progress=steps.append,
+    )
+    manifest = bundles.open(bundle.path).manifest
+    assert set(manifest["files"]) == {*parts, "model.onnx", "model.fp16.onnx", "MODEL_CARD.md"}
+    assert manifest["model"] == {"float32": "model.onnx", "float16": "model.fp16.onnx"}
+    assert manifest["strip"] == {"locate": "strip_locate.onnx", "segment": "strip_segment.onnx"}
+    assert manifest["encoder"] == {
+        "architecture": "resnet18",
+        "width": 0.0625,
+        "features": 32,
+        "source": "random weights",
+        "sha256": encoders.digest(graph.encoder),
+        "parameters": sum(p.numel() for p in graph.encoder.parameters()),
+    }
+    assert list(bundle.tasks) == ["age", "sex"]
+    assert manifest["tasks"][0]["map"] == "age_map"
+    assert bundle.evidence("age") == heads[0].evidence
+    assert manifest["calibration"] == {"contrast": [0.5, 1.0]}
+    assert manifest["limits"] == ["One scanner."]
+    assert manifest["demonstration"] is True
+    assert bundle.file("strip_locate.onnx").read_bytes() == b"locate"
+    assert "A name" in bundle.file("MODEL_CARD.md").read_text()
+    assert steps[0].startswith("Running torch on 3 volume")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.fmtool"]
+
+
+def test_the_self_test_is_torchs_and_the_model_reproduces_it(
+    small, graph, heads, parts, volumes, tmp_path
+):
+    bundle = assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT)
+    test = bundle.manifest["self_test"]
+    inputs = feed(volumes[:1])
+    with torch.inference_mode():
+        wanted = graph(*(torch.from_numpy(array) for array in inputs.values()))
+    found = onnxruntime.InferenceSession(bundle.model()).run(None, inputs)
+    for i, name in enumerate(("embedding", "age", "sex")):
+        np.testing.assert_array_equal(np.float32(test["outputs"][name]), wanted[i][0].numpy())
+        np.testing.assert_allclose(found[i][0], test["outputs"][name], rtol=1e-4, atol=1e-5)
+    tolerance = test["tolerance"]
+    assert tolerance["float32"] < tolerance["float16"] <= tolerance["bfloat16"]
+    assert tolerance["tasks"]["age"]["float32"] == pytest.approx(0.012)
+    assert "float16" not in bundle.manifest["model"]
+
+
+def test_the_callers_encoder_is_left_as_it_was(small, graph, heads, parts, tmp_path):
+    encoder = copy.deepcopy(graph.encoder).train()
+    assemble(tmp_path / "a.fmtool", encoder, heads, parts, ABOUT)
+    assert encoder.training
+
+
+def test_parts_come_from_another_bundle(small, graph, heads, parts, tmp_path):
+    first = assemble(tmp_path / "first.fmtool", graph.encoder, heads, parts, ABOUT)
+    second = pack(tmp_path / "second.fmtool", graph.encoder, heads[:1], first.path, source="mine")
+    for name, content in parts_of(second).items():
+        assert content.read_bytes() == parts[name]
+    assert second.name == "second"
+    assert second.manifest["calibration"] == {"contrast": [0.5, 1.0]}
+    assert second.manifest["demonstration"] is False
+    assert second.manifest["encoder"]["source"] == "mine"
+
+
+def test_a_checkpoint_names_its_source(small, graph, heads, parts, tmp_path):
+    folder = encoders.save_encoder(tmp_path / "encoder", graph.encoder, "ours, seed 0")
+    about = dataclasses.replace(ABOUT, source="")
+    bundle = assemble(tmp_path / "a.fmtool", folder, heads, parts, about)
+    assert bundle.manifest["encoder"]["source"] == "ours, seed 0"
+
+
+def test_a_failed_float32_gate_writes_nothing(small, graph, heads, parts, tmp_path):
+    other = copy.deepcopy(graph.encoder)
+    with torch.no_grad():
+        other.layer3[0].conv1.weight.mul_(1.01)
+    with pytest.raises(OutputMismatch):
+        assemble(tmp_path / "new" / "a.fmtool", other, heads, parts, ABOUT)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_fp16_gate_writes_nothing(
+    small, monkeypatch, graph, heads, parts, volumes, tmp_path
+):
+    monkeypatch.setattr("export.verify.FP16_LIMIT", 1.0)
+    with pytest.raises(ActivationOverflow):
+        assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, fp16=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_gate_keeps_the_bundle_that_was_there(small, graph, heads, parts, tmp_path):
+    out = tmp_path / "a.fmtool"
+    digest = assemble(out, graph.encoder, heads, parts, ABOUT).digest
+    other = dataclasses.replace(heads[0], bias=36.0)
+    with pytest.raises(OutputMismatch):
+        assemble(out, graph.encoder, [other, heads[1]], parts, ABOUT, overwrite=True)
+    assert bundles.open(out).digest == digest
+
+
+def test_mistakes_are_said_before_any_work(monkeypatch, graph, heads, parts, tmp_path):
+    monkeypatch.setattr(packing, "reference", None)  # calling it would fail the test
+    there = tmp_path / "there.fmtool"
+    there.mkdir()
+    with pytest.raises(BundleError, match="exists"):
+        assemble(there, graph.encoder, heads, parts, ABOUT)
+    out = tmp_path / "a.fmtool"
+    with pytest.raises(BundleError, match=r"ends in \.fmtool"):
+        assemble(tmp_path / "a", graph.encoder, heads, parts, ABOUT)
+    with pytest.raises(BundleError, match=r"lack strip_locate\.onnx, template\.nii\.gz"):
+        assemble(out, graph.encoder, heads, {"strip_segment.onnx": b""}, ABOUT)
+    foreign = dataclasses.replace(heads[0], encoder_sha256="abc" * 8)
+    with pytest.raises(InputError, match="age was fitted on the encoder abcabcabcabc"):
+        assemble(out, graph.encoder, [foreign], parts, ABOUT)
+    with pytest.raises(UsageError, match="rename a task"):
+        assemble(out, graph.encoder, [heads[0], heads[0]], parts, ABOUT)
+    with pytest.raises(BundleError, match="does not exist"):
+        pack(out, graph.encoder, heads, tmp_path / "nothing.fmtool")
+
+
+def test_the_self_test_volume_is_the_template_on_the_crop(parts, tmp_path):
+    volume, mask = self_test_volume(parts["template.nii.gz"])
+    assert volume.shape == mask.shape == space.CROP_SHAPE
+    assert volume.dtype == mask.dtype == np.float32
+    path = tmp_path / "template.nii.gz"
+    path.write_bytes(parts["template.nii.gz"])
+    np.testing.assert_array_equal(self_test_volume(path)[0], volume)
+    grid = np.asarray(nib.load(path).dataobj)
+    assert volume[65, 90, 95] == grid[96, 109, 75] > 0
+    np.testing.assert_array_equal(mask, volume > 0)
+
+
+@pytest.mark.slow
+def test_at_the_models_own_size(graph, heads, parts, tmp_path):
+    bundle = assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, fp16=True)
+    volume = self_test_volume(parts["template.nii.gz"])
+    session = onnxruntime.InferenceSession(bundle.model("float16"))
+    assert session.get_inputs()[0].shape == ["batch", 1, *space.CROP_SHAPE]
+    outputs = dict(
+        zip((o.name for o in session.get_outputs()), session.run(None, feed([volume])), strict=True)
+    )
+    wanted = np.array(bundle.manifest["self_test"]["outputs"]["embedding"])
+    assert outputs["embedding"].shape == (1, 32)
+    assert np.linalg.norm(outputs["embedding"][0] - wanted) < 5e-3 * np.linalg.norm(wanted)
+    assert outputs["age_map"].shape == (1, 1, 10, 12, 12)
