@@ -51,8 +51,9 @@ class Check:
     sentence: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as JSON and the report hold it."""
-        return asdict(self) | {"range": list(self.range)}
+        """Plain data, as JSON and the report hold it; a value that is not finite becomes None."""
+        value = self.value if math.isfinite(self.value) else None
+        return asdict(self) | {"value": value, "range": list(self.range)}
 
 
 def checks(

@@ -1,0 +1,82 @@
+"""A result's numbers in words: one wording for the table, the page and whoever reads them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+Value = Mapping[str, Any]
+"""One entry of `Result.to_dict()["values"]`."""
+
+
+def number(value: Any, unit: str = "") -> str:
+    """A number with the digits that mean something; "n/a" for one that is missing or not finite."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return "n/a"
+    size = abs(value)
+    digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2
+    return f"{value:,.{digits}f} {unit}".strip()
+
+
+def answer(value: Value) -> tuple[str, str]:
+    """The value large ("34.2", "M") and its unit or probability ("years", "probability 0.97")."""
+    if value["kind"] == "binary":
+        first, second = value["classes"]
+        sure = value["value"] if value["class"] == second else 1.0 - value["value"]
+        return str(value["class"] or f"{first}/{second}"), f"probability {sure:.2f}"
+    return f"{value['value']:.1f}", str(value["unit"])
+
+
+def margin(value: Value) -> str | None:
+    """The error that the head made in its cohort: "± 7.2 years" or "AUC 0.92"; None if unknown."""
+    evidence = value["evidence"]
+    error = evidence.get("value")
+    if error is None:
+        return None
+    if value["kind"] == "binary":
+        return f"{evidence.get('metric', 'AUC')} {number(error)}"
+    return f"± {number(error, str(value['unit']))}"
+
+
+def evidence(value: Value) -> str | None:
+    """The cohort's evidence in one sentence; None if there is none."""
+    facts = value["evidence"]
+    if facts.get("value") is None:
+        return None
+    unit = str(facts.get("unit") or "")
+    unit = "" if value["kind"] == "binary" else unit
+    said = f"{facts.get('metric', 'Error')} {number(facts['value'], unit)}"
+    if facts.get("interval"):
+        low, high = facts["interval"]
+        said += f" (95 % interval {number(low)} to {number(high)})"
+    people = f" on {facts['n']} people" if facts.get("n") else ""
+    sample = f" of {facts['sample']}" if facts.get("sample") else ""
+    return f"Cross-validated{people}{sample}: {said}."
+
+
+def baseline(value: Value) -> str | None:
+    """What the head is measured against, in one sentence; None where that is unknown."""
+    facts = value["evidence"]
+    if facts.get("baseline") is None:
+        return None
+    unit = "" if value["kind"] == "binary" else str(facts.get("unit") or "")
+    name = str(facts.get("baseline_name") or "the baseline")
+    return f"{name[:1].upper()}{name[1:]} reaches {number(facts['baseline'], unit)}."
+
+
+def against_baseline(value: Value) -> tuple[bool, str] | None:
+    """Whether the head beats its baseline, and the sentence; None where that is unknown."""
+    beats = value["evidence"].get("beats_baseline")
+    if beats is None:
+        return None
+    name = value["evidence"].get("baseline_name") or "no name"
+    if beats:
+        return True, f"Better than its baseline ({name})."
+    return False, f"No better than its baseline ({name}): a demonstration, not information."
+
+
+def worst(result: Mapping[str, Any]) -> str:
+    """The gravest verdict of a result's checks: "ok", "warn" or "refuse"."""
+    verdicts = {check["verdict"] for check in result.get("quality", [])}
+    return next((v for v in ("refuse", "warn") if v in verdicts), "ok")
