@@ -73,6 +73,6 @@ def model16(model32: Path) -> Path:
     return to_fp16(model32, model32.with_name("model.fp16.onnx"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def heads() -> list[Head]:
     return make_heads(int(512 * WIDTH))

@@ -16,11 +16,13 @@ import torch
 from export import pack as packing
 from export.manifest import About
 from export.pack import assemble, pack, parts_of, self_test_volume
-from export.reference import feed
-from export.verify import ActivationOverflow, OutputMismatch
+from export.reference import feed, reference
+from export.verify import ActivationOverflow, OutputMismatch, parity
 from fmtool import bundle as bundles
 from fmtool import space
 from fmtool.errors import BundleError, InputError, UsageError
+from runtime.engines import selftest
+from runtime.engines.choose import choose, open_engine
 from training import encoders
 
 
@@ -189,16 +191,41 @@ def test_the_self_test_volume_is_the_template_on_the_crop(parts, tmp_path):
     np.testing.assert_array_equal(mask, volume > 0)
 
 
+@pytest.fixture(scope="module")
+def full_size(graph, heads, parts, tmp_path_factory):
+    """A narrow encoder's bundle on the model's own 150x192x192, exported and gated in full."""
+    out = tmp_path_factory.mktemp("full") / "a.fmtool"
+    return assemble(out, graph.encoder, heads, parts, ABOUT, fp16=True)
+
+
 @pytest.mark.slow
-def test_at_the_models_own_size(graph, heads, parts, tmp_path):
-    bundle = assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, fp16=True)
+def test_at_the_models_own_size(full_size, parts):
     volume = self_test_volume(parts["template.nii.gz"])
-    session = onnxruntime.InferenceSession(bundle.model("float16"))
+    session = onnxruntime.InferenceSession(full_size.model("float16"))
     assert session.get_inputs()[0].shape == ["batch", 1, *space.CROP_SHAPE]
-    outputs = dict(
-        zip((o.name for o in session.get_outputs()), session.run(None, feed([volume])), strict=True)
-    )
-    wanted = np.array(bundle.manifest["self_test"]["outputs"]["embedding"])
+    names = [output.name for output in session.get_outputs()]
+    outputs = dict(zip(names, session.run(None, feed([volume])), strict=True))
+    wanted = np.array(full_size.manifest["self_test"]["outputs"]["embedding"])
     assert outputs["embedding"].shape == (1, 32)
     assert np.linalg.norm(outputs["embedding"][0] - wanted) < 5e-3 * np.linalg.norm(wanted)
     assert outputs["age_map"].shape == (1, 1, 10, 12, 12)
+
+
+@pytest.mark.slow
+def test_the_runtimes_self_test_accepts_it(full_size):
+    for engine in ("openvino", "onnxruntime"):
+        choice = choose(engine, "cpu")
+        with open_engine(full_size.model(), choice) as opened:
+            assert set(selftest.run(opened, full_size).errors) == {"embedding", "age", "sex"}
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_parity_on_a_real_brain(full_size, graph, data_dir):
+    brain = next((data_dir / "template").glob("*.nii.gz")).read_bytes()
+    volume = self_test_volume(brain)
+    assert volume[1].mean() > 0.2
+    expected = reference(graph, [volume])
+    assert parity(full_size.model(), graph, [volume], 1e-5, expected=expected).worst.share <= 1
+    half = parity(full_size.model("float16"), graph, [volume], 5e-3, expected=expected)
+    assert half.worst.share <= 1
