@@ -131,7 +131,7 @@ class Predictor:
         timings = {"read": time.perf_counter() - start}
         prepared = self._preprocessor.run(head)
         timings |= prepared.timings
-        name = head.path.name if head.path is not None else "array"
+        name = str(head.path) if head.path is not None else "array"
         checks = quality.checks(
             head.facts, prepared.facts, self.bundle.manifest.get("calibration", {})
         )
@@ -165,7 +165,7 @@ class Predictor:
             try:
                 yield self.predict(source, tasks)
             except FmtoolError as error:
-                yield Failure(Path(source).name, str(error))
+                yield Failure(str(source), str(error))
 
     def _answer(self, task: Task, outputs: Arrays) -> Prediction:
         raw = float(outputs[task.name][0, 0])

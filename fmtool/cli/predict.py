@@ -39,10 +39,12 @@ def predict(
     """Predict from T1-weighted head scans: raw, skull-stripped, or prepared by TurboPrep."""
     if json and csv:
         raise UsageError("--json and --csv exclude each other; name one")
-    from runtime import publish
     from runtime.predict import Predictor
+    from runtime.publish import Publisher, check_writable
     from runtime.result import Result
 
+    if report is not None:
+        check_writable(report)  # before minutes of work, not after
     outcomes: list[dict[str, Any]] = []
     failed = False
     with ExitStack() as stack:
@@ -50,15 +52,14 @@ def predict(
             predictor = Predictor(bundle, engine, device, head.value, assume_ras, force)
             predictor.select(task)
             stack.enter_context(predictor)
+        publisher = Publisher(report, predictor.template) if report is not None else None
         console.say(f"Engine: {predictor.engine.describe()} ({predictor.choice.reason})")
         for outcome in console.track(predictor.predict_many(scans, task), len(scans), "Predicting"):
             if isinstance(outcome, Result):
                 for sentence in outcome.warnings:
                     console.say(f"{outcome.scan}: {sentence}")
-                if report is not None:
-                    console.say(
-                        f"Report: {publish.write_report(outcome, report, predictor.template)}"
-                    )
+                if publisher is not None:
+                    console.say(f"Report: {publisher.write(outcome)}")
             else:
                 failed = True
                 console.complain(outcome.reason)

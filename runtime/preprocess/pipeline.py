@@ -180,4 +180,4 @@ def _at_border(mask: NDArray[np.bool_]) -> float:
 
 
 def _name(scan: Scan) -> str:
-    return scan.path.name if scan.path is not None else "the scan"
+    return str(scan.path) if scan.path is not None else "the scan"

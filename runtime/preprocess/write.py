@@ -36,7 +36,8 @@ def write(prepared: Prepared, folder: Path, bundle: Bundle, template: Template) 
     """Write `FILES` into `folder`; all of them, or none.
 
     * `normalized.nii.gz`: float32 on the template's full grid (193, 229, 193), MNI RAS, the head
-      N4-corrected and scaled by WhiteStripe; `mask.nii.gz`: uint8, the brain on that grid.
+      brain,
+      N4-corrected and scaled by WhiteStripe, its zero outside the mask scaled along; `mask.nii.gz`: uint8, the brain on that grid.
     * `template_to_scan_itk.txt`: the rigid transform as ITK text (LPS mm, fixed -> moving);
       `template_to_scan.txt`: the same as a plain 4x4, template RAS mm -> scan RAS mm.
 
@@ -59,6 +60,7 @@ def write(prepared: Prepared, folder: Path, bundle: Bundle, template: Template) 
 
 def _write_all(prepared: Prepared, folder: Path, bundle: Bundle, template: Template) -> None:
     grid, mask = on_grid(prepared)
+    grid[~mask] = 0.0
     mean, deviation = white_stripe(grid, mask)
     header = nib.Nifti1Header()
     header.set_xyzt_units("mm")
