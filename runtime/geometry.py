@@ -17,6 +17,7 @@ from runtime.header import Header
 
 _MM = {"m": 1000.0, "um": 0.001}
 _UNIT_NAMES = {"m": "metres", "um": "micrometres"}
+_FARTHEST_MM = 1e6
 _LEAST_MM, _MOST_MM = 0.1, 10.0
 _FRAMES_AGREE_MM = 1.0  # at the corners, where 1 degree of rotation is more than this
 _PIXDIM_AGREES = 0.02
@@ -120,9 +121,11 @@ def _frame(path: Path, header: Header, assume_ras: bool, warnings: list[str]) ->
 def _check(path: Path, affine: Affine, name: str) -> NDArray[np.float64]:
     """The voxel sizes in mm, if the affine can be that of a head."""
     axes = affine[:3, :3]
-    spacing = np.linalg.norm(axes, axis=0)
     again = "convert it again from its DICOM files"
-    if spacing.min() == 0.0:
+    if not (np.abs(affine) < _FARTHEST_MM).all():  # also for values that are no numbers
+        raise InputError(f"{path} is damaged: its {name} holds impossible lengths; {again}")
+    spacing = np.linalg.norm(axes, axis=0)
+    if spacing.min() < 1e-9:
         raise InputError(f"{path} has a singular {name} (an axis of length 0); {again}")
     cosines = np.abs((axes / spacing).T @ (axes / spacing) - np.eye(3)).max()
     if abs(np.linalg.det(axes / spacing)) < 0.1:

@@ -135,7 +135,8 @@ def _mgh(path: Path, block: bytes) -> Header:
     dtype = real(path, _dtype(path, raw, "type"))
     sizes = voxel_sizes(path, raw["delta"])
     good = int.from_bytes(block[_MGH_GOOD_RAS], "big") == 1  # nibabel fills in a default if not
-    frames = {"mgh": np.asarray(raw.get_affine())} if good else {}
+    with np.errstate(over="ignore"):  # an impossible position is refused with the geometry
+        frames = {"mgh": np.asarray(raw.get_affine())} if good else {}
     return Header(shape, dtype, _MGH_BYTES, 1.0, 0.0, sizes, "mm", frames)
 
 

@@ -99,7 +99,7 @@ def _canonical(
     """The voxels as scaled float32 in C order, reordered in the same pass."""
     stored = data.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flips)]
     array: NDArray[np.float32] = np.empty(stored.shape, dtype=np.float32)
-    with np.errstate(over="ignore"):  # too large for float32: infinite, which `_range` refuses
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows, `_range` refuses
         for start in range(0, array.shape[2], _BLOCK):
             block = slice(start, start + _BLOCK)
             array[..., block] = stored[..., block]

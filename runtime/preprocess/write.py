@@ -35,9 +35,9 @@ FILES = (
 def write(prepared: Prepared, folder: Path, bundle: Bundle, template: Template) -> list[Path]:
     """Write `FILES` into `folder`; all of them, or none.
 
-    * `normalized.nii.gz`: float32 on the template's full grid (193, 229, 193), MNI RAS, the head
-      brain,
-      N4-corrected and scaled by WhiteStripe, its zero outside the mask scaled along; `mask.nii.gz`: uint8, the brain on that grid.
+    * `normalized.nii.gz`: float32 on the template's full grid (193, 229, 193), MNI RAS: the brain,
+      N4-corrected and scaled by WhiteStripe, the zeros around it scaled along.
+    * `mask.nii.gz`: uint8, the brain on that grid.
     * `template_to_scan_itk.txt`: the rigid transform as ITK text (LPS mm, fixed -> moving);
       `template_to_scan.txt`: the same as a plain 4x4, template RAS mm -> scan RAS mm.
 
