@@ -93,6 +93,7 @@ RAW: dict[str, tuple[Callable[[], bytes], str]] = {
     "micrometres": (lambda: volume({"xyzt_units": 3}), "0.002 x 0.002 x 0.002 mm"),
     "singular": (lambda: volume({"srow_z": [0, 0, 0, 0]}), "singular"),
     "dependent": (lambda: volume({"srow_z": [2, 0, 0, 0], "srow_x": [2, 0, 0, 0]}), "singular"),
+    "far": (lambda: volume({"srow_x": [2, 0, 0, 1e30]}), "impossible lengths"),
     "sheared": (lambda: volume(affine=sheared()), "sheared"),
     "damaged sform": (lambda: volume({"srow_x": [np.nan] * 4}), "sform is no orientation"),
     "no orientation": (lambda: volume({"sform_code": 0, "qform_code": 0}), "--assume-ras"),
@@ -192,3 +193,30 @@ def test_an_mgz_without_orientation_or_cut_off_is_refused(tmp_path: Path) -> Non
     path.write_bytes(raw)
     with pytest.raises(InputError, match="no orientation"):
         scan.read(path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_random_damage_gives_a_sound_scan_or_a_sentence(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    array = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
+    affine = np.diag([-2.0, 2, 2, 1])
+    kinds = (nib.Nifti1Image, nib.Nifti2Image, MGHImage)
+    files = [kind(array, affine).to_bytes() for kind in kinds]
+    path = tmp_path / "a.nii"
+    refused = 0
+    for turn in range(600):
+        data = bytearray(files[turn % len(files)])
+        for place in rng.integers(0, 560, size=rng.integers(1, 6)):
+            data[place] = rng.integers(0, 256)
+        stored = bytearray(gzip.compress(data, 1) if turn % 4 == 0 else data)
+        if turn % 8 == 0:
+            stored[rng.integers(0, len(stored))] ^= 0x55
+        path.write_bytes(stored)
+        try:
+            got = scan.read(path, assume_ras=turn % 2 == 0)
+        except InputError:
+            refused += 1
+        else:
+            assert np.isfinite(got.array).all()
+            assert np.isfinite(got.affine).all()
+    assert 100 < refused < 600
