@@ -152,7 +152,7 @@ class Predictor:
             engine=engine.describe(),
             facts={**_public(head.facts), **prepared.facts},
             timings=timings,
-            warnings=[*head.facts.get("warnings", []), *prepared.remarks, *_raised(checks)],
+            warnings=_once([*head.facts.get("warnings", []), *prepared.remarks, *_raised(checks)]),
         )
 
     def predict_many(
@@ -194,8 +194,13 @@ class Predictor:
         }
 
 
-def self_test(bundle: Bundle, engine: str = "auto", device: str = "auto") -> selftest.SelfTest:
+def self_test(
+    bundle: Bundle, engine: str = "auto", device: str = "auto"
+) -> tuple[str, selftest.SelfTest]:
     """Run the bundle's self-test on an engine of this machine, whatever an earlier run found.
+
+    Returns:
+        The engine in words, and the error of each output.
 
     Raises:
         CapabilityError: if the engine or device asked for cannot run here.
@@ -203,7 +208,7 @@ def self_test(bundle: Bundle, engine: str = "auto", device: str = "auto") -> sel
     """
     choice = choose(engine, device)
     with open_engine(bundle.model(_stored(choice)), choice) as opened:
-        return selftest.run(opened, bundle)
+        return opened.describe(), selftest.run(opened, bundle)
 
 
 def _stored(choice: Choice) -> str:
@@ -230,3 +235,7 @@ def _public(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _raised(checks: list[quality.Check]) -> list[str]:
     return [check.sentence for check in checks if check.verdict != "ok"]
+
+
+def _once(sentences: list[str]) -> list[str]:
+    return list(dict.fromkeys(sentences))

@@ -47,8 +47,8 @@ def verify(
     from runtime.predict import self_test
 
     with bundles.open(bundle) as opened, console.activity("Running the self-test"):
-        outcome = self_test(opened, engine, device)
+        described, outcome = self_test(opened, engine, device)
     console.put(f"{opened.name}: {len(opened.manifest['files'])} files match their SHA-256")
-    console.put(f"self-test passed on {outcome.engine}")
+    console.put(f"self-test passed on {described}")
     for name, error in outcome.errors.items():
         console.put(f"  {name}: error {error:.1e}")
