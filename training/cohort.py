@@ -16,6 +16,7 @@ from training.table import Table, read_table
 PARTICIPANTS = "participants.tsv"
 _SUBJECT_COLUMNS = ("subject", "participant_id")
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
+_LABEL = re.compile(r"(sub-)?[A-Za-z0-9-]+")
 _SHOWN = 5
 
 
@@ -121,9 +122,12 @@ def _bids_rows(table: Table, folder: Path, task: Task) -> Rows:
     label = _label_column(table, task)
 
     def images(cells: dict[str, str]) -> list[tuple[Path, Path | None]]:
-        found = _t1w(folder, cells["participant_id"])
+        who = cells["participant_id"]
+        if not _LABEL.fullmatch(who):
+            raise InputError(f"participant_id {who!r} is not a BIDS label of letters and digits")
+        found = _t1w(folder, f"sub-{who.removeprefix('sub-')}")
         if not found:
-            raise InputError(f"{cells['participant_id']} has no T1w file in {folder}")
+            raise InputError(f"{who} has no T1w file in {folder}")
         return [(file, None) for file in found]
 
     return _rows(table, task, label, images)
@@ -169,13 +173,8 @@ def _subject_of(image: Path) -> str:
     return str(image)
 
 
-def _t1w(folder: Path, participant: str) -> list[Path]:
-    """A participant's T1w files, or those of all participants for "sub-*"."""
-    name = participant if participant.startswith("sub-") else f"sub-{participant}"
-    if not re.fullmatch(r"sub-([A-Za-z0-9-]+|\*)", name):
-        raise InputError(
-            f"participant_id {participant!r} is not a BIDS label of letters and digits"
-        )
+def _t1w(folder: Path, name: str) -> list[Path]:
+    """The T1w files of the subject `name`, or of all for "sub-*"."""
     places = ("", f"{name}/anat/", f"{name}/ses-*/anat/")
     patterns = (f"{place}{name}_*T1w.nii{end}" for place in places for end in ("", ".gz"))
     return sorted({file for pattern in patterns for file in folder.glob(pattern)})

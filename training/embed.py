@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import tempfile
@@ -26,24 +27,20 @@ def embeddings(
 ) -> NDArray[np.float32]:
     """Float32 (N, F), in the order of `entries`.
 
-    The encoder is in eval mode meanwhile, so that BatchNorm uses its stored statistics and one
+    A copy of the encoder runs in eval mode, so that BatchNorm uses its stored statistics and one
     scan's embedding does not depend on another's.
 
     Args:
-        encoder: frozen; its mode is restored.
+        encoder: left as it is.
         entries: of a store.
         cache: a folder; what it holds of this encoder and these volumes is not computed again.
     """
     folder = Path(cache) / digest(encoder)
     folder.mkdir(parents=True, exist_ok=True)
-    training = encoder.training
-    encoder.eval()
-    try:
-        console = Console(stderr=True)
-        todo = track(entries, "Embedding", console=console, transient=True)
-        return np.stack([_embedding(encoder, entry, folder) for entry in todo])
-    finally:
-        encoder.train(training)
+    frozen = copy.deepcopy(encoder).eval()
+    frozen.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    todo = track(entries, "Embedding", console=Console(stderr=True), transient=True)
+    return np.stack([_embedding(frozen, entry, folder) for entry in todo])
 
 
 def _embedding(encoder: nn.Module, entry: Entry, folder: Path) -> NDArray[np.float32]:

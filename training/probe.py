@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fmtool.errors import InputError
 from fmtool.task import Task
@@ -94,7 +95,7 @@ def fit(
         alone = np.stack([_out_of_fold(volume, y, subjects, task, plan) for plan in plans])
         found["brain_volume"] = evidence.against_volume(y, predictions, alone, subjects, task, seed)
 
-    weight, bias = fold_scaler(_fit_model(x, y, subjects, task))
+    weight, bias = fold_scaler(fit_model(x, y, subjects, task))
     return Probe(Head(task, weight, bias, found, encoder_sha256, sample), predictions, baseline)
 
 
@@ -117,7 +118,7 @@ def _check_enough(y: Array, subjects: Sequence[str], task: Task) -> None:
                 )
 
 
-def _fit_model(x: Array, y: Array, subjects: Sequence[str], task: Task) -> Pipeline:
+def fit_model(x: Array, y: Array, subjects: Sequence[str], task: Task) -> Pipeline:
     """Standardise, then ridge or logistic regression, its strength chosen over subjects."""
     if task.kind == "regression":
         model, scoring = Ridge(), "neg_mean_squared_error"
@@ -131,7 +132,8 @@ def _fit_model(x: Array, y: Array, subjects: Sequence[str], task: Task) -> Pipel
         scoring=scoring,
         cv=splits.by_subject(y, subjects, task, _INNER_FOLDS, seed=0),
     )
-    return search.fit(x, y).best_estimator_
+    with threadpool_limits(1):  # hundreds of small fits: threads would spend the time meeting up
+        return search.fit(x, y).best_estimator_
 
 
 def fold_scaler(pipeline: Pipeline) -> tuple[Array, float]:
@@ -147,7 +149,7 @@ def _out_of_fold(
     predicted = np.empty(len(y))
     for train, test in plan:
         weight, bias = fold_scaler(
-            _fit_model(x[train], y[train], [subjects[i] for i in train], task)
+            fit_model(x[train], y[train], [subjects[i] for i in train], task)
         )
         predicted[test] = x[test] @ weight + bias
     return predicted

@@ -1,0 +1,167 @@
+"""The store prepares each scan once, and the embeddings are computed once."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from fmtool import space
+from fmtool.errors import InputError
+from training import embed, encoders
+from training.cohort import Row
+from training.store import Store
+
+SHAPE = (16, 18, 20)
+
+
+class Preparer:
+    """Stands in for the preprocessing pipeline, and counts its calls."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, path):
+        self.calls += 1
+        rng = np.random.default_rng(len(path.read_bytes()))
+        facts = {"brain_volume_ml": np.float32(1200.5), "registered": np.bool_(True)}
+        return SimpleNamespace(
+            volume=rng.random(SHAPE, dtype=np.float32), mask=rng.random(SHAPE) < 0.5, facts=facts
+        )
+
+
+def row(path, content="a scan", mask=None):
+    if content is not None:
+        path.write_text(content)
+    return Row("s", path, mask, 1.0, None, 2)
+
+
+def test_a_scan_is_prepared_once(tmp_path):
+    prepare, scan = Preparer(), row(tmp_path / "a.nii")
+    first = Store(tmp_path / "store", "bundle").get(scan, prepare)
+    volume, mask, facts = Store(tmp_path / "store", "bundle").get(scan, prepare)
+    assert prepare.calls == 1
+    assert isinstance(volume, np.memmap)
+    assert (volume.dtype, mask.dtype) == (np.float32, np.bool_)
+    np.testing.assert_array_equal(volume, prepare(scan.image).volume)
+    np.testing.assert_array_equal(mask, first.mask)
+    assert facts["brain_volume_ml"] == pytest.approx(1200.5)
+    assert facts["registered"] is True
+    assert facts["digest"] == first.facts["digest"]
+
+
+def test_other_bytes_or_another_bundle_prepare_anew(tmp_path):
+    prepare, folder = Preparer(), tmp_path / "store"
+    digest = Store(folder, "one").get(row(tmp_path / "a.nii"), prepare).facts["digest"]
+    Store(folder, "two").get(row(tmp_path / "a.nii"), prepare)
+    assert prepare.calls == 2
+    Store(folder, "one").get(row(tmp_path / "moved.nii"), prepare)
+    assert prepare.calls == 2
+    changed = Store(folder, "one").get(row(tmp_path / "a.nii", "another scan"), prepare)
+    assert prepare.calls == 3
+    assert changed.facts["digest"] != digest
+
+
+@pytest.mark.parametrize("name", ["volume.npy", "mask.npy", "facts.json"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_entry_is_rebuilt_and_said_aloud(tmp_path, caplog, name, damage):
+    prepare, scan, store = Preparer(), row(tmp_path / "a.nii"), Store(tmp_path / "store")
+    good = np.array(store.get(scan, prepare).volume)
+    file = next((tmp_path / "store").glob(f"*/{name}"))
+    raw = file.read_bytes()
+    if damage == "remove":
+        file.unlink()
+    elif damage == "cut":
+        file.write_bytes(raw[:20])
+    else:
+        file.write_bytes(b"\x00" + raw[1:])
+    with caplog.at_level(logging.WARNING):
+        entry = store.get(scan, prepare)
+    assert prepare.calls == 2
+    assert "damaged" in caplog.text
+    np.testing.assert_array_equal(entry.volume, good)
+    assert len(list((tmp_path / "store").iterdir())) == 1
+
+
+def test_a_failed_preparation_leaves_nothing(tmp_path):
+    def fail(path):
+        raise InputError("no brain")
+
+    store = Store(tmp_path / "store")
+    with pytest.raises(InputError, match="no brain"):
+        store.get(row(tmp_path / "a.nii"), fail)
+    assert not (tmp_path / "store").exists()
+
+
+def test_prepared_files_are_read_as_they_are(tmp_path):
+    rng = np.random.default_rng(0)
+    volume = rng.random(space.GRID_SHAPE, dtype=np.float32)
+    mask = (rng.random(space.GRID_SHAPE) < 0.5).astype(np.uint8)
+    nib.save(nib.Nifti1Image(volume, space.grid_affine()), tmp_path / "v.nii")
+    nib.save(nib.Nifti1Image(mask, space.grid_affine()), tmp_path / "m.nii")
+    prepared = row(tmp_path / "v.nii", content=None, mask=tmp_path / "m.nii")
+    prepare = Preparer()
+    entry = Store(tmp_path / "store").get(prepared, prepare)
+    assert prepare.calls == 0
+    np.testing.assert_array_equal(entry.mask, space.to_crop(mask) > 0)
+    np.testing.assert_array_equal(entry.volume, space.to_crop(volume * mask))
+    assert entry.facts["brain_volume_ml"] == pytest.approx(mask.sum() / 1000)
+
+
+def test_prepared_files_off_the_grid_are_refused(tmp_path):
+    volume = np.random.default_rng(0).random((20, 20, 20), dtype=np.float32)
+    nib.save(nib.Nifti1Image(volume, space.grid_affine()), tmp_path / "v.nii")
+    prepared = row(tmp_path / "v.nii", content=None, mask=tmp_path / "v.nii")
+    with pytest.raises(InputError, match=r"v\.nii.*grid"):
+        Store(tmp_path / "store").get(prepared, Preparer())
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    torch.manual_seed(0)
+    encoder = encoders.build(width=0.03125)
+    encoder(torch.randn(4, 1, 16, 16, 16))
+    return encoder
+
+
+@pytest.fixture
+def entries(tmp_path):
+    store = Store(tmp_path / "store")
+    return [store.get(row(tmp_path / f"{i}.nii", "x" * i), Preparer()) for i in range(3)]
+
+
+def test_embeddings_are_the_eval_mode_encoders(tmp_path, encoder, entries):
+    encoder.train()
+    found = embed.embeddings(encoder, entries, tmp_path / "cache")
+    assert encoder.training
+    assert (found.shape, found.dtype) == ((3, 16), np.float32)
+    encoder.eval()
+    for entry, embedding in zip(entries, found, strict=True):
+        volume, mask = (torch.from_numpy(np.array(a))[None, None] for a in entry[:2])
+        with torch.inference_mode():
+            expected = encoder(encoders.masked_zscore(volume, mask))[0].numpy()
+        np.testing.assert_allclose(embedding, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_embeddings_are_computed_once_per_encoder_and_volume(
+    tmp_path, encoder, entries, monkeypatch, caplog
+):
+    calls = []
+    zscore = embed.masked_zscore
+    monkeypatch.setattr(embed, "masked_zscore", lambda *a: calls.append(1) or zscore(*a))
+    first = embed.embeddings(encoder, entries, tmp_path / "cache")
+    again = embed.embeddings(encoder, entries[::-1], tmp_path / "cache")
+    np.testing.assert_array_equal(first, again[::-1])
+    assert len(calls) == 3
+    other = encoders.build(width=0.03125)
+    assert not np.allclose(embed.embeddings(other, entries, tmp_path / "cache"), first)
+    assert len(calls) == 6
+    cached = next((tmp_path / "cache" / encoders.digest(encoder)).glob("*.npy"))
+    cached.write_bytes(cached.read_bytes()[:30])
+    np.testing.assert_array_equal(embed.embeddings(encoder, entries, tmp_path / "cache"), first)
+    assert len(calls) == 7
+    assert "damaged" in caplog.text
