@@ -44,7 +44,8 @@ class Publisher:
             "registration": registration_png(prepared.volume, prepared.mask, self._template.crop),
         }
         report.write_json(page.with_suffix(".json"), data)
-        report.write_html(page, data, pictures)
+        # A path may name more than a reader of the page should see; the JSON keeps it.
+        report.write_html(page, data | {"scan": Path(result.scan).name}, pictures)
         return page
 
     def _name(self, scan: str) -> str:
