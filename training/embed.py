@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
+import io
 import logging
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
+from runtime import atomic
 from training.encoders import digest, masked_zscore
 from training.store import Entry
 
@@ -55,7 +56,7 @@ def _embedding(encoder: nn.Module, entry: Entry, folder: Path) -> NDArray[np.flo
     mask = torch.from_numpy(np.array(entry.mask)).to(device)[None, None]
     with torch.inference_mode():
         embedding = encoder(masked_zscore(volume, mask))[0].float().cpu().numpy()
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".tmp", delete=False) as stream:
-        np.save(stream, embedding)
-    os.replace(stream.name, target)
+    content = io.BytesIO()
+    np.save(content, embedding)
+    atomic.write_bytes(target, content.getvalue())
     return np.asarray(embedding)

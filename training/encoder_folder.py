@@ -37,7 +37,7 @@ def save_encoder(folder: str | os.PathLike[str], encoder: nn.Module, source: str
         source: where the weights come from, in words, for whoever finds the folder.
 
     Raises:
-        InputError: if the folder is there already.
+        InputError: if the folder is there already or cannot be written.
     """
     target = Path(folder)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
@@ -52,13 +52,18 @@ def save_encoder(folder: str | os.PathLike[str], encoder: nn.Module, source: str
         "sha256": hashlib.sha256(weights).hexdigest(),
         "fmtool": __version__,
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=target.parent) as scratch:
-        staged = Path(scratch) / "encoder"
-        staged.mkdir()
-        (staged / WEIGHTS).write_bytes(weights)
-        (staged / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        os.replace(staged, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=target.parent) as scratch:
+            staged = Path(scratch) / "encoder"
+            staged.mkdir()
+            (staged / WEIGHTS).write_bytes(weights)
+            (staged / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            os.replace(staged, target)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {target} ({error.strerror}); name a folder that you may write to"
+        ) from None
     return target
 
 

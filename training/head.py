@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from fmtool import __version__
 from fmtool.errors import InputError
 from fmtool.task import Task
+from runtime import atomic
 
 _FORMAT = 1
 
@@ -45,7 +45,11 @@ class Head:
         return np.asarray(embeddings, dtype=np.float64) @ self.weight + self.bias
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the head as JSON: complete, or not at all; an older head is replaced."""
+        """Write the head as JSON: complete, or not at all; an older head is replaced.
+
+        Raises:
+            InputError: if the file cannot be written.
+        """
         target = Path(path)
         content = {
             "format": _FORMAT,
@@ -58,11 +62,7 @@ class Head:
             "weight": np.asarray(self.weight, dtype=np.float64).tolist(),
         }
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=target.parent) as scratch:
-            staged = Path(scratch) / "head.json"
-            staged.write_text(text, encoding="utf-8")
-            os.replace(staged, target)
+        atomic.write_bytes(target, text.encode())
         return target
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fmtool import __version__
 from fmtool.bundle import sha256
+from fmtool.errors import InputError
 from training import turboprep
 from training.cohort import Row
 
@@ -62,7 +63,7 @@ class Store:
             prepare: for rows without a mask, from the scan's path to what the pipeline makes of it.
 
         Raises:
-            InputError: if the scan cannot be prepared.
+            InputError: if the scan cannot be prepared or its entry not written.
         """
         target = self.folder / self._key(row)
         if target.exists():
@@ -75,7 +76,13 @@ class Store:
         else:
             prepared = prepare(row.image)
             volume, mask, facts = prepared.volume, prepared.mask, prepared.facts
-        self._write(target, volume, mask, facts)
+        try:
+            self._write(target, volume, mask, facts)
+        except OSError as error:
+            raise InputError(
+                f"cannot write {target} ({error.strerror}); the store needs a folder with space "
+                "that you may write to"
+            ) from None
         return _open(target)
 
     def _key(self, row: Row) -> str:

@@ -196,6 +196,24 @@ def test_encoder_folder_round_trip_and_damage(tmp_path, encoder):
         encoders.load_checkpoint(folder)
 
 
+def test_unwritable_places_are_an_input_error(tmp_path, encoder):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot write"):
+        encoders.save_encoder(tmp_path / "file" / "enc", encoder, "a test")
+
+
+@pytest.mark.slow
+def test_full_size_upstream_checkpoint(tmp_path):
+    torch.manual_seed(0)
+    encoder = encoders.build().eval()
+    torch.save(upstream(encoder, "module."), tmp_path / "simclr_3d_brain_foundation.tar")
+    loaded, info = encoders.load_checkpoint(tmp_path / "simclr_3d_brain_foundation.tar")
+    assert same(loaded, encoder)
+    assert (info["width"], info["features"]) == (1.0, 512)
+    with torch.inference_mode():
+        assert loaded(torch.zeros(1, 1, 16, 16, 16)).shape == (1, 512)
+
+
 def test_absent_path_and_foreign_folder(tmp_path):
     for path in (tmp_path / "no.pt", tmp_path):
         with pytest.raises(InputError):

@@ -157,3 +157,5 @@ def test_head_file_round_trip_and_damage(tmp_path):
             head.load(path)
     with pytest.raises(InputError, match="does not exist"):
         head.load(tmp_path / "no.json")
+    with pytest.raises(InputError, match="cannot write"):
+        found.save(tmp_path / "no" / "age.json")

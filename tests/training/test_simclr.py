@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fmtool.errors import InputError
+from fmtool.errors import InputError, UsageError
 from training import simclr
 from training.augment import SimCLRAugment
 
@@ -93,9 +93,27 @@ def test_equal_seeds_give_equal_encoders_and_leave_the_global_generator_alone(sc
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_bfloat16_trains_float32_weights(scans):
-    encoder = simclr.pretrain(*scans, epochs=1, bf16=True, **TINY)
+def test_bfloat16_follows_float32_and_keeps_float32_weights(scans):
+    settings = {**TINY, "augment": SimCLRAugment((48, 48, 48), (12, 12, 12)), "epochs": 3}
+    losses = {False: [], True: []}
+    for bf16, found in losses.items():
+        encoder = simclr.pretrain(
+            *scans, bf16=bf16, on_epoch=lambda _, loss, found=found: found.append(loss), **settings
+        )
+    assert losses[True] == pytest.approx(losses[False], abs=0.1)
+    assert losses[True] != losses[False]
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in encoder.parameters())
+
+
+def test_bfloat16_of_tiny_views_is_refused(scans):
+    with pytest.raises(UsageError, match="48 voxels"):
+        simclr.pretrain(*scans, bf16=True, **TINY)
+
+
+def test_divergence_is_an_error(scans, monkeypatch):
+    monkeypatch.setattr(simclr, "LEARNING_RATE", float("inf"))
+    with pytest.raises(InputError, match="diverged"):
+        simclr.pretrain(*scans, epochs=2, **TINY)
 
 
 def test_a_batch_needs_other_scans_to_compare_with(scans):
