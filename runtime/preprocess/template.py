@@ -16,7 +16,7 @@ from fmtool.bundle import DEMO
 from fmtool.errors import BundleError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Template:
     """A brain in MNI RAS mm, zero outside.
 

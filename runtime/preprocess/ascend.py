@@ -1,0 +1,86 @@
+"""Climb mutual information over the six numbers of a pose: a damped quasi-Newton method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime.preprocess.mutual import Points, Vector, information
+from runtime.preprocess.pyramid import Volume
+from runtime.preprocess.transform import about
+
+_RADIUS_MM = 70.0
+# A brain's radius: one radian moves its surface by so many millimetres.
+
+_LARGEST_STEP_MM = 8.0
+_NOISE = 2e-6
+# Nats: a fall that interpolation alone can cause.
+
+
+@dataclass(frozen=True)
+class Climb:
+    """Where a climb ended.
+
+    Attributes:
+        matrix: 4x4, template RAS mm -> scan RAS mm.
+        information: nats there.
+        evaluations: how often the scan was read.
+        step_mm: the last step proposed, at the brain's surface; small when it converged.
+    """
+
+    matrix: Vector
+    information: float
+    evaluations: int
+    step_mm: float
+
+
+def climb(
+    moving: Volume, fixed: Points, matrix: Vector, tolerance_mm: float, most: int = 40
+) -> Climb:
+    """Ascend from `matrix` until a step is shorter than `tolerance_mm`.
+
+    The first curvature is half the score products (they exaggerate it for blurred volumes);
+    damped BFGS updates then learn the true one. Steps are taken on the template's side and
+    composed from the right: `matrix <- matrix @ inverse(step)`.
+    """
+    value, gradient, curvature = information(moving, fixed, matrix)
+    curvature = 0.5 * curvature + 1e-12 * np.eye(6)
+    evaluations, length = 1, np.inf
+    while evaluations < most:
+        step = np.linalg.solve(curvature, gradient)
+        length = _length(step)
+        if length < tolerance_mm:
+            break
+        step *= min(1.0, _LARGEST_STEP_MM / length)
+        for _ in range(3):
+            trial = matrix @ np.linalg.inv(about(fixed.centre, step[:3], step[3:]))
+            risen, turned, _ = information(moving, fixed, trial)
+            evaluations += 1
+            if risen >= value - _NOISE:
+                break
+            step = step / 3.0
+        else:
+            break
+        curvature = _learn(curvature, step, gradient - turned)
+        matrix, value, gradient = trial, risen, turned
+    return Climb(matrix, value, evaluations, float(length))
+
+
+def _length(step: Vector) -> float:
+    """How far a step moves the brain's surface, mm."""
+    return float(np.hypot(_RADIUS_MM * np.linalg.norm(step[:3]), np.linalg.norm(step[3:])))
+
+
+def _learn(curvature: Vector, step: Vector, change: Vector) -> Vector:
+    """BFGS with Powell's damping, which keeps the curvature positive."""
+    along = curvature @ step
+    expected = float(step @ along)
+    found = float(step @ change)
+    if found < 0.2 * expected:
+        share = 0.8 * expected / (expected - found)
+        change = share * change + (1.0 - share) * along
+        found = float(step @ change)
+    return np.asarray(
+        curvature + np.outer(change, change) / found - np.outer(along, along) / expected
+    )
