@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from fmtool.cli import console
 from fmtool.cli.options import AssumeRasOption, BundleOption, Head, HeadOption, ScansArgument
 from fmtool.errors import UsageError
 
@@ -39,6 +38,7 @@ def predict(
     """Predict from T1-weighted head scans: raw, skull-stripped, or prepared by TurboPrep."""
     if json and csv:
         raise UsageError("--json and --csv exclude each other; name one")
+    from fmtool.cli import console
     from runtime.predict import Predictor
     from runtime.publish import Publisher, check_writable
     from runtime.result import Result

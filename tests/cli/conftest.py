@@ -1,0 +1,53 @@
+"""Running the command line as a user does: in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from fmtool import bundle, space
+
+
+@pytest.fixture(scope="session")
+def fmtool(tmp_path_factory):
+    """`fmtool("predict", ...)`: the finished process, its output as text; never a traceback."""
+    cache = tmp_path_factory.mktemp("cache")
+
+    def run(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "fmtool", *map(str, words)],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            check=False,
+            env={**os.environ, "XDG_CACHE_HOME": str(cache)},
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def prepared_head(tmp_path_factory):
+    """The bundle's template as TurboPrep would have left it: a head that every clone has."""
+    folder = tmp_path_factory.mktemp("template")
+    template = nib.load(bundle.DEMO / "template.nii.gz")
+    voxels = np.asarray(template.dataobj)
+    for name, array in (("normalized", voxels.astype(np.float32)), ("mask", voxels > 0)):
+        image = nib.Nifti1Image(array.astype(np.float32), space.grid_affine())
+        nib.save(image, folder / f"{name}.nii.gz")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whole_head():
+    """A whole head that a package carries: the average of many, with skull, skin and neck."""
+    pydeface = pytest.importorskip("pydeface", reason="pydeface's whole-head average is absent")
+    return Path(pydeface.__file__).parent / "data" / "mean_reg2mean.nii.gz"
