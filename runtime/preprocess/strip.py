@@ -74,7 +74,8 @@ class StripNets:
     def _run(self, part: str, volume: NDArray[np.float32]) -> NDArray[np.float32]:
         if part not in self._engines:
             raise RuntimeError("StripNets works inside `with StripNets(bundle) as nets:`")
-        return self._engines[part].run({"volume": volume[None, None]})["probability"][0, 0]
+        outputs = self._engines[part].run({"volume": volume[None, None]})
+        return np.asarray(outputs["probability"][0, 0])
 
 
 _PARTS = ("locate", "segment")
