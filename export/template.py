@@ -58,6 +58,11 @@ def template_bytes() -> bytes:
     return gzip.compress(make_template().to_bytes(), compresslevel=9, mtime=0)
 
 
+def licence() -> str:
+    """The template's copyright notice, which every copy must carry."""
+    return (Path(__file__).parent / "mni152_licence.txt").read_text(encoding="utf-8")
+
+
 def clean_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A mask opened by one voxel, its largest connected component, holes filled."""
     opened = ndimage.binary_opening(mask, ndimage.generate_binary_structure(3, 1))
