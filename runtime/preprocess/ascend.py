@@ -36,7 +36,7 @@ class Climb:
 
 
 def climb(
-    moving: Volume, fixed: Points, matrix: Vector, tolerance_mm: float, most: int = 40
+    moving: Volume, fixed: Points, matrix: Vector, tolerance_mm: float, most: int = 25
 ) -> Climb:
     """Ascend from `matrix` until a step is shorter than `tolerance_mm`.
 
@@ -48,13 +48,14 @@ def climb(
     curvature = 0.5 * curvature + 1e-12 * np.eye(6)
     evaluations, length = 1, np.inf
     while evaluations < most:
-        step = np.linalg.solve(curvature, gradient)
+        step: Vector = np.asarray(np.linalg.solve(curvature, gradient), dtype=np.float64)
         length = _length(step)
         if length < tolerance_mm:
             break
-        step *= min(1.0, _LARGEST_STEP_MM / length)
+        step = step * min(1.0, _LARGEST_STEP_MM / length)
         for _ in range(3):
-            trial = matrix @ np.linalg.inv(about(fixed.centre, step[:3], step[3:]))
+            back = np.linalg.inv(about(fixed.centre, step[:3], step[3:]))
+            trial: Vector = np.asarray(matrix @ back, dtype=np.float64)
             risen, turned, _ = information(moving, fixed, trial)
             evaluations += 1
             if risen >= value - _NOISE:

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from fmtool import space
 from runtime.preprocess.pyramid import Volume, shrink
-from runtime.preprocess.template import Template
 
 Vector = NDArray[np.float64]
 
@@ -46,6 +46,7 @@ class Points:
         value: (n,) template intensity in bins, 0 to 31.
         jacobian: (n, 6), change of `value` per radian and mm when the template is read at a
             point moved by a rotation about `centre` and a shift.
+        brain: (n,) whether the point lies in the template's brain.
         centre: (3,) the brain's centre, MNI RAS mm.
         empty: how many further points, zero in both volumes, the histogram counts.
     """
@@ -53,18 +54,21 @@ class Points:
     where: Vector
     value: Vector
     jacobian: Vector
+    brain: NDArray[np.bool_]
     centre: Vector
     empty: float
 
 
-def points(template: Template, spacing: float, sigma: float, lattice: int) -> Points:
+def points(template: Volume, brain: Volume, spacing: float, sigma: float, lattice: int) -> Points:
     """Points on the template blurred by `sigma` mm at `spacing` mm per voxel.
 
     Args:
+        template: its intensities, winsorised, on any grid.
+        brain: its mask on that grid, 1 inside.
         lattice: every `lattice`-th voxel per axis, and the centres between them when it is even.
     """
-    volume = shrink(winsorised(Volume(template.array, template.affine)), spacing, sigma)
-    brain = shrink(Volume(template.mask.astype(np.float32), template.affine), spacing, sigma)
+    volume = shrink(template, spacing, sigma)
+    brain = shrink(brain, spacing, sigma)
     distance = ndimage.distance_transform_edt(brain.array < 0.5, sampling=volume.spacing)
     index = np.argwhere(distance <= _RING_MM)
     on = (index % lattice == 0).all(axis=1) | (
@@ -78,13 +82,14 @@ def points(template: Template, spacing: float, sigma: float, lattice: int) -> Po
     where = kept @ volume.affine[:3, :3].T + volume.affine[:3, 3]
     centre = where[distance[pick] == 0.0].mean(axis=0)
     share = len(kept) / len(index)
-    grid = float(np.prod(template.array.shape) / np.prod(volume.spacing))
+    grid = float(np.prod(space.GRID_SHAPE)) / float(np.prod(volume.spacing))
     return Points(
         where=where,
         value=np.clip(scale * volume.array[pick].astype(np.float64), 0.0, _BINS - 1),
         jacobian=np.concatenate([np.cross(where - centre, slope), slope], axis=1),
+        brain=distance[pick] == 0.0,
         centre=centre,
-        empty=max(grid - len(index), 0.0) * share,
+        empty=float(max(grid - len(index), 0.0) * share),
     )
 
 

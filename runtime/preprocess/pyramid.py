@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,11 @@ class Volume:
     """An array with its place in the world.
 
     Attributes:
-        array: float32 (x, y, z).
+        array: float32 or bool (x, y, z).
         affine: 4x4, voxel -> RAS mm.
     """
 
-    array: NDArray[np.float32]
+    array: NDArray[Any]
     affine: NDArray[np.float64]
 
     @property
@@ -63,7 +64,7 @@ def shrink(volume: Volume, spacing: float, sigma: float) -> Volume:
     return Volume(np.asarray(blurred, dtype=np.float32), affine)
 
 
-def _block_means(array: NDArray[np.float32], factors: NDArray[np.int64]) -> NDArray[np.float32]:
+def _block_means(array: NDArray[Any], factors: NDArray[np.int64]) -> NDArray[Any]:
     """Means over blocks of `factors` voxels; zeros complete the last block of an axis."""
     for axis in (2, 1, 0):
         n = int(factors[axis])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from fmtool import space
@@ -51,7 +52,7 @@ class Template:
             array = np.asarray(image.dataobj, dtype=np.float32)
         except FileNotFoundError:
             raise BundleError(f"template {source} does not exist; copy the bundle anew") from None
-        except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
+        except (ImageFileError, OSError, EOFError, ValueError) as error:
             raise BundleError(f"template {source} is unreadable ({error})") from None
         affine = np.asarray(image.affine, dtype=np.float64)
         if array.shape != space.GRID_SHAPE or not np.allclose(affine, space.grid_affine()):

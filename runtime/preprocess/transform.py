@@ -18,7 +18,8 @@ def rotation(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     angle = float(np.linalg.norm(vector))
     x, y, z = np.asarray(vector) / angle if angle > 0.0 else np.zeros(3)
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * (cross @ cross)
+    turn = np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * (cross @ cross)
+    return np.asarray(turn, dtype=np.float64)
 
 
 def about(
