@@ -4,9 +4,10 @@ A strip leaves one exact value all around the brain. A whole head may have such 
 (averages, denoised or defaced scans), but under its bright scalp lies the dark skull, while the
 brain only gets brighter from its surface, CSF and cortex, to its white matter.
 
-The thresholds lie midway between what was measured on 55 stripped heads and templates (28 of one
-cohort, 11 others stripped, with their cropped versions) and on 13 whole heads whose background
-was set to zero in two ways, padded until nothing touches the border, in two orientations.
+The thresholds lie midway between what was measured on 55 stripped heads (28 of one cohort, 22 made
+from whole heads, 5 templates and others; also cropped tightly) and on 13 whole heads, 11 of them
+also with their background set to zero in two ways, padded until nothing touches the border; both
+in two orientations.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from runtime.preprocess.strip import StripNets, fill_holes, largest, resize, strip
+from runtime.preprocess.strip import StripNets, fill_holes, largest, resize, strip, tight
 
 _SIZE = 96  # voxels per axis are enough to see a skull
 _BORDER = 0.98  # of the faces hold the background; strips cropped tightly have 0.986 and more
@@ -27,14 +28,15 @@ _ENCLOSED = 0.032  # background in a shell: strips <= 0.022, skulls set to zero 
 
 def is_stripped(array: NDArray[np.float32]) -> bool:
     """Whether a head (x, y, z), any spacing and orientation, shows a brain without its skull."""
-    small = resize(np.nan_to_num(array), (_SIZE,) * 3)
+    small = np.nan_to_num(resize(array, (_SIZE,) * 3))
     background, fraction = _background(small)
     shown = small != background
     if fraction < _BORDER or not shown.any():
         return False
-    body = fill_holes(largest(shown))
+    box = tight(shown)
+    body = fill_holes(largest(shown[box]))
     depth = ndimage.distance_transform_edt(np.pad(body, 1))[1:-1, 1:-1, 1:-1][body]
-    intensity = np.abs(small - background)[body]
+    intensity = np.abs(small[box] - background)[body]
     # Voxels of equal depth stay together, so that the array's orientation does not matter.
     levels = np.quantile(depth, _SHELL * np.arange(1, _SHELLS + 1), method="nearest")
     shell = np.searchsorted(np.unique(levels), depth)
