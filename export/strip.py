@@ -31,7 +31,7 @@ LICENCE = "LICENSES/deepbet.txt"
 """Where a bundle keeps deepbet's licence."""
 
 _SOURCES = {LOCATE: ("bbox_model.pt", 128), SEGMENT: ("model.pt", 256)}
-_TRACED = 32  # voxels per axis while tracing; the graph itself works at any multiple of 16
+_TRACED = 32  # voxels per axis while tracing; the graph itself works at any multiple of 32
 
 
 class _Brain(nn.Module):
@@ -92,12 +92,12 @@ def licence() -> str:
 def _to_onnx(name: str) -> onnx.ModelProto:
     _, size = _SOURCES[name]
     example = torch.zeros(1, 1, _TRACED, _TRACED, _TRACED)
-    traced = torch.jit.trace(load_torch(name), example)
     stream = io.BytesIO()
     with warnings.catch_warnings():
         # The dynamo exporter refuses TorchScript, so the older one is needed, which warns that it
         # is old, that TorchScript has no signature, and that instance norms use their input.
         warnings.simplefilter("ignore")
+        traced = torch.jit.trace(load_torch(name), example, check_trace=False)
         torch.onnx.export(
             traced,
             (example,),
