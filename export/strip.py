@@ -9,7 +9,7 @@ TorchScript.
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
 from importlib import metadata
 from pathlib import Path
@@ -92,8 +92,8 @@ def licence() -> str:
 def _to_onnx(name: str) -> onnx.ModelProto:
     _, size = _SOURCES[name]
     example = torch.zeros(1, 1, _TRACED, _TRACED, _TRACED)
-    stream = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / name
         # The dynamo exporter refuses TorchScript, so the older one is needed, which warns that it
         # is old, that TorchScript has no signature, and that instance norms use their input.
         warnings.simplefilter("ignore")
@@ -101,13 +101,13 @@ def _to_onnx(name: str) -> onnx.ModelProto:
         torch.onnx.export(
             traced,
             (example,),
-            stream,
+            file,
             input_names=["volume"],
             output_names=["probability"],
             opset_version=17,
             dynamo=False,
         )
-    model = onnx.load_from_string(stream.getvalue())
+        model = onnx.load(file)
     del model.graph.value_info[:]
     for value in (*model.graph.input, *model.graph.output):
         for axis, length in enumerate((1, 1, size, size, size)):
