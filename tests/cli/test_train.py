@@ -1,0 +1,105 @@
+"""From a checkpoint and a table to a bundle that predicts: import, probe, export, predict."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from fmtool import bundle, space
+
+torch = pytest.importorskip("torch")
+encoders = pytest.importorskip("training.encoders")
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A checkpoint in upstream's layout, of a very narrow encoder."""
+    torch.manual_seed(0)
+    state = encoders.build(width=1 / 32).state_dict()
+    state = {f"module.encoder.{k}": v for k, v in state.items()}
+    state["module.projector.0.weight"] = torch.zeros(16, 16)
+    path = tmp_path_factory.mktemp("upstream") / "simclr.tar"
+    torch.save({"model_state_dict": state, "optimizer_state_dict": {}, "epoch": 7}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    """Sixteen prepared heads whose texture follows a known age."""
+    folder = tmp_path_factory.mktemp("cohort")
+    template = np.asarray(nib.load(bundle.DEMO / "template.nii.gz").dataobj).astype(np.float32)
+    mask = (template > 0).astype(np.uint8)
+    nib.save(nib.Nifti1Image(mask, space.grid_affine()), folder / "mask.nii.gz")
+    rng = np.random.default_rng(0)
+    fine = rng.standard_normal(space.GRID_SHAPE, dtype=np.float32)
+    lines = ["image_path,mask_path,label,subject"]
+    for i in range(16):
+        age = 20 + 3 * i
+        volume = (template + age * fine) * mask
+        image = nib.Nifti1Image(np.rint(volume).astype(np.int16), space.grid_affine())
+        nib.save(image, folder / f"head{i}.nii")
+        lines.append(f"head{i}.nii,mask.nii.gz,{age},s{i}")
+    (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
+    return folder / "cohort.csv"
+
+
+@pytest.mark.slow
+def test_the_whole_way(fmtool, checkpoint, cohort, prepared_head, tmp_path):
+    done = fmtool("train", "import", checkpoint, "-o", tmp_path / "encoder")
+    assert done.returncode == 0, done.stderr
+    assert "16 features" in done.stdout
+
+    words = ("--encoder", tmp_path / "encoder", "-o", tmp_path / "age.json")
+    done = fmtool("train", "probe", cohort, "--task", "age", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    evidence = json.loads((tmp_path / "age.json").read_text())["evidence"]
+    assert evidence["n_subjects"] == 16
+    assert evidence["beats_baseline"], evidence
+    assert "beats its baseline" in done.stdout
+
+    done = fmtool(
+        "export", tmp_path / "encoder", "--head", tmp_path / "age.json",
+        "--fp16", "-o", tmp_path / "mine.fmtool",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "model.fp16.onnx" in done.stdout
+
+    done = fmtool("predict", prepared_head, "--bundle", tmp_path / "mine.fmtool", "--json")
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads(done.stdout)
+    assert result["bundle"]["name"] == "mine"
+    head = json.loads((tmp_path / "age.json").read_text())
+    expected = np.dot(head["weight"], result["embedding"]) + head["bias"]
+    assert result["values"]["age"]["value"] == pytest.approx(expected, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("probe", "absent.csv", "-t", "age", "-e", "{enc}", "-o", "h.json"), 1, "absent.csv"),
+        (("probe", "t.csv", "-t", "iq", "-e", "{enc}", "-o", "h.json"), 2, "there are age, sex"),
+        (("probe", "t.csv", "-t", "age", "-e", "{enc}", "-o", "h.json"), 1, "line 2"),
+        (("import", "t.csv", "-o", "enc"), 1, "t.csv"),
+    ],
+)
+def test_mistakes(fmtool, checkpoint, tmp_path, words, code, said):
+    (tmp_path / "t.csv").write_text("image_path,label\nnowhere.nii.gz,200\n")
+    done = fmtool("train", *(w.format(enc=checkpoint) for w in words), cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_export_refuses_before_it_works(fmtool, checkpoint, tmp_path):
+    done = fmtool("export", checkpoint, "-o", tmp_path / "no-suffix")
+    assert done.returncode == 1
+    assert "ends in .fmtool" in done.stderr
+    done = fmtool("export", tmp_path / "absent", "-o", tmp_path / "x.fmtool")
+    assert done.returncode == 1
+    assert "does not exist" in done.stderr
+    assert list(tmp_path.iterdir()) == []
