@@ -1,0 +1,60 @@
+"""The stages in order: a synthetic pose is undone, prepared files are taken as they are."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from fmtool import bundle, space
+from runtime.preprocess.pipeline import Preprocessor
+from runtime.preprocess.transform import about
+from runtime.scan import Scan
+
+
+@pytest.fixture(scope="module")
+def stages():
+    with Preprocessor(bundle.open()) as opened:
+        yield opened
+
+
+def test_prepared_files_are_taken_as_they_are(stages):
+    template = stages.template
+    scan = Scan(template.array, template.affine, mask=template.mask)
+    prepared = stages.run(scan)
+    np.testing.assert_array_equal(prepared.mask, space.to_crop(template.mask))
+    np.testing.assert_array_equal(prepared.volume, np.where(prepared.mask, template.crop, 0))
+    np.testing.assert_array_equal(prepared.transform, np.eye(4))
+    assert prepared.facts["head"] == "prepared"
+    assert prepared.facts["similarity"] > 0.8
+    assert prepared.facts["brain_volume_ml"] == pytest.approx(template.mask.sum() / 1000)
+    assert "prepared elsewhere" in prepared.remarks[0]
+
+
+def test_a_stripped_head_in_an_odd_pose_comes_back(stages):
+    """The template turned by 20 degrees and moved, with a known bias field, on another grid."""
+    template = stages.template
+    pose = about(np.zeros(3), np.deg2rad([12.0, -8.0, 14.0]), np.array([15.0, -10.0, 20.0]))
+    affine = np.diag([-1.2, 1.1, 1.3, 1.0])
+    affine[:3, 3] = [130.0, -140.0, -110.0]
+    shape = (200, 230, 180)
+    to_template = np.linalg.inv(template.affine) @ np.linalg.inv(pose) @ affine
+    array = ndimage.affine_transform(
+        template.array, to_template[:3, :3], to_template[:3, 3], output_shape=shape, order=1
+    )
+    ramp = np.linspace(-0.2, 0.2, shape[1], dtype=np.float32)[None, :, None]
+    image = nib.as_closest_canonical(nib.Nifti1Image(array * np.exp(ramp), affine))
+    scan = Scan(np.asarray(image.dataobj, dtype=np.float32), image.affine)
+
+    prepared = stages.run(scan)
+    assert prepared.facts["head"] == "stripped"
+    assert prepared.facts["registered"]
+    corners = np.array([[x, y, z, 1.0] for x in (-60, 60) for y in (-90, 60) for z in (-40, 70)])
+    moved = (corners @ (prepared.transform - pose).T)[:, :3]
+    assert np.linalg.norm(moved, axis=1).max() < 1.0
+    both = prepared.mask & (template.crop > 0)
+    assert 2 * both.sum() / (prepared.mask.sum() + (template.crop > 0).sum()) > 0.95
+    alike = np.corrcoef(prepared.volume[both], template.crop[both])[0, 1]
+    assert alike > 0.9
+    assert list(prepared.timings) == ["strip", "bias", "register", "resample"]
