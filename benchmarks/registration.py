@@ -44,8 +44,8 @@ def brain(path: Path, cache: Path) -> tuple[NDArray[np.float32], Matrix]:
         image = nib.as_closest_canonical(nib.load(path))
         scan = image.get_fdata(dtype=np.float32)
         mask = scan > 0 if path.parent.name == "cohort" else chain.deepbet_mask(image)
-        spacing = tuple(float(s) for s in image.header.get_zooms()[:3])
-        corrected = np.where(mask, bias.correct(scan, mask, spacing), np.float32(0.0))
+        x, y, z = (float(s) for s in image.header.get_zooms()[:3])
+        corrected = np.where(mask, bias.correct(scan, mask, (x, y, z)), np.float32(0.0))
         cache.mkdir(parents=True, exist_ok=True)
         np.savez(kept.with_suffix(".partial.npz"), corrected=corrected, affine=image.affine)
         kept.with_suffix(".partial.npz").rename(kept)
@@ -153,7 +153,8 @@ def main() -> None:
         print(
             f"{heads.label(path):32s} to SyNQuick {row['mean_mm']:.2f}/{row['max_mm']:.2f} mm"
             f" (SyNQuick to itself {own or '-'})  {row['starts']}  similarity"
-            f" {row['similarity']:.2f}  {row['seconds']:.2f} s  workload {row['workload_seconds']:.2f} s",
+            f" {row['similarity']:.2f}  {row['seconds']:.2f} s"
+            f"  workload {row['workload_seconds']:.2f} s",
             flush=True,
         )
     rows = list(found.values())

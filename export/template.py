@@ -55,7 +55,7 @@ def make_template() -> nib.Nifti1Image:
 
 def template_bytes() -> bytes:
     """`make_template` as the bytes of a `.nii.gz` file, the same on every call (no timestamp)."""
-    return gzip.compress(make_template().to_bytes(), compresslevel=9, mtime=0)
+    return gzip.compress(make_template().to_bytes(), compresslevel=6, mtime=0)
 
 
 def licence() -> str:
