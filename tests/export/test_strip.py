@@ -59,6 +59,13 @@ def test_weights_are_half_and_computation_is_single(files: dict[str, Path], name
 
 
 @pytest.mark.parametrize("name", SIZES)
+def test_half_precision_loses_nothing(name: str) -> None:
+    weights = [w.detach() for w in load_torch(name).parameters()]
+    assert weights
+    assert all(torch.equal(w, w.half().float()) for w in weights)
+
+
+@pytest.mark.parametrize("name", SIZES)
 def test_parity_with_torch(files: dict[str, Path], name: str) -> None:
     """On 64^3, which the fully convolutional graph takes once its declared size is changed."""
     model = onnx.load(str(files[name]))
