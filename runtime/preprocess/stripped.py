@@ -78,6 +78,8 @@ def brain_mask_of_stripped(
     """
     del affine
     head = np.nan_to_num(array)
-    own = fill_holes(largest(head != _background(head)[0]))
-    both = strip(head, nets) & own
-    return fill_holes(largest(both))
+    mask = strip(head, nets)
+    box = tight(mask)
+    both = mask[box] & (head[box] != _background(head)[0])
+    mask[box] = fill_holes(largest(both))
+    return mask
