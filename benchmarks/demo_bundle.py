@@ -5,7 +5,7 @@ network left at its random weights; whichever gives the better cross-validated p
 and the model card says which. No scan leaves the machine: the template and the self-test volume
 come from nilearn's MNI152 files.
 
-    python -m benchmarks.demo_bundle COHORT [--epochs 100] [--cache DIR] [--out DEMO.fmtool]
+    python -m benchmarks.demo_bundle COHORT [--epochs 20] [--cache DIR] [--out DEMO.fmtool]
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def main() -> None:
     """Parse, make, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cohort", type=Path)
-    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--cache", type=Path, default=Path(".cache/demo"))
     parser.add_argument("--out", type=Path, default=DEMO)
     args = parser.parse_args()
