@@ -21,7 +21,7 @@ from fmtool import space
 from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
 from runtime.preprocess import bias, register, resample
-from runtime.preprocess.strip import StripNets, strip
+from runtime.preprocess.strip import StripNets, strip, tight
 from runtime.preprocess.stripped import brain_mask_of_stripped, is_stripped
 from runtime.preprocess.template import Template
 from runtime.quality import contrast
@@ -95,10 +95,17 @@ class Preprocessor:
         """Prepare one scan.
 
         Raises:
-            PreprocessingError: if no brain is found in it.
+            PreprocessingError: if no brain is found in it, naming the scan.
         """
         if scan.mask is not None:
             return self._adopt(scan, scan.mask)
+        try:
+            return self._stages(scan)
+        except PreprocessingError as error:
+            name = scan.path if scan.path is not None else "the scan"
+            raise PreprocessingError(f"{name} cannot be prepared: {error}") from None
+
+    def _stages(self, scan: Scan) -> Prepared:
         timings: dict[str, float] = {}
         with _timed(timings, "strip"):
             head, brain = self._brain(scan)
@@ -106,20 +113,19 @@ class Preprocessor:
         volume_ml = float(brain.sum() * np.prod(spacing) / 1000.0)
         if volume_ml < _MIN_BRAIN_ML:
             raise PreprocessingError(
-                f"{_name(scan)} shows {volume_ml:.0f} mL of brain: not a T1-weighted human head"
+                f"it shows {volume_ml:.0f} mL of brain: not a T1-weighted human head"
             )
         with _timed(timings, "bias"):
             corrected = bias.correct(scan.array, brain, tuple(spacing))
         with _timed(timings, "register"):
             rigid = register.rigid(corrected, scan.affine, brain, self.template)
         with _timed(timings, "resample"):
-            mask = resample.to_crop(brain.astype(np.float32), scan.affine, rigid.matrix) >= 0.5
-            volume = resample.to_crop(corrected, scan.affine, rigid.matrix)
+            box, affine = _around(brain, scan.affine)
+            mask = resample.to_crop(brain[box].astype(np.float32), affine, rigid.matrix) >= 0.5
+            volume = resample.to_crop(corrected[box], affine, rigid.matrix)
             volume[~mask] = 0.0
         if not mask.any():
-            raise PreprocessingError(
-                f"{_name(scan)}: the brain lies outside the model's field of view"
-            )
+            raise PreprocessingError("the brain lies outside the model's field of view")
         facts = {
             "head": head,
             "brain_volume_ml": volume_ml,
@@ -135,7 +141,7 @@ class Preprocessor:
         if head == "auto":
             head = "stripped" if is_stripped(scan.array) else "whole"
         if head == "stripped":
-            return head, brain_mask_of_stripped(scan.array, scan.affine, self._nets)
+            return head, brain_mask_of_stripped(scan.array, self._nets)
         return head, strip(scan.array, self._nets)
 
     def _adopt(self, scan: Scan, mask: NDArray[np.bool_]) -> Prepared:
@@ -179,5 +185,11 @@ def _at_border(mask: NDArray[np.bool_]) -> float:
     return float((total - inner) / max(total, 1))
 
 
-def _name(scan: Scan) -> str:
-    return str(scan.path) if scan.path is not None else "the scan"
+def _around(
+    brain: NDArray[np.bool_], affine: NDArray[np.float64]
+) -> tuple[tuple[slice, ...], NDArray[np.float64]]:
+    """The brain's box with two voxels around it, which interpolation needs, and its affine."""
+    box = tuple(slice(max(part.start - 2, 0), part.stop + 2) for part in tight(brain))
+    shift = np.eye(4)
+    shift[:3, 3] = [part.start for part in box]
+    return box, affine @ shift

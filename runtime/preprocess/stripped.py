@@ -55,9 +55,7 @@ def _background(array: NDArray[np.float32]) -> tuple[np.float32, float]:
     return values[counts.argmax()], float(counts.max() / counts.sum())
 
 
-def brain_mask_of_stripped(
-    array: NDArray[np.float32], affine: NDArray[np.float64], nets: StripNets
-) -> NDArray[np.bool_]:
+def brain_mask_of_stripped(array: NDArray[np.float32], nets: StripNets) -> NDArray[np.bool_]:
     """The brain mask of a head that was skull-stripped before.
 
     The strip's own outline says where no brain can be; the networks' mask says which of the rest
@@ -67,7 +65,6 @@ def brain_mask_of_stripped(
 
     Args:
         array: (x, y, z), canonical (RAS+) order.
-        affine: 4x4, voxel -> scanner RAS mm; neither outline depends on it.
         nets: the opened networks.
 
     Returns:
@@ -76,7 +73,6 @@ def brain_mask_of_stripped(
     Raises:
         PreprocessingError: if nothing brain-like is found.
     """
-    del affine
     head = np.nan_to_num(array)
     mask = strip(head, nets)
     box = tight(mask)
