@@ -48,6 +48,7 @@ class Points:
             point moved by a rotation about `centre` and a shift.
         brain: (n,) whether the point lies in the template's brain.
         centre: (3,) the brain's centre, MNI RAS mm.
+        volume_mm3: the brain's volume.
         empty: how many further points, zero in both volumes, the histogram counts.
     """
 
@@ -56,6 +57,7 @@ class Points:
     jacobian: Vector
     brain: NDArray[np.bool_]
     centre: Vector
+    volume_mm3: float
     empty: float
 
 
@@ -67,6 +69,7 @@ def points(template: Volume, brain: Volume, spacing: float, sigma: float, lattic
         brain: its mask on that grid, 1 inside.
         lattice: every `lattice`-th voxel per axis, and the centres between them when it is even.
     """
+    volume_mm3 = float(brain.array.sum(dtype=np.float64)) * brain.voxel_mm3
     volume = shrink(template, spacing, sigma)
     brain = shrink(brain, spacing, sigma)
     distance = ndimage.distance_transform_edt(brain.array < 0.5, sampling=volume.spacing)
@@ -89,6 +92,7 @@ def points(template: Volume, brain: Volume, spacing: float, sigma: float, lattic
         jacobian=np.concatenate([np.cross(where - centre, slope), slope], axis=1),
         brain=distance[pick] == 0.0,
         centre=centre,
+        volume_mm3=volume_mm3,
         empty=float(max(grid - len(index), 0.0) * share),
     )
 

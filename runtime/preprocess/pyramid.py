@@ -27,6 +27,11 @@ class Volume:
         """Voxel size, mm per axis."""
         return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0))
 
+    @property
+    def voxel_mm3(self) -> float:
+        """A voxel's volume."""
+        return abs(float(np.linalg.det(self.affine[:3, :3])))
+
 
 def bounded(volume: Volume) -> Volume:
     """The box of the non-zero voxels; the whole volume when there is none."""

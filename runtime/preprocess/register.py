@@ -4,10 +4,13 @@ Six degrees of freedom, never scaled: brain size is information. The pose is a r
 axis times angle) about the template brain's centre and a shift in mm, in MNI RAS; it is kept and
 returned as a 4x4 that maps **template RAS mm -> scan RAS mm**.
 
-Rotations about the centre of mass are searched at 8 mm; the winner is refined at 4 mm and at
-2 mm. The measure is the one that antsRegistrationSyNQuick[r] uses, background included, so that
-both share their optimum. For a head much smaller than the template that optimum is flat: the
-outlines leave the pitch open by a millimetre or more, for this registration and for ANTs'.
+1. For a start only, the brain is enlarged to the template's volume: rotations about the centre of
+   mass are searched at 8 mm, the winner is climbed at 4 mm, and the pose is taken back to the
+   brain's own size.
+2. From there the brain in its own size climbs at 2 mm. The measure is the one that
+   antsRegistrationSyNQuick[r] uses, background included, so that both share their optimum. For a
+   brain much smaller than the template that optimum is flat in pitch (SyNQuick differs from itself
+   by up to 5 mm between seeds); a weak leash to the start keeps it from running off there.
 """
 
 from __future__ import annotations
@@ -43,6 +46,10 @@ _FINE = (2.0, 2.0, 2)
 _DARKEST = 0.7
 # Of the template's brightest: below lies only fluid, whose share differs most between heads.
 
+_ENLARGED = (0.8, 1.4)
+_LEASH = 6e-5
+# Nats per mm^2. Measured on 25 heads against none: the median distance to SyNQuick stays (1.2 mm),
+# the largest distance between the results on two templates falls from 17 to 4 mm.
 _WHOLE = 0.95
 # Of a point, blurred as the intensities are: brain on all sides, so that the outline, which a mask
 # alone would fit, adds nothing to the correlation.
@@ -90,10 +97,9 @@ def rigid(
     """
     coarse, middle, fine = _levels(template if template is not None else Template.load())
     base, brain = _base(moving, moving_affine, mask)
-    start = search(shrink(base, *_COARSE[:2]), coarse)
-    near = climb(shrink(base, *_MIDDLE[:2]), middle, start, tolerance_mm=0.1)
+    start = _matched_start(base, brain, coarse, middle)
     sharp = shrink(base, *_FINE[:2])
-    end = climb(sharp, fine, near.matrix, tolerance_mm=0.04)
+    end = climb(sharp, fine, start, tolerance_mm=0.04, leash=_LEASH)
     alike, overlap = _agreement(sharp, brain, fine, end.matrix)
     reason = ""
     if alike < SIMILAR:
@@ -137,6 +143,28 @@ def _levels(template: Template) -> tuple[Points, Points, Points]:
     base, brain = _base(template.array, template.affine, template.mask)
     coarse, middle, fine = (points(base, brain, *level) for level in (_COARSE, _MIDDLE, _FINE))
     return coarse, middle, fine
+
+
+def _matched_start(moving: Volume, brain: Volume, coarse: Points, middle: Points) -> Vector:
+    """The pose of the brain enlarged to the template's volume, taken back to its own size.
+
+    Outlines of different size leave the pose open by many degrees; enlarged, they do not. Only
+    the rotation and the place of the brain's centre are kept.
+    """
+    middle_mm = middle.volume_mm3
+    factor = float(np.cbrt(middle_mm / (brain.array.sum(dtype=np.float64) * brain.voxel_mm3)))
+    factor = float(np.clip(factor, *_ENLARGED))
+    fixed_point = moving.affine[:3, 3]
+    grown = np.diag([factor, factor, factor, 1.0])
+    grown[:3, 3] = fixed_point * (1.0 - factor)
+    large = Volume(moving.array, grown @ moving.affine)
+    near = search(shrink(large, *_COARSE[:2]), coarse)
+    near = climb(shrink(large, *_MIDDLE[:2]), middle, near, tolerance_mm=0.1).matrix
+    centre = near[:3, :3] @ middle.centre + near[:3, 3]
+    own = np.linalg.inv(grown) @ np.append(centre, 1.0)
+    start = near.copy()
+    start[:3, 3] = own[:3] - near[:3, :3] @ middle.centre
+    return start
 
 
 def _agreement(moving: Volume, brain: Volume, fixed: Points, matrix: Vector) -> tuple[float, float]:

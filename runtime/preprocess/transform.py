@@ -22,6 +22,16 @@ def rotation(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(turn, dtype=np.float64)
 
 
+def rotation_vector(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverse of `rotation`, for angles below pi: axis times angle, radians."""
+    skew = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
+    sine = 0.5 * float(np.linalg.norm(skew))
+    if sine < 1e-12:
+        return np.asarray(0.5 * skew, dtype=np.float64)
+    angle = float(np.arctan2(sine, 0.5 * (np.trace(turn) - 1.0)))
+    return np.asarray(0.5 * skew * (angle / sine), dtype=np.float64)
+
+
 def about(
     centre: NDArray[np.float64], vector: NDArray[np.float64], shift: NDArray[np.float64]
 ) -> NDArray[np.float64]:

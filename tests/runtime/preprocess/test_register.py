@@ -11,6 +11,7 @@ from scipy import ndimage
 from fmtool import space
 from fmtool.errors import BundleError, PreprocessingError
 from runtime.preprocess import mutual, register, resample
+from runtime.preprocess.ascend import climb
 from runtime.preprocess.pyramid import Volume, shrink
 from runtime.preprocess.search import rotations
 from runtime.preprocess.template import Template
@@ -101,6 +102,40 @@ def test_size_is_never_matched(template: Template) -> None:
     scan, affine = scan_of(template, np.eye(4))
     found = register.rigid(scan, np.diag([0.9, 0.9, 0.9, 1.0]) @ affine, None, template)
     np.testing.assert_allclose(np.linalg.svd(found.matrix[:3, :3])[1], 1.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("leash", [0.0, 1e-3])
+def test_a_climb_returns_from_a_near_start_unless_held(template: Template, leash: float) -> None:
+    scan, affine = scan_of(template, np.eye(4))
+    base = Volume(template.array, template.affine)
+    brain = Volume(template.mask.astype(np.float32), template.affine)
+    fixed = mutual.points(shrink(base, 2.0, 0.0), shrink(brain, 2.0, 0.0), 4.0, 4.0, 1)
+    start = about(CENTRE, np.array([0.1, -0.05, 0.08]), np.array([3.0, -2.0, 4.0]))
+    end = climb(shrink(Volume(scan, affine), 4.0, 4.0), fixed, start, 0.02, leash=leash)
+    left = apart(end.matrix, np.eye(4), template)[0]
+    went = apart(end.matrix, start, template)[0]
+    whole = apart(start, np.eye(4), template)[0]
+    if leash == 0.0:
+        assert left < 0.2
+    else:
+        assert went < 0.9 * whole
+    assert (
+        end.information
+        > mutual.information(shrink(Volume(scan, affine), 4.0, 4.0), fixed, start)[0]
+    )
+
+
+@pytest.mark.parametrize("factor", [0.85, 1.1])
+def test_a_head_of_another_size_keeps_its_pose(template: Template, factor: float) -> None:
+    """A smaller or larger head turned by 20 degrees: the pose of the same head in that size."""
+    truth = header(11, 25.0, 20.0)
+    scan, affine = scan_of(template, truth)
+    centre = (truth @ [*CENTRE, 1.0])[:3]
+    sized = np.diag([factor, factor, factor, 1.0])
+    sized[:3, 3] = centre * (1.0 - factor)
+    found = register.rigid(scan, sized @ affine, None, template)
+    turn = found.matrix[:3, :3].T @ truth[:3, :3]
+    assert np.rad2deg(np.arccos((np.trace(turn) - 1.0) / 2.0)) < 3.0
 
 
 def test_a_mask_is_the_same_as_a_stripped_brain(template: Template) -> None:

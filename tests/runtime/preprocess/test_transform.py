@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from runtime.preprocess.transform import about, rotation, to_itk
+from runtime.preprocess.transform import about, rotation, rotation_vector, to_itk
 
 MATRIX = about(np.array([4.0, -20.0, 9.0]), np.array([0.4, -0.2, 0.1]), np.array([11.0, 2.0, -7.0]))
 POINTS = np.random.default_rng(0).uniform(-80.0, 80.0, size=(20, 3))
@@ -20,6 +20,11 @@ def moved(points: np.ndarray) -> np.ndarray:
 def test_rotation_is_scipys(vector: tuple[float, float, float]) -> None:
     expected = Rotation.from_rotvec(vector).as_matrix()
     np.testing.assert_allclose(rotation(np.array(vector)), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("vector", [(0.0, 0.0, 0.0), (1e-9, 0.0, 0.0), (0.5, -1.0, 2.0)])
+def test_rotation_vector_undoes_rotation(vector: tuple[float, float, float]) -> None:
+    np.testing.assert_allclose(rotation_vector(rotation(np.array(vector))), vector, atol=1e-9)
 
 
 def test_about_leaves_its_centre_but_for_the_shift() -> None:
