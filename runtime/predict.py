@@ -182,6 +182,12 @@ class Predictor:
                 f"This head did not beat its baseline ({evidence['baseline_name']}) in "
                 "cross-validation: read the value as a demonstration, not as information."
             )
+        volume = evidence.get("brain_volume")
+        if volume and not volume["head_is_better"]:
+            warnings.append(
+                f"This head is not shown to be better than brain volume alone "
+                f"({evidence['metric']} {evidence['value']:.2f}, brain volume {volume['value']:.2f})."
+            )
         return Prediction(task, value, evidence, warnings)
 
     def _provenance(self) -> dict[str, Any]:

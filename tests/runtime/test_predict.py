@@ -61,6 +61,12 @@ def test_a_head_that_does_not_beat_its_baseline_says_so(predictor, head):
         assert any("did not beat" in w for w in prediction.warnings) is not beaten
 
 
+def test_a_head_no_better_than_brain_volume_says_so(predictor, head):
+    for name, prediction in predictor.predict(head).predictions.items():
+        better = predictor.bundle.evidence(name)["brain_volume"]["head_is_better"]
+        assert any("brain volume alone" in w for w in prediction.warnings) is not better
+
+
 def test_unknown_tasks_are_refused_before_anything_is_read(predictor):
     with pytest.raises(UsageError, match="no task 'iq'; it has age, sex"):
         predictor.predict("nowhere.nii.gz", ["iq"])
