@@ -17,12 +17,13 @@ from fmtool.bundle import Bundle
 from fmtool.errors import FmtoolError, PreprocessingError, UsageError
 from fmtool.task import Task
 from runtime import quality, scan
+from runtime.answer import answer
 from runtime.engines import selftest
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.choose import Choice, choose, open_engine
 from runtime.preprocess.pipeline import Head, Prepared, Preprocessor
 from runtime.preprocess.template import Template
-from runtime.result import Failure, Prediction, Result
+from runtime.result import Failure, Result
 from runtime.scan import Scan
 
 
@@ -144,7 +145,14 @@ class Predictor:
         timings["total"] = time.perf_counter() - start
         return Result(
             scan=name,
-            predictions={task.name: self._answer(task, outputs) for task in wanted},
+            predictions={
+                task.name: answer(
+                    task,
+                    float(outputs[task.name][0, 0]),
+                    self.bundle.evidence(task.name),
+                )
+                for task in wanted
+            },
             embedding=outputs["embedding"][0],
             quality=checks,
             prepared=prepared,
@@ -165,30 +173,6 @@ class Predictor:
                 yield self.predict(source, tasks)
             except FmtoolError as error:
                 yield Failure(str(source), str(error))
-
-    def _answer(self, task: Task, outputs: Arrays) -> Prediction:
-        raw = float(outputs[task.name][0, 0])
-        value = _sigmoid(raw) if task.kind == "binary" else raw
-        evidence = self.bundle.evidence(task.name)
-        warnings = []
-        if task.valid_range is not None:
-            low, high = task.valid_range
-            if not low <= value <= high:
-                warnings.append(
-                    f"{value:.1f} {task.unit} cannot be true ({low:g} to {high:g} can): discard it."
-                )
-        if evidence.get("beats_baseline") is False:
-            warnings.append(
-                f"This head did not beat its baseline ({evidence['baseline_name']}) in "
-                "cross-validation: read the value as a demonstration, not as information."
-            )
-        volume = evidence.get("brain_volume")
-        if volume and not volume["head_is_better"]:
-            warnings.append(
-                f"This head is not shown to be better than brain volume alone "
-                f"({evidence['metric']} {evidence['value']:.2f}, brain volume {volume['value']:.2f})."
-            )
-        return Prediction(task, value, evidence, warnings)
 
     def _provenance(self) -> dict[str, Any]:
         manifest = self.bundle.manifest
@@ -229,10 +213,6 @@ def run_network(engine: Engine, prepared: Prepared) -> Arrays:
         return np.ascontiguousarray(array, dtype=np.float32)[None, None]
 
     return engine.run({"volume": batch(prepared.volume), "mask": batch(prepared.mask)})
-
-
-def _sigmoid(logit: float) -> float:
-    return float(0.5 * (1.0 + np.tanh(0.5 * logit)))  # no overflow at either end
 
 
 def _public(facts: dict[str, Any]) -> dict[str, Any]:

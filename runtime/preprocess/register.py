@@ -28,16 +28,19 @@ from runtime.preprocess.pyramid import Volume, bounded, shrink
 from runtime.preprocess.search import search
 from runtime.preprocess.template import Template
 
-SIMILAR = 0.20
+SIMILAR = 0.24
 """The least similarity of a registration to be trusted.
 
-Measured: 39 T1-weighted heads of three sites 0.26 to 0.63; T2-weighted -0.63 to -0.60, CT 0.02,
-EPI 0.08, an infant 0.04, noise or a constant inside a brain's outline 0.02 to 0.13.
+Measured: 39 T1-weighted heads of three sites 0.30 to 0.63; T2-weighted -0.63 to -0.60, CT 0.01,
+EPI 0.08, an infant 0.03, noise or a constant inside a brain's outline 0.02 to 0.13.
 """
 
 OVERLAP = 0.70
 """The least overlap (Dice) of the two brains: those 39 heads 0.75 to 0.92, half a brain 0.48
 to 0.67. A head of 0.82 times the template's size has 0.75."""
+
+VOLUME_ML = (600.0, 2800.0)
+"""What a brain can measure; an unstripped head measures 3 litres and more."""
 
 _BASE_MM = 2.0
 _COARSE = (8.0, 8.0, 1)  # voxel mm, blur mm, lattice
@@ -101,8 +104,11 @@ def rigid(
     sharp = shrink(base, *_FINE[:2])
     end = climb(sharp, fine, start, tolerance_mm=0.04, leash=_LEASH)
     alike, overlap = _agreement(sharp, brain, fine, end.matrix)
+    volume = brain.array.sum(dtype=np.float64) * brain.voxel_mm3 / 1000.0
     reason = ""
-    if alike < SIMILAR:
+    if not VOLUME_ML[0] <= volume <= VOLUME_ML[1]:
+        reason = f"the brain measures {volume:.0f} mL: not a whole brain without skull"
+    elif alike < SIMILAR:
         reason = f"the brain does not look like the template (similarity {alike:.2f} < {SIMILAR})"
     elif overlap < OVERLAP:
         reason = f"the brain does not cover the template (overlap {overlap:.2f} < {OVERLAP})"

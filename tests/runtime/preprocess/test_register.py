@@ -180,6 +180,14 @@ def test_half_a_brain_is_flagged(template: Template) -> None:
     assert not register.rigid(scan, affine, None, template).ok
 
 
+@pytest.mark.parametrize("factor", [0.6, 1.4])
+def test_a_volume_that_no_brain_has_is_flagged(template: Template, factor: float) -> None:
+    scan, affine = scan_of(template, np.eye(4))
+    found = register.rigid(scan, np.diag([factor] * 3 + [1.0]) @ affine, None, template)
+    assert not found.ok
+    assert "mL" in found.reason
+
+
 def test_an_empty_brain_is_an_error(template: Template) -> None:
     scan = np.ones((20, 20, 20), dtype=np.float32)
     with pytest.raises(PreprocessingError, match="empty"):
