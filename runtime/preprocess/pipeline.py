@@ -51,7 +51,8 @@ class Prepared:
         brain: bool (x, y, z), the brain mask in that space.
         affine: 4x4, that space's voxel -> scan RAS mm.
         facts: "head" ("whole", "stripped" or "prepared"), "brain_volume_ml", "similarity",
-            "registered" (bool), "contrast", "mask_at_border" (fraction of the mask).
+            "registration_problem" (empty when there is none), "contrast", "mask_at_border"
+            (fraction of the mask).
         timings: seconds per stage.
     """
 
@@ -130,7 +131,7 @@ class Preprocessor:
             "head": head,
             "brain_volume_ml": volume_ml,
             "similarity": rigid.similarity,
-            "registered": rigid.ok,
+            "registration_problem": rigid.reason,
             "mask_at_border": _at_border(brain),
             "contrast": contrast(volume, mask, self.template.crop),
         }
@@ -154,7 +155,7 @@ class Preprocessor:
             "head": "prepared",
             "brain_volume_ml": float(mask.sum()) / 1000.0,
             "similarity": register.similarity(scan.array, scan.affine, mask, self.template),
-            "registered": True,
+            "registration_problem": "",
             "mask_at_border": _at_border(mask),
             "contrast": contrast(crop, crop_mask, self.template.crop),
         }

@@ -18,7 +18,7 @@ SCAN = {"spacing": [1.0, 1.0, 1.0], "warnings": []}
 PREPARED: dict[str, Any] = {
     "brain_volume_ml": 1300.0,
     "similarity": 0.6,
-    "registered": True,
+    "registration_problem": "",
     "mask_at_border": 0.0,
     "contrast": 1.4,
 }
@@ -42,7 +42,12 @@ def test_a_usual_head_passes_every_check() -> None:
         ("Brain volume", {"brain_volume_ml": 375.0}, "warn", "375 mL, expected 900 to 2000"),
         ("Brain volume", {"brain_volume_ml": 2100.0}, "warn", "2100 mL"),
         ("Registration", {"similarity": 0.05}, "warn", "similarity 0.05"),
-        ("Registration", {"registered": False}, "refuse", "failed"),
+        (
+            "Registration",
+            {"registration_problem": "too little overlap"},
+            "refuse",
+            "failed (too little overlap)",
+        ),
         ("Registration", {"similarity": float("nan")}, "refuse", "failed"),
         ("T1 contrast", {"contrast": 0.5}, "warn", "0.50, expected 0.70"),
         ("T1 contrast", {"contrast": -1.1}, "refuse", "another kind of scan"),
