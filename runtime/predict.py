@@ -20,7 +20,8 @@ from runtime import quality, scan
 from runtime.answer import answer
 from runtime.engines import selftest
 from runtime.engines.base import Arrays, Engine
-from runtime.engines.choose import Choice, choose, open_engine
+from runtime.engines.choose import Choice, choose
+from runtime.engines.trusted import open_trusted
 from runtime.preprocess.pipeline import Head, Prepared, Preprocessor
 from runtime.preprocess.template import Template
 from runtime.result import Failure, Result
@@ -67,9 +68,8 @@ class Predictor:
     def __enter__(self) -> Predictor:
         with ExitStack() as opening:
             opening.push(self._stack.pop_all())
-            engine = open_engine(self.bundle.model(_stored(self.choice)), self.choice)
+            engine, self.choice, self.self_test = open_trusted(self.bundle, self.choice)
             self._engine = opening.enter_context(engine)
-            self.self_test = selftest.verify(engine, self.bundle)
             self._preprocessor = opening.enter_context(Preprocessor(self.bundle, self._head))
             self._stack = opening.pop_all()
         return self
@@ -196,14 +196,9 @@ def self_test(
         CapabilityError: if the engine or device asked for cannot run here.
         ParityError: if the engine does not reproduce the bundle's expected outputs.
     """
-    choice = choose(engine, device)
-    with open_engine(bundle.model(_stored(choice)), choice) as opened:
-        return opened.describe(), selftest.run(opened, bundle)
-
-
-def _stored(choice: Choice) -> str:
-    """Which of the bundle's models an engine compiles: the float32 one unless it runs in FP16."""
-    return "float16" if choice.precision == "float16" else "float32"
+    opened, _, passed = open_trusted(bundle, choose(engine, device), fresh=True)
+    with opened:
+        return opened.describe(), passed
 
 
 def run_network(engine: Engine, prepared: Prepared) -> Arrays:

@@ -1,7 +1,8 @@
 """The self-test: an engine must reproduce the bundle's expected outputs before it is used.
 
-A pass is remembered in the user's cache folder, because the full-size network takes seconds; the
-stamp is bound to the bundle, the library's version, the device, the processor and the precision.
+The outcome is remembered in the user's cache folder, because the full-size network takes seconds;
+the stamp is bound to the bundle, the library's version, the device, the processor and the
+precision. A float32 engine's failure is not: it has no business failing, and may be looked into.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class SelfTest:
 
 
 def verify(engine: Engine, bundle: Bundle, cache_dir: Path | None = None) -> SelfTest:
-    """`run`, unless this engine is known to have passed.
+    """`run`, unless an earlier process has tested this engine.
 
     Args:
         engine: the bundle's model, opened.
@@ -53,15 +54,35 @@ def verify(engine: Engine, bundle: Bundle, cache_dir: Path | None = None) -> Sel
     """
     folder = cache_dir if cache_dir is not None else _user_cache() / "fmtool" / "engines"
     stamp = folder / f"{_key(engine, bundle)}.json"
+    known = _known(stamp)
+    if known is not None:
+        return known
     try:
-        errors = json.loads(stamp.read_text(encoding="utf-8"))["errors"]
-        return SelfTest({str(k): float(v) for k, v in errors.items()}, from_cache=True)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        pass  # no stamp, or not a stamp: nothing is known about this engine, so measure
-    result = run(engine, bundle)
-    with suppress(OSError):  # a read-only home costs a self-test per process, nothing else
-        _write(stamp, {"engine": engine.describe(), "errors": result.errors})
+        result = run(engine, bundle)
+    except ParityError as error:
+        if engine.precision != "float32":
+            _remember(stamp, {"engine": engine.describe(), "refused": str(error)})
+        raise
+    _remember(stamp, {"engine": engine.describe(), "errors": result.errors})
     return result
+
+
+def _known(stamp: Path) -> SelfTest | None:
+    """What an earlier process found, if there is a sound stamp of it."""
+    try:
+        content = json.loads(stamp.read_text(encoding="utf-8"))
+        refused = content.get("refused")
+        errors = {str(k): float(v) for k, v in content.get("errors", {}).items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None  # no stamp, or not a stamp: nothing is known about this engine, so measure
+    if refused:
+        raise ParityError(str(refused))
+    return SelfTest(errors, from_cache=True) if errors else None
+
+
+def _remember(stamp: Path, content: dict[str, object]) -> None:
+    with suppress(OSError):  # a read-only home costs a self-test per process, nothing else
+        _write(stamp, content)
 
 
 def run(engine: Engine, bundle: Bundle) -> SelfTest:

@@ -107,6 +107,19 @@ def test_what_differs_is_refused(
     assert not list(tmp_path.iterdir())  # a failure is never remembered
 
 
+def test_a_reduced_precision_that_failed_is_not_tried_again(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(ParityError, match="age is off by 9"):
+        selftest.verify(
+            Fake({"embedding": [3.0, 4.0], "age": [49.0]}, "bfloat16"), bundle, tmp_path
+        )
+    good = Fake({"embedding": [3.0, 4.0], "age": [40.0]}, "bfloat16")
+    with pytest.raises(ParityError, match="age is off by 9"):
+        selftest.verify(good, bundle, tmp_path)
+    (stamp,) = tmp_path.iterdir()
+    stamp.write_text("damaged")
+    assert not selftest.verify(good, bundle, tmp_path).from_cache
+
+
 def test_each_precision_has_its_tolerance(bundle: Bundle) -> None:
     outputs = {"embedding": [3.0, 4.02], "age": [40.4]}
     assert selftest.run(Fake(outputs, "bfloat16"), bundle).errors["age"] < 0.5
