@@ -25,13 +25,14 @@ from benchmarks import full_size
 from benchmarks.peers import chain
 from runtime.predict import Predictor, run_network
 
-_PEAK = """
-import resource, runpy, sys
+_PEAK = r"""
+import re, runpy, sys
 sys.argv = ["fmtool", *sys.argv[1:]]
 try:
     runpy.run_module("fmtool", run_name="__main__")
 finally:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Not getrusage: its peak is inherited from the process that started this one.
+    peak = re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read()).group(1)
     print(f"peak {peak}", file=sys.stderr)
 """
 
