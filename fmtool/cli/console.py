@@ -34,7 +34,7 @@ def put(text: str) -> None:
 
 def table(rows: Any) -> None:
     """A rich table or text, on stdout."""
-    _out.print(rows)
+    _out.print(rows, markup=False)
 
 
 @contextmanager

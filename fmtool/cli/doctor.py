@@ -15,6 +15,7 @@ def doctor(
 ) -> None:
     """Show each inference backend with its version, or the reason it is missing."""
     from rich.table import Table
+    from rich.text import Text
 
     from fmtool.cli import console
     from runtime.doctor import examine
@@ -29,7 +30,7 @@ def doctor(
                 backend["name"],
                 backend["version"] or "-",
                 "yes" if backend["available"] else "no",
-                backend["reason"],
+                Text(backend["reason"]),  # not markup: it may name an extra in brackets
             )
         console.table(
             f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "

@@ -22,6 +22,9 @@ def test_doctor_for_people(fmtool):
     done = fmtool("doctor")
     assert done.returncode == 0
     assert "auto takes" in done.stdout
+    reasons = [b["reason"] for b in json.loads(fmtool("doctor", "--json").stdout)["backends"]]
+    if any("[gpu]" in reason for reason in reasons):
+        assert "[gpu]" in done.stdout  # an extra's brackets are no markup
 
 
 def test_bundle_show_prints_the_card(fmtool):
