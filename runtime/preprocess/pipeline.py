@@ -123,7 +123,7 @@ class Preprocessor:
         with _timed(timings, "resample"):
             box, affine = _around(brain, scan.affine)
             mask = resample.to_crop(brain[box].astype(np.float32), affine, rigid.matrix) >= 0.5
-            volume = resample.to_crop(corrected[box], affine, rigid.matrix)
+            volume = resample.to_crop(corrected[box], affine, rigid.matrix, within=mask)
             volume[~mask] = 0.0
         if not mask.any():
             raise PreprocessingError("the brain lies outside the model's field of view")
