@@ -50,9 +50,8 @@ def evidence(value: Value) -> str | None:
     if facts.get("interval"):
         low, high = facts["interval"]
         said += f" (95 % interval {number(low)} to {number(high)})"
-    people = f" on {facts['n']} people" if facts.get("n") else ""
-    sample = f" of {facts['sample']}" if facts.get("sample") else ""
-    return f"Cross-validated{people}{sample}: {said}."
+    sample = f" on {facts['sample']}" if facts.get("sample") else ""
+    return f"Cross-validated{sample}: {said}."
 
 
 def baseline(value: Value) -> str | None:

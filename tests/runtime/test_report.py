@@ -37,7 +37,7 @@ RESULT: dict[str, Any] = {
                 "baseline_name": "predicting the mean age",
                 "beats_baseline": False,
                 "n": 28,
-                "sample": "one site",
+                "sample": "28 people of one site",
             },
             "warnings": [],
         },
