@@ -118,11 +118,7 @@ def assemble(
         parts: at least `LOCATE`, `SEGMENT` and `TEMPLATE`, and files below `LICENCES`.
         about: what the manifest and the model card say beside what is measured.
     """
-    target = Path(out)
-    if target.suffix != ".fmtool":
-        raise BundleError(f"a bundle's name ends in .fmtool, not {target.name!r}")
-    if target.exists() and not overwrite:  # said before minutes of work, not after
-        raise BundleError(f"{target} exists; name another bundle, or say --overwrite")
+    target = bundles.claim(out, overwrite)
     absent = {LOCATE, SEGMENT, TEMPLATE} - parts.keys()
     if absent:
         raise BundleError(f"bundle {target} would lack {', '.join(sorted(absent))}")

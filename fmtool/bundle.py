@@ -193,6 +193,32 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def claim(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    """`path`, if a bundle may be written there: to be asked before minutes of work, not after.
+
+    Raises:
+        BundleError: if its name or its folder will not do, if it exists and `overwrite` is false,
+            or if what exists is not a bundle.
+    """
+    target = Path(path)
+    if target.suffix != ".fmtool":
+        raise BundleError(f"a bundle's name ends in .fmtool, not {target.name!r}")
+    try:
+        if target.exists() and not overwrite:
+            raise BundleError(f"{target} exists; name another bundle, or say --overwrite")
+        if target.exists() and not (target / MANIFEST).is_file():
+            raise BundleError(f"{target} is not a bundle and is left as it is")
+        # Nothing is made yet, not even folders: a failure must leave no trace.
+        nearest = next(folder for folder in target.absolute().parents if folder.exists())
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise BundleError(
+            f"cannot write {target} ({error.strerror}); name a place that you may write to"
+        ) from None
+    return target
+
+
 def write(
     path: str | os.PathLike[str],
     manifest: dict[str, Any],
@@ -208,15 +234,9 @@ def write(
         overwrite: replace a bundle that is already there.
 
     Raises:
-        BundleError: if `path` exists and `overwrite` is false, or is not a bundle.
+        BundleError: if `path` cannot be written; see `claim`.
     """
-    target = Path(path)
-    if target.suffix != ".fmtool":
-        raise BundleError(f"a bundle's name ends in .fmtool, not {target.name!r}")
-    if target.exists() and not overwrite:
-        raise BundleError(f"{target} exists; name another bundle, or say --overwrite")
-    if target.exists() and not (target / MANIFEST).is_file():
-        raise BundleError(f"{target} is not a bundle and is left as it is")
+    target = claim(path, overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=target.parent) as scratch:
         staged = Path(scratch) / target.name

@@ -103,3 +103,8 @@ def test_export_refuses_before_it_works(fmtool, checkpoint, tmp_path):
     assert done.returncode == 1
     assert "does not exist" in done.stderr
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("not a folder")
+    done = fmtool("export", checkpoint, "-o", tmp_path / "file" / "x.fmtool")
+    assert done.returncode == 1
+    assert "cannot write" in done.stderr
+    assert done.stderr.count("error:") == 1
