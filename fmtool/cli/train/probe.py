@@ -1,26 +1,15 @@
-"""`fmtool train probe|import`: from a labelled cohort to heads, from checkpoints to encoders."""
+"""`fmtool train probe`: from a labelled cohort and a frozen encoder to a head."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fmtool.cli.options import BundleOption
-from fmtool.errors import CapabilityError
-
-app = typer.Typer(help="Make encoders and heads (needs fmtool[train]).", no_args_is_help=True)
 
 
-@app.callback()
-def _needs_torch() -> None:
-    if find_spec("torch") is None or find_spec("sklearn") is None:
-        raise CapabilityError("training needs torch and scikit-learn; install fmtool[train]")
-
-
-@app.command("probe")
 def probe(
     cohort: Annotated[
         Path,
@@ -70,21 +59,3 @@ def _evidence_table(task: str, evidence: dict[str, Any]) -> Any:
         f"{'beats' if beats else 'does not beat'} its baseline: {evidence['baseline_name']}"
     )
     return table
-
-
-@app.command("import")
-def import_(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="A torch file, a tar of one, or safetensors.", show_default=False)
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the encoder.")],
-) -> None:
-    """Read an upstream SimCLR checkpoint and keep its encoder as safetensors."""
-    from fmtool.cli import console
-    from training.encoders import load_checkpoint, save_encoder
-
-    encoder, info = load_checkpoint(checkpoint)
-    save_encoder(out, encoder, f"checkpoint {checkpoint.name}")
-    if info.get("unexpected"):
-        console.say(f"left out: {', '.join(info['unexpected'])}")
-    console.put(f"{out}: ResNet-18, width {info['width']:g}, {info['features']} features")

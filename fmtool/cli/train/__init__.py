@@ -1,0 +1,22 @@
+"""`fmtool train`: encoders and heads; a file per verb."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import typer
+
+from fmtool.cli.train import import_, probe
+from fmtool.errors import CapabilityError
+
+app = typer.Typer(help="Make encoders and heads (needs the extra "train").", no_args_is_help=True)
+
+
+@app.callback()
+def _needs_torch() -> None:
+    if find_spec("torch") is None or find_spec("sklearn") is None:
+        raise CapabilityError("training needs torch and scikit-learn; install fmtool[train]")
+
+
+app.command("probe")(probe.probe)
+app.command("import")(import_.import_)

@@ -1,0 +1,1 @@
+"""What every recipe shares: the loop, its data, its checkpoints, its logs."""
