@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from fmtool.errors import InputError, UsageError
@@ -53,6 +54,8 @@ class Task:
             value = float(word)
         except ValueError:
             raise InputError(f"{self.label} is {word!r}, which is not a number") from None
+        if not math.isfinite(value):
+            raise InputError(f"{self.label} is {word!r}, which is not a finite number")
         low, high = self.valid_range or (-math.inf, math.inf)
         if not low <= value <= high:
             raise InputError(f"{self.label} is {value:g} {self.unit}; valid is {low:g} to {high:g}")
@@ -81,12 +84,20 @@ BUILT_IN: dict[str, Task] = {t.name: t for t in (AGE, SEX, ALZHEIMERS, STROKE_SC
 """The paper's four tasks (arXiv 2509.10620)."""
 
 
-def get(name: str) -> Task:
-    """The built-in task called `name`.
+def get(name_or_path: str) -> Task:
+    """The built-in task of that name, or the task of a file whose name ends in `.toml`.
 
     Raises:
         UsageError: for an unknown name, listing the known ones.
+        InputError: for a file that describes no task; see `fmtool.task_file`.
     """
-    if name not in BUILT_IN:
-        raise UsageError(f"unknown task {name!r}; there are {', '.join(BUILT_IN)}")
-    return BUILT_IN[name]
+    from fmtool import task_file  # which needs this module
+
+    if name_or_path.endswith(task_file.SUFFIX):
+        return task_file.read(Path(name_or_path))
+    if name_or_path not in BUILT_IN:
+        raise UsageError(
+            f"unknown task {name_or_path!r}; there are {', '.join(BUILT_IN)}, "
+            "and any that a .toml file describes"
+        )
+    return BUILT_IN[name_or_path]

@@ -1,31 +1,56 @@
-"""Scans that a table lists twice, under one name or two: they would leak across splits."""
+"""Scans that are listed twice, under one name or two: they would leak across splits."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 
 from fmtool.bundle import sha256
 
+_SAMPLE = 16 << 10  # bytes
 
-def duplicates(files: Sequence[tuple[int, Path]]) -> list[tuple[int, str]]:
-    """Line number and sentence for each file whose bytes an earlier line has already.
 
-    Only files of equal size are read; folders are compared by their path.
+def same_images(files: Sequence[Path]) -> list[tuple[int, int]]:
+    """(later, earlier) positions of files with the same bytes, each later one with the first.
+
+    A file is read only as far as it has a rival: first its size, then three samples of it, then
+    all. Folders are compared by their path.
 
     Args:
-        files: line number and existing file or folder.
+        files: existing files or folders.
     """
-    sizes: dict[int, list[tuple[int, Path]]] = defaultdict(list)
-    for line, file in files:
-        sizes[file.stat().st_size].append((line, file))
-    problems = []
-    for group in sizes.values():
-        seen: dict[str, int] = {}
-        for line, file in group if len(group) > 1 else ():
-            digest = sha256(file) if file.is_file() else str(file.resolve())
-            if digest in seen:
-                problems.append((line, f"{file.name} is the same image as on line {seen[digest]}"))
-            seen.setdefault(digest, line)
-    return problems
+    groups: list[list[int]] = [list(range(len(files)))]
+    for key in (_size, _sample, _digest):
+        groups = [part for group in groups for part in _parted(group, files, key)]
+    return sorted((later, group[0]) for group in groups for later in group[1:])
+
+
+def _parted(
+    group: Sequence[int], files: Sequence[Path], key: Callable[[Path], Hashable]
+) -> Iterable[list[int]]:
+    """The parts of a group that agree in `key` and have two members or more."""
+    parts: dict[Hashable, list[int]] = defaultdict(list)
+    for position in group:
+        parts[key(files[position])].append(position)
+    return (part for part in parts.values() if len(part) > 1)
+
+
+def _size(file: Path) -> Hashable:
+    return file.stat().st_size if file.is_file() else str(file.resolve())
+
+
+def _sample(file: Path) -> Hashable:
+    if not file.is_file():
+        return None
+    size, samples = file.stat().st_size, hashlib.sha256()
+    with file.open("rb") as stream:
+        for start in (0, size // 2, max(size - _SAMPLE, 0)):
+            stream.seek(start)
+            samples.update(stream.read(_SAMPLE))
+    return samples.digest()
+
+
+def _digest(file: Path) -> Hashable:
+    return sha256(file) if file.is_file() else None

@@ -32,9 +32,14 @@ def test_labels(name, text, value):
     [
         ("age", "", "not a number"),
         ("age", "n/a", "not a number"),
-        ("age", "nan", "0 to 120"),
+        ("age", "nan", "not a finite number"),
+        ("age", "-inf", "not a finite number"),
+        ("age", "1e999", "not a finite number"),
+        ("age", "-1", "valid is 0 to 120"),
         ("age", "130", "valid is 0 to 120"),
         ("sex", "X", "valid are F, M, 0 and 1"),
+        ("sex", "", "valid are F, M, 0 and 1"),
+        ("sex", "2", "valid are F, M, 0 and 1"),
         ("alzheimers", "MCI", "valid are CN, AD"),
         ("stroke_scale", "43", "0 to 42"),
     ],
@@ -44,9 +49,24 @@ def test_bad_labels_say_what_is_valid(name, text, said):
         task.get(name).parse_label(text)
 
 
+def test_infinity_is_no_label_without_a_range_either():
+    score = task.Task("score", "regression", "points", "score")
+    assert score.parse_label("-1e6") == -1e6
+    with pytest.raises(InputError, match="score is 'inf', which is not a finite number"):
+        score.parse_label("inf")
+
+
 def test_an_unknown_task_lists_the_known():
     with pytest.raises(UsageError, match="'iq'; there are age, sex, alzheimers, stroke_scale"):
         task.get("iq")
+
+
+def test_a_file_is_a_task_too(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('name="gap"\nkind="regression"\nunit="years"\nlabel="gap"\n')
+    assert task.get(str(path)) == task.Task("gap", "regression", "years", "gap")
+    with pytest.raises(InputError, match=r"absent\.toml does not exist"):
+        task.get("absent.toml")
 
 
 @pytest.mark.parametrize("name", task.BUILT_IN)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 
+from fmtool import task as tasks
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
 from training import cohort
+from training.duplicates import same_images
 
 
 def touch(folder, *names):
@@ -168,3 +173,149 @@ def test_the_real_cohort(data_dir):
     assert {row.site for row in read.rows} == {"ds002748"}
     assert (min(r.label for r in read.rows), max(r.label for r in read.rows)) >= (18, 50)
     assert sum(row.label for row in cohort.read(data_dir / "cohort", SEX).rows) < 14
+
+
+def sessions_of(folder):
+    touch(
+        folder,
+        *(f"sub-01/ses-{s}/anat/sub-01_ses-{s}_T1w.nii.gz" for s in "ab"),
+        "sub-02/ses-a/anat/sub-02_ses-a_T1w.nii.gz",
+    )
+    lines = ("participant_id\tage\tsex", "sub-01\t20\tF", "sub-02\t30\tM")
+    csv_of(folder, *lines, name="participants.tsv")
+
+
+def labels(read):
+    return [(row.subject, row.session, row.label) for row in read.rows]
+
+
+def test_a_sessions_own_label_comes_before_the_participants(tmp_path):
+    sessions_of(tmp_path)
+    lines = ("session_id\tage", "ses-b\t22.5", "a\t21")
+    csv_of(tmp_path, *lines, name="sub-01/sub-01_sessions.tsv")
+    expected = [("sub-01", "ses-a", 21.0), ("sub-01", "ses-b", 22.5), ("sub-02", "ses-a", 30.0)]
+    assert labels(cohort.read(tmp_path, AGE)) == expected
+    assert [row.label for row in cohort.read(tmp_path, SEX).rows] == [0.0, 0.0, 1.0]
+
+
+def test_one_sessions_table_of_all_gives_way_to_the_subjects_own(tmp_path):
+    sessions_of(tmp_path)
+    csv_of(tmp_path, "participant_id", "sub-01", "sub-02", name="participants.tsv")
+    lines = ("participant_id\tsession_id\tage", "01\tses-a\t40", "sub-02\ta\t41")
+    csv_of(tmp_path, *lines, name="sessions.tsv")
+    with pytest.raises(
+        InputError, match=r"line 2: sub-01_ses-b_T1w.* belongs to ses-b.*ses-a only"
+    ):
+        cohort.read(tmp_path, AGE)
+    lines = ("session_id\tage", "ses-a\t21", "ses-b\t22")
+    csv_of(tmp_path, *lines, name="sub-01/sub-01_sessions.tsv")
+    assert [row.label for row in cohort.read(tmp_path, AGE).rows] == [21.0, 22.0, 41.0]
+    (tmp_path / "sessions.tsv").unlink()
+    with pytest.raises(InputError, match="line 3: sub-02 has no age in any sessions' table"):
+        cohort.read(tmp_path, AGE)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (("session_id\tage", "ses-a\t21", "ses-b\tn/a"), r"1_sessions\.tsv line 3: age is 'n/a'"),
+        (("session_id\tage", "ses-a\t21", "ses-b\t121"), r"1_sessions\.tsv line 3: age is 121"),
+        (("session_id\tage", "ses-a\t21", "a\t22"), "line 3: ses-a is listed twice"),
+        (("session\tage", "ses-a\t21"), "no column session_id"),
+        (("session_id\tage", "ses-a\t21\tx"), r"sub-01_sessions\.tsv line 2: 3 cells"),
+    ],
+)  # fmt: skip
+def test_problems_of_sessions_are_named_by_file_and_line(tmp_path, lines, said):
+    sessions_of(tmp_path)
+    csv_of(tmp_path, *lines, name="sub-01/sub-01_sessions.tsv")
+    with pytest.raises(InputError, match=said):
+        cohort.read(tmp_path, AGE)
+    assert len(cohort.read(tmp_path, SEX).rows) == 3  # whose labels are the participants'
+
+
+def test_without_a_task_no_label_is_needed_and_sites_may_mix(folder):
+    lines = ("image_path,site", "scan one.nii,A", "scan two.nii,B")
+    read = cohort.read(csv_of(folder, *lines), None)
+    assert read.task is None
+    assert all(math.isnan(row.label) for row in read.rows)
+    assert read.remarks == ["The rows come from 2 sites: A, B."]
+    (folder / "copy.nii").write_bytes((folder / "scan one.nii").read_bytes())
+    path = csv_of(folder, "image_path", "scan one.nii", "copy.nii", "gone.nii")
+    with pytest.raises(
+        InputError, match=r"line 3: copy.*same image.*; line 4: .*gone\.nii does not"
+    ):
+        cohort.read(path, None)
+
+
+def test_a_bids_folder_without_labels(tmp_path):
+    sessions_of(tmp_path)
+    csv_of(tmp_path, "participant_id", "sub-01", "sub-02", name="participants.tsv")
+    read = cohort.read(tmp_path, None)
+    assert [(row.subject, row.session) for row in read.rows] == [
+        ("sub-01", "ses-a"),
+        ("sub-01", "ses-b"),
+        ("sub-02", "ses-a"),
+    ]
+    with pytest.raises(InputError, match="no column age for the task age"):
+        cohort.read(tmp_path, AGE)
+
+
+def test_sessions_of_a_csv(folder):
+    touch(folder, "b/sub-1_ses-x_T1w.nii")
+    lines = ("image_path,label", "b/sub-1_ses-x_T1w.nii,20", "scan one.nii,30")
+    assert [row.session for row in cohort.read(csv_of(folder, *lines), AGE).rows] == ["ses-x", None]
+    lines = ("image_path,label,session", "b/sub-1_ses-x_T1w.nii,20,m06", "scan one.nii,30,")
+    assert [row.session for row in cohort.read(csv_of(folder, *lines), AGE).rows] == ["m06", None]
+
+
+def test_a_file_labels_any_task(folder):
+    (folder / "iq.toml").write_text(
+        'name = "iq"\nkind = "regression"\nunit = "points"\n'
+        'label = "wais"\nvalid_range = [40, 160]\n'
+    )
+    iq = tasks.get(str(folder / "iq.toml"))
+    path = csv_of(folder, "image_path,wais,label", "scan one.nii,101,3", "scan two.nii,99,3")
+    assert [row.label for row in cohort.read(path, iq).rows] == [101.0, 99.0]
+    path = csv_of(folder, "image_path,wais", "scan one.nii,101", "scan two.nii,20")
+    with pytest.raises(InputError, match="line 3: wais is 20 points; valid is 40 to 160"):
+        cohort.read(path, iq)
+
+
+@pytest.mark.parametrize(
+    ("task", "cell", "said"),
+    [
+        (AGE, "", "age is ''"),
+        (AGE, "NaN", "age is 'NaN', which is not a finite number"),
+        (AGE, "inf", "age is 'inf', which is not a finite number"),
+        (AGE, "-3", "age is -3 years; valid is 0 to 120"),
+        (SEX, "X", "sex is 'X'; valid are F, M, 0 and 1"),
+        (SEX, "", "sex is ''"),
+    ],
+)
+def test_bad_labels_are_named_by_file_and_line(folder, task, cell, said):
+    path = csv_of(folder, "image_path,site,label", f"scan one.nii,A,{cell}")
+    with pytest.raises(InputError, match=rf"cohort\.csv cannot be used: line 2: {said}"):
+        cohort.read(path, task)
+
+
+def test_same_images_against_a_slow_reference(tmp_path):
+    rng = np.random.default_rng(0)
+    base = rng.integers(0, 256, 100_000, dtype=np.uint8)
+    contents = []
+    for place in (None, 0, 30_000, 50_001, 99_999, None, 30_000, None):
+        copy = base.copy()
+        if place is not None:
+            copy[place] ^= 1
+        contents.append(copy.tobytes())
+    contents += [b"", b"", b"x"]
+    files = [tmp_path / f"{i}" for i in range(len(contents))]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content)
+    files.append(tmp_path)
+    expected = [
+        (i, contents.index(content))
+        for i, content in enumerate(contents)
+        if contents.index(content) < i
+    ]
+    assert same_images(files) == expected == [(5, 0), (6, 2), (7, 0), (9, 8)]
+    assert same_images([tmp_path, files[0], tmp_path / "." / ""]) == [(2, 0)]

@@ -18,7 +18,10 @@ def probe(
         ),
     ],
     task: Annotated[
-        str, typer.Option("--task", "-t", help="age, sex, alzheimers or stroke_scale.")
+        str,
+        typer.Option(
+            "--task", "-t", help="age, sex, alzheimers, stroke_scale, or a task's .toml file."
+        ),
     ],
     encoder: Annotated[
         Path, typer.Option("--encoder", "-e", help="A checkpoint, or what `train import` wrote.")
@@ -40,7 +43,7 @@ def probe(
     found = linear_probe.run(
         cohort, task, encoder, out, cache, bundle, allow_sites, seed, remark=console.say
     )
-    console.table(_evidence_table(task, found.head.evidence))
+    console.table(_evidence_table(found.head.task.name, found.head.evidence))
     console.put(str(out))
 
 

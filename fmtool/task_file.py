@@ -1,0 +1,134 @@
+"""Task files: a question of the user's own, as a small TOML file.
+
+name = "brain_age_gap"          # letters, digits and underscores: names the model's output
+kind = "regression"             # or "binary"
+unit = "years"                  # of a regression
+label = "gap"                   # the column of the cohort's table
+valid_range = [-40.0, 40.0]     # optional, of a regression
+# classes = ["CN", "MCI"]       # of a binary task: class 0 and class 1 as tables write them
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from fmtool.errors import InputError
+from fmtool.task import BUILT_IN, Task
+
+SUFFIX = ".toml"
+
+_MAX_BYTES = 64 << 10
+_KEYS = ("name", "kind", "unit", "label", "valid_range", "classes")
+_REQUIRED = {
+    "regression": ("name", "kind", "unit", "label"),
+    "binary": ("name", "kind", "label", "classes"),
+}
+_OTHERS = {"regression": ("classes",), "binary": ("valid_range",)}
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_TAKEN = ("volume", "mask", "embedding")  # the exported model's own inputs and outputs
+_NUMBERS = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}  # what every binary task reads as its classes
+
+
+def read(path: Path) -> Task:
+    """The task that a file describes.
+
+    Raises:
+        InputError: if it is missing, not TOML, or describes no task: which key, and what is valid.
+    """
+    data = _toml(path)
+    try:
+        return _task(data)
+    except InputError as error:
+        raise InputError(f"task file {path}: {error}") from None
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"task file {path} does not exist or is not a file")
+    if path.stat().st_size > _MAX_BYTES:
+        raise InputError(f"task file {path} is larger than {_MAX_BYTES >> 10} KiB: not a task")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"task file {path} is not readable TOML ({error})") from None
+
+
+def _task(data: dict[str, Any]) -> Task:
+    unknown = [key for key in data if key not in _KEYS]
+    if unknown:
+        raise InputError(f"unknown key {unknown[0]!r}; a task has {', '.join(_KEYS)}")
+    if "kind" not in data:
+        raise InputError('the key \'kind\' is missing; it is "regression" or "binary"')
+    kind = data["kind"]
+    if not isinstance(kind, str) or kind not in _REQUIRED:
+        raise InputError(f'kind is {kind!r}; valid are "regression" and "binary"')
+    missing = [key for key in _REQUIRED[kind] if key not in data]
+    if missing:
+        raise InputError(f"the key {missing[0]!r} is missing; a {kind} task needs it")
+    wrong = [key for key in _OTHERS[kind] if key in data]
+    if wrong:
+        raise InputError(f"{wrong[0]!r} makes no sense for a {kind} task; take it out")
+    if kind == "regression":
+        task = Task(
+            _name(data), "regression", _text(data, "unit"), _text(data, "label"), _range(data)
+        )
+    else:
+        if data.get("unit", "probability") != "probability":
+            raise InputError('the unit of a binary task is "probability"; take the key out')
+        task = Task(
+            _name(data), "binary", "probability", _text(data, "label"), classes=_classes(data)
+        )
+    if task.name in BUILT_IN and task != BUILT_IN[task.name]:
+        raise InputError(f"{task.name} is built in with another meaning; choose another name")
+    return task
+
+
+def _name(data: dict[str, Any]) -> str:
+    name = data["name"]
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InputError(
+            f"name is {name!r}; it needs a letter, then up to 63 letters, digits or underscores"
+        )
+    if name in _TAKEN:
+        raise InputError(f"name is {name!r}, which the model itself uses; choose another")
+    return name
+
+
+def _text(data: dict[str, Any], key: str) -> str:
+    text = data[key]
+    if not isinstance(text, str) or not text.strip() or not text.isprintable():
+        raise InputError(f"{key} is {text!r}; it needs a word or two on one line, in quotes")
+    return text.strip()
+
+
+def _range(data: dict[str, Any]) -> tuple[float, float] | None:
+    if "valid_range" not in data:
+        return None
+    ends = data["valid_range"]
+    if not isinstance(ends, list) or len(ends) != 2 or not all(map(_finite, ends)):
+        raise InputError(f"valid_range is {ends!r}; it needs two numbers, such as [0.0, 120.0]")
+    if not ends[0] < ends[1]:
+        raise InputError(f"valid_range is {ends!r}; the smaller number comes first")
+    return float(ends[0]), float(ends[1])
+
+
+def _finite(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < 1e300  # not of NaN, infinity, or an integer beyond a float's range
+
+
+def _classes(data: dict[str, Any]) -> tuple[str, str]:
+    names = data["classes"]
+    if not isinstance(names, list) or len(names) != 2:
+        raise InputError(f'classes is {names!r}; a binary task has two, such as ["CN", "AD"]')
+    first, second = (_text({"a class": name}, "a class") for name in names)
+    if first.lower() == second.lower():
+        raise InputError(f"classes is {names!r}; the two must differ by more than case")
+    for index, name in enumerate((first, second)):
+        if _NUMBERS.get(name, index) != index:
+            raise InputError(f"classes is {names!r}; 0 always means the first, 1 the second")
+    return first, second

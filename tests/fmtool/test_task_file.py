@@ -1,0 +1,98 @@
+"""Tasks from TOML: what a file may say, and one clear sentence for what it may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from fmtool import task_file
+from fmtool.errors import InputError
+from fmtool.task import AGE, Task
+
+REGRESSION = {"name": '"gap"', "kind": '"regression"', "unit": '"years"', "label": '"gap"'}
+BINARY = {"name": '"mci"', "kind": '"binary"', "label": '"dx"', "classes": '["CN", "MCI"]'}
+
+
+@pytest.fixture
+def read(tmp_path):
+    def run(values):
+        path = tmp_path / "mine.toml"
+        path.write_text("".join(f"{key} = {value}\n" for key, value in values.items()))
+        return task_file.read(path)
+
+    return run
+
+
+def test_both_kinds(read):
+    assert read(REGRESSION) == Task("gap", "regression", "years", "gap")
+    ranged = read(REGRESSION | {"valid_range": "[-40, 40.5]"})
+    assert ranged == Task("gap", "regression", "years", "gap", (-40.0, 40.5))
+    assert read(BINARY) == Task("mci", "binary", "probability", "dx", classes=("CN", "MCI"))
+    assert read(BINARY | {"unit": '"probability"'}) == read(BINARY)
+    assert [read(BINARY).parse_label(text) for text in ("cn", "MCI", "1")] == [0.0, 1.0, 1.0]
+
+
+def test_a_built_in_name_keeps_its_meaning(read):
+    same = {"name": '"age"', "kind": '"regression"', "unit": '"years"', "label": '"age"'}
+    assert read(same | {"valid_range": "[0.0, 120.0]"}) == AGE
+    with pytest.raises(InputError, match="age is built in with another meaning"):
+        read(same | {"unit": '"months"'})
+
+
+@pytest.mark.parametrize("name", ["2y", "a b", "", "a-b", "é", "x" * 65, "../x", "a\\n"])
+def test_a_name_is_an_identifier(read, name):
+    with pytest.raises(InputError, match=r"mine\.toml: name is .* needs a letter"):
+        read(REGRESSION | {"name": f'"{name}"'})
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "said"),
+    [
+        (REGRESSION, {"units": '"years"'}, "unknown key 'units'; a task has name, kind"),
+        (REGRESSION, {"kind": '"ordinal"'}, "kind is 'ordinal'"),
+        (REGRESSION, {"kind": "[1]"}, r"kind is \[1\]"),
+        (REGRESSION, {"kind": None}, "'kind' is missing"),
+        (REGRESSION, {"unit": None}, "'unit' is missing; a regression task"),
+        (REGRESSION, {"unit": '""'}, "unit is ''"),
+        (REGRESSION, {"label": "3"}, "label is 3"),
+        (REGRESSION, {"label": '"a\\nb"'}, "label is"),
+        (REGRESSION, {"name": '"mask"'}, "the model itself uses"),
+        (REGRESSION, {"classes": '["a", "b"]'}, "'classes' makes no sense for a regression"),
+        (REGRESSION, {"valid_range": "[5, 1]"}, "the smaller number comes first"),
+        (REGRESSION, {"valid_range": "[1, 1]"}, "the smaller number comes first"),
+        (REGRESSION, {"valid_range": "[1]"}, "needs two numbers"),
+        (REGRESSION, {"valid_range": "[nan, 1]"}, "needs two numbers"),
+        (REGRESSION, {"valid_range": "[0, inf]"}, "needs two numbers"),
+        (REGRESSION, {"valid_range": f"[0, 1{'0' * 400}]"}, "needs two numbers"),
+        (REGRESSION, {"valid_range": "[true, 2]"}, "needs two numbers"),
+        (BINARY, {"classes": None}, "'classes' is missing; a binary task"),
+        (BINARY, {"classes": '["a", "b", "c"]'}, "a binary task has two"),
+        (BINARY, {"classes": '["a", "A"]'}, "differ by more than case"),
+        (BINARY, {"classes": '["1", "0"]'}, "0 always means the first"),
+        (BINARY, {"classes": "[0, 1]"}, "a class is 0"),
+        (BINARY, {"valid_range": "[0, 1]"}, "'valid_range' makes no sense for a binary"),
+        (BINARY, {"unit": '"years"'}, 'the unit of a binary task is "probability"'),
+    ],
+)
+def test_what_a_file_may_not_say(read, base, changes, said):
+    values = {k: v for k, v in (base | changes).items() if v is not None}
+    with pytest.raises(InputError, match=said):
+        read(values)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"name = ", "not readable TOML"),
+        (b"\xff\xfe", "not readable TOML"),
+        (b"a = " + b"[" * 30000, "not readable TOML"),
+        (b"#" * 70000, "larger than 64 KiB"),
+        (b"", "'kind' is missing"),
+    ],
+)
+def test_files_that_are_none(tmp_path, content, said):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        task_file.read(path)
+    with pytest.raises(InputError, match="does not exist or is not a file"):
+        task_file.read(tmp_path)
