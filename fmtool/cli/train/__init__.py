@@ -6,10 +6,10 @@ from importlib.util import find_spec
 
 import typer
 
-from fmtool.cli.train import import_, probe
+from fmtool.cli.train import import_, probe, synth
 from fmtool.errors import CapabilityError
 
-app = typer.Typer(help="Make encoders and heads (needs the extra "train").", no_args_is_help=True)
+app = typer.Typer(help='Make encoders and heads (needs the extra "train").', no_args_is_help=True)
 
 
 @app.callback()
@@ -20,3 +20,4 @@ def _needs_torch() -> None:
 
 app.command("probe")(probe.probe)
 app.command("import")(import_.import_)
+app.command("synth")(synth.synth)

@@ -1,0 +1,151 @@
+"""From a subject and an acquisition to a scan: a skull-stripped, T1w-like volume.
+
+tissue intensities -> deformed -> blur -> gamma -> bias field -> Rician noise -> zero outside
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch.nn import functional
+
+from training.synth import deformation
+from training.synth.acquisition import Acquisition
+from training.synth.anatomy import Anatomy
+from training.synth.subject import Subject
+
+Array = NDArray[np.float32]
+
+_LATTICE_MM = 4.0
+_BIAS_STEP = 2  # lattice steps between the bias field's own nodes
+_WHITE = 160.0  # of 255: room for the bias field above it
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The voxels of a scan.
+
+    Attributes:
+        shape: (x, y, z).
+        affine: 4x4, voxel -> scan RAS mm; the axes run along R, A, S and are equally fine.
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+
+    @property
+    def spacing(self) -> float:
+        """The voxels' size in mm."""
+        return float(self.affine[0, 0])
+
+
+@dataclass(frozen=True)
+class Head:
+    """A rendered scan.
+
+    Attributes:
+        voxels: uint8 (x, y, z), at least 1 in the brain, 0 outside.
+        mask: bool, same shape: the brain, ventricles and sulci included.
+        truth: volumes in mL without blur or noise: "brain_ml", "tissue_ml", "ventricles_ml".
+    """
+
+    voxels: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    truth: dict[str, float]
+
+
+def render(
+    anatomy: Anatomy, subject: Subject, scan: Acquisition, frame: Frame, rng: Generator
+) -> Head:
+    """Render a scan of a subject; `rng` makes the bias field and the noise."""
+    box, index = _lattice(anatomy, subject, scan, frame)
+    image, hull, tissue, ventricles = _warp(_parts(anatomy, subject, scan), index, box, frame)
+    millilitres = frame.spacing**3 / 1000.0
+    mask = hull >= 0.5
+    truth = {
+        "brain_ml": float(mask.sum()) * millilitres,
+        "tissue_ml": float(tissue.sum(dtype=np.float64)) * millilitres,
+        "ventricles_ml": float(ventricles.sum(dtype=np.float64)) * millilitres,
+    }
+    image = ndimage.gaussian_filter(image, scan.blur_mm / frame.spacing, truncate=3.0)
+    image = np.clip(image, 0.0, None) ** np.float32(scan.gamma)
+    image *= _bias(image.shape, scan, frame, rng)
+    image = _rician(image[mask], scan.noise, rng)
+    voxels, whole = np.zeros(frame.shape, np.uint8), np.zeros(frame.shape, np.bool_)
+    whole[box] = mask
+    voxels[whole] = np.clip(np.rint(_WHITE * image), 1, 255).astype(np.uint8)
+    return Head(voxels, whole, truth)
+
+
+def _parts(anatomy: Anatomy, subject: Subject, scan: Acquisition) -> Array:
+    """(4, x, y, z) of the average head: intensity, hull, tissue and ventricles' fluid."""
+    tissue = np.clip(0.5 + anatomy.depth - np.float32(subject.thinning_mm), 0.0, 1.0)
+    tissue = np.minimum(tissue, anatomy.hull)
+    fluid = anatomy.hull - tissue
+    solid = 1.0 - np.float32(1.0 - scan.grey) * anatomy.grey
+    image = tissue * solid + np.float32(scan.fluid) * fluid
+    return np.stack((image, anatomy.hull, tissue, fluid * anatomy.ventricles))
+
+
+def _step(frame: Frame) -> int:
+    return max(1, round(_LATTICE_MM / frame.spacing))
+
+
+def _lattice(
+    anatomy: Anatomy, subject: Subject, scan: Acquisition, frame: Frame
+) -> tuple[tuple[slice, ...], Array]:
+    """The part of the scan that holds the head, and where its lattice's nodes come from."""
+    step = _step(frame)
+    nodes = [-(-(n - 1) // step) + 1 for n in frame.shape]
+    voxel = np.stack(np.meshgrid(*(step * np.arange(n) for n in nodes), indexing="ij"))
+    origin = frame.affine[:3, 3][:, None, None, None]
+    index = deformation.source(frame.spacing * voxel + origin, anatomy, subject, scan.pose())
+    last = np.array(anatomy.hull.shape)[:, None, None, None] - 1
+    inside = ((index >= 0) & (index <= last)).all(axis=0)
+    cut = []
+    for axis, n in enumerate(nodes):
+        found = np.flatnonzero(np.moveaxis(inside, axis, 0).reshape(n, -1).any(axis=1))
+        cut.append(slice(max(found[0] - 1, 0), min(found[-1] + 1, n - 1) + 1))
+    box = tuple(
+        slice(step * c.start, min(step * (c.stop - 1) + 1, n))
+        for c, n in zip(cut, frame.shape, strict=True)
+    )
+    return box, index[:, cut[0], cut[1], cut[2]]
+
+
+def _warp(parts: Array, index: Array, box: tuple[slice, ...], frame: Frame) -> Array:
+    """`parts` (C, x, y, z) at the places that the lattice says, trilinear: (C, *box)."""
+    step = _step(frame)
+    size = [step * (n - 1) + 1 for n in index.shape[1:]]
+    length = torch.tensor(parts.shape[1:], dtype=torch.float32)[:, None, None, None]
+    unit = 2.0 * torch.from_numpy(index) / (length - 1.0) - 1.0
+    fine = functional.interpolate(unit[None], size, mode="trilinear", align_corners=True)[0]
+    fine = fine[:, : box[0].stop - box[0].start, : box[1].stop - box[1].start]
+    fine = fine[..., : box[2].stop - box[2].start]
+    grid = fine.flip(0).permute(1, 2, 3, 0)[None]  # grid_sample wants the last axis first
+    warped = functional.grid_sample(torch.from_numpy(parts)[None], grid, align_corners=True)
+    return np.asarray(warped[0].numpy())
+
+
+def _bias(shape: tuple[int, ...], scan: Acquisition, frame: Frame, rng: Generator) -> Array:
+    """exp(b), b a smooth Gaussian field of standard deviation `scan.bias`."""
+    step = _BIAS_STEP * _step(frame)
+    nodes = [n // step + 2 for n in shape]
+    smooth = ndimage.gaussian_filter(
+        rng.standard_normal(nodes), scan.bias_mm / (step * frame.spacing), mode="nearest"
+    )
+    smooth = scan.bias * (smooth - smooth.mean()) / smooth.std()
+    size = [step * (n - 1) + 1 for n in nodes]
+    coarse = torch.from_numpy(smooth.astype(np.float32))[None, None]
+    fine = functional.interpolate(coarse, size, mode="trilinear", align_corners=True)[0, 0]
+    return np.asarray(fine[tuple(slice(n) for n in shape)].exp().numpy())
+
+
+def _rician(signal: Array, noise: float, rng: Generator) -> Array:
+    real, imaginary = rng.standard_normal((2, len(signal)), dtype=np.float32)
+    return np.hypot(signal + np.float32(noise) * real, np.float32(noise) * imaginary)
