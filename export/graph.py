@@ -73,7 +73,8 @@ def _total(x: Tensor) -> Tensor:
 class BundleGraph(nn.Module):
     """An encoder and its linear heads, from a prepared volume to named outputs.
 
-    Inputs, both float32 [B, 1, z, y, x] on the model's crop (any spatial shape works):
+    Inputs, both float32 [B, 1, z, y, x] on the model's crop (a residual network takes any spatial
+    shape, a transformer whole numbers of its patches):
     `volume`, intensities of any scale, and `mask`, 1 inside the brain and 0 outside.
 
     Outputs, in the order of `output_names`: the embedding [B, F]; one [B, 1] per task (a
@@ -101,7 +102,7 @@ class BundleGraph(nn.Module):
         clash = sorted({name for name in taken if taken.count(name) > 1})
         if clash:
             raise UsageError(f"two of the model's outputs are called {clash[0]!r}; rename a task")
-        features = _feature_count(encoder)
+        features = encoders.feature_count(encoder)
         for head in heads:
             if len(head.weight) != features:
                 raise InputError(
@@ -130,13 +131,3 @@ class BundleGraph(nn.Module):
         values = [(embedding * w).sum(1, keepdim=True) + b for w, b in heads]
         maps = [(features * w[:, None, None, None]).sum(1, keepdim=True) + b for w, b in heads]
         return (embedding, *values, *maps)
-
-
-def _feature_count(encoder: nn.Module) -> int:
-    """Features of an encoder's embedding, from one tiny forward pass."""
-    encoder.eval()
-    device = next(encoder.parameters()).device
-    with torch.inference_mode():
-        return int(
-            encoders.features(encoder, torch.zeros(1, 1, 16, 16, 16, device=device)).shape[1]
-        )

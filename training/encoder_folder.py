@@ -13,14 +13,12 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from fmtool import __version__
-from fmtool.errors import InputError
+from fmtool.errors import InputError, UsageError
+from training.architecture import NAMES, build, describe
 from training.checkpoint import read_tensors
 
 WEIGHTS = "encoder.safetensors"
 FACTS = "encoder.json"
-ARCHITECTURE = "resnet18"
-STEM = 64
-"""Channels after the first convolution at width 1; the embedding has eight times as many."""
 
 
 def digest(encoder: nn.Module) -> str:
@@ -43,11 +41,8 @@ def save_encoder(folder: str | os.PathLike[str], encoder: nn.Module, source: str
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise InputError(f"{target} exists and is left as it is; name another folder")
     weights = _serialise(encoder)
-    channels = encoder.get_parameter("conv1.weight").shape[0]
     facts = {
-        "architecture": ARCHITECTURE,
-        "width": channels / STEM,
-        "features": 8 * channels,
+        **describe(encoder).facts(),
         "source": source,
         "sha256": hashlib.sha256(weights).hexdigest(),
         "fmtool": __version__,
@@ -67,8 +62,11 @@ def save_encoder(folder: str | os.PathLike[str], encoder: nn.Module, source: str
     return target
 
 
-def read_folder(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The named tensors and facts ("format", "source") of a folder by `save_encoder`.
+def read_folder(folder: Path) -> tuple[dict[str, Tensor], nn.Module, dict[str, Any]]:
+    """What such a folder holds: named tensors, and an encoder of their kind without them.
+
+    Returns:
+        the tensors, the encoder with fresh weights, and facts: "format" and "source".
 
     Raises:
         InputError: if a file is missing or damaged.
@@ -78,20 +76,22 @@ def read_folder(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             raise InputError(f"{folder} is not an encoder's folder: it holds no {name}")
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        architecture, sha256 = facts["architecture"], facts["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
+        name, sha256 = facts["architecture"], facts["sha256"]
+        if name not in NAMES:
+            raise InputError(f"{folder} holds a {name!r}; this fmtool reads {', '.join(NAMES)}")
+        z, y, x = map(int, facts.get("patch", (0, 0, 0)))
+        encoder = build(name, float(facts["width"]), (z, y, x) if "patch" in facts else None)
+    except (ValueError, KeyError, TypeError, UsageError) as error:
         raise InputError(
             f"{folder / FACTS} is damaged ({error}); import the encoder again"
         ) from None
-    if architecture != ARCHITECTURE:
-        raise InputError(f"{folder} holds a {architecture!r}; this fmtool reads {ARCHITECTURE}")
-    tensors, found = read_tensors(folder / WEIGHTS)
+    tensors, about = read_tensors(folder / WEIGHTS)
     with (folder / WEIGHTS).open("rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
             raise InputError(
                 f"{folder / WEIGHTS} does not match its SHA-256; copy the folder again"
             )
-    return tensors, {**found, "source": facts.get("source", "")}
+    return tensors, encoder, {**about, "source": facts.get("source", "")}
 
 
 def _serialise(encoder: nn.Module) -> bytes:

@@ -19,6 +19,9 @@ TINY = 0.03125
 PROJECTOR = {"projector.0.weight": torch.zeros(16, 16), "projector.2.weight": torch.zeros(8, 16)}
 
 
+DIGEST_OF_ONES = "222952273a6a34cd0d2fbf078ff8e061874a8eeae3bea7acbfa1b036093b8c17"
+
+
 class Evil:
     def __reduce__(self):
         return (Path.touch, (Path("ran-code"),))
@@ -200,6 +203,92 @@ def test_unwritable_places_are_an_input_error(tmp_path, encoder):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="cannot write"):
         encoders.save_encoder(tmp_path / "file" / "enc", encoder, "a test")
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "patch"),
+    [
+        ("resnet18", TINY, None),
+        ("resnet50", TINY, None),
+        ("vit_tiny", 0.125, (8, 8, 8)),
+        ("vit_base", 1 / 64, None),
+    ],
+)
+def test_every_architecture_through_its_folder(tmp_path, name, width, patch):
+    torch.manual_seed(0)
+    encoder = encoders.build(name, width, patch)
+    folder = encoders.save_encoder(tmp_path / "enc", encoder, "a test")
+    loaded, info = encoders.load_checkpoint(folder)
+    assert same(loaded, encoder)
+    assert not loaded.training
+    facts = json.loads((folder / "encoder.json").read_text())
+    for found in (facts, info):
+        assert (found["architecture"], found["width"]) == (name, width)
+        assert found["features"] == encoders.feature_count(encoder)
+        assert found["sha256"] == encoders.digest(encoder)
+        if name.startswith("vit"):
+            assert tuple(found["patch"]) == (patch or (15, 16, 16))
+        else:
+            assert "patch" not in found
+    assert encoders.describe(loaded) == encoders.describe(encoder)
+
+
+def test_resnet50_is_told_from_its_names(tmp_path):
+    encoder = encoders.build("resnet50", TINY)
+    torch.save(upstream(encoder), tmp_path / "a.pt")
+    loaded, info = encoders.load_checkpoint(tmp_path / "a.pt")
+    assert same(loaded, encoder)
+    assert (info["architecture"], info["features"], info["unexpected"]) == ("resnet50", 64, [])
+
+
+def test_other_networks_are_refused_in_a_sentence(tmp_path, encoder):
+    deeper = {**encoder.state_dict(), "layer1.2.conv1.weight": torch.zeros(2, 2, 3, 3, 3)}
+    transformer = encoders.build("vit_tiny", 0.125).state_dict()
+    for state, words in (
+        (deeper, "deeper residual network than resnet18"),
+        (transformer, "how many heads"),
+        ({"stem.weight": torch.zeros(2)}, "lacks the encoder's conv1.weight"),
+    ):
+        torch.save(state, tmp_path / "a.pt")
+        with pytest.raises(InputError, match=words):
+            encoders.load_checkpoint(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"width": 0.3}, {"width": "x"}, {"patch": [0, 1, 1]}, {"patch": [8, 8]}, {"patch": 8}],
+)
+def test_a_folder_with_impossible_facts_is_damaged(tmp_path, change):
+    encoder = encoders.build("vit_tiny", 0.125)
+    folder = encoders.save_encoder(tmp_path / "enc", encoder, "a test")
+    facts = json.loads((folder / "encoder.json").read_text())
+    (folder / "encoder.json").write_text(json.dumps(facts | change))
+    with pytest.raises(InputError, match="damaged"):
+        encoders.load_checkpoint(folder)
+
+
+def test_a_folder_of_another_kind_or_shape_is_refused(tmp_path):
+    encoder = encoders.build("vit_tiny", 0.125)
+    folder = encoders.save_encoder(tmp_path / "enc", encoder, "a test")
+    facts = json.loads((folder / "encoder.json").read_text())
+    for change, words in (
+        ({"architecture": "vit_huge"}, "this fmtool reads resnet18, resnet50, vit_tiny, vit_base"),
+        ({"architecture": "resnet18"}, "damaged"),
+        ({"patch": [8, 8, 8]}, "shape"),
+        ({"width": 0.25}, "shape"),
+    ):
+        (folder / "encoder.json").write_text(json.dumps(facts | change))
+        with pytest.raises(InputError, match=words):
+            encoders.load_checkpoint(folder)
+
+
+def test_resnet18s_digest_has_not_changed():
+    """Heads, caches and bundles refer to an encoder by it."""
+    encoder = encoders.build(width=TINY)
+    with torch.no_grad():
+        for tensor in encoder.state_dict().values():
+            tensor.fill_(1)
+    assert encoders.digest(encoder) == DIGEST_OF_ONES
 
 
 @pytest.mark.slow

@@ -23,15 +23,44 @@ def test_paper_size_and_upstream_names():
     assert not any(name.startswith("fc.") for name in names)
 
 
-def test_embedding_is_the_mean_of_the_feature_map():
-    encoder = encoders.build(width=TINY).eval()
-    volume = torch.randn(2, 1, 24, 32, 40)
+@pytest.mark.parametrize(
+    ("name", "width", "count", "grid"),
+    [
+        ("resnet18", TINY, 16, (2, 2, 3)),
+        ("resnet50", TINY, 64, (2, 2, 3)),
+        ("vit_tiny", 0.125, 24, (2, 2, 3)),
+        ("vit_base", 0.0625, 48, (2, 2, 3)),
+    ],
+)
+def test_embedding_is_the_mean_of_the_feature_map(name, width, count, grid):
+    encoder = encoders.build(name, width).eval()
+    volume = torch.randn(2, 1, 30, 32, 48)
     with torch.inference_mode():
         embedding = encoder(volume)
-        grid = encoders.features(encoder, volume)
-    assert embedding.shape == (2, 16)
-    assert grid.shape == (2, 16, 2, 2, 3)
-    torch.testing.assert_close(grid.mean(dim=(2, 3, 4)), embedding)
+        features = encoders.features(encoder, volume)
+    assert encoders.feature_count(encoder) == count
+    assert embedding.shape == (2, count)
+    assert features.shape == (2, count, *grid)
+    torch.testing.assert_close(features.mean(dim=(2, 3, 4)), embedding)
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "millions"),
+    [
+        ("resnet18", 512, 33.16),
+        ("resnet50", 2048, 46.16),
+        ("vit_tiny", 192, 6.08),
+        ("vit_base", 768, 88.01),
+    ],
+)
+def test_published_sizes(name, features, millions):
+    with torch.device("meta"):
+        encoder = encoders.build(name)
+    count = sum(p.numel() for p in encoder.parameters())
+    assert (encoders.feature_count(encoder), round(count / 1e6, 2)) == (features, millions)
+    described = encoders.describe(encoder)
+    assert (described.name, described.width) == (name, 1.0)
+    assert described.patch == ((15, 16, 16) if name.startswith("vit") else None)
 
 
 def test_first_convolution_keeps_the_resolution():
@@ -40,10 +69,29 @@ def test_first_convolution_keeps_the_resolution():
     assert encoder.get_submodule("maxpool").stride == 2
 
 
-@pytest.mark.parametrize("width", [0.0, 0.01, -1.0, 5.0])
-def test_impossible_width_is_refused(width):
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "vit_tiny", "vit_base"])
+@pytest.mark.parametrize("width", [0.0, 0.01, -1.0, 5.0, float("nan"), float("inf")])
+def test_impossible_width_is_refused(name, width):
     with pytest.raises(UsageError, match="width"):
-        encoders.build(width=width)
+        encoders.build(name, width)
+
+
+def test_a_transformers_width_keeps_its_heads_whole():
+    with pytest.raises(UsageError, match="multiple of 1/32"):
+        encoders.build("vit_tiny", 1 / 64)
+    with pytest.raises(UsageError, match="multiple of 1/64"):
+        encoders.build("vit_base", 1 / 128)
+
+
+@pytest.mark.parametrize("patch", [(0, 1, 1), (64, 1, 1), (8, 8)])
+def test_impossible_patch_is_refused(patch):
+    with pytest.raises(UsageError, match="patch"):
+        encoders.build("vit_tiny", 0.125, patch=patch)
+
+
+def test_a_residual_network_has_no_patch():
+    with pytest.raises(UsageError, match="resnet18 has no patches"):
+        encoders.build(patch=(8, 8, 8))
 
 
 def test_unknown_encoder_is_refused():

@@ -10,16 +10,26 @@ import typer
 
 def import_(
     checkpoint: Annotated[
-        Path, typer.Argument(help="A torch file, a tar of one, or safetensors.", show_default=False)
+        Path,
+        typer.Argument(
+            help="A torch file, a tar of one, safetensors, or an encoder's folder.",
+            show_default=False,
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the encoder.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder for the encoder; a .pt, .pth or .tar is upstream's layout."
+        ),
+    ],
 ) -> None:
-    """Read an upstream SimCLR checkpoint and keep its encoder as safetensors."""
+    """Read a checkpoint and keep its encoder as safetensors, or write it as upstream would."""
     from fmtool.cli import console
-    from training.encoders import load_checkpoint, save_encoder
+    from training import upstream
 
-    encoder, info = load_checkpoint(checkpoint)
-    save_encoder(out, encoder, f"checkpoint {checkpoint.name}")
-    if info.get("unexpected"):
+    info = upstream.convert(checkpoint, out)
+    if info["unexpected"]:
         console.say(f"left out: {', '.join(info['unexpected'])}")
-    console.put(f"{out}: ResNet-18, width {info['width']:g}, {info['features']} features")
+    console.put(
+        f"{out}: {info['architecture']}, width {info['width']:g}, {info['features']} features"
+    )

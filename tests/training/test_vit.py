@@ -1,0 +1,100 @@
+"""The transformer: patches, blocks, any grid, and views that do not fit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from fmtool.errors import UsageError
+from training import encoders, vit
+from training.positions import sincos
+
+PATCH = (3, 4, 2)
+
+
+def test_patches_are_cut_in_order():
+    volume = torch.randn(2, 1, 6, 8, 6)
+    patches = vit.patchify(volume, PATCH)
+    assert patches.shape == (2, 2 * 2 * 3, 24)
+    index = 0
+    for z in range(2):
+        for y in range(2):
+            for x in range(3):
+                cut = volume[:, 0, 3 * z : 3 * z + 3, 4 * y : 4 * y + 4, 2 * x : 2 * x + 2]
+                torch.testing.assert_close(patches[:, index], cut.flatten(1))
+                index += 1
+    torch.testing.assert_close(vit.unpatchify(patches, PATCH, (2, 2, 3)), volume)
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 6), (6, 8, 1), (0, 4, 2)])
+def test_a_view_that_is_no_whole_number_of_patches_is_refused(shape):
+    with pytest.raises(UsageError, match="multiples of 3x4x2"):
+        vit.patchify(torch.zeros(1, 1, *shape), PATCH)
+    network = encoders.build("vit_tiny", 0.125, patch=PATCH)
+    with pytest.raises(UsageError, match="x".join(map(str, shape))):
+        network(torch.zeros(1, 1, *shape))
+
+
+def test_attention_against_a_naive_loop():
+    torch.manual_seed(0)
+    layer = vit.Attention(12, 3)
+    tokens = torch.randn(2, 5, 12)
+    q, k, v = layer.qkv(tokens).chunk(3, dim=2)
+    mixed = torch.zeros(2, 5, 12)
+    for head in range(3):
+        part = slice(4 * head, 4 * head + 4)
+        for b in range(2):
+            for i in range(5):
+                scores = torch.stack([q[b, i, part] @ k[b, j, part] / 2.0 for j in range(5)])
+                weights = scores.softmax(0)
+                mixed[b, i, part] = sum(weights[j] * v[b, j, part] for j in range(5))
+    torch.testing.assert_close(layer(tokens), layer.out_proj(mixed))
+
+
+def test_a_block_computes_as_monais():
+    pytest.importorskip("einops")
+    from monai.networks.blocks import TransformerBlock
+
+    torch.manual_seed(0)
+    ours = vit.Block(24, 3, 96)
+    theirs = TransformerBlock(24, 96, 3, qkv_bias=True)
+    missing, unexpected = theirs.load_state_dict(ours.state_dict(), strict=False)
+    assert not unexpected
+    assert all("cross_attn" in name for name in missing)
+    tokens = torch.randn(2, 5, 24)
+    torch.testing.assert_close(ours(tokens), theirs(tokens))
+
+
+def test_the_whole_network_against_its_parts():
+    torch.manual_seed(0)
+    network = vit.ViT(12, 2, 3, 24, PATCH)
+    volume = torch.randn(2, 1, 6, 4, 4)
+    tokens = network.embed(vit.patchify(volume, PATCH)) + sincos((2, 1, 2), 12)
+    for block in network.blocks:
+        tokens = tokens + block.attn(block.norm1(tokens))
+        tokens = tokens + block.mlp(block.norm2(tokens))
+    tokens = network.norm(tokens)
+    torch.testing.assert_close(network(volume), tokens.mean(1))
+    found = network.feature_map(volume)
+    assert found.shape == (2, 12, 2, 1, 2)
+    torch.testing.assert_close(found[:, :, 1, 0, 0], tokens[:, 2])
+
+
+def test_the_linear_patch_embedding_is_a_strided_convolution():
+    network = vit.ViT(12, 1, 3, 24, PATCH)
+    convolution = nn.Conv3d(1, 12, PATCH, stride=PATCH)
+    convolution.weight.data = network.embed.weight.data.reshape(12, 1, *PATCH)
+    convolution.bias.data = network.embed.bias.data
+    volume = torch.randn(1, 1, 6, 8, 6)
+    wanted = convolution(volume).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(
+        network.embed(vit.patchify(volume, PATCH)), wanted, atol=1e-5, rtol=1e-4
+    )
+
+
+def test_a_tokens_place_matters():
+    network = vit.ViT(12, 2, 3, 24, PATCH)
+    volume = torch.randn(1, 1, 6, 4, 2)
+    swapped = torch.cat((volume[:, :, 3:], volume[:, :, :3]), dim=2)
+    assert not torch.allclose(network(volume), network(swapped), atol=1e-3)
