@@ -1,28 +1,34 @@
 """SimCLR pretraining: two augmented views of each scan, pulled together against all others.
 
-Source: 3D-Neuro-SimCLR (arXiv 2509.10620) after SimCLR (arXiv 2002.05709).
+For N scans with projections z of their 2N views, anchor i and its partner j (the same scan's other
+view), s(a, b) the cosine and t the temperature:
+
+    loss_i = -log( exp(s(z_i, z_j) / t) / sum over k != i of exp(s(z_i, z_k) / t) )
+
+and the loss is the mean over the 2N anchors (NT-Xent). z = projector(encoder(view)).
+
+Source: Chen et al., SimCLR (arXiv 2002.05709); 3D-Neuro-SimCLR (arXiv 2509.10620) for the encoder,
+the projector, the temperature, the augmentation and the optimizer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fmtool.errors import InputError, UsageError
-from training import encoders
+from fmtool.errors import UsageError
+from training import collapse, encoders
 from training.augment import SimCLRAugment
+from training.fit.recipe import Batch, Gather, Loss
+from training.fit.settings import Settings
 
-LEARNING_RATE = 3e-4
 PROJECTION = 64
 BF16_SMALLEST = 48
-"""Voxels per axis of a view for bfloat16 on the CPU; the encoder's last map is a sixteenth of it.
+"""Voxels per axis of a view for bfloat16 on the CPU; a ResNet's last map is a sixteenth of it.
 
 On maps of one or two voxels per axis, torch 2.13's bfloat16 weight gradients of 3D convolutions
 read memory that was never written and can be anything; from three on they agree with float32.
@@ -56,78 +62,103 @@ def projector(features: int) -> nn.Sequential:
     )
 
 
-def pretrain(
-    volumes: Sequence[NDArray[np.float32]],
-    masks: Sequence[NDArray[np.bool_]],
-    width: float = 1.0,
-    epochs: int = 1000,
-    batch: int = 6,
-    seed: int = 42,
-    augment: SimCLRAugment | None = None,
-    bf16: bool = False,
-    device: str | torch.device = "cpu",
-    on_epoch: Callable[[int, float], None] | None = None,
-) -> nn.Module:
-    """Train an encoder on unlabelled prepared volumes; equal seeds give equal encoders on a CPU.
+class SimCLRNetwork(nn.Module):
+    """Encoder and projector: views (B, 1, z, y, x) -> embeddings (B, F) and projections (B, 64).
 
     Args:
-        volumes: prepared volumes (z, y, x), memory-mapped or not.
-        masks: their brain masks.
-        width: of the encoder, see `training.encoders.build`.
-        epochs: passes over the scans, each scan giving two new views per pass.
-        batch: scans per step; what is left over at the end of a pass waits for the next.
-        seed: of weights, order and views.
-        augment: how views are made; the paper's recipe at full size when absent.
-        bf16: compute the network in bfloat16 (weights and loss stay float32).
-        device: where to train.
-        on_epoch: told the epoch's number from 0 and its mean loss.
-
-    Raises:
-        InputError: if there are fewer scans than a batch, a batch has fewer than two, or the loss
-            stops being finite.
-        UsageError: for bfloat16 on the CPU with views too small for it.
+        encoder: as `training.encoders.build` makes it.
+        features: F.
+        recompute: keep less for the backward pass and compute it again there; see
+            `training.recompute`.
     """
-    if batch < 2 or len(volumes) < batch:
-        raise InputError(f"SimCLR needs batches of two scans or more; {len(volumes)} are given")
-    device = torch.device(device)
-    make_view = augment or SimCLRAugment()
-    if bf16 and device.type == "cpu" and min(make_view.output_shape) < BF16_SMALLEST:
-        raise UsageError(
-            f"bfloat16 on the CPU needs views of {BF16_SMALLEST} voxels or more per axis, "
-            f"not {make_view.output_shape}: train in float32"
-        )
-    with torch.random.fork_rng():  # building draws from torch's global generator
-        torch.manual_seed(seed)
-        encoder = encoders.build(width=width)
-        head = projector(int(512 * width))
-    model = nn.ModuleDict({"encoder": encoder, "projector": head}).to(device).train()
-    # On a CPU 1.4 times as fast in float32, and 2 to 6 times in bfloat16.
-    encoder.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    generator = torch.Generator().manual_seed(seed)
 
-    for epoch in track(range(epochs), "SimCLR", console=Console(stderr=True), transient=True):
-        losses = []
-        order = torch.randperm(len(volumes), generator=generator)
-        for chosen in order[: len(order) // batch * batch].reshape(-1, batch).tolist():
-            first, second = [], []
-            for index in chosen:
-                volume = torch.from_numpy(np.array(volumes[index])).to(device)
-                mask = torch.from_numpy(np.array(masks[index])).to(device)
-                first.append(make_view(volume, mask, generator))
-                second.append(make_view(volume, mask, generator))
-            views = torch.stack(first + second)[:, None]
-            views = views.to(memory_format=torch.channels_last_3d)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-                projections = head(encoder(views))
-            loss = nt_xent(*projections.chunk(2))
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            losses.append(float(loss.detach()))
-            if not np.isfinite(losses[-1]):
-                raise InputError(f"SimCLR diverged in epoch {epoch}: the loss is {losses[-1]}")
-        if on_epoch is not None:
-            on_epoch(epoch, float(np.mean(losses)))
-    encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    return encoder.eval()
+    def __init__(self, encoder: nn.Module, features: int, recompute: bool = False) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.projector = projector(features)
+        self._recompute = recompute
+
+    def forward(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Both, in the precision of the surrounding autocast."""
+        maps = encoders.features(self.encoder, views, recompute=self._recompute)
+        embeddings = maps.mean(dim=(-3, -2, -1))
+        return embeddings, self.projector(embeddings)
+
+
+class SimCLR:
+    """The recipe.
+
+    Args:
+        name: of the encoder, see `training.encoders.build`.
+        width: of the encoder.
+        seed: of the first weights.
+        augment: makes the views; the paper's at full size when absent.
+        temperature: of NT-Xent.
+        recompute: trade time for memory; the result is the same.
+    """
+
+    name = "simclr"
+
+    def __init__(
+        self,
+        name: str = "resnet18",
+        width: float = 1.0,
+        seed: int = 42,
+        augment: SimCLRAugment | None = None,
+        temperature: float = 0.5,
+        recompute: bool = False,
+    ) -> None:
+        with torch.random.fork_rng(devices=[]):  # building draws from torch's global generator
+            torch.manual_seed(seed)
+            encoder = encoders.build(name, width)
+            features = encoders.feature_count(encoder)
+            self.network: nn.Module = SimCLRNetwork(encoder, features, recompute)
+        self.augment = augment or SimCLRAugment()
+        self.temperature = temperature
+        self._encoder = {"name": name, "width": width, "seed": seed}
+
+    def describe(self) -> dict[str, Any]:
+        """See `training.fit.recipe.Recipe`."""
+        return {
+            "encoder": self._encoder,
+            "augment": asdict(self.augment),
+            "temperature": self.temperature,
+        }
+
+    def check(self, settings: Settings, device: torch.device) -> None:
+        """Refuse what would train on wrong gradients.
+
+        Raises:
+            UsageError: for bfloat16 on the CPU with views too small for it, and batches of one.
+        """
+        shape = self.augment.output_shape
+        if settings.precision == "bf16" and device.type == "cpu" and min(shape) < BF16_SMALLEST:
+            raise UsageError(
+                f"bfloat16 on the CPU needs views of {BF16_SMALLEST} voxels or more per axis, "
+                f"not {shape}: train in float32"
+            )
+        if settings.batch < 2:
+            raise UsageError("SimCLR tells scans apart: it needs batches of two scans or more")
+
+    def loss(self, network: nn.Module, batch: Batch, gather: Gather) -> Loss:
+        """NT-Xent over the scans of all processes; alignment and uniformity of the embeddings."""
+        first, second = (
+            torch.stack(
+                [
+                    self.augment(volume, mask, batch.generator(i, view))
+                    for i, (volume, mask) in enumerate(zip(batch.volumes, batch.masks, strict=True))
+                ]
+            )
+            for view in (0, 1)
+        )
+        views = torch.cat((first, second))[:, None]
+        embeddings, projections = network(views.to(memory_format=torch.channels_last_3d))
+        z1, z2 = (gather(half.float()) for half in projections.chunk(2))
+        with torch.no_grad():
+            h1, h2 = (gather(half.float()) for half in embeddings.chunk(2))
+            facts = {
+                "alignment": collapse.alignment(h1, h2),
+                "uniformity": collapse.uniformity(h1, h2),
+                "projection_uniformity": collapse.uniformity(z1, z2),
+            }
+        return Loss(nt_xent(z1, z2, self.temperature), facts)

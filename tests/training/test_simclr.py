@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from fmtool.errors import InputError, UsageError
+from fmtool.errors import UsageError
 from training import simclr
 from training.augment import SimCLRAugment
+from training.fit import devices
+from training.fit.data import Scans
+from training.fit.loop import Loop
+from training.fit.recipe import Batch
+from training.fit.settings import Settings
+from training.simclr import SimCLR
 
-TINY = {
-    "width": 0.03125,
-    "batch": 2,
-    "augment": SimCLRAugment(output_shape=(16, 16, 16), min_crop=(12, 12, 12)),
-}
+SMALL = SimCLRAugment(output_shape=(16, 16, 16), min_crop=(12, 12, 12))
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +47,16 @@ def test_nt_xent_against_a_double_loop(count, temperature):
     torch.manual_seed(count)
     z1, z2 = torch.randn(2, count, 8)
     loss = simclr.nt_xent(z1, z2, temperature)
-    assert float(loss) == pytest.approx(naive_nt_xent(z1, z2, temperature), abs=1e-5)
+    assert float(loss) == pytest.approx(naive_nt_xent(z1, z2, temperature), abs=1e-6)
+
+
+def test_nt_xent_of_perfect_views_has_a_closed_form():
+    """Orthogonal scans whose two views agree: the partner at cosine 1, all others at 0."""
+    z = torch.eye(4)
+    expected = math.log((math.exp(1 / 0.5) + 2 * 3) / math.exp(1 / 0.5))
+    assert float(simclr.nt_xent(z, z)) == pytest.approx(expected, abs=1e-6)
+    collapsed = torch.ones(4, 4)
+    assert float(simclr.nt_xent(collapsed, collapsed)) == pytest.approx(math.log(7), abs=1e-6)
 
 
 def test_nt_xent_ignores_length_and_falls_with_agreement():
@@ -72,51 +83,93 @@ def scans():
     return [wave.astype(np.float32) for wave in waves], [np.ones(z.shape, dtype=bool)] * 4
 
 
-def test_pretraining_learns_to_tell_scans_apart(scans):
+def pretrain(scans, folder, epochs, recipe=None, **changes):
+    """The recipe after training, with its loop."""
+    recipe = recipe or SimCLR(width=0.03125, augment=SMALL)
+    settings = Settings(**{"epochs": epochs, "batch": 2, "device": "cpu", **changes})
+    loop = Loop(devices.launch(settings), recipe, Scans(*scans), settings, folder)
     losses = []
-    wider = {**TINY, "width": 0.0625, "batch": 4}
-    encoder = simclr.pretrain(*scans, epochs=30, on_epoch=lambda _, x: losses.append(x), **wider)
+    loop.run(lambda epoch, means, record: losses.append(means) or {})
+    return recipe, losses
+
+
+def test_pretraining_learns_to_tell_scans_apart(scans, tmp_path):
+    recipe = SimCLR(width=0.0625, augment=SMALL)
+    _, means = pretrain(scans, tmp_path, 30, recipe, batch=4)
+    losses = [mean["loss"] for mean in means]
     assert len(losses) == 30
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.2
-    assert not encoder.training
-    assert encoder(torch.zeros(1, 1, 16, 16, 16)).shape == (1, 32)
+    assert means[-1]["uniformity"] < means[0]["uniformity"]
+    assert recipe.network.encoder.eval()(torch.zeros(1, 1, 16, 16, 16)).shape == (1, 32)
 
 
-def test_equal_seeds_give_equal_encoders_and_leave_the_global_generator_alone(scans):
+def test_the_network_is_projector_of_encoder(scans):
+    recipe = SimCLR(width=0.03125, augment=SMALL)
+    network = recipe.network.eval()
+    views = torch.randn(2, 1, 16, 16, 16)
+    embeddings, projections = network(views)
+    torch.testing.assert_close(embeddings, network.encoder(views))
+    torch.testing.assert_close(projections, network.projector(network.encoder(views)))
+
+
+def test_views_follow_from_seed_epoch_and_scan_alone(scans):
+    recipe = SimCLR(width=0.03125, augment=SMALL)
+    seen = []
+
+    def network(views):
+        seen.append(views)
+        return recipe.network(views)
+
+    volumes, masks = (torch.from_numpy(np.stack(x)) for x in scans)
+    whole = Batch(volumes, masks, torch.zeros(4), [0, 1, 2, 3], epoch=3, seed=9)
+    share = Batch(volumes[2:], masks[2:], torch.zeros(2), [2, 3], epoch=3, seed=9)
+    for batch in (whole, share):
+        recipe.loss(network, batch, lambda tensor: tensor)
+    torch.testing.assert_close(seen[1][:2], seen[0][2:4])
+    torch.testing.assert_close(seen[1][2:], seen[0][6:])
+    assert not torch.equal(seen[0][:4], seen[0][4:])
+
+
+def test_equal_seeds_give_equal_first_weights_and_leave_the_global_generator_alone():
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    runs = [simclr.pretrain(*scans, epochs=2, seed=seed, **TINY) for seed in (1, 1, 2)]
+    first, again, other = (
+        SimCLR(width=0.03125, seed=seed).network.encoder.get_parameter("conv1.weight")
+        for seed in (1, 1, 2)
+    )
     assert torch.equal(torch.rand(1), expected)
-    weights = [run.get_parameter("conv1.weight") for run in runs]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
-def test_bfloat16_follows_float32_and_keeps_float32_weights(scans):
-    settings = {**TINY, "augment": SimCLRAugment((48, 48, 48), (12, 12, 12)), "epochs": 3}
-    losses = {False: [], True: []}
-    for bf16, found in losses.items():
-        encoder = simclr.pretrain(
-            *scans, bf16=bf16, on_epoch=lambda _, loss, found=found: found.append(loss), **settings
-        )
-    assert losses[True] == pytest.approx(losses[False], abs=0.1)
-    assert losses[True] != losses[False]
-    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in encoder.parameters())
+def test_bfloat16_follows_float32_and_keeps_float32_weights(scans, tmp_path):
+    losses = {}
+    for precision in ("float32", "bf16"):
+        recipe = SimCLR(width=0.03125, augment=SimCLRAugment((48, 48, 48), (12, 12, 12)))
+        _, means = pretrain(scans, tmp_path / precision, 3, recipe, precision=precision)
+        losses[precision] = [mean["loss"] for mean in means]
+        weights = recipe.network.parameters()
+        assert all(p.dtype == torch.float32 and p.isfinite().all() for p in weights)
+    assert losses["bf16"] == pytest.approx(losses["float32"], abs=0.1)
+    assert losses["bf16"] != losses["float32"]
 
 
-def test_bfloat16_of_tiny_views_is_refused(scans):
+def test_bfloat16_of_tiny_views_is_refused(scans, tmp_path):
     with pytest.raises(UsageError, match="48 voxels"):
-        simclr.pretrain(*scans, bf16=True, **TINY)
+        pretrain(scans, tmp_path, 1, precision="bf16")
 
 
-def test_divergence_is_an_error(scans, monkeypatch):
-    monkeypatch.setattr(simclr, "LEARNING_RATE", float("inf"))
-    with pytest.raises(InputError, match="diverged"):
-        simclr.pretrain(*scans, epochs=2, **TINY)
+def test_a_batch_needs_other_scans_to_compare_with(scans, tmp_path):
+    with pytest.raises(UsageError, match="two scans"):
+        pretrain(scans, tmp_path, 1, batch=1)
 
 
-def test_a_batch_needs_other_scans_to_compare_with(scans):
-    volumes, masks = scans
-    with pytest.raises(InputError, match="two scans"):
-        simclr.pretrain(volumes[:1], masks[:1], epochs=1, **TINY)
+def test_recomputing_changes_nothing_but_memory(scans, tmp_path):
+    states = []
+    for recompute in (False, True):
+        recipe = SimCLR(width=0.03125, augment=SMALL, recompute=recompute)
+        pretrain(scans, tmp_path / str(recompute), 2, recipe)
+        states.append(recipe.network.state_dict())
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value)

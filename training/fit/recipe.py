@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
+
+from training.fit.settings import Settings
 
 Gather = Callable[[Tensor], Tensor]
 """(n, ...) of this process -> (processes * n, ...) of all, in rank order; gradients flow back."""
@@ -44,8 +46,9 @@ class Batch:
 
 
 def generator(*key: int) -> Generator:
-    """A CPU generator whose seed mixes the numbers of `key`."""
-    (seed,) = np.random.SeedSequence(key).generate_state(1, np.uint64)
+    """A CPU generator whose seed mixes the numbers of `key`, their count included."""
+    # The count, because NumPy pads short keys with zeros: (1, 2) would equal (1, 2, 0).
+    (seed,) = np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(seed >> np.uint64(1)))
 
 
@@ -72,6 +75,14 @@ class Recipe(Protocol):
 
     name: str
     network: nn.Module
+
+    def describe(self) -> dict[str, Any]:
+        """What must be equal for a resumed run to be the same run; plain JSON data."""
+        ...
+
+    def check(self, settings: Settings, device: torch.device) -> None:
+        """Raise a UsageError for settings that the recipe cannot be run with on `device`."""
+        ...
 
     def loss(self, network: nn.Module, batch: Batch, gather: Gather) -> Loss:
         """The loss of a batch, to be minimised.

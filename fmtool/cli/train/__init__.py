@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import typer
 
-from fmtool.cli.train import import_, probe, synth
+from fmtool.cli.train import import_, probe, simclr, synth
 from fmtool.errors import CapabilityError
 
 app = typer.Typer(help='Make encoders and heads (needs the extra "train").', no_args_is_help=True)
@@ -18,6 +18,7 @@ def _needs_torch() -> None:
         raise CapabilityError("training needs torch and scikit-learn; install fmtool[train]")
 
 
+app.command("simclr")(simclr.simclr)
 app.command("probe")(probe.probe)
 app.command("import")(import_.import_)
 app.command("synth")(synth.synth)

@@ -1,0 +1,75 @@
+"""The options that all trainings share, said once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    """Where to compute."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Precision(StrEnum):
+    """Of the network; weights and loss stay float32."""
+
+    float32 = "float32"
+    bf16 = "bf16"
+
+
+class Encoder(StrEnum):
+    """The architectures there are."""
+
+    resnet18 = "resnet18"
+    resnet50 = "resnet50"
+    vit_tiny = "vit_tiny"
+    vit_base = "vit_base"
+
+
+CohortArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="A CSV (image_path, mask_path, label) or a BIDS folder.", show_default=False
+    ),
+]
+RunOption = Annotated[
+    Path, typer.Option("--out", "-o", help="The run's folder: encoder, checkpoints, logs.")
+]
+CacheOption = Annotated[Path, typer.Option(help="Folder for prepared volumes and embeddings.")]
+CACHE = Path(".cache/fmtool")
+WidthOption = Annotated[float, typer.Option(help="Scales the encoder's channels.")]
+EpochsOption = Annotated[int, typer.Option(help="Passes over the scans.")]
+BatchOption = Annotated[int, typer.Option(help="Scans per step and device.")]
+SeedOption = Annotated[int, typer.Option(help="Of weights, order and views.")]
+RateOption = Annotated[
+    float | None,
+    typer.Option("--learning-rate", help="The recipe's own if absent.", show_default=False),
+]
+PrecisionOption = Annotated[Precision, typer.Option(help="Of the network's arithmetic.")]
+ClipOption = Annotated[
+    float | None,
+    typer.Option(
+        "--clip", help="Largest norm of the gradient; not clipped if absent.", show_default=False
+    ),
+]
+RecomputeOption = Annotated[
+    bool,
+    typer.Option("--recompute", help="Recompute activations in the backward pass: less memory."),
+]
+CheckpointOption = Annotated[
+    int, typer.Option("--checkpoint-every", help="Epochs between checkpoints.")
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on where an earlier run in the folder stopped.")
+]
+DeviceOption = Annotated[Device, typer.Option(help="auto takes CUDA where there is one.")]
+DevicesOption = Annotated[int, typer.Option(help="Devices, or processes, per machine.")]
+NodesOption = Annotated[int, typer.Option(help="Machines, under torchrun or Slurm.")]
+WorkersOption = Annotated[int, typer.Option(help="Loader processes per training process.")]

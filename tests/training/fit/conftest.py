@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.fabric import Fabric
+from torch import nn
+
+from training.fit.data import Scans
+from training.fit.recipe import Batch, Gather, Loss
+from training.fit.settings import Settings
+
+
+class Toy:
+    """A recipe small enough to follow: the mean voxel of noisy scans, through dropout."""
+
+    name = "toy"
+
+    def __init__(self, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        encoder = nn.Sequential(nn.Flatten(), nn.Linear(27, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+        self.network: nn.Module = nn.ModuleDict({"encoder": encoder})
+        self.network.forward = encoder.forward  # type: ignore[method-assign]
+        self.seed = seed
+
+    def describe(self) -> dict[str, Any]:
+        return {"seed": self.seed}
+
+    def check(self, settings: Settings, device: torch.device) -> None:
+        del settings, device
+
+    def loss(self, network: nn.Module, batch: Batch, gather: Gather) -> Loss:
+        del gather
+        noise = torch.stack(
+            [torch.randn(3, 3, 3, generator=batch.generator(i)) for i in range(len(batch.indices))]
+        )
+        found = network(batch.volumes + 0.1 * noise)[:, 0]
+        return Loss(
+            (found - batch.labels).square().mean(), {"epoch_seen": torch.tensor(batch.epoch)}
+        )
+
+
+def make_scans(count: int = 7) -> Scans:
+    rng = np.random.default_rng(3)
+    volumes = [rng.normal(size=(3, 3, 3)).astype(np.float32) for _ in range(count)]
+    masks = [np.ones((3, 3, 3), dtype=np.bool_)] * count
+    return Scans(volumes, masks, [float(v.mean()) for v in volumes], [str(i) for i in range(count)])
+
+
+@pytest.fixture
+def toy() -> type[Toy]:
+    return Toy
+
+
+@pytest.fixture
+def scans() -> Scans:
+    return make_scans()
+
+
+@pytest.fixture(scope="session")
+def fabric() -> Fabric:
+    found = Fabric(accelerator="cpu", devices=1)
+    found.launch()
+    return found

@@ -1,0 +1,64 @@
+"""A run's progress on a terminal: steps, loss, images per second, time left."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich import progress
+from rich.console import Console
+
+
+class Progress:
+    """A bar on stderr, silent where that is no terminal.
+
+    Args:
+        name: of the recipe.
+        total: steps of the whole run.
+        done: steps done before.
+        shown: False in the processes that keep quiet.
+    """
+
+    def __init__(self, name: str, total: int, done: int, shown: bool) -> None:
+        console = Console(stderr=True)
+        self._bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[loss]}"),
+            progress.TextColumn("{task.fields[rate]}"),
+            progress.TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not (shown and console.is_terminal),
+        )
+        self._task = self._bar.add_task(name, total=total, completed=done, loss="", rate="")
+        self._begin, self._images = time.perf_counter(), 0
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def step(self, loss: float, images: int) -> None:
+        """One more step, which saw `images` scans."""
+        self._images += images
+        rate = self._images / max(time.perf_counter() - self._begin, 1e-9)
+        self._bar.update(
+            self._task, advance=1, loss=f"loss {loss:.4f}", rate=f"{rate:.2f} images/s"
+        )
+
+    def start_epoch(self) -> None:
+        """Count time and images from here."""
+        self._begin, self._images = time.perf_counter(), 0
+
+    def images_per_second(self) -> float:
+        """Since the epoch started."""
+        return self._images / max(time.perf_counter() - self._begin, 1e-9)
