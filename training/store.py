@@ -2,58 +2,61 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import json
 import logging
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmtool import __version__
-from fmtool.bundle import sha256
-from fmtool.errors import InputError
+from fmtool.errors import CapabilityError
+from training import entry as entries
 from training import turboprep
-from training.cohort import Row
+from training.digests import Digests
+from training.entry import Entry
+from training.row import Row
 
 if TYPE_CHECKING:
     from runtime.preprocess.pipeline import Prepared
 
+__all__ = ["Entry", "Store"]
+
 _log = logging.getLogger(__name__)
 
-
-class Entry(NamedTuple):
-    """A prepared scan.
-
-    Attributes:
-        volume: float32 (z, y, x) on the model's crop, read-only, memory-mapped.
-        mask: bool, same shape.
-        facts: what preparing found, and "digest", which names the content of volume and mask.
-    """
-
-    volume: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    facts: dict[str, Any]
+_SCRATCH = ".fmtool-"
+_ABANDONED = 3600.0  # seconds: an entry is written in a few
+_OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+_DAMAGES = (OSError, ValueError, KeyError, TypeError)
 
 
 class Store:
-    """A folder of prepared volumes, one entry per scan.
+    """A folder of prepared volumes, one entry per scan; several processes may use it at once.
 
     An entry is found by the scan's bytes (and its mask's), the bundle that prepares it and fmtool's
-    version: a change of any prepares the scan anew.
+    version: a change of any prepares the scan anew. Bytes that were verified are trusted until a
+    file's size, inode or times change; see `training.digests`.
 
     Args:
         folder: made when first needed.
         bundle_digest: of the bundle whose networks and template `prepare` uses.
+        anew: verify every byte of every entry, whatever was verified before.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], bundle_digest: str = "") -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], bundle_digest: str = "", anew: bool = False
+    ) -> None:
         self.folder = Path(folder)
         self.bundle_digest = bundle_digest
+        self.anew = anew
+        self._digests = Digests(self.folder / ".digests")
 
     def get(self, row: Row, prepare: Callable[[Path], Prepared]) -> Entry:
         """The prepared scan of a row, from the store or made now.
@@ -63,13 +66,14 @@ class Store:
             prepare: for rows without a mask, from the scan's path to what the pipeline makes of it.
 
         Raises:
-            InputError: if the scan cannot be prepared or its entry not written.
+            InputError: if the scan cannot be prepared.
+            CapabilityError: if the entry cannot be written.
         """
         target = self.folder / self._key(row)
         if target.exists():
             try:
-                return _open(target)
-            except (OSError, ValueError, KeyError) as error:
+                return entries.load(target, self._digests, self.anew)
+            except _DAMAGES as error:
                 _log.warning("%s is prepared again: %s is damaged (%s)", row.image, target, error)
         if row.mask is not None:
             volume, mask, facts = turboprep.read(row.image, row.mask)
@@ -77,18 +81,35 @@ class Store:
             prepared = prepare(row.image)
             volume, mask, facts = prepared.volume, prepared.mask, prepared.facts
         try:
-            self._write(target, volume, mask, facts)
+            return self._write(target, volume, mask, facts)
         except OSError as error:
-            raise InputError(
+            raise CapabilityError(
                 f"cannot write {target} ({error.strerror}); the store needs a folder with space "
                 "that you may write to"
             ) from None
-        return _open(target)
+
+    def tidy(self) -> None:
+        """Remove what runs that were killed while writing have left behind."""
+        for scratch in self.folder.glob(f"{_SCRATCH}*"):
+            try:
+                old = time.time() - scratch.stat().st_mtime > _ABANDONED
+            except FileNotFoundError:  # its writer has just finished
+                continue
+            if old:
+                shutil.rmtree(scratch, ignore_errors=True)  # another process may be at it, too
 
     def _key(self, row: Row) -> str:
-        parts = [__version__, _content(row.image)]
-        parts += [self.bundle_digest] if row.mask is None else ["mask", _content(row.mask)]
+        parts = [__version__, self._content(row.image)]
+        parts += [self.bundle_digest] if row.mask is None else ["mask", self._content(row.mask)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def _content(self, path: Path) -> str:
+        """SHA-256 of a file, or of a folder's file names and contents."""
+        if path.is_file():
+            return self._digests.of(path)
+        files = sorted(f for f in path.rglob("*") if f.is_file())
+        listing = "\n".join(f"{f.relative_to(path)} {self._digests.of(f)}" for f in files)
+        return hashlib.sha256(listing.encode()).hexdigest()
 
     def _write(
         self,
@@ -96,44 +117,30 @@ class Store:
         volume: NDArray[np.float32],
         mask: NDArray[np.bool_],
         facts: dict[str, Any],
-    ) -> None:
+    ) -> Entry:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=self.folder) as scratch:
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self.folder) as scratch:
             staged = Path(scratch) / "new"
             staged.mkdir()
-            np.save(staged / "volume.npy", np.ascontiguousarray(volume, dtype=np.float32))
-            np.save(staged / "mask.npy", np.ascontiguousarray(mask, dtype=np.bool_))
-            record = {"facts": facts, "digest": _digest(staged)}
-            (staged / "facts.json").write_text(json.dumps(record, indent=1, default=_plain) + "\n")
-            if target.exists():
-                target.rename(Path(scratch) / "damaged")
-            staged.rename(target)
+            entries.save(staged, volume, mask, facts)
+            self._publish(staged, target, Path(scratch) / "damaged")
+        return entries.trusted(target)
 
-
-def _open(folder: Path) -> Entry:
-    record = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    if record["digest"] != _digest(folder):
-        raise ValueError("its bytes have changed")
-    volume = np.load(folder / "volume.npy", mmap_mode="r", allow_pickle=False)
-    mask = np.load(folder / "mask.npy", mmap_mode="r", allow_pickle=False)
-    return Entry(volume, mask, {**record["facts"], "digest": record["digest"]})
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"a fact of type {type(value).__name__} cannot be stored")
-
-
-def _digest(folder: Path) -> str:
-    both = sha256(folder / "volume.npy") + sha256(folder / "mask.npy")
-    return hashlib.sha256(both.encode()).hexdigest()
-
-
-def _content(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's file names and contents."""
-    if path.is_file():
-        return sha256(path)
-    files = sorted(f for f in path.rglob("*") if f.is_file())
-    listing = "\n".join(f"{f.relative_to(path)} {sha256(f)}" for f in files)
-    return hashlib.sha256(listing.encode()).hexdigest()
+    def _publish(self, staged: Path, target: Path, aside: Path) -> None:
+        """Rename `staged` to `target`, unless another process has put a sound entry there."""
+        while True:
+            try:
+                staged.rename(target)
+                return
+            except OSError as error:
+                if error.errno not in _OCCUPIED:
+                    raise
+            try:
+                entries.load(target, self._digests, anew=True)
+                return
+            except _DAMAGES:
+                pass  # it is damaged, or has just been moved aside by who else found it so
+            try:
+                target.rename(aside)
+            except FileNotFoundError:
+                continue

@@ -147,7 +147,7 @@ def written(tmp_path):
         (lambda d: d["subjects"]["test"].append(d["subjects"]["test"][0]), "listed twice in test"),
         (lambda d: d["subjects"]["test"].append("who"), r"subject who is not in .*cohort\.csv"),
         (lambda d: d["subjects"]["train"].pop(), r"subject s\d+ of .* is in no part"),
-        (lambda d: d["subsets"]["0.5"].append(d["subjects"]["test"][0]), r"subset 0\.5 is not in tr"),
+        (lambda d: d["subsets"]["0.5"].append(d["subjects"]["test"][0]), r"subset 0\.5 is not in"),
         (lambda d: d["subsets"].update({"2": []}), "not between 0 and 1"),
         (lambda d: d["subjects"].pop("validation"), "its parts are not train, validation, test"),
         (lambda d: d["subjects"].update(test="s1"), "a list of subjects is none"),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import nibabel as nib
@@ -11,9 +15,11 @@ import pytest
 import torch
 
 from fmtool import space
-from fmtool.errors import InputError
-from training import embed, encoders
+from fmtool.bundle import sha256
+from fmtool.errors import CapabilityError, InputError
+from training import digests, embed, encoders
 from training.cohort import Row
+from training.entry import Arrays
 from training.store import Store
 
 SHAPE = (16, 18, 20)
@@ -43,7 +49,8 @@ def row(path, content="a scan", mask=None):
 def test_a_scan_is_prepared_once(tmp_path):
     prepare, scan = Preparer(), row(tmp_path / "a.nii")
     first = Store(tmp_path / "store", "bundle").get(scan, prepare)
-    volume, mask, facts = Store(tmp_path / "store", "bundle").get(scan, prepare)
+    again = Store(tmp_path / "store", "bundle").get(scan, prepare)
+    volume, mask, facts = again.volume, again.mask, again.facts
     assert prepare.calls == 1
     assert isinstance(volume, np.memmap)
     assert (volume.dtype, mask.dtype) == (np.float32, np.bool_)
@@ -85,6 +92,128 @@ def test_a_damaged_entry_is_rebuilt_and_said_aloud(tmp_path, caplog, name, damag
     assert "damaged" in caplog.text
     np.testing.assert_array_equal(entry.volume, good)
     assert len(list((tmp_path / "store").iterdir())) == 1
+
+
+def test_a_changed_fact_is_damage_too(tmp_path, caplog):
+    prepare, scan, store = Preparer(), row(tmp_path / "a.nii"), Store(tmp_path / "store")
+    facts = store.get(scan, prepare).folder / "facts.json"
+    facts.write_text(facts.read_text().replace("1200.5", "1200.6"))
+    assert store.get(scan, prepare).facts["brain_volume_ml"] == 1200.5
+    assert "its facts have changed" in caplog.text
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """All files count as written long ago, so that their digests are remembered at once."""
+    monkeypatch.setattr(digests, "_SETTLED", -1)
+
+
+def test_verified_bytes_are_trusted_until_their_file_changes(tmp_path, monkeypatch, settled):
+    read = []
+    monkeypatch.setattr(digests, "sha256", lambda path: read.append(path.name) or sha256(path))
+    prepare, scan, store = Preparer(), row(tmp_path / "a.nii"), Store(tmp_path / "store")
+    entry = store.get(scan, prepare)
+    store.get(scan, prepare)
+    assert read == ["a.nii", "volume.npy", "mask.npy"]
+    Store(tmp_path / "store").get(scan, prepare)
+    assert len(read) == 3
+    status = (entry.folder / "volume.npy").stat()
+    raw = bytearray((entry.folder / "volume.npy").read_bytes())
+    raw[-1] ^= 1
+    (entry.folder / "volume.npy").write_bytes(raw)
+    os.utime(entry.folder / "volume.npy", ns=(status.st_atime_ns, status.st_mtime_ns))
+    store.get(scan, prepare)
+    assert read[3] == "volume.npy"
+    assert prepare.calls == 2
+
+
+def test_decay_that_leaves_no_trace_is_found_when_asked_for(tmp_path, monkeypatch, settled):
+    prepare, scan = Preparer(), row(tmp_path / "a.nii")
+    good = Store(tmp_path / "store").get(scan, prepare)
+    before = np.array(good.volume)
+    Store(tmp_path / "store").get(scan, prepare)
+    same = {p: digests._status(p) for p in (scan.image, *good.folder.iterdir())}
+    raw = bytearray((good.folder / "volume.npy").read_bytes())
+    raw[-1] ^= 1
+    (good.folder / "volume.npy").write_bytes(raw)
+    monkeypatch.setattr(digests, "_status", lambda path: same[path])
+    Store(tmp_path / "store").get(scan, prepare)
+    assert prepare.calls == 1
+    entry = Store(tmp_path / "store", anew=True).get(scan, prepare)
+    assert prepare.calls == 2
+    np.testing.assert_array_equal(entry.volume, before)
+
+
+def test_a_file_that_has_just_changed_is_not_remembered(tmp_path, monkeypatch):
+    file = tmp_path / "a"
+    file.write_text("one")
+    memory = digests.Digests(tmp_path / "memory")
+    assert memory.of(file) == sha256(file)
+    assert not (tmp_path / "memory").exists()
+    monkeypatch.setattr(digests, "_SETTLED", -1)
+    assert memory.of(file) == sha256(file)
+    (remembered,) = (tmp_path / "memory").iterdir()
+    for damage in ("", "[]", "{}", '{"status": 1}'):
+        remembered.write_text(damage)
+        assert memory.of(file) == sha256(file)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_writers_of_one_entry_all_succeed(tmp_path, damaged):
+    scan = row(tmp_path / "a.nii")
+    if damaged:
+        entry = Store(tmp_path / "store").get(scan, Preparer())
+        (entry.folder / "volume.npy").write_bytes(b"cut")
+    together = threading.Barrier(6)
+
+    class Slow(Preparer):
+        def __call__(self, path):
+            prepared = super().__call__(path)
+            together.wait(timeout=60)
+            return prepared
+
+    with ThreadPoolExecutor(6) as pool:
+        tasks = [pool.submit(Store(tmp_path / "store").get, scan, Slow()) for _ in range(6)]
+        entries = [task.result() for task in tasks]
+    assert len({entry.facts["digest"] for entry in entries}) == 1
+    for entry in entries:
+        np.testing.assert_array_equal(entry.volume, Preparer()(scan.image).volume)
+    assert [p.name for p in (tmp_path / "store").iterdir()] == [entries[0].folder.name]
+
+
+def test_what_killed_runs_left_is_removed_and_what_is_being_written_is_not(tmp_path):
+    store = Store(tmp_path / "store")
+    entry = store.get(row(tmp_path / "a.nii"), Preparer())
+    old, young = tmp_path / "store" / ".fmtool-old", tmp_path / "store" / ".fmtool-young"
+    for scratch in (old, young):
+        (scratch / "new").mkdir(parents=True)
+        (scratch / "new" / "volume.npy").write_text("half")
+    os.utime(old, (0, 0))
+    store.tidy()
+    assert sorted((tmp_path / "store").iterdir()) == sorted([young, entry.folder])
+
+
+def test_a_store_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CapabilityError, match=r"cannot write .*needs a folder with space"):
+        Store(tmp_path / "file").get(row(tmp_path / "a.nii"), Preparer())
+
+
+def test_arrays_hold_no_file_open(tmp_path):
+    store = Store(tmp_path / "store")
+    made = [store.get(row(tmp_path / f"{i}.nii", "x" * i), Preparer()) for i in range(3)]
+    volumes, masks = Arrays(made, "volume"), Arrays(made, "mask")
+    assert len(volumes) == len(volumes[1:]) + 1 == 3
+    for entry, volume, mask in zip(made, volumes, masks, strict=True):
+        np.testing.assert_array_equal(entry.volume, volume)
+        np.testing.assert_array_equal(entry.mask, mask)
+    del volume, mask
+    mapped = Path("/proc/self/maps")
+    if mapped.exists():
+        assert str(tmp_path) not in mapped.read_text()
+    (made[1].folder / "mask.npy").unlink()
+    with pytest.raises(InputError, match=r"mask\.npy was there .* prepare the cohort again"):
+        masks[1]
 
 
 def test_a_failed_preparation_leaves_nothing(tmp_path):
@@ -141,7 +270,9 @@ def test_embeddings_are_the_eval_mode_encoders(tmp_path, encoder, entries):
     assert (found.shape, found.dtype) == ((3, 16), np.float32)
     encoder.eval()
     for entry, embedding in zip(entries, found, strict=True):
-        volume, mask = (torch.from_numpy(np.array(a))[None, None] for a in entry[:2])
+        volume, mask = (
+            torch.from_numpy(np.array(a))[None, None] for a in (entry.volume, entry.mask)
+        )
         with torch.inference_mode():
             expected = encoder(encoders.masked_zscore(volume, mask))[0].numpy()
         np.testing.assert_allclose(embedding, expected, rtol=1e-4, atol=1e-5)

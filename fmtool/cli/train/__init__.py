@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import typer
 
-from fmtool.cli.train import import_, probe, simclr, synth
+from fmtool.cli.train import import_, prepare, probe, simclr, split, synth
 from fmtool.errors import CapabilityError
 
 app = typer.Typer(help='Make encoders and heads (needs the extra "train").', no_args_is_help=True)
@@ -22,3 +22,5 @@ app.command("simclr")(simclr.simclr)
 app.command("probe")(probe.probe)
 app.command("import")(import_.import_)
 app.command("synth")(synth.synth)
+app.command("prepare")(prepare.prepare)
+app.command("split")(split.split)

@@ -1,0 +1,45 @@
+"""`fmtool train prepare`: a cohort's scans into the store, once for all trainings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fmtool.cli.options import BundleOption
+
+
+def prepare(
+    cohort: Annotated[
+        Path,
+        typer.Argument(
+            help="A CSV (image_path, mask_path) or a BIDS folder; no labels are needed.",
+            show_default=False,
+        ),
+    ],
+    cache: Annotated[Path, typer.Option(help="Folder for prepared volumes and embeddings.")] = Path(
+        ".cache/fmtool"
+    ),
+    bundle: BundleOption = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Processes that prepare scans at once.")
+    ] = 1,
+) -> None:
+    """Preprocess a cohort once; what is done is verified and kept, what is damaged is redone."""
+    from fmtool import bundle as bundles
+    from fmtool.cli import console
+    from training import cohort as cohorts
+    from training.prepare import attempt
+
+    table = cohorts.read(cohort, None)
+    for sentence in table.remarks:
+        console.say(sentence)
+    with bundles.open(bundle) as opened:
+        outcome = attempt(table, cache / "volumes", opened, jobs, anew=True)
+    for line, problem in outcome.problems:
+        console.complain(f"{table.path} line {line}: {problem}")
+    done = len(table.rows) - len(outcome.problems)
+    console.put(f"{done} of {len(table.rows)} scans are prepared in {cache / 'volumes'}")
+    if outcome.problems:
+        raise typer.Exit(1)
