@@ -97,7 +97,7 @@ class SimCLRAugment:
             if self.intensity is not None and bool(inside.any()):
                 # Drawn last, so that the paper's numbers are those without them.
                 view = self.intensity(view, inside, generator)
-            if _zscore_(view, inside):
+            if zscore_(view, inside):
                 return view.reshape(*leading, *self.output_shape)
         raise InputError(
             f"no usable view in {TRIES} draws: the mask is empty or the volume is not finite"
@@ -154,10 +154,14 @@ def _gamma_(view: Tensor, gamma: float) -> Tensor:
     return view.log2_().mul_(gamma).add_(scale).exp2_().add_(low)
 
 
-def _zscore_(view: Tensor, inside: Tensor) -> bool:
-    """`training.encoders.masked_zscore` in place; whether the view can be used.
+def zscore_(view: Tensor, inside: Tensor) -> bool:
+    """`training.encoders.masked_zscore` of one volume in place; whether the view can be used.
 
     A view without brain, of one value or with a number that is not finite cannot.
+
+    Args:
+        view: float32 (z, y, x).
+        inside: same shape, one inside the brain and zero outside.
     """
     count = inside.sum()
     view.mul_(inside)
