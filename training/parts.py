@@ -68,4 +68,4 @@ def from_tables(
             f"{row.image.name} on line {row.line} of {path} is the same image as on line "
             f"{other.line} of {first}: who is tested on it has seen it"
         )
-    return Parts(*(part.rows for part in parts))
+    return Parts(parts[0].rows, parts[1].rows, parts[2].rows)
