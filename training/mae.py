@@ -68,7 +68,7 @@ class MaskedAutoencoder(nn.Module):
         self.decoder = nn.Sequential(
             *(Block(features, heads, 4 * features) for _ in range(_DECODER_LAYERS)),
             nn.LayerNorm(features),
-            nn.Linear(features, encoder.embed.in_features),
+            nn.Linear(features, encoder.embed.weight[0].numel()),
         )
         self.enter.apply(initialise)
         self.decoder.apply(initialise)
@@ -84,7 +84,7 @@ class MaskedAutoencoder(nn.Module):
         grid = grid_of(volumes.shape, self.encoder.patch)
         patches = patchify(volumes, self.encoder.patch)
         places = self.encoder.places(grid, volumes.device)
-        seen = self.encoder.encode(_take(patches, keep), places[keep])
+        seen = self.encoder.encode(self.encoder.embed_patches(_take(patches, keep)), places[keep])
         entered = self.enter(seen)
         features = entered.shape[2]
         tokens = self.mask_token.to(entered.dtype).expand(*patches.shape[:2], features)

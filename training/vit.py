@@ -73,7 +73,7 @@ class ViT(nn.Module):
     def __init__(self, features: int, layers: int, heads: int, mlp: int, patch: Shape) -> None:
         super().__init__()
         self.features, self.heads, self.patch = features, heads, patch
-        self.embed = nn.Linear(patch[0] * patch[1] * patch[2], features)
+        self.embed = nn.Conv3d(1, features, patch, stride=patch)
         self.blocks = nn.ModuleList(Block(features, heads, mlp) for _ in range(layers))
         self.norm = nn.LayerNorm(features)
         self.apply(initialise)
@@ -85,16 +85,21 @@ class ViT(nn.Module):
     def feature_map(self, volume: Tensor, again: bool = False) -> Tensor:
         """[B, F, d, h, w], a position per patch; `again`: recompute activations when training."""
         grid = grid_of(volume.shape, self.patch)
-        tokens = self.encode(patchify(volume, self.patch), self.places(grid, volume.device), again)
+        embedded = self.embed(volume).flatten(2).transpose(1, 2)
+        tokens = self.encode(embedded, self.places(grid, volume.device), again)
         return tokens.transpose(1, 2).unflatten(2, grid)
+
+    def embed_patches(self, patches: Tensor) -> Tensor:
+        """Any patches (B, T, voxels) -> (B, T, F): the convolution's sums, at these places only."""
+        return functional.linear(patches, self.embed.weight.flatten(1), self.embed.bias)
 
     def places(self, grid: Shape, device: torch.device) -> Tensor:
         """The positions (T, F) of all tokens of a grid."""
         return sincos(grid, self.features, device)
 
-    def encode(self, patches: Tensor, places: Tensor, again: bool = False) -> Tensor:
-        """Tokens (B, T, F) of any patches (B, T, voxels) and their positions, (B,) T, F."""
-        tokens = self.embed(patches) + places
+    def encode(self, embedded: Tensor, places: Tensor, again: bool = False) -> Tensor:
+        """Tokens (B, T, F) of any embedded patches (B, T, F) at their places, (B,) T, F."""
+        tokens = embedded + places
         for block in self.blocks:
             tokens = recomputed(block, tokens) if again else block(tokens)
         return self.norm(tokens)
@@ -131,9 +136,10 @@ def unpatchify(patches: Tensor, patch: Shape, grid: Shape) -> Tensor:
 
 def initialise(layer: nn.Module) -> None:
     """Weights as masked autoencoders start (arXiv 2111.06377): Xavier uniform, biases zero."""
-    if isinstance(layer, nn.Linear):
-        nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(layer.bias)
+    if isinstance(layer, nn.Linear | nn.Conv3d):
+        nn.init.xavier_uniform_(layer.weight.detach().flatten(1))  # the same memory
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def _by(sizes: tuple[int, ...]) -> str:

@@ -108,3 +108,28 @@ def test_names_that_clash_are_refused(graph, heads, name):
     other = dataclasses.replace(heads[0], task=dataclasses.replace(task.AGE, name=name))
     with pytest.raises(UsageError, match="rename a task"):
         BundleGraph(graph.encoder, [other, heads[1]])
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "patch"),
+    [
+        ("resnet50", 1 / 64, None),
+        ("vit_tiny", 1 / 32, (12, 16, 16)),
+        ("vit_base", 1 / 64, (12, 16, 16)),
+    ],
+)
+def test_every_architecture_has_exact_maps(heads, volumes, name, width, patch):
+    torch.manual_seed(0)
+    encoder = encoders.build(name, width, patch).eval()
+    rows = np.random.default_rng(0).normal(size=(2, encoders.feature_count(encoder)))
+    fitted = [dataclasses.replace(h, weight=w) for h, w in zip(heads, rows, strict=True)]
+    found = outputs(BundleGraph(encoder, fitted), volumes)
+    scaled = np.stack([zscore(*volume)[None] for volume in volumes]).astype(np.float32)
+    with torch.inference_mode():
+        wanted = encoder(torch.from_numpy(scaled)).numpy()
+    np.testing.assert_allclose(found["embedding"], wanted, rtol=1e-4, atol=1e-4)
+    for name in ("age", "sex"):
+        assert found[f"{name}_map"].shape == (3, 1, 2, 2, 2)
+        assert found[f"{name}_map"].std() > 0
+        means = found[f"{name}_map"].mean(axis=(1, 2, 3, 4))
+        np.testing.assert_allclose(means, found[name][:, 0], rtol=1e-4, atol=1e-5)

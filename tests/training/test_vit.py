@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 from fmtool.errors import UsageError
 from training import encoders, vit
 from training.positions import sincos
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 PATCH = (3, 4, 2)
 
@@ -70,7 +71,7 @@ def test_the_whole_network_against_its_parts():
     torch.manual_seed(0)
     network = vit.ViT(12, 2, 3, 24, PATCH)
     volume = torch.randn(2, 1, 6, 4, 4)
-    tokens = network.embed(vit.patchify(volume, PATCH)) + sincos((2, 1, 2), 12)
+    tokens = network.embed_patches(vit.patchify(volume, PATCH)) + sincos((2, 1, 2), 12)
     for block in network.blocks:
         tokens = tokens + block.attn(block.norm1(tokens))
         tokens = tokens + block.mlp(block.norm2(tokens))
@@ -81,16 +82,14 @@ def test_the_whole_network_against_its_parts():
     torch.testing.assert_close(found[:, :, 1, 0, 0], tokens[:, 2])
 
 
-def test_the_linear_patch_embedding_is_a_strided_convolution():
+def test_patches_alone_are_embedded_as_in_the_volume():
     network = vit.ViT(12, 1, 3, 24, PATCH)
-    convolution = nn.Conv3d(1, 12, PATCH, stride=PATCH)
-    convolution.weight.data = network.embed.weight.data.reshape(12, 1, *PATCH)
-    convolution.bias.data = network.embed.bias.data
     volume = torch.randn(1, 1, 6, 8, 6)
-    wanted = convolution(volume).flatten(2).transpose(1, 2)
-    torch.testing.assert_close(
-        network.embed(vit.patchify(volume, PATCH)), wanted, atol=1e-5, rtol=1e-4
-    )
+    wanted = network.embed(volume).flatten(2).transpose(1, 2)
+    found = network.embed_patches(vit.patchify(volume, PATCH))
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+    assert network.embed.weight.abs().max() <= (6 / (24 + 12)) ** 0.5  # as a linear layer starts
+    assert network.embed.weight.std() > 0.2
 
 
 def test_a_tokens_place_matters():
