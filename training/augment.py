@@ -21,8 +21,7 @@ from fmtool.errors import InputError, UsageError
 from fmtool.space import CROP_SHAPE
 from training import warp
 from training.intensity import Intensity
-
-Shape = tuple[int, int, int]
+from training.warp import Shape
 
 PARTS = ("crop", "flip", "rotation", "shift", "gamma")
 MIN_CROP: Shape = (30, 40, 40)
@@ -131,12 +130,13 @@ class SimCLRAugment:
         The mask is one inside and zero outside.
         """
         box = tuple(slice(a, a + n) for a, n in zip(draw.start, draw.size, strict=True))
-        depth, height, width = self.output_shape
-        at = warp.plane(height, width, draw.angle, draw.flip, volume.device)
-        view = warp.linear(volume[box], depth, at)
+        how = (self.output_shape, draw.angle, draw.flip)
+        view = warp.linear(volume[box], *how)
         if draw.shift:
             view.add_(draw.shift)
-        return _gamma_(view, draw.gamma), warp.nearest(mask[box] > 0, depth, at)
+        crop = mask[box]
+        inside = warp.nearest(crop if crop.dtype == torch.bool else crop > 0, *how)
+        return _gamma_(view, draw.gamma), inside
 
 
 def _gamma_(view: Tensor, gamma: float) -> Tensor:

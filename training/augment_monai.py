@@ -31,8 +31,9 @@ from torch import Tensor
 
 from fmtool.errors import InputError
 from fmtool.space import CROP_SHAPE
-from training.augment import ANGLE, MIN_CROP, TRIES, Draw, Shape
+from training.augment import ANGLE, MIN_CROP, TRIES, Draw
 from training.encoders import masked_zscore
+from training.warp import Shape
 
 _BOTH = ("volume", "mask")
 _NEAREST = ("trilinear", "nearest")
