@@ -78,7 +78,8 @@ def read(path: str | os.PathLike[str], task: TaskT, allow_sites: bool = False) -
 
 
 def _left_out(folder: Path, rows: list[Row]) -> list[str]:
-    extra = sorted(set(cohort_bids.t1w(folder, "sub-*")) - {row.image for row in rows})
+    there = {file for files in cohort_bids.t1w(folder).values() for file in files}
+    extra = sorted(there - {row.image for row in rows})
     if not extra:
         return []
     return [f"{len(extra)} T1w files without a row are left out, such as {extra[0].name}."]

@@ -33,12 +33,14 @@ def rows(table: Table, task: Task | None) -> tuple[list[Row], list[Problem]]:
     if task is not None and not of_all and not common and not _any_session_labels(folder, task):
         raise no_label_column(table, task, task.label)
 
+    files_of = t1w(folder)
+
     def of_participant(line: int, cells: dict[str, str]) -> list[Row]:
         who = cells["participant_id"]
         if not _LABEL.fullmatch(who):
             raise InputError(f"participant_id {who!r} is not a BIDS label of letters and digits")
         name = f"sub-{who.removeprefix('sub-')}"
-        files = t1w(folder, name)
+        files = files_of.get(name, [])
         if not files:
             raise InputError(f"{who} has no T1w file in {folder}")
         site = cells.get("site") or None
@@ -62,11 +64,16 @@ def rows(table: Table, task: Task | None) -> tuple[list[Row], list[Problem]]:
     return read_lines(table, of_participant)
 
 
-def t1w(folder: Path, name: str) -> list[Path]:
-    """The T1w files of the subject `name`, or of all for "sub-*"."""
-    places = ("", f"{name}/anat/", f"{name}/ses-*/anat/")
-    patterns = (f"{place}{name}_*T1w.nii{end}" for place in places for end in ("", ".gz"))
-    return sorted({file for pattern in patterns for file in folder.glob(pattern)})
+def t1w(folder: Path) -> dict[str, list[Path]]:
+    """The folder's T1w files by subject, such as "sub-01", in order."""
+    found: dict[str, list[Path]] = {}
+    for place in ("", "sub-*/anat/", "sub-*/ses-*/anat/"):
+        for file in folder.glob(f"{place}sub-*_*T1w.nii*"):
+            name = file.name.split("_")[0]
+            own = not place or file.relative_to(folder).parts[0] == name
+            if own and file.name.endswith(("T1w.nii", "T1w.nii.gz")):
+                found.setdefault(name, []).append(file)
+    return {name: sorted(files) for name, files in found.items()}
 
 
 BySession = dict[str, tuple[str, str]]

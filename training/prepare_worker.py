@@ -97,11 +97,10 @@ def in_parallel(
     Raises:
         CapabilityError: as `Maker`, or if a process was ended from outside.
     """
+    jobs = min(jobs, len(rows))
     spawn = multiprocessing.get_context("spawn")  # a fork would copy locks that threads may hold
     started = spawn.Value("i", 0)
-    executor = ProcessPoolExecutor(
-        min(jobs, len(rows)), spawn, _start, (bundle, folder, anew, jobs, started)
-    )
+    executor = ProcessPoolExecutor(jobs, spawn, _start, (bundle, folder, anew, jobs, started))
     try:
         positions = {executor.submit(_make, row): i for i, row in enumerate(rows)}
         for future in as_completed(positions):

@@ -84,8 +84,8 @@ class Store:
             return self._write(target, volume, mask, facts)
         except OSError as error:
             raise CapabilityError(
-                f"cannot write {target} ({error.strerror}); the store needs a folder with space "
-                "that you may write to"
+                f"cannot write {target} ({error.strerror or error}); the store needs a folder with "
+                "space that you may write to"
             ) from None
 
     def tidy(self) -> None:

@@ -175,6 +175,22 @@ def test_the_real_cohort(data_dir):
     assert sum(row.label for row in cohort.read(data_dir / "cohort", SEX).rows) < 14
 
 
+def test_files_in_anothers_folder_are_nobodys(tmp_path):
+    touch(
+        tmp_path,
+        "sub-01/anat/sub-01_T1w.nii.gz",
+        "sub-01/anat/sub-02_T1w.nii.gz",
+        "sub-01/anat/sub-01_T1w.nii.gz.part",
+        "sub-01/func/sub-01_T1w.nii",
+        "sub-01/ses-1/anat/sub-01_ses-1_rec-a_T1w.nii",
+    )
+    csv_of(tmp_path, "participant_id", "sub-01", name="participants.tsv")
+    assert [row.image.name for row in cohort.read(tmp_path, None).rows] == [
+        "sub-01_T1w.nii.gz",
+        "sub-01_ses-1_rec-a_T1w.nii",
+    ]
+
+
 def sessions_of(folder):
     touch(
         folder,

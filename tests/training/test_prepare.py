@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -122,6 +123,24 @@ def test_what_no_scan_could_survive_stops_the_run(table, opened, tmp_path):
         attempt(cohort.read(table, AGE), tmp_path / "file", opened)
     with pytest.raises(UsageError, match="0 jobs"):
         attempt(cohort.read(table, AGE), tmp_path, opened, jobs=0)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "expected"),
+    [
+        (2, [{3, 4}, {5, 6}]),
+        (3, [{3}, {4}, {5}]),
+        (4, [{3}, {4}, {5}, {6}]),
+        (6, [{3}, {4}, {5}, {6}, {3}, {4}]),
+    ],
+)
+def test_workers_share_the_cores_that_the_process_may_use(monkeypatch, jobs, expected):
+    taken = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda who: {3, 4, 5, 6}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda who, c: taken.append(c), raising=False)
+    counts = [prepare_worker._take_cores(number, jobs) for number in range(jobs)]
+    assert taken == expected
+    assert counts == [len(cores) for cores in expected]
 
 
 @pytest.mark.slow

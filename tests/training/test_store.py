@@ -199,6 +199,17 @@ def test_a_store_that_cannot_be_written(tmp_path):
         Store(tmp_path / "file").get(row(tmp_path / "a.nii"), Preparer())
 
 
+def test_a_full_disk_stops_the_run_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(path, array):
+        Path(path).write_text("as far as it went")
+        raise OSError("5529600 requested and 17 written")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(CapabilityError, match=r"cannot write .*17 written.* folder with space"):
+        Store(tmp_path / "store").get(row(tmp_path / "a.nii"), Preparer())
+    assert not list((tmp_path / "store").iterdir())
+
+
 def test_arrays_hold_no_file_open(tmp_path):
     store = Store(tmp_path / "store")
     made = [store.get(row(tmp_path / f"{i}.nii", "x" * i), Preparer()) for i in range(3)]
