@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from training import architecture, weights
+from training import architecture, stem, weights
 from training.architecture import describe
 from training.checkpoint import read_tensors
 from training.encoder_folder import digest, read_folder, save_encoder
@@ -60,13 +60,20 @@ def features(encoder: nn.Module, volume: Tensor, recompute: bool = False) -> Ten
     Args:
         encoder: by `build`.
         volume: [B, 1, D, H, W], z-scored.
-        recompute: keep no activations inside a block, but compute them again in the backward pass:
-            equal gradients and BatchNorm statistics, a fraction of the memory.
+        recompute: keep no activations inside a block, but compute them again in the backward pass,
+            and run a residual network's first layers volume by volume: the same gradients and
+            BatchNorm statistics, up to the order of sums, in a fraction of the memory.
     """
     if isinstance(encoder, ViT):
         return encoder.feature_map(volume, recompute)
-    for stage in _stages(encoder):
-        volume = recomputed(stage, volume) if recompute else stage(volume)
+    if recompute:
+        volume = stem.one_by_one(encoder, volume)
+    else:
+        for name in ("conv1", "bn1", "act", "maxpool"):
+            volume = encoder.get_submodule(name)(volume)
+    for layer in ("layer1", "layer2", "layer3", "layer4"):
+        for block in encoder.get_submodule(layer).children():
+            volume = recomputed(block, volume) if recompute else block(volume)
     return volume
 
 
@@ -140,12 +147,3 @@ def load_parts(
         "projector": sorted(f"projector.{name}" for name in parts.projector),
     }
     return encoder.eval(), parts.projector, info
-
-
-def _stages(encoder: nn.Module) -> list[nn.Module]:
-    """A residual network's layers in order, down to its blocks; the first convolution with what
-    reduces its map at once.
-    """
-    first = [encoder.get_submodule(name) for name in ("conv1", "bn1", "act", "maxpool")]
-    layers = [encoder.get_submodule(f"layer{i}") for i in (1, 2, 3, 4)]
-    return [nn.Sequential(*first), *(block for layer in layers for block in layer.children())]

@@ -13,7 +13,8 @@ Source: He et al., "Masked Autoencoders Are Scalable Vision Learners" (arXiv 211
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -21,6 +22,7 @@ from torch.nn import functional
 
 from fmtool.errors import InputError, UsageError
 from training import encoders
+from training.augment import SimCLRAugment
 from training.fit.recipe import Batch, Gather, Loss
 from training.fit.settings import Settings
 from training.positions import sincos
@@ -30,18 +32,6 @@ RATIO = 0.75
 """The share of patches that is hidden."""
 
 _DECODER_LAYERS = 4
-
-
-class Augment(Protocol):
-    """What makes a view of a scan; `training.augment.SimCLRAugment` is one."""
-
-    def __call__(self, volume: Tensor, mask: Tensor, generator: Generator, /) -> Tensor:
-        """A volume and its mask (z, y, x) -> a view, z-scored inside its mask and zero outside."""
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """Its settings, as JSON."""
-        ...
 
 
 class MaskedAutoencoder(nn.Module):
@@ -135,7 +125,7 @@ class MAE:
         width: float = 1.0,
         patch: Shape | None = None,
         seed: int = 42,
-        augment: Augment | None = None,
+        augment: SimCLRAugment | None = None,
         output_shape: Shape | None = None,
         ratio: float = RATIO,
     ) -> None:
@@ -155,7 +145,7 @@ class MAE:
         """See `training.fit.recipe.Recipe`."""
         return {
             "encoder": self._encoder,
-            "augment": None if self.augment is None else self.augment.describe(),
+            "augment": None if self.augment is None else asdict(self.augment),
             "output_shape": None if self.output_shape is None else list(self.output_shape),
             "ratio": self.ratio,
         }
