@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,35 +52,6 @@ class Entry:
                 f"{self.folder / name} was there and is not readable any more ({error}); "
                 "prepare the cohort again"
             ) from None
-        return array
-
-
-class Arrays(Sequence[NDArray[Any]]):
-    """One array of each entry, mapped when it is asked for.
-
-    Args:
-        entries: of a store.
-        which: of their two arrays.
-    """
-
-    def __init__(self, entries: Sequence[Entry], which: Literal["volume", "mask"]) -> None:
-        self._entries = entries
-        self._which = which
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        return (self[i] for i in range(len(self)))
-
-    @overload
-    def __getitem__(self, index: int) -> NDArray[Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> Arrays: ...
-    def __getitem__(self, index: int | slice) -> NDArray[Any] | Arrays:
-        if isinstance(index, slice):
-            return Arrays(self._entries[index], self._which)
-        array: NDArray[Any] = getattr(self._entries[index], self._which)
         return array
 
 

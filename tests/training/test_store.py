@@ -19,7 +19,6 @@ from fmtool.bundle import sha256
 from fmtool.errors import CapabilityError, InputError
 from training import digests, embed, encoders
 from training.cohort import Row
-from training.entry import Arrays
 from training.store import Store
 
 SHAPE = (16, 18, 20)
@@ -210,21 +209,16 @@ def test_a_full_disk_stops_the_run_and_leaves_nothing(tmp_path, monkeypatch):
     assert not list((tmp_path / "store").iterdir())
 
 
-def test_arrays_hold_no_file_open(tmp_path):
+def test_entries_hold_no_file_open(tmp_path):
     store = Store(tmp_path / "store")
     made = [store.get(row(tmp_path / f"{i}.nii", "x" * i), Preparer()) for i in range(3)]
-    volumes, masks = Arrays(made, "volume"), Arrays(made, "mask")
-    assert len(volumes) == len(volumes[1:]) + 1 == 3
-    for entry, volume, mask in zip(made, volumes, masks, strict=True):
-        np.testing.assert_array_equal(entry.volume, volume)
-        np.testing.assert_array_equal(entry.mask, mask)
-    del volume, mask
+    assert all(entry.volume.shape == entry.mask.shape == SHAPE for entry in made)
     mapped = Path("/proc/self/maps")
     if mapped.exists():
         assert str(tmp_path) not in mapped.read_text()
     (made[1].folder / "mask.npy").unlink()
     with pytest.raises(InputError, match=r"mask\.npy was there .* prepare the cohort again"):
-        masks[1]
+        _ = made[1].mask
 
 
 def test_a_failed_preparation_leaves_nothing(tmp_path):
