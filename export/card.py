@@ -85,11 +85,11 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
     """The cross-validated figure, what it is compared with, and which of the two is better."""
     metric = evidence.get("metric", "figure")
     if "value" in evidence:
-        said = [
-            f"Cross-validated {metric} {_figure(evidence['value'], evidence)}{_span(evidence)}."
-        ]
+        how = evidence.get("how", "cross-validated")
+        figure = f"{_figure(evidence['value'], evidence)}{_span(evidence)}"
+        said = [f"{how[:1].upper()}{how[1:]} {metric} {figure}."]
     else:
-        said = ["No cross-validated figure is stored: how good it is, is not known."]
+        said = ["No figure of new scans is stored: how good it is, is not known."]
     if "sample" in evidence:
         said.append(f"Sample: {evidence['sample']}.")
     if "beats_baseline" in evidence:

@@ -51,7 +51,8 @@ def evidence(value: Value) -> str | None:
         low, high = facts["interval"]
         said += f" (95 % interval {number(low)} to {number(high)})"
     sample = f" on {facts['sample']}" if facts.get("sample") else ""
-    return f"Cross-validated{sample}: {said}."
+    how = str(facts.get("how") or "cross-validated")
+    return f"{how[:1].upper()}{how[1:]}{sample}: {said}."
 
 
 def baseline(value: Value) -> str | None:

@@ -51,7 +51,7 @@ def run(
     fabric = devices.launch(settings)
     with fabric.rank_zero_first(), bundles.open(bundle) as opened:
         entries = prepare(cohort, cache / "volumes", opened)
-    loop = Loop(fabric, recipe, Scans.of(entries), settings, out, resume)
+    loop = Loop(fabric, recipe, Scans(entries), settings, out, resume)
     watch = Watch(2 * settings.batch * fabric.world_size) if recipe.name == "simclr" else None
 
     def on_epoch(epoch: int, means: dict[str, float], record: dict[str, Any]) -> dict[str, float]:

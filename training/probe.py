@@ -24,6 +24,7 @@ from fmtool.task import Task
 from training import evidence, splits
 from training.cohort import Row
 from training.head import Head
+from training.sample import describe, sentence
 
 Array = NDArray[np.float64]
 
@@ -82,11 +83,11 @@ def fit(
     plans = [splits.by_subject(y, subjects, task, folds, seed + r) for r in range(repeats)]
     predictions = np.stack([_out_of_fold(x, y, subjects, task, plan) for plan in plans])
     baseline = np.stack([_mean_out_of_fold(y, plan) for plan in plans])
-    sample = _sample(rows, y)
+    sample = describe(rows)
     found = {
         **evidence.against_mean(y, predictions, baseline, subjects, task, seed),
         **sample,
-        "sample": _sentence(sample, task),
+        "sample": sentence(sample, task),
         "folds": folds,
         "repeats": repeats,
     }
@@ -160,21 +161,3 @@ def _mean_out_of_fold(y: Array, plan: list[splits.Split]) -> Array:
     for train, test in plan:
         predicted[test] = y[train].mean()
     return predicted
-
-
-def _sample(rows: Sequence[Row], y: Array) -> dict[str, Any]:
-    return {
-        "n": len(rows),
-        "n_subjects": len({row.subject for row in rows}),
-        "label_range": [float(y.min()), float(y.max())],
-        "sites": sorted({row.site for row in rows if row.site is not None}),
-    }
-
-
-def _sentence(sample: dict[str, Any], task: Task) -> str:
-    people = f"{sample['n']} scans of {sample['n_subjects']} subjects"
-    where = f" from {', '.join(sample['sites'])}" if sample["sites"] else ""
-    if task.kind == "binary":
-        return people + where
-    low, high = sample["label_range"]
-    return f"{people}{where}, {task.name} {low:g} to {high:g} {task.unit}"

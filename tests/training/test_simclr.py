@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -83,11 +84,16 @@ def scans():
     return [wave.astype(np.float32) for wave in waves], [np.ones(z.shape, dtype=bool)] * 4
 
 
+def entries(scans):
+    pairs = zip(*scans, strict=True)
+    return [SimpleNamespace(volume=v, mask=m, facts={"digest": ""}) for v, m in pairs]
+
+
 def pretrain(scans, folder, epochs, recipe=None, **changes):
     """The recipe after training, with its loop."""
     recipe = recipe or SimCLR(width=0.03125, augment=SMALL)
     settings = Settings(**{"epochs": epochs, "batch": 2, "device": "cpu", **changes})
-    loop = Loop(devices.launch(settings), recipe, Scans(*scans), settings, folder)
+    loop = Loop(devices.launch(settings), recipe, Scans(entries(scans)), settings, folder)
     losses = []
     loop.run(lambda epoch, means, record: losses.append(means) or {})
     return recipe, losses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,58 +13,59 @@ from torch.utils.data import DataLoader, Dataset
 
 from fmtool.errors import InputError
 from training.fit.recipe import Batch
-from training.store import Entry
 
 Item = tuple[Tensor, Tensor, Tensor]
 
 
+class Prepared(Protocol):
+    """A prepared scan; `training.entry.Entry` is one, which maps its arrays when asked."""
+
+    @property
+    def volume(self) -> NDArray[np.float32]:
+        """(z, y, x), all scans of one shape."""
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Same shape."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """With "digest", which names the scan's content."""
+
+
 class Scans(Dataset[Item]):
-    """Volumes, masks and labels, in one order.
+    """Prepared scans and their labels, in one order.
 
     Args:
-        volumes: float32 (z, y, x) each, memory-mapped or not, all of one shape.
-        masks: their brain masks.
+        entries: of a store.
         labels: (N,); NaN where there is none; absent for a training without labels.
-        digests: names each scan's content, so that a resumed run sees the same scans.
+
+    Raises:
+        InputError: if there are none, or not one label for each.
     """
 
-    def __init__(
-        self,
-        volumes: Sequence[NDArray[np.float32]],
-        masks: Sequence[NDArray[np.bool_]],
-        labels: Sequence[float] | None = None,
-        digests: Sequence[str] = (),
-    ) -> None:
-        if not volumes:
+    def __init__(self, entries: Sequence[Prepared], labels: Sequence[float] | None = None) -> None:
+        if not entries:
             raise InputError("there are no scans to train on")
-        self.volumes = volumes
-        self.masks = masks
-        self.labels = [float("nan")] * len(volumes) if labels is None else list(labels)
-        self.digests = list(digests)
-        if not len(volumes) == len(masks) == len(self.labels):
-            raise InputError(
-                f"{len(volumes)} volumes, {len(masks)} masks and {len(self.labels)} labels: "
-                "there must be equally many"
-            )
+        self._entries = entries
+        self.labels = [float("nan")] * len(entries) if labels is None else list(labels)
+        if len(entries) != len(self.labels):
+            raise InputError(f"{len(entries)} scans have {len(self.labels)} labels")
 
-    @classmethod
-    def of(cls, entries: Sequence[Entry], labels: Sequence[float] | None = None) -> Scans:
-        """The scans of a store's entries."""
-        return cls(
-            [entry.volume for entry in entries],
-            [entry.mask for entry in entries],
-            labels,
-            [entry.facts["digest"] for entry in entries],
-        )
+    @property
+    def digests(self) -> list[str]:
+        """What each scan's content is called, so that a resumed run sees the same scans."""
+        return [str(entry.facts["digest"]) for entry in self._entries]
 
     def __len__(self) -> int:
-        return len(self.volumes)
+        return len(self._entries)
 
     def __getitem__(self, index: int) -> Item:
-        # A copy: the store's arrays are read-only, and torch must not write into the files.
+        entry = self._entries[index]
+        # Copies: a store's arrays are read-only, and torch must not write into the files.
         return (
-            torch.from_numpy(np.array(self.volumes[index], dtype=np.float32)),
-            torch.from_numpy(np.array(self.masks[index], dtype=np.bool_)),
+            torch.from_numpy(np.array(entry.volume, dtype=np.float32)),
+            torch.from_numpy(np.array(entry.mask, dtype=np.bool_)),
             torch.tensor(self.labels[index], dtype=torch.float32),
         )
 

@@ -6,7 +6,17 @@ from importlib.util import find_spec
 
 import typer
 
-from fmtool.cli.train import import_, prepare, probe, simclr, split, synth
+from fmtool.cli.train import (
+    finetune,
+    import_,
+    mae,
+    prepare,
+    probe,
+    simclr,
+    split,
+    supervised,
+    synth,
+)
 from fmtool.errors import CapabilityError
 
 app = typer.Typer(help='Make encoders and heads (needs the extra "train").', no_args_is_help=True)
@@ -18,9 +28,12 @@ def _needs_torch() -> None:
         raise CapabilityError("training needs torch and scikit-learn; install fmtool[train]")
 
 
+app.command("prepare")(prepare.prepare)
+app.command("split")(split.split)
 app.command("simclr")(simclr.simclr)
+app.command("mae")(mae.mae)
+app.command("supervised")(supervised.supervised)
+app.command("finetune")(finetune.finetune)
 app.command("probe")(probe.probe)
 app.command("import")(import_.import_)
 app.command("synth")(synth.synth)
-app.command("prepare")(prepare.prepare)
-app.command("split")(split.split)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -38,27 +38,11 @@ def probe(
 ) -> None:
     """Fit a linear probe, cross-validated by subject, and write its head."""
     from fmtool.cli import console
+    from fmtool.cli.train import evidence
     from training import linear_probe
 
     found = linear_probe.run(
         cohort, task, encoder, out, cache, bundle, allow_sites, seed, remark=console.say
     )
-    console.table(_evidence_table(found.head.task.name, found.head.evidence))
+    console.table(evidence.table(found.head.task.name, found.head.evidence, "linear probe"))
     console.put(str(out))
-
-
-def _evidence_table(task: str, evidence: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    unit = f" {evidence['unit']}" if evidence["unit"] else ""
-    low, high = evidence["interval"]
-    table = Table("", evidence["metric"], "95 % interval", title=f"{task}: {evidence['sample']}")
-    table.add_row("linear probe", f"{evidence['value']:.3f}{unit}", f"{low:.3f} to {high:.3f}")
-    table.add_row(evidence["baseline_name"], f"{evidence['baseline']:.3f}{unit}", "")
-    if "brain_volume" in evidence:
-        table.add_row("brain volume alone", f"{evidence['brain_volume']['value']:.3f}{unit}", "")
-    beats = evidence["beats_baseline"]
-    table.caption = (
-        f"{'beats' if beats else 'does not beat'} its baseline: {evidence['baseline_name']}"
-    )
-    return table

@@ -73,3 +73,32 @@ DeviceOption = Annotated[Device, typer.Option(help="auto takes CUDA where there 
 DevicesOption = Annotated[int, typer.Option(help="Devices, or processes, per machine.")]
 NodesOption = Annotated[int, typer.Option(help="Machines, under torchrun or Slurm.")]
 WorkersOption = Annotated[int, typer.Option(help="Loader processes per training process.")]
+TaskOption = Annotated[
+    str,
+    typer.Option(
+        "--task", "-t", help="age, sex, alzheimers, stroke_scale, or a task's .toml file."
+    ),
+]
+SplitOption = Annotated[
+    Path | None,
+    typer.Option("--split", help="What `train split` wrote for this cohort.", show_default=False),
+]
+ValidationOption = Annotated[
+    Path | None,
+    typer.Option("--validation", help="A table of its own to validate on.", show_default=False),
+]
+TestOption = Annotated[
+    Path | None,
+    typer.Option("--test", help="A table of its own to test on.", show_default=False),
+]
+BalanceOption = Annotated[
+    bool, typer.Option("--balance", help="Weigh the classes of a binary task equally.")
+]
+InputOption = Annotated[
+    tuple[int, int, int],
+    typer.Option("--input", help="Resize scans, z y x; a bundle needs the full size."),
+]
+FULL = (150, 192, 192)
+AllowSitesOption = Annotated[
+    bool, typer.Option("--allow-sites", help="Accept scans of more than one site.")
+]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +11,14 @@ from torch import nn
 from training.fit.data import Scans
 from training.fit.recipe import Batch, Gather, Loss
 from training.fit.settings import Settings
+
+
+class Pair(NamedTuple):
+    """A prepared scan in memory."""
+
+    volume: np.ndarray
+    mask: np.ndarray
+    facts: dict[str, Any]
 
 
 class Toy:
@@ -45,8 +53,9 @@ class Toy:
 def make_scans(count: int = 7) -> Scans:
     rng = np.random.default_rng(3)
     volumes = [rng.normal(size=(3, 3, 3)).astype(np.float32) for _ in range(count)]
-    masks = [np.ones((3, 3, 3), dtype=np.bool_)] * count
-    return Scans(volumes, masks, [float(v.mean()) for v in volumes], [str(i) for i in range(count)])
+    mask = np.ones((3, 3, 3), dtype=np.bool_)
+    entries = [Pair(volume, mask, {"digest": str(i)}) for i, volume in enumerate(volumes)]
+    return Scans(entries, [float(v.mean()) for v in volumes])
 
 
 @pytest.fixture

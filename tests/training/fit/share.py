@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -38,7 +39,8 @@ def main(batch: int, processes: int, out: Path) -> None:
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     volumes = [rng.normal(size=(8, 8, 8)).astype(np.float32) for _ in range(4)]
-    scans = Scans(volumes, [np.ones((8, 8, 8), dtype=np.bool_)] * 4)
+    mask = np.ones((8, 8, 8), dtype=np.bool_)
+    scans = Scans([SimpleNamespace(volume=v, mask=mask, facts={"digest": ""}) for v in volumes])
     recipe = SimCLR(width=0.03125, augment=SimCLRAugment((8, 8, 8), (6, 6, 6)))
     recipe.network = Plain()
     settings = Settings(epochs=3, batch=batch, devices=processes, device="cpu")

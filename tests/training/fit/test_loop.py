@@ -145,9 +145,11 @@ def test_another_run_is_not_resumed(fabric: Fabric, toy: Any, scans: Scans, tmp_
         train(fabric, toy(), scans, tmp_path, other, resume=True)
     with pytest.raises(InputError, match="the recipe was"):
         train(fabric, toy(seed=5), scans, tmp_path, resume=True)
-    fewer = Scans(scans.volumes[:6], scans.masks[:6], scans.labels[:6], scans.digests[:6])
-    with pytest.raises(InputError, match="the scans or their labels are others"):
-        train(fabric, toy(), fewer, tmp_path, resume=True)
+    fewer = Scans(scans._entries[:6], scans.labels[:6])
+    relabelled = Scans(scans._entries, [*scans.labels[:6], 9.0])
+    for others in (fewer, relabelled):
+        with pytest.raises(InputError, match="the scans or their labels are others"):
+            train(fabric, toy(), others, tmp_path, resume=True)
 
 
 def test_a_cosine_run_cannot_be_made_longer(

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fmtool.errors import InputError
+from fmtool.task import AGE, SEX
+from training import encoders
+from training.finetune import Finetune
+from training.fit.recipe import Batch
+from training.supervised import Supervised, fresh_encoder
+from training.whole import batch as whole_batch
+from training.whole import whole
+
+WIDTH = 1 / 32
+
+
+def a_batch(labels: list[float], size: int = 16) -> Batch:
+    torch.manual_seed(0)
+    volumes = torch.randn(len(labels), size, size, size)
+    masks = torch.ones_like(volumes, dtype=torch.bool)
+    return Batch(volumes, masks, torch.tensor(labels), list(range(len(labels))), 0, 0)
+
+
+def output(recipe: Supervised, batch: Batch) -> torch.Tensor:
+    return recipe.network(whole_batch(batch.volumes, batch.masks))
+
+
+def test_regression_loss_is_the_squared_error_of_scaled_labels() -> None:
+    labels = [20.0, 40.0, 60.0]
+    recipe = Supervised(fresh_encoder(width=WIDTH), AGE, labels)
+    batch = a_batch(labels)
+    out = output(recipe, batch).detach().double().numpy()
+    target = (np.array(labels) - np.mean(labels)) / np.std(labels)
+    loss = recipe.loss(recipe.network, batch, lambda tensor: tensor)
+    assert float(loss.value.detach()) == pytest.approx(np.square(out - target).mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_binary_loss_is_the_weighted_log_loss(balance: bool) -> None:
+    labels = [1.0, 0.0, 0.0, 0.0]
+    recipe = Supervised(fresh_encoder(width=WIDTH), SEX, labels, balance=balance)
+    batch = a_batch(labels)
+    p = 1 / (1 + np.exp(-output(recipe, batch).detach().double().numpy()))
+    weights = np.array([2.0, 2 / 3, 2 / 3, 2 / 3]) if balance else np.ones(4)
+    expected = -np.mean(weights * np.log(np.where(np.array(labels) > 0, p, 1 - p)))
+    loss = recipe.loss(recipe.network, batch, lambda tensor: tensor)
+    assert float(loss.value.detach()) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(("task", "labels"), [(AGE, [20.0, 70.0, 40.0]), (SEX, [0.0, 1.0, 1.0])])
+def test_the_head_reproduces_the_predictions(task: Any, labels: list[float]) -> None:
+    recipe = Supervised(fresh_encoder(width=WIDTH), task, labels)
+    batch = a_batch(labels)
+    scans = [
+        SimpleNamespace(volume=v.numpy(), mask=m.numpy(), facts={})
+        for v, m in zip(batch.volumes, batch.masks, strict=True)
+    ]
+    predicted = recipe.predict(scans)
+    assert recipe.network.training
+    weight, bias = recipe.affine()
+    recipe.network.eval()
+    with torch.no_grad():
+        embeddings = recipe.network.encoder(whole_batch(batch.volumes, batch.masks)).double()
+    np.testing.assert_allclose(embeddings.numpy() @ weight + bias, predicted, rtol=1e-4, atol=1e-4)
+    if task is AGE:  # an untrained head starts near the mean of the training labels
+        assert abs(predicted.mean() - np.mean(labels)) < np.std(labels)
+
+
+def test_fine_tuning_starts_from_the_encoder_and_moves_it() -> None:
+    encoder = fresh_encoder(width=WIDTH, seed=3)
+    before = encoders.digest(encoder)
+    recipe = Finetune(encoder, AGE, [1.0, 2.0])
+    assert recipe.describe()["encoder"] == before
+    loss = recipe.loss(recipe.network, a_batch([1.0, 2.0]), lambda tensor: tensor)
+    loss.value.backward()
+    assert all(p.grad is not None and p.grad.any() for p in encoder.parameters() if p.ndim > 1)
+
+
+def test_one_label_teaches_nothing() -> None:
+    with pytest.raises(InputError, match="all training labels of age are the same"):
+        Supervised(fresh_encoder(width=WIDTH), AGE, [30.0, 30.0])
+
+
+def test_scans_are_resized_and_z_scored_inside_the_mask() -> None:
+    torch.manual_seed(1)
+    volume = 100 + torch.randn(12, 12, 12)
+    mask = torch.zeros(12, 12, 12, dtype=torch.bool)
+    mask[3:9, 3:9, 3:9] = True
+    full = whole(volume, mask)
+    assert not full[~mask].any()
+    assert float(full[mask].mean()) == pytest.approx(0.0, abs=1e-4)
+    assert float(full[mask].std(unbiased=False)) == pytest.approx(1.0, abs=1e-4)
+    small = whole(volume, mask, (6, 6, 6))
+    assert small.shape == (6, 6, 6)
+    inside = torch.zeros(6, 6, 6, dtype=torch.bool)
+    inside[1:5, 1:5, 1:5] = True  # every cell that holds some of the mask, or its nearest voxel
+    assert not small[~inside].any()
+    assert torch.equal(whole(volume, mask, (12, 12, 12)), full)

@@ -1,0 +1,30 @@
+"""Whom a head was fitted or tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fmtool.task import Task
+from training.row import Row
+
+
+def describe(rows: Sequence[Row]) -> dict[str, Any]:
+    """Scans, subjects, range of labels, sites; plain JSON data."""
+    labels = [row.label for row in rows]
+    return {
+        "n": len(rows),
+        "n_subjects": len({row.subject for row in rows}),
+        "label_range": [float(min(labels)), float(max(labels))],
+        "sites": sorted({row.site for row in rows if row.site is not None}),
+    }
+
+
+def sentence(sample: dict[str, Any], task: Task) -> str:
+    """The same in words."""
+    people = f"{sample['n']} scans of {sample['n_subjects']} subjects"
+    where = f" from {', '.join(sample['sites'])}" if sample["sites"] else ""
+    if task.kind == "binary":
+        return people + where
+    low, high = sample["label_range"]
+    return f"{people}{where}, {task.name} {low:g} to {high:g} {task.unit}"

@@ -1,0 +1,152 @@
+"""Supervised training: an encoder and one linear layer, all weights, from labels.
+
+With e = encoder(scan), the output o = w . e + b and labels y:
+
+    regression: loss = mean of (o - (y - m) / s)^2      m, s: mean, deviation of training labels
+    binary:     loss = mean of c_y * log(1 + exp((1 - 2 y) o))
+
+m and s only put the labels on the scale that first weights expect; they are folded into w and b at
+the end. c is 1, or with `balance` the inverse of the class's share. Without pretraining this is the
+paper's supervised baseline; `training.finetune` starts it from an encoder.
+
+Source: 3D-Neuro-SimCLR (arXiv 2509.10620): mean squared error and binary cross-entropy, Adam at
+1e-4 for 300 epochs of batches of 6, no augmentation, the best epoch by validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fmtool.errors import InputError
+from fmtool.task import Task
+from training import encoders
+from training.fit.data import Prepared
+from training.fit.recipe import Batch, Gather, Loss
+from training.fit.settings import Settings
+from training.whole import Shape
+from training.whole import batch as whole_batch
+
+LEARNING_RATE = 1e-4
+EPOCHS = 300
+
+
+class SupervisedNetwork(nn.Module):
+    """Encoder and linear layer: [B, 1, z, y, x] -> (B,)."""
+
+    def __init__(self, encoder: nn.Module, recompute: bool = False) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(encoders.feature_count(encoder), 1)
+        self._recompute = recompute
+
+    def forward(self, volumes: Tensor) -> Tensor:
+        """The output o of each volume, on the loss's scale."""
+        maps = encoders.features(self.encoder, volumes, recompute=self._recompute)
+        output: Tensor = self.head(maps.mean(dim=(-3, -2, -1)))[:, 0]
+        return output
+
+
+def fresh_encoder(name: str = "resnet18", width: float = 1.0, seed: int = 42) -> nn.Module:
+    """An encoder with first weights that follow from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return encoders.build(name, width)
+
+
+class Supervised:
+    """The recipe.
+
+    Args:
+        encoder: with its first weights; trained in place.
+        task: what to learn.
+        labels: of the training scans; they set the regression's scale or the classes' weights.
+        seed: of the linear layer's first weights.
+        balance: weigh the classes of a binary task equally.
+        input_shape: (z, y, x) voxels that scans are resized to; None for the paper's full size.
+        recompute: trade time for memory; the result is the same.
+
+    Raises:
+        InputError: if all labels are the same.
+    """
+
+    name = "supervised"
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        task: Task,
+        labels: Sequence[float],
+        seed: int = 42,
+        balance: bool = False,
+        input_shape: Shape | None = None,
+        recompute: bool = False,
+    ) -> None:
+        self._start = encoders.digest(encoder)
+        with torch.random.fork_rng(devices=[]):  # building draws from torch's global generator
+            torch.manual_seed(seed)
+            self.network: nn.Module = SupervisedNetwork(encoder, recompute)
+        self.task, self.seed, self.balance, self.input_shape = task, seed, balance, input_shape
+        values = np.asarray(labels, dtype=np.float64)
+        if len(np.unique(values)) < 2:
+            raise InputError(f"all training labels of {task.name} are the same: nothing to learn")
+        regression = task.kind == "regression"
+        self._mean = float(values.mean()) if regression else 0.0
+        self._scale = float(values.std()) if regression else 1.0
+        share = float(values.mean()) if balance and not regression else 0.5
+        self._weights = (0.5 / (1.0 - share), 0.5 / share)
+
+    def describe(self) -> dict[str, Any]:
+        """See `training.fit.recipe.Recipe`."""
+        return {
+            "encoder": self._start,
+            "seed": self.seed,
+            "task": self.task.to_dict(),
+            "balance": self.balance,
+            "input_shape": self.input_shape,
+        }
+
+    def check(self, settings: Settings, device: torch.device) -> None:
+        """Any settings will do."""
+        del settings, device
+
+    def loss(self, network: nn.Module, batch: Batch, gather: Gather) -> Loss:
+        """The loss above over this process's scans; the processes' mean is that over all."""
+        del gather
+        output = network(whole_batch(batch.volumes, batch.masks, self.input_shape)).float()
+        if self.task.kind == "regression":
+            target = (batch.labels - self._mean) / self._scale
+            return Loss((output - target).square().mean(), {})
+        zero, one = self._weights
+        weight = torch.where(batch.labels > 0.5, one, zero)
+        return Loss(
+            functional.binary_cross_entropy_with_logits(output, batch.labels, weight=weight), {}
+        )
+
+    @torch.no_grad()
+    def predict(self, scans: Sequence[Prepared]) -> NDArray[np.float64]:
+        """(N,): values in the task's unit, or logits of class 1; BatchNorm by its statistics."""
+        device = next(self.network.parameters()).device
+        training = self.network.training
+        self.network.eval()
+        found = []
+        for scan in scans:
+            arrays = (np.array(scan.volume), np.array(scan.mask))
+            volume, mask = (torch.from_numpy(array).to(device)[None] for array in arrays)
+            output = self.network(whole_batch(volume, mask, self.input_shape))
+            found.append(float(output) * self._scale + self._mean)
+        self.network.train(training)
+        return np.array(found)
+
+    def affine(self) -> tuple[NDArray[np.float64], float]:
+        """The linear layer as weight (F,) and bias, in the task's unit or as log-odds."""
+        head = self.network.get_submodule("head")
+        weight = head.get_parameter("weight").detach().cpu().double().numpy()[0]
+        bias = float(head.get_parameter("bias").detach())
+        return weight * self._scale, bias * self._scale + self._mean
