@@ -78,6 +78,25 @@ def test_the_whole_way(fmtool, checkpoint, cohort, prepared_head, tmp_path):
     assert result["values"]["age"]["value"] == pytest.approx(expected, abs=0.5)
 
 
+def test_import_to_upstreams_layout_and_back(fmtool, checkpoint, tmp_path):
+    done = fmtool("train", "import", checkpoint, "-o", tmp_path / "encoder")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'encoder'}: resnet18, width 0.03125, 16 features\n"
+    done = fmtool("train", "import", tmp_path / "encoder", "-o", tmp_path / "back.tar")
+    assert done.returncode == 0, done.stderr
+    found = torch.load(tmp_path / "back.tar", weights_only=True)["model_state_dict"]
+    state = torch.load(checkpoint, weights_only=True)["model_state_dict"]
+    wanted = {k.removeprefix("module."): t for k, t in state.items() if ".encoder." in k}
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+    before = (tmp_path / "back.tar").read_bytes()
+    done = fmtool("train", "import", tmp_path / "encoder", "-o", tmp_path / "back.tar")
+    assert done.returncode == 1
+    assert "exists and is left as it is" in done.stderr
+    assert (tmp_path / "back.tar").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
