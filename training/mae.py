@@ -114,7 +114,8 @@ class MAE:
         ratio: the share of patches to hide.
 
     Raises:
-        UsageError: for an encoder without patches, or a ratio outside (0, 1).
+        UsageError: for an encoder without patches, a ratio outside (0, 1), or views that are not
+            whole numbers of patches.
     """
 
     name = "mae"
@@ -139,6 +140,9 @@ class MAE:
         self.network: nn.Module = network
         self.augment, self.output_shape, self.ratio = augment, output_shape, ratio
         self._patch = network.encoder.patch
+        shape = output_shape if augment is None else augment.output_shape
+        if shape is not None:
+            grid_of(torch.Size(shape), self._patch)  # refused now, not after the scans are prepared
         self._encoder = {"name": name, "width": width, "patch": list(self._patch), "seed": seed}
 
     def describe(self) -> dict[str, Any]:
@@ -198,7 +202,7 @@ def seen(count: int, ratio: float, generator: Generator) -> Tensor:
 
 def _whole(volume: Tensor, mask: Tensor, shape: Shape | None) -> Tensor:
     """All of a scan, resized if a shape is given, and z-scored."""
-    if shape is not None:
+    if shape is not None and shape != volume.shape:
         volume = functional.interpolate(volume[None, None], shape, mode="trilinear")[0, 0]
         mask = functional.interpolate(mask[None, None].float(), shape, mode="nearest-exact")[0, 0]
     return encoders.masked_zscore(volume, mask)

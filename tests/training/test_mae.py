@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +11,11 @@ import torch
 from fmtool.errors import InputError, UsageError
 from training import encoders, mae
 from training.augment import SimCLRAugment
+from training.fit import devices
+from training.fit.data import Scans
+from training.fit.loop import Loop
 from training.fit.recipe import Batch
+from training.fit.settings import Settings
 from training.positions import sincos
 from training.vit import patchify
 
@@ -224,6 +229,25 @@ def test_it_learns_one_tiny_volume():
     assert sum(losses[-10:]) / 10 < 0.2
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_the_loop_runs_it(tmp_path, precision):
+    batch = make_batch(4)
+    entries = [
+        SimpleNamespace(volume=volume.numpy(), mask=mask.numpy(), facts={"digest": ""})
+        for volume, mask in zip(batch.volumes, batch.masks, strict=True)
+    ]
+    recipe = mae.MAE(width=0.125, patch=PATCH)
+    first = recipe.network.encoder.embed.weight.clone()
+    settings = Settings(epochs=2, batch=2, device="cpu", precision=precision)
+    losses = []
+    loop = Loop(devices.launch(settings), recipe, Scans(entries), settings, tmp_path)
+    loop.run(lambda epoch, means, record: losses.append(means["loss"]) or {})
+    assert len(losses) == 2
+    assert all(0.5 < loss < 3 for loss in losses)
+    assert recipe.network.encoder.embed.weight.dtype == torch.float32
+    assert not torch.equal(recipe.network.encoder.embed.weight, first)
+
+
 def test_augmented_and_resized_views():
     augmented = mae.MAE(
         width=0.125, patch=PATCH, augment=SimCLRAugment(output_shape=(8, 8, 8), min_crop=(4, 4, 4))
@@ -260,6 +284,9 @@ def test_what_cannot_be_masked_is_refused():
             mae.MAE(width=0.125, ratio=ratio)
     with pytest.raises(UsageError, match="one of the two"):
         mae.MAE(width=0.125, augment=SimCLRAugment(), output_shape=(8, 8, 8))
+    for wrong in ({"output_shape": (8, 8, 9)}, {"augment": SimCLRAugment((8, 8, 9))}):
+        with pytest.raises(UsageError, match="multiples"):
+            mae.MAE(width=0.125, patch=PATCH, **wrong)
     with pytest.raises(UsageError, match="one patch"):
         mae.seen(1, 0.75, torch.Generator())
     recipe = mae.MAE(width=0.125, patch=PATCH)
@@ -274,7 +301,7 @@ def test_what_cannot_be_masked_is_refused():
 def test_a_runs_record_is_plain_data_and_tells_recipes_apart():
     plain = mae.MAE(width=0.125, patch=PATCH)
     other = mae.MAE(width=0.125, patch=PATCH, output_shape=(8, 8, 8))
-    views = mae.MAE(width=0.125, patch=PATCH, augment=SimCLRAugment())
+    views = mae.MAE(width=0.125, patch=PATCH, augment=SimCLRAugment((8, 8, 8)))
     found = [json.dumps(r.describe(), default=sorted) for r in (plain, other, views)]
     assert len(set(found)) == 3
     assert plain.describe() == mae.MAE(width=0.125, patch=PATCH).describe()
