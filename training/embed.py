@@ -17,14 +17,18 @@ from rich.progress import track
 from torch import nn
 
 from runtime import atomic
-from training.encoders import digest, masked_zscore
-from training.store import Entry
+from training.encoders import digest
+from training.fit.data import Prepared
+from training.whole import Shape, whole
 
 _log = logging.getLogger(__name__)
 
 
 def embeddings(
-    encoder: nn.Module, entries: Sequence[Entry], cache: str | os.PathLike[str]
+    encoder: nn.Module,
+    entries: Sequence[Prepared],
+    cache: str | os.PathLike[str],
+    input_shape: Shape | None = None,
 ) -> NDArray[np.float32]:
     """Float32 (N, F), in the order of `entries`.
 
@@ -33,18 +37,22 @@ def embeddings(
 
     Args:
         encoder: left as it is.
-        entries: of a store.
+        entries: prepared scans, as a store has them.
         cache: a folder; what it holds of this encoder and these volumes is not computed again.
+        input_shape: (z, y, x) voxels that scans are resized to; None leaves them as they are.
     """
-    folder = Path(cache) / digest(encoder)
+    size = "" if input_shape is None else "-" + "x".join(map(str, input_shape))
+    folder = Path(cache) / f"{digest(encoder)}{size}"
     folder.mkdir(parents=True, exist_ok=True)
     frozen = copy.deepcopy(encoder).eval()
     frozen.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     todo = track(entries, "Embedding", console=Console(stderr=True), transient=True)
-    return np.stack([_embedding(frozen, entry, folder) for entry in todo])
+    return np.stack([_embedding(frozen, entry, folder, input_shape) for entry in todo])
 
 
-def _embedding(encoder: nn.Module, entry: Entry, folder: Path) -> NDArray[np.float32]:
+def _embedding(
+    encoder: nn.Module, entry: Prepared, folder: Path, shape: Shape | None
+) -> NDArray[np.float32]:
     target = folder / f"{entry.facts['digest']}.npy"
     if target.exists():
         try:
@@ -52,10 +60,10 @@ def _embedding(encoder: nn.Module, entry: Entry, folder: Path) -> NDArray[np.flo
         except (OSError, ValueError, EOFError) as error:
             _log.warning("%s is computed again: it is damaged (%s)", target, error)
     device = next(encoder.parameters()).device
-    volume = torch.from_numpy(np.array(entry.volume)).to(device)[None, None]
-    mask = torch.from_numpy(np.array(entry.mask)).to(device)[None, None]
+    volume = torch.from_numpy(np.array(entry.volume)).to(device)
+    mask = torch.from_numpy(np.array(entry.mask)).to(device)
     with torch.inference_mode():
-        embedding = encoder(masked_zscore(volume, mask))[0].float().cpu().numpy()
+        embedding = encoder(whole(volume, mask, shape)[None, None])[0].float().cpu().numpy()
     content = io.BytesIO()
     np.save(content, embedding)
     atomic.write_bytes(target, content.getvalue())

@@ -17,7 +17,7 @@ import torch
 from fmtool import space
 from fmtool.bundle import sha256
 from fmtool.errors import CapabilityError, InputError
-from training import digests, embed, encoders
+from training import digests, embed, encoders, whole
 from training.cohort import Row
 from training.store import Store
 
@@ -287,8 +287,8 @@ def test_embeddings_are_computed_once_per_encoder_and_volume(
     tmp_path, encoder, entries, monkeypatch, caplog
 ):
     calls = []
-    zscore = embed.masked_zscore
-    monkeypatch.setattr(embed, "masked_zscore", lambda *a: calls.append(1) or zscore(*a))
+    whole = embed.whole
+    monkeypatch.setattr(embed, "whole", lambda *a: calls.append(1) or whole(*a))
     first = embed.embeddings(encoder, entries, tmp_path / "cache")
     again = embed.embeddings(encoder, entries[::-1], tmp_path / "cache")
     np.testing.assert_array_equal(first, again[::-1])
@@ -301,3 +301,14 @@ def test_embeddings_are_computed_once_per_encoder_and_volume(
     np.testing.assert_array_equal(embed.embeddings(encoder, entries, tmp_path / "cache"), first)
     assert len(calls) == 7
     assert "damaged" in caplog.text
+
+
+def test_a_smaller_input_shape_is_another_embedding(tmp_path, encoder, entries):
+    full = embed.embeddings(encoder, entries, tmp_path / "cache")
+    small = embed.embeddings(encoder, entries, tmp_path / "cache", (16, 16, 16))
+    assert not np.allclose(full, small, rtol=1e-3)
+    volume, mask = (torch.from_numpy(np.array(a)) for a in (entries[0].volume, entries[0].mask))
+    encoder.eval()
+    with torch.inference_mode():
+        expected = encoder(whole.whole(volume, mask, (16, 16, 16))[None, None])[0].numpy()
+    np.testing.assert_allclose(small[0], expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,71 @@
+"""One fold fitted: a linear model of features, or a network whose finished fits are kept."""
+
+from __future__ import annotations
+
+import copy
+import io
+import shutil
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from benchmarks.protocols import pretrained
+from benchmarks.protocols.bench import Bench
+from benchmarks.protocols.study import Fold, Study
+from runtime import atomic
+from training import labelled, probe
+from training.fit import devices
+from training.fit.data import Scans
+from training.supervised import Supervised
+
+Array = NDArray[np.float64]
+
+
+def linear(x: Array, study: Study, fold: Fold) -> Array:
+    """Predictions of `training.probe`'s linear model of features x, (N, F)."""
+    rows, subjects = fold.fitted, study.subjects
+    model = probe.fit_model(x[rows], study.labels[rows], [subjects[i] for i in rows], study.task)
+    weight, bias = probe.fold_scaler(model)
+    predicted: Array = x[fold.test] @ weight + bias
+    return predicted
+
+
+def fit(
+    kind: type[Supervised], encoder: nn.Module, bench: Bench, study: Study, fold: Fold, seed: int
+) -> Array:
+    """Train a network on a fold and predict its test part; a finished fit comes from the cache.
+
+    The encoder is left as it is; a copy is trained.
+    """
+    small = replace(study, entries=bench.small(study.entries))
+    training, validation, test = (
+        small.part(indices) for indices in (fold.train, fold.validation, fold.test)
+    )
+    settings = bench.size.training(seed, len(training.rows))
+    labels = training.labels.tolist()
+    recipe = kind(
+        copy.deepcopy(encoder),
+        study.task,
+        labels,
+        seed,
+        input_shape=bench.size.shape,
+        recompute=bench.size.recompute,
+    )
+    others = [Scans(p.entries, p.labels.tolist()) for p in (validation, test)]
+    seen = [[scans.digests, scans.labels] for scans in others]
+    name = pretrained.key(recipe, Scans(training.entries, labels), settings, seen)
+    kept = bench.cache / "fits" / f"{recipe.name}-{name}.npy"
+    if not kept.exists():
+        run = kept.with_suffix("")
+        fabric = devices.launch(settings)
+        found = labelled.train(
+            fabric, recipe, training, validation, test, settings, run, resume=True
+        )
+        content = io.BytesIO()
+        np.save(content, found.predictions)
+        atomic.write_bytes(kept, content.getvalue())
+        shutil.rmtree(run)
+    predictions: Array = np.load(kept, allow_pickle=False)
+    return predictions

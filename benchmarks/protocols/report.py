@@ -1,0 +1,130 @@
+"""A protocol's results on disk: JSON, CSV and a plot; and as a table for people."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+import math
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from fmtool import __version__
+from fmtool.errors import InputError
+from runtime import atomic
+
+JSON, CSV, PLOT = "results.json", "results.csv", "plot.png"
+
+_LIBRARIES = ("torch", "monai", "lightning", "scikit-learn", "numpy")
+
+
+@dataclass
+class Report:
+    """What a protocol found.
+
+    Attributes:
+        protocol: its name.
+        question: one sentence.
+        facts: seed, size, sample, whether synthetic, and what else it takes to read the rows.
+        rows: the figures; a column is left empty where a row lacks it.
+        remarks: sentences that whoever reads the figures should know.
+    """
+
+    protocol: str
+    question: str
+    facts: dict[str, Any]
+    rows: list[dict[str, Any]]
+    remarks: list[str]
+
+    def write(self, out: Path, figure: Figure) -> None:
+        """Write the three files, each complete or absent, the JSON last.
+
+        Raises:
+            InputError: if they cannot be written.
+        """
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the folder {out} ({error.strerror})") from None
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=120, bbox_inches="tight")
+        atomic.write_bytes(out / PLOT, picture.getvalue())
+        atomic.write_bytes(out / CSV, self._csv().encode())
+        content = {
+            "protocol": self.protocol,
+            "question": self.question,
+            "versions": versions(),
+            **self.facts,
+            "remarks": self.remarks,
+            "rows": self.rows,
+        }
+        text = json.dumps(_plain(content), indent=1, allow_nan=False) + "\n"
+        atomic.write_bytes(out / JSON, text.encode())
+
+    def _csv(self) -> str:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns(self.rows), restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return text.getvalue()
+
+    def print(self, show: Sequence[str], console: Console | None = None) -> None:
+        """The columns `show` as a table, then the remarks, on stdout.
+
+        `value`, `difference` and `versus` are shown with their intervals.
+        """
+        console = console or Console(width=None if Console().is_terminal else 160)
+        title = f"{self.protocol}: {self.question}"
+        table = Table(title=title + (" SYNTHETIC" if self.facts.get("synthetic") else ""))
+        for column in show:
+            table.add_column(column, justify="left" if column in ("system", "task") else "right")
+        for row in self.rows:
+            table.add_row(*(_cell(row, column) for column in show))
+        console.print(table)
+        for remark in self.remarks:
+            console.print(remark)
+
+
+def versions() -> dict[str, str]:
+    """Of everything that could change a figure."""
+    found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return {"fmtool": __version__, "python": platform.python_version(), **found}
+
+
+def columns(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """All rows' keys, in order of first appearance."""
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    value = row.get(column)
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float):
+        return str(value)
+    low, high = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
+    sign = "+" if column in ("difference", "versus") else ""
+    if low in row and high in row:
+        return f"{value:{sign}.3f} [{row[low]:{sign}.3f}, {row[high]:{sign}.3f}]"
+    return f"{value:{sign}.4g}"
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,88 @@
+"""From out-of-fold predictions to figures: each with its interval and the baseline beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.protocols.study import Study
+from training import evidence
+
+Array = NDArray[np.float64]
+Row = dict[str, Any]
+
+
+def score(
+    study: Study, name: str, predictions: Array, baseline: Array, seed: int, **more: Any
+) -> Row:
+    """A row of a report; scans that no fold tests (NaN) are left out.
+
+    Intervals are 95 % bootstrap percentiles over subjects. "difference" is the value minus the
+    baseline's, paired by subject: MAE minus that of the training mean (below zero is better), or
+    AUC minus 0.5 (above zero is better).
+
+    Args:
+        study: whose labels are the truth.
+        name: of the system.
+        predictions: (N,), or (repeats, N), whose figures are averaged.
+        baseline: same shape, of the system "mean".
+        seed: of the bootstrap.
+        more: other columns.
+    """
+    predictions, baseline = np.atleast_2d(predictions), np.atleast_2d(baseline)
+    tested = np.flatnonzero(np.isfinite(predictions).all(axis=0))
+    subjects = [study.subjects[i] for i in tested]
+    found = evidence.against_mean(
+        study.labels[tested],
+        predictions[:, tested],
+        baseline[:, tested],
+        subjects,
+        study.task,
+        seed,
+    )
+    low, high = found["interval"]
+    return {
+        "system": name,
+        "task": study.task.name,
+        "metric": found["metric"],
+        "unit": found["unit"],
+        "value": found["value"],
+        "low": low,
+        "high": high,
+        "baseline": found["baseline"],
+        "difference": found["value"] - found["baseline"],
+        "difference_low": found["difference_interval"][0],
+        "difference_high": found["difference_interval"][1],
+        "beats_baseline": found["beats_baseline"],
+        "scans": len(tested),
+        "subjects": len(set(subjects)),
+        "repeats": len(predictions),
+        **more,
+    }
+
+
+def versus(study: Study, predictions: Array, other: Array, seed: int) -> Row:
+    """The paired difference of two systems: "versus", its interval, and whether it is a gain.
+
+    Args:
+        study: whose labels are the truth.
+        predictions: (N,) or (repeats, N).
+        other: same shape, of the system that it is compared with.
+        seed: of the bootstrap.
+    """
+    predictions, other = np.atleast_2d(predictions), np.atleast_2d(other)
+    tested = np.flatnonzero(np.isfinite(predictions + other).all(axis=0))
+    subjects: Sequence[str] = [study.subjects[i] for i in tested]
+    y, ours, theirs = study.labels[tested], predictions[:, tested], other[:, tested]
+    found = evidence.against_volume(y, ours, theirs, subjects, study.task, seed)
+    own = evidence.against_volume(y, theirs, ours, subjects, study.task, seed)["value"]
+    low, high = found["difference_interval"]
+    return {
+        "versus": own - found["value"],
+        "versus_low": low,
+        "versus_high": high,
+        "versus_better": found["head_is_better"],
+    }

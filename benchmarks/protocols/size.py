@@ -1,0 +1,124 @@
+"""Size: how large and how long everything is trained; the paper's, and one for a laptop."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fmtool.space import CROP_SHAPE
+from training.augment import MIN_CROP, SimCLRAugment
+from training.fit.settings import Precision, Settings
+from training.vit import PATCH, Shape
+
+
+@dataclass(frozen=True)
+class Size:
+    """Everything about the systems that costs time; the tasks and scans are the study's.
+
+    Attributes:
+        name: "paper", "toy", or another for a size of one's own.
+        width: of all encoders.
+        shape: (z, y, x) voxels of every network's input and of the pretraining views.
+        patch: of the transformers; `shape` holds whole numbers of it.
+        min_crop: the smallest crop of a pretraining view, in voxels of the prepared scan.
+        pretrain_epochs: of SimCLR and of the masked autoencoder.
+        pretrain_batch: scans per step.
+        pretrain_rate: Adam's learning rate.
+        train_epochs: of supervised training and fine-tuning.
+        train_batch: scans per step.
+        train_rate: Adam's learning rate.
+        precision: of the networks' arithmetic.
+        device: "auto", "cpu" or "cuda".
+        workers: loader processes.
+        recompute: less memory for more time in SimCLR's backward pass.
+    """
+
+    name: str
+    width: float
+    shape: Shape
+    patch: Shape
+    min_crop: Shape
+    pretrain_epochs: int
+    pretrain_batch: int
+    pretrain_rate: float
+    train_epochs: int
+    train_batch: int
+    train_rate: float
+    precision: Precision = "float32"
+    device: str = "auto"
+    workers: int = 0
+    recompute: bool = False
+
+    @staticmethod
+    def paper() -> Size:
+        """Full resolution and width, 1000 epochs of pretraining and 300 of training; for a GPU."""
+        return Size(
+            name="paper",
+            width=1.0,
+            shape=CROP_SHAPE,
+            patch=PATCH,
+            min_crop=MIN_CROP,
+            pretrain_epochs=1000,
+            pretrain_batch=6,
+            pretrain_rate=3e-4,
+            train_epochs=300,
+            train_batch=6,
+            train_rate=1e-4,
+            precision="bf16",
+            device="cuda",
+            workers=8,
+            recompute=True,
+        )
+
+    @staticmethod
+    def toy() -> Size:
+        """An eighth of the width at a third of the resolution: seconds to minutes per fold."""
+        return Size(
+            name="toy",
+            width=0.125,
+            shape=(50, 64, 64),
+            patch=(10, 16, 16),
+            min_crop=(75, 96, 96),
+            pretrain_epochs=20,
+            pretrain_batch=7,
+            pretrain_rate=1e-3,
+            train_epochs=15,
+            train_batch=6,
+            train_rate=1e-3,
+        )
+
+    @property
+    def augment(self) -> SimCLRAugment:
+        """The paper's augmentation at this size."""
+        return SimCLRAugment(output_shape=self.shape, min_crop=self.min_crop)
+
+    def pretraining(self, seed: int) -> Settings:
+        """Settings of a pretraining run."""
+        return Settings(
+            epochs=self.pretrain_epochs,
+            batch=self.pretrain_batch,
+            learning_rate=self.pretrain_rate,
+            seed=seed,
+            precision=self.precision,
+            device=self.device,
+            workers=self.workers,
+        )
+
+    def training(self, seed: int, scans: int) -> Settings:
+        """Settings of a training from labels; its batch is no larger than the scans are many."""
+        return Settings(
+            epochs=self.train_epochs,
+            batch=min(self.train_batch, scans),
+            learning_rate=self.train_rate,
+            seed=seed,
+            precision=self.precision,
+            device=self.device,
+            workers=self.workers,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for a report."""
+        return asdict(self)
+
+
+SIZES = {"toy": Size.toy, "paper": Size.paper}

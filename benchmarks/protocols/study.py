@@ -1,0 +1,151 @@
+"""Study: prepared scans with labels, and plans that never part the scans of one subject."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmtool.errors import InputError
+from fmtool.task import Task
+from training import cohort as cohorts
+from training import splits
+from training.fit.data import Prepared
+from training.labelled import Part
+from training.prepare import prepare
+from training.row import Row
+
+Indices = NDArray[np.intp]
+
+_INNER = 4  # a quarter of what is not tested on chooses the epoch
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Indices of a study's scans; no subject is in two parts.
+
+    Attributes:
+        train: set the weights.
+        validation: choose the epoch; systems that need none fit on these, too.
+        test: are predicted.
+    """
+
+    train: Indices
+    validation: Indices
+    test: Indices
+
+    @property
+    def fitted(self) -> Indices:
+        """Training and validation part together: all whose labels may be used."""
+        return np.concatenate((self.train, self.validation))
+
+
+@dataclass(frozen=True)
+class Study:
+    """Prepared scans, their rows in the same order, and what the labels mean.
+
+    Attributes:
+        name: of the table.
+        task: what is predicted.
+        entries: as `training.entry.Entry`, or anything with `volume`, `mask` and `facts`.
+        rows: of the cohort.
+        synthetic: whether the scans were made and show no person.
+    """
+
+    name: str
+    task: Task
+    entries: Sequence[Prepared]
+    rows: Sequence[Row]
+    synthetic: bool = False
+
+    @property
+    def labels(self) -> NDArray[np.float64]:
+        """(N,)."""
+        return np.array([row.label for row in self.rows], dtype=np.float64)
+
+    @property
+    def subjects(self) -> list[str]:
+        """(N,): whom each scan shows."""
+        return [row.subject for row in self.rows]
+
+    @property
+    def volumes_ml(self) -> NDArray[np.float64]:
+        """(N,): each scan's brain volume, from its facts or, where they lack it, its mask's."""
+        return np.array([brain_ml(entry) for entry in self.entries], dtype=np.float64)
+
+    @property
+    def sites(self) -> dict[str, Indices]:
+        """The scans of each site, by its name; rows without a site are in none."""
+        names = np.array([row.site or "" for row in self.rows])
+        return {str(name): np.flatnonzero(names == name) for name in np.unique(names) if name}
+
+    def part(self, indices: Indices) -> Part:
+        """Some of the scans, as `training.labelled` takes them."""
+        return Part([self.entries[i] for i in indices], [self.rows[i] for i in indices])
+
+    def take(self, indices: Indices) -> Study:
+        """The same study with some of its scans only."""
+        part = self.part(indices)
+        return replace(self, entries=part.entries, rows=part.rows)
+
+
+def brain_ml(entry: Prepared) -> float:
+    """Brain volume in mL; the model's voxels are 1 mm^3."""
+    known = entry.facts.get("brain_volume_ml")
+    return float(np.count_nonzero(entry.mask)) / 1000.0 if known is None else float(known)
+
+
+def read(table: Path, task: Task, cache: Path, allow_sites: bool = False, jobs: int = 1) -> Study:
+    """Read a cohort and prepare its scans.
+
+    Args:
+        table: a CSV or a BIDS folder, see `training.cohort.read`.
+        task: whose labels to read.
+        cache: `volumes/` in it keeps the prepared scans.
+        allow_sites: accept rows of more than one site.
+        jobs: processes that prepare at once.
+
+    Raises:
+        InputError: for a table or scans that cannot be used.
+    """
+    cohort = cohorts.read(table, task, allow_sites)
+    entries = prepare(cohort, cache / "volumes", jobs=jobs)
+    return Study(cohort.path.name, task, entries, cohort.rows, is_synthetic(cohort.path.parent))
+
+
+def is_synthetic(folder: Path) -> bool:
+    """Whether a folder's dataset_description.json says that its scans show no person."""
+    description = folder / "dataset_description.json"
+    if not description.is_file():
+        return False
+    try:
+        return bool(json.loads(description.read_text(encoding="utf-8")).get("Synthetic", False))
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{description} is no JSON object ({error}); mend it") from None
+
+
+def folds(study: Study, count: int, seed: int) -> list[Fold]:
+    """Cross-validation by subject: every scan is tested once.
+
+    Raises:
+        InputError: if the subjects are too few, or too few of one class.
+    """
+    plan = splits.by_subject(study.labels, study.subjects, study.task, count, seed)
+    return [inner(study, rest, test, seed) for rest, test in plan]
+
+
+def inner(study: Study, rest: Indices, test: Indices, seed: int) -> Fold:
+    """A fold that tests on `test`, with a quarter of `rest`'s subjects as its validation part.
+
+    Raises:
+        InputError: if `rest` has too few subjects, or too few of one class.
+    """
+    subjects = study.subjects
+    train, validation = splits.by_subject(
+        study.labels[rest], [subjects[i] for i in rest], study.task, _INNER, seed
+    )[0]
+    return Fold(rest[train], rest[validation], test)
