@@ -28,13 +28,18 @@ from fmtool import bundle as bundles
 from fmtool.bundle import DEMO, Bundle
 from fmtool.task import AGE, SEX
 from training import cohort as cohorts
-from training import encoders, probe, simclr
+from training import encoders, probe
 from training.augment import SimCLRAugment
 from training.cohort import Cohort
 from training.embed import embeddings
+from training.entry import Entry
+from training.fit import devices
+from training.fit.data import Scans
+from training.fit.loop import Loop
+from training.fit.settings import Settings
 from training.prepare import prepare
 from training.probe import Probe
-from training.store import Entry
+from training.simclr import SimCLR
 
 WIDTH = 0.125
 VIEW = (50, 64, 64)  # a third of the crop's size: the random crops' magnification still spans 1
@@ -65,17 +70,13 @@ def pretrained_encoder(cohort: Cohort, entries: list[Entry], epochs: int, cache:
     kept = cache / f"simclr-{key[:16]}"
     if kept.exists():
         return encoders.load_checkpoint(kept)[0]
-    encoder = simclr.pretrain(
-        [entry.volume for entry in entries],
-        [entry.mask for entry in entries],
-        width=WIDTH,
-        epochs=epochs,
-        batch=BATCH,
-        seed=SEED,
-        augment=SimCLRAugment(output_shape=VIEW),
-        bf16=True,
-        on_epoch=lambda epoch, loss: print(f"epoch {epoch} loss {loss:.4f}", flush=True),
-    )
+    recipe = SimCLR(width=WIDTH, seed=SEED, augment=SimCLRAugment(output_shape=VIEW))
+    settings = Settings(epochs=epochs, batch=BATCH, seed=SEED, precision="bf16", device="cpu")
+    run = cache / f"run-{key[:16]}"
+    resume = run.exists()
+    loop = Loop(devices.launch(settings), recipe, Scans(entries), settings, run, resume)
+    loop.run(lambda epoch, means, record: print(f"epoch {epoch} {means}", flush=True) or {})
+    encoder = recipe.network.get_submodule("encoder").eval()
     encoders.save_encoder(kept, encoder, f"SimCLR, {epochs} epochs on the cohort")
     return encoder
 

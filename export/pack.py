@@ -26,7 +26,7 @@ from fmtool import bundle as bundles
 from fmtool import space
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, InputError
-from training import encoders
+from training import architecture, encoders
 
 Parts = Mapping[str, Path | bytes]
 """What preprocessing needs, by its name inside the bundle; `LICENSES/...` come along."""
@@ -162,12 +162,15 @@ def _graph(
                 f"the head of {head.task.name} was fitted on the encoder "
                 f"{head.encoder_sha256[:12]}, not on this one ({digest[:12]}); fit it again"
             )
+        shape = tuple(head.evidence.get("input_shape", space.CROP_SHAPE))
+        if shape != space.CROP_SHAPE:
+            raise InputError(
+                f"the head of {head.task.name} was trained on scans resized to "
+                f"{'x'.join(map(str, shape))}, which a bundle does not do; train it at full size"
+            )
     graph = BundleGraph(network, heads)
-    features = graph.weight.shape[1]
     return graph, {
-        "architecture": "resnet18",
-        "width": features / 512,
-        "features": features,
+        **architecture.describe(network).facts(),
         "source": source,
         "sha256": digest,
         "parameters": sum(p.numel() for p in network.parameters()),

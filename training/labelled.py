@@ -95,7 +95,7 @@ def train(
         bias,
         _evidence(recipe, training, test, predictions, settings.seed),
         encoders.digest(recipe.network.get_submodule("encoder")),
-        {**sample.describe(training.rows), "input_shape": list(recipe.input_shape or CROP_SHAPE)},
+        sample.describe(training.rows),
     )
     return Trained(head, predictions, epoch)
 
@@ -113,5 +113,6 @@ def _evidence(
         **tested,
         "sample": sample.sentence(tested, recipe.task),
         "how": "held-out test",
+        "input_shape": list(recipe.input_shape or CROP_SHAPE),
         "baseline_name": "chance" if recipe.task.kind == "binary" else "mean of the training part",
     }

@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional
 
 from fmtool.errors import InputError, UsageError
 from training import encoders
@@ -27,6 +26,7 @@ from training.fit.recipe import Batch, Gather, Loss
 from training.fit.settings import Settings
 from training.positions import sincos
 from training.vit import Block, Shape, ViT, grid_of, initialise, patchify
+from training.whole import whole
 
 RATIO = 0.75
 """The share of patches that is hidden."""
@@ -176,7 +176,7 @@ class MAE:
         if self.augment is not None:
             view = self.augment(volume, mask, random)
         else:
-            view = _whole(volume, mask, self.output_shape)
+            view = whole(volume, mask, self.output_shape)
         if not bool(view.any()):
             raise InputError(f"scan {batch.indices[position]} is empty inside its brain mask")
         z, y, x = grid_of(view.shape, self._patch)
@@ -198,14 +198,6 @@ def seen(count: int, ratio: float, generator: Generator) -> Tensor:
         raise UsageError("a volume of one patch cannot be half hidden; take smaller patches")
     kept = min(max(round(count * (1 - ratio)), 1), count - 1)
     return torch.randperm(count, generator=generator)[:kept]
-
-
-def _whole(volume: Tensor, mask: Tensor, shape: Shape | None) -> Tensor:
-    """All of a scan, resized if a shape is given, and z-scored."""
-    if shape is not None and shape != volume.shape:
-        volume = functional.interpolate(volume[None, None], shape, mode="trilinear")[0, 0]
-        mask = functional.interpolate(mask[None, None].float(), shape, mode="nearest-exact")[0, 0]
-    return encoders.masked_zscore(volume, mask)
 
 
 def _take(patches: Tensor, keep: Tensor) -> Tensor:

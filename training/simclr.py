@@ -94,7 +94,7 @@ class SimCLR:
         seed: of the first weights.
         augment: makes the views; the paper's at full size when absent.
         temperature: of NT-Xent.
-        recompute: trade time for memory; the result is the same.
+        recompute: trade time for memory; the result is the same up to rounding.
     """
 
     name = "simclr"

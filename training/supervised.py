@@ -70,7 +70,7 @@ class Supervised:
         seed: of the linear layer's first weights.
         balance: weigh the classes of a binary task equally.
         input_shape: (z, y, x) voxels that scans are resized to; None for the paper's full size.
-        recompute: trade time for memory; the result is the same.
+        recompute: trade time for memory; the result is the same up to rounding.
 
     Raises:
         InputError: if all labels are the same.

@@ -21,13 +21,7 @@ from training.supervised import Supervised, fresh_encoder
 SETTINGS = Settings(epochs=6, batch=4, device="cpu", learning_rate=3e-3, checkpoint_every=1)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    """Tiny volumes: threads of a busy machine would spend the time waiting for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def part(task: Task, count: int, seed: int) -> Part:

@@ -18,6 +18,7 @@ from training.fit.recipe import Batch
 from training.fit.settings import Settings
 from training.positions import sincos
 from training.vit import patchify
+from training.whole import whole
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -270,7 +271,7 @@ def test_a_resized_scan_keeps_its_order_and_its_mask():
     volume = torch.arange(8.0)[:, None, None].expand(8, 12, 8)
     mask = torch.zeros(8, 12, 8)
     mask[:, :6] = 1
-    found = mae._whole(volume, mask, (4, 4, 4))
+    found = whole(volume, mask, (4, 4, 4))
     assert not found[:, 2:].any()
     assert (found[:, :2].diff(dim=0) > 0).all()
     torch.testing.assert_close(found[:, 0, 0].mean(), torch.tensor(0.0), atol=1e-6, rtol=0)

@@ -22,13 +22,7 @@ from training.simclr import SimCLR
 SMALL = SimCLRAugment(output_shape=(16, 16, 16), min_crop=(12, 12, 12))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny volumes: threads of a busy machine would spend the time waiting for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def naive_nt_xent(z1, z2, temperature):
@@ -171,11 +165,18 @@ def test_a_batch_needs_other_scans_to_compare_with(scans, tmp_path):
         pretrain(scans, tmp_path, 1, batch=1)
 
 
-def test_recomputing_changes_nothing_but_memory(scans, tmp_path):
-    states = []
+def test_recomputing_changes_nothing_but_memory(scans):
+    """In float64, where the order of sums does not show."""
+    volumes, masks = (torch.from_numpy(np.stack(x)) for x in scans)
+    batch = Batch(volumes, masks, torch.zeros(4), [0, 1, 2, 3], epoch=0, seed=0)
+    gradients = []
     for recompute in (False, True):
         recipe = SimCLR(width=0.03125, augment=SMALL, recompute=recompute)
-        pretrain(scans, tmp_path / str(recompute), 2, recipe)
-        states.append(recipe.network.state_dict())
-    for name, value in states[0].items():
-        torch.testing.assert_close(states[1][name], value)
+        network = recipe.network.double()
+        loss = recipe.loss(lambda views, net=network: net(views.double()), batch, lambda z: z)
+        loss.value.backward()
+        gradients.append({name: p.grad for name, p in network.named_parameters()})
+    for name, gradient in gradients[0].items():
+        # NT-Xent works in float32: its gradient carries that rounding.
+        difference = (gradients[1][name] - gradient).norm()
+        assert difference <= 1e-5 * gradient.norm() + 1e-9, name
