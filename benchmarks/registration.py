@@ -1,8 +1,9 @@
 """Rigid registration: how far from antsRegistrationSyNQuick[r], how robust, how fast.
 
-Every real head is stripped (deepbet; the cohort already is) and bias-corrected once; fmtool and
-SyNQuick then register the same volume to the same template. Distances are displacements of the
-template brain's points, mm. Three questions per head:
+Every real head is stripped by deepbet (stripped heads too: what another tool left of neck and
+skull base comes off) and bias-corrected once; fmtool and SyNQuick then register the same volume to
+the same template. Distances are displacements of the template brain's points, mm. Three questions
+per head:
 
 * the distance between the two answers;
 * `--starts` seeded false headers (rotated up to 30 degrees about a random axis, shifted up to
@@ -43,7 +44,7 @@ def brain(path: Path, cache: Path) -> tuple[NDArray[np.float32], Matrix]:
     if not kept.exists():
         image = nib.as_closest_canonical(nib.load(path))
         scan = image.get_fdata(dtype=np.float32)
-        mask = scan > 0 if path.parent.name == "cohort" else chain.deepbet_mask(image)
+        mask = chain.deepbet_mask(image)  # of stripped heads too: strips leave neck and skull base
         x, y, z = (float(s) for s in image.header.get_zooms()[:3])
         corrected = np.where(mask, bias.correct(scan, mask, (x, y, z)), np.float32(0.0))
         cache.mkdir(parents=True, exist_ok=True)
