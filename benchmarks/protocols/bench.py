@@ -30,6 +30,7 @@ class Bench:
         transductive: with no pool, whether the test scans' images (never their labels) are
             pretrained on; if not, one pretraining per fold leaves them out.
         given: encoders by "simclr" or "mae", trained elsewhere; nothing is pretrained for these.
+        pretrain_seed: of all pretraining; None takes the seed of the fit that asks for it.
     """
 
     size: Size
@@ -37,6 +38,7 @@ class Bench:
     pool: Sequence[Prepared] | None = None
     transductive: bool = True
     given: dict[str, nn.Module] = field(default_factory=dict)
+    pretrain_seed: int | None = None
     _shrunk: dict[str, Prepared] = field(default_factory=dict, repr=False)
 
     def pretraining_sentence(self) -> str:
@@ -56,11 +58,17 @@ class Bench:
 
     def simclr(self, study: Study, fold: Fold, seed: int) -> nn.Module:
         """The SimCLR encoder for a fold, in eval mode."""
+        seed = self.seed_of(seed)
         return self._pretrained("simclr", pretrained.simclr(self.size, seed), study, fold, seed)
 
     def mae(self, study: Study, fold: Fold, seed: int) -> nn.Module:
         """The masked autoencoder's encoder for a fold, in eval mode."""
+        seed = self.seed_of(seed)
         return self._pretrained("mae", pretrained.mae(self.size, seed), study, fold, seed)
+
+    def seed_of(self, seed: int) -> int:
+        """The seed of a pretraining that a fit with `seed` asks for."""
+        return seed if self.pretrain_seed is None else self.pretrain_seed
 
     def random(self, study: Study, fold: Fold, seed: int) -> nn.Module:
         """A ResNet-18 as it is before any training."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +89,11 @@ def facts(used: Bench, found: Study, seed: int, **more: Any) -> dict[str, Any]:
         "pretraining": used.pretraining_sentence(),
         **more,
     }
+
+
+def tell(sentence: str) -> None:
+    """What a long run is at, on stderr, with the time of day."""
+    print(f"{time.strftime('%H:%M:%S')} {sentence}", file=sys.stderr, flush=True)
 
 
 def run(main: Callable[[], None]) -> None:

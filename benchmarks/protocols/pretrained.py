@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import shutil
@@ -9,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.protocols.size import Size
@@ -19,6 +22,7 @@ from training.augment import SimCLRAugment
 from training.fit import devices
 from training.fit.data import Prepared, Scans
 from training.fit.identity import identity
+from training.fit.logs import METRICS
 from training.fit.loop import Loop, OnEpoch
 from training.fit.recipe import Recipe
 from training.fit.settings import Settings
@@ -63,7 +67,7 @@ def encoder(
         on_epoch: see `training.fit.loop`; not called for an encoder from the cache.
     """
     scans = Scans(entries)
-    folder = cache / "pretrained" / f"{recipe.name}-{key(recipe, scans, settings)}"
+    folder = _folder(recipe, scans, settings, cache)
     kept = folder / "encoder"
     if not kept.exists():
         run = folder / "run"
@@ -72,6 +76,19 @@ def encoder(
         encoders.save_encoder(kept, recipe.network.get_submodule("encoder"), source)
         shutil.rmtree(run / "checkpoints")  # three times the weights, and done with
     return encoders.load_checkpoint(kept)[0]
+
+
+def losses(
+    recipe: Recipe, entries: Sequence[Prepared], settings: Settings, cache: Path
+) -> NDArray[np.float64]:
+    """(steps,): the loss of each step of a pretraining that `encoder` has done."""
+    log = _folder(recipe, Scans(entries), settings, cache) / "run" / METRICS
+    with log.open(encoding="utf-8", newline="") as stream:
+        return np.array([float(r["value"]) for r in csv.DictReader(stream) if r["name"] == "loss"])
+
+
+def _folder(recipe: Recipe, scans: Scans, settings: Settings, cache: Path) -> Path:
+    return cache / "pretrained" / f"{recipe.name}-{key(recipe, scans, settings)}"
 
 
 def key(recipe: Recipe, scans: Scans, settings: Settings, *more: Any) -> str:

@@ -44,6 +44,12 @@ class Report:
     rows: list[dict[str, Any]]
     remarks: list[str]
 
+    @property
+    def title(self) -> str:
+        """Of the table and the plot; says so where no person was scanned."""
+        made = " (SYNTHETIC scans)" if self.facts.get("synthetic") else ""
+        return f"{self.protocol}: {self.question}{made}"
+
     def write(self, out: Path, figure: Figure) -> None:
         """Write the three files, each complete or absent, the JSON last.
 
@@ -82,8 +88,7 @@ class Report:
         `value`, `difference` and `versus` are shown with their intervals.
         """
         console = console or Console(width=None if Console().is_terminal else 160)
-        title = f"{self.protocol}: {self.question}"
-        table = Table(title=title + (" SYNTHETIC" if self.facts.get("synthetic") else ""))
+        table = Table(title=self.title)
         for column in show:
             table.add_column(column, justify="left" if column in ("system", "task") else "right")
         for row in self.rows:

@@ -1,0 +1,97 @@
+"""Which method is best: SimCLR and MAE, probed and fine-tuned, against training from scratch.
+
+The paper's main table, on any cohort: each system predicts every scan by a fold that did not train
+on it, and stands beside the mean (or one answer for everybody), brain volume, and a random encoder.
+
+    python -m benchmarks.protocols.methods COHORT --task age --task sex --out DIR
+
+See docs/protocols/methods.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.protocols import command, plots
+from benchmarks.protocols.bench import Bench
+from benchmarks.protocols.report import Report
+from benchmarks.protocols.scores import score, versus
+from benchmarks.protocols.study import Study, folds
+from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
+
+QUESTION = "which method predicts best?"
+SHOWN = ("system", "task", "metric", "value", "baseline", "difference", "beats_baseline", "versus")
+REMARKS = [
+    "value: mean over repeats of the out-of-fold figure, with the 95 % bootstrap interval over "
+    "subjects; difference: to the mean of the training labels (AUC: to 0.5), paired; versus: to "
+    "brain volume alone, paired.",
+    "The interval does not cover the chance of a training's seed; --repeats averages over it.",
+]
+
+
+def compare(
+    study: Study, bench: Bench, systems: Sequence[str], count: int, repeats: int, seed: int
+) -> list[dict[str, Any]]:
+    """A row per system, in the same folds; "mean" and "brain volume" are always there.
+
+    Args:
+        study: scans, labels, task.
+        bench: where systems are trained.
+        systems: names.
+        count: folds.
+        repeats: cross-validations with other folds and seeds.
+        seed: of the first.
+    """
+    names = list(dict.fromkeys(("mean", "brain volume", *systems)))
+    plans = [folds(study, count, seed + r) for r in range(repeats)]
+    found = {}
+    for name in names:
+        system = find(name)
+        found[name] = np.stack(
+            [cross_validate(system, bench, study, plan, seed + r) for r, plan in enumerate(plans)]
+        )
+        command.tell(f"{name} for {study.task.name} is done")
+    rows = []
+    for name in names:
+        row = score(study, name, found[name], found["mean"], seed, folds=count)
+        row |= versus(study, found[name], found["brain volume"], seed)
+        rows.append(row)
+    return rows
+
+
+def run(
+    studies: Sequence[Study],
+    bench: Bench,
+    systems: Sequence[str] = tuple(SYSTEMS),
+    count: int = 5,
+    repeats: int = 1,
+    seed: int = 42,
+) -> Report:
+    """Compare the systems on each study (one per task, of the same cohort)."""
+    rows = [
+        row for study in studies for row in compare(study, bench, systems, count, repeats, seed)
+    ]
+    about = command.facts(bench, studies[0], seed, folds=count, repeats=repeats)
+    return Report("methods", QUESTION, about, rows, [about["pretraining"], *REMARKS])
+
+
+def main() -> None:
+    """Parse, compare, write, print."""
+    parser = command.parser(__doc__)
+    parser.add_argument("--system", action="append", choices=tuple(SYSTEMS), help="all if absent")
+    parser.add_argument("--repeats", type=int, default=1)
+    args: argparse.Namespace = parser.parse_args()
+    bench = command.bench(args)
+    studies = [command.study(args, task) for task in args.task or ("age", "sex")]
+    systems = args.system or tuple(SYSTEMS)
+    report = run(studies, bench, systems, args.folds, args.repeats, args.seed)
+    report.write(args.out, plots.forest(report.rows, report.title))
+    report.print(SHOWN)
+
+
+if __name__ == "__main__":
+    command.run(main)
