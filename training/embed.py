@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from torch import nn
 
 from runtime import atomic
 from training.encoders import digest
 from training.fit.data import Prepared
+from training.progress import scans
 from training.whole import Shape, whole
 
 _log = logging.getLogger(__name__)
@@ -46,8 +45,12 @@ def embeddings(
     folder.mkdir(parents=True, exist_ok=True)
     frozen = copy.deepcopy(encoder).eval()
     frozen.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    todo = track(entries, "Embedding", console=Console(stderr=True), transient=True)
-    return np.stack([_embedding(frozen, entry, folder, input_shape) for entry in todo])
+    found = []
+    with scans(len(entries), "Embedding") as advance:
+        for entry in entries:
+            found.append(_embedding(frozen, entry, folder, input_shape))
+            advance()
+    return np.stack(found)
 
 
 def _embedding(
