@@ -1,7 +1,7 @@
 """What differs from scan to scan and says nothing about the subject: the nuisances.
 
 Drawn independently of age and sex, and much stronger in the image than what these do:
-tissue contrast, gamma, bias field, Rician noise, blur, pose.
+tissue contrast, gamma, bias field, Rician noise, blur, pose, where the skull strip cut.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Acquisition:
         bias_mm: its smoothness, the standard deviation of a Gaussian.
         noise: standard deviation of each of the two channels of Rician noise.
         blur_mm: standard deviation of the Gaussian that blurs the scan.
+        strip_mm: how deep below the brain's surface the skull strip cut.
         turn_deg: (3,) rotations about the RAS axes.
         shift_mm: (3,) RAS.
     """
@@ -37,6 +38,7 @@ class Acquisition:
     bias_mm: float
     noise: float
     blur_mm: float
+    strip_mm: float
     turn_deg: NDArray[np.float64]
     shift_mm: NDArray[np.float64]
 
@@ -70,6 +72,7 @@ def draw(rng: Generator, straight: bool = False) -> Acquisition:
         bias_mm=rng.uniform(30.0, 60.0),
         noise=rng.uniform(0.01, 0.1),
         blur_mm=rng.uniform(0.3, 1.0),
+        strip_mm=rng.uniform(0.0, 2.0),
         turn_deg=np.zeros(3) if straight else _TURN_DEG * rng.standard_normal(3).clip(-2, 2),
         shift_mm=np.zeros(3) if straight else _SHIFT_MM * rng.standard_normal(3).clip(-2, 2),
     )

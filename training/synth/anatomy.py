@@ -17,16 +17,18 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import ndtri
 
 Array = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
 _FILE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 _CLOSING = 10  # mm: bridges the sulci and the ventricles, so that the hull is what the skull holds
-_MARGIN = 12  # mm around the hull
+_MARGIN = 14  # mm around the tissue: more than the closing
 _DEEP = 25.0  # mm below the hull: the fluid there that is connected is the lateral ventricles
 _BODY = 3  # mm around the ventricles that may become ventricle when the tissue recedes
-_SMOOTH = 0.7  # voxels, of the distances, which are those of a staircase otherwise
+_EDGE_MM = 0.8  # standard deviation of the Gaussian that tells the distance to an edge
+_WALL_MM = 7.0  # likewise: how far from the ventricles the tissue still moves with their walls
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Anatomy:
         affine: 4x4, voxel -> MNI RAS mm.
         depth: mm below the surface of the grey and white matter, negative in the fluid.
         grey: of that tissue, the share that is grey matter, 0 to 1.
-        hull: 1 inside the skull's inner surface, 0 outside, an edge one voxel wide.
+        below_hull: mm below the surface that closes the sulci, negative outside: where a skull
+            strip would cut.
         ventricles: 1 in and next to the lateral ventricles, else 0.
         outward: (3, x, y, z) RAS, at most 1 long: where the ventricles' walls move in ageing.
     """
@@ -45,36 +48,31 @@ class Anatomy:
     affine: NDArray[np.float64]
     depth: Array
     grey: Array
-    hull: Array
+    below_hull: Array
     ventricles: Array
     outward: Array
 
 
-def load(wall_mm: float = 7.0) -> Anatomy:
-    """Build the anatomy, which takes some seconds.
-
-    Args:
-        wall_mm: how far from the ventricles the tissue still moves with them, as the standard
-            deviation of a Gaussian.
-    """
+def load() -> Anatomy:
+    """Build the anatomy, which takes some seconds."""
     grey, white, affine = _maps()
     tissue = grey + white
-    hull = _hull(tissue > 0.5)
-    box = tuple(slice(a.min(), a.max() + 1) for a in np.nonzero(hull))
-    tissue, grey, hull = (np.pad(a[box], _MARGIN) for a in (tissue, grey, hull))
+    box = tuple(slice(a.min(), a.max() + 1) for a in np.nonzero(tissue > 0.5))
+    tissue, grey = (np.pad(a[box], _MARGIN) for a in (tissue, grey))
     affine[:3, 3] += [b.start - _MARGIN for b in box]
 
-    ventricles = _lateral_ventricles(hull & (tissue < 0.5), hull)
+    below_hull = _below_hull(tissue > 0.5)
+    ventricles = _lateral_ventricles((tissue < 0.5) & (below_hull > _DEEP))
     share = np.divide(grey, tissue, out=np.ones_like(grey), where=tissue > 0.05)
-    blurred = ndimage.gaussian_filter(ventricles.astype(np.float32), wall_mm)
+    blurred = ndimage.gaussian_filter(ventricles.astype(np.float32), _WALL_MM)
     outward = -np.stack(np.gradient(blurred))
     outward /= np.linalg.norm(outward, axis=0).max()
     near = ndimage.binary_dilation(ventricles, iterations=_BODY)
     return Anatomy(
         affine,
-        _distance(tissue > 0.5),
+        _depth(tissue > 0.5),
         np.clip(0.5 + 3.0 * (share - 0.5), 0.0, 1.0).astype(np.float32),
-        np.clip(0.5 + _distance(hull), 0.0, 1.0),
+        below_hull,
         near.astype(np.float32),
         outward.astype(np.float32),
     )
@@ -90,26 +88,28 @@ def _maps() -> tuple[Array, Array, NDArray[np.float64]]:
     return grey, white, np.array(images[0].affine, dtype=np.float64)
 
 
-def _hull(tissue: Bool) -> Bool:
-    padded = np.pad(tissue, 2 * _CLOSING)
-    # Two distances do what twenty steps of dilation and erosion would.
-    grown = ndimage.distance_transform_edt(~padded) <= _CLOSING
-    closed = ndimage.distance_transform_edt(grown) > _CLOSING
-    inner = slice(2 * _CLOSING, -2 * _CLOSING)
-    return np.asarray(ndimage.binary_fill_holes(closed)[inner, inner, inner], dtype=np.bool_)
+def _below_hull(tissue: Bool) -> Array:
+    """Mm below the surface that closes the sulci and the ventricles; negative outside."""
+    # At 2 mm, as the surface is smooth and distances are slow to find: dilation, then erosion.
+    coarse = ndimage.zoom(tissue.astype(np.float32), 0.5, order=1) >= 0.5
+    grown = 2.0 * ndimage.distance_transform_edt(~coarse) <= _CLOSING
+    below = 2.0 * ndimage.distance_transform_edt(grown).astype(np.float32) - _CLOSING
+    factors = [n / m for n, m in zip(tissue.shape, below.shape, strict=True)]
+    return np.asarray(ndimage.zoom(below, factors, order=1), dtype=np.float32)
 
 
-def _lateral_ventricles(fluid: Bool, hull: Bool) -> Bool:
-    deep = fluid & (ndimage.distance_transform_edt(hull) > _DEEP)
+def _lateral_ventricles(deep: Bool) -> Bool:
     labels, _ = ndimage.label(deep)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return np.asarray(labels == sizes.argmax(), dtype=np.bool_)
 
 
-def _distance(inside: Bool) -> Array:
-    """Signed mm to the edge between voxels inside and outside, positive inside."""
-    within = ndimage.distance_transform_edt(inside)
-    without = ndimage.distance_transform_edt(~inside)
-    edge = np.where(inside, within - 0.5, 0.5 - without)
-    return np.asarray(ndimage.gaussian_filter(edge, _SMOOTH), dtype=np.float32)
+def _depth(inside: Bool) -> Array:
+    """Signed mm to the edge of a mask, positive inside, right within some 2 mm of it.
+
+    A Gaussian of a flat edge is the normal distribution of the distance, which is read back.
+    """
+    blurred = ndimage.gaussian_filter(inside.astype(np.float32), _EDGE_MM)
+    far = np.float32(1e-3)
+    return np.asarray(_EDGE_MM * ndtri(blurred.clip(far, 1.0 - far)), dtype=np.float32)

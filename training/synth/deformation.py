@@ -54,7 +54,7 @@ def source(
 def _own(anatomy: Anatomy, subject: Subject, at: NDArray[np.float64]) -> NDArray[np.float64]:
     """The subject's own displacement in mm, at (3, n) points of the average head."""
     rng = generator(subject.warp_seed)
-    shape = [int(n / _OWN_STEP_MM) + 2 for n in anatomy.hull.shape]
+    shape = [int(n / _OWN_STEP_MM) + 2 for n in anatomy.depth.shape]
     sigma = _OWN_MM / _OWN_STEP_MM
     white = rng.standard_normal((3, *shape))
     smooth = np.stack([ndimage.gaussian_filter(part, sigma, mode="reflect") for part in white])

@@ -1,6 +1,6 @@
 """From a subject and an acquisition to a scan: a skull-stripped, T1w-like volume.
 
-tissue intensities -> deformed -> blur -> gamma -> bias field -> Rician noise -> zero outside
+tissue intensities -> deformed -> blur -> gamma -> bias field -> Rician noise -> strip
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Head:
     Attributes:
         voxels: uint8 (x, y, z), at least 1 in the brain, 0 outside.
         mask: bool, same shape: the brain, ventricles and sulci included.
-        truth: volumes in mL without blur or noise: "brain_ml", "tissue_ml", "ventricles_ml".
+        truth: volumes in mL without blur, noise or strip: "brain_ml" (with the fluid around
+            the tissue), "tissue_ml", "ventricles_ml".
     """
 
     voxels: NDArray[np.uint8]
@@ -64,11 +65,11 @@ def render(
 ) -> Head:
     """Render a scan of a subject; `rng` makes the bias field and the noise."""
     box, index = _lattice(anatomy, subject, scan, frame)
-    image, hull, tissue, ventricles = _warp(_parts(anatomy, subject, scan), index, box, frame)
+    image, below, tissue, ventricles = _warp(_parts(anatomy, subject, scan), index, box, frame)
     millilitres = frame.spacing**3 / 1000.0
-    mask = hull >= 0.5
+    mask = below >= scan.strip_mm
     truth = {
-        "brain_ml": float(mask.sum()) * millilitres,
+        "brain_ml": float((below >= 0.0).sum()) * millilitres,
         "tissue_ml": float(tissue.sum(dtype=np.float64)) * millilitres,
         "ventricles_ml": float(ventricles.sum(dtype=np.float64)) * millilitres,
     }
@@ -83,13 +84,14 @@ def render(
 
 
 def _parts(anatomy: Anatomy, subject: Subject, scan: Acquisition) -> Array:
-    """(4, x, y, z) of the average head: intensity, hull, tissue and ventricles' fluid."""
+    """(4, x, y, z) of the average head: intensity, mm below the hull, tissue, ventricles' fluid."""
+    hull = np.clip(0.5 + anatomy.below_hull, 0.0, 1.0)
     tissue = np.clip(0.5 + anatomy.depth - np.float32(subject.thinning_mm), 0.0, 1.0)
-    tissue = np.minimum(tissue, anatomy.hull)
-    fluid = anatomy.hull - tissue
+    tissue = np.minimum(tissue, hull)
+    fluid = hull - tissue
     solid = 1.0 - np.float32(1.0 - scan.grey) * anatomy.grey
     image = tissue * solid + np.float32(scan.fluid) * fluid
-    return np.stack((image, anatomy.hull, tissue, fluid * anatomy.ventricles))
+    return np.stack((image, anatomy.below_hull, tissue, fluid * anatomy.ventricles))
 
 
 def _step(frame: Frame) -> int:
@@ -105,12 +107,12 @@ def _lattice(
     voxel = np.stack(np.meshgrid(*(step * np.arange(n) for n in nodes), indexing="ij"))
     origin = frame.affine[:3, 3][:, None, None, None]
     index = deformation.source(frame.spacing * voxel + origin, anatomy, subject, scan.pose())
-    last = np.array(anatomy.hull.shape)[:, None, None, None] - 1
-    inside = ((index >= 0) & (index <= last)).all(axis=0)
-    cut = []
-    for axis, n in enumerate(nodes):
-        found = np.flatnonzero(np.moveaxis(inside, axis, 0).reshape(n, -1).any(axis=1))
-        cut.append(slice(max(found[0] - 1, 0), min(found[-1] + 1, n - 1) + 1))
+    last = np.array(anatomy.depth.shape)[:, None, None, None] - 1
+    inside = np.nonzero(((index >= 0) & (index <= last)).all(axis=0))
+    cut = [
+        slice(max(found.min() - 1, 0), min(found.max() + 1, n - 1) + 1)
+        for found, n in zip(inside, nodes, strict=True)
+    ]
     box = tuple(
         slice(step * c.start, min(step * (c.stop - 1) + 1, n))
         for c, n in zip(cut, frame.shape, strict=True)

@@ -1,8 +1,8 @@
 """The hidden factors of a synthetic subject: what age and sex do to a head, and what chance does.
 
-    ventricle expansion = -1.0 + 4.5 a + N(0, 0.7) mm          a = (age - 20) / 60, uniform
-    cortical thinning   =  0.1 + 0.5 a + N(0, 0.12) mm
-    head size (linear)  =  1 -+ 0.026 + N(0, 0.024)            - female, + male
+    ventricle expansion = -1.2 + 5.2 a + N(0, 0.45) mm         a = (age - 20) / 60, uniform
+    cortical thinning   =  0.1 + 0.8 a + N(0, 0.12) mm
+    head size (linear)  =  1 -+ 0.034 + N(0, 0.022)            - female, + male
 
 Each follows its factor with overlap, so that no measurement gives the factor away entirely.
 The effects have the sign and rough size of those known in adults; they are not a model of ageing.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 AGES = (20.0, 80.0)
 
-_SIZE_SEX, _SIZE_SD = 0.026, 0.024
+_SIZE_SEX, _SIZE_SD = 0.034, 0.022
 _ASPECT_SD = 0.012
 _WARP_MM = 1.6
 
@@ -64,8 +64,8 @@ def draw(seed: int, number: int) -> Subject:
         name=f"sub-syn{number:04d}",
         age=age,
         sex="M" if male else "F",
-        expansion_mm=-1.0 + 4.5 * ageing + 0.7 * rng.standard_normal(),
-        thinning_mm=max(0.0, 0.1 + 0.5 * ageing + 0.12 * rng.standard_normal()),
+        expansion_mm=-1.2 + 5.2 * ageing + 0.45 * rng.standard_normal(),
+        thinning_mm=max(0.0, 0.1 + 0.8 * ageing + 0.12 * rng.standard_normal()),
         size=1.0 + (_SIZE_SEX if male else -_SIZE_SEX) + _SIZE_SD * rng.standard_normal(),
         aspect=1.0 + _ASPECT_SD * rng.standard_normal(3),
         warp_mm=_WARP_MM,
