@@ -14,6 +14,7 @@ from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.size import Size
 from benchmarks.protocols.study import Study
 from fmtool.task import AGE, Task
+from training import evaluate, probe
 from training.row import Row
 
 
@@ -24,6 +25,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coarser intervals and regularisation, sooner."""
+    monkeypatch.setattr(evaluate, "SAMPLES", 200)
+    monkeypatch.setattr(probe, "_STRENGTHS", np.array([0.1, 10.0]))
 
 
 @pytest.fixture
