@@ -138,9 +138,11 @@ def _bias(shape: tuple[int, ...], scan: Acquisition, frame: Frame, rng: Generato
     """exp(b), b a smooth Gaussian field of standard deviation `scan.bias`."""
     step = _BIAS_STEP * _step(frame)
     nodes = [n // step + 2 for n in shape]
-    smooth = ndimage.gaussian_filter(
-        rng.standard_normal(nodes), scan.bias_mm / (step * frame.spacing), mode="nearest"
-    )
+    sigma = scan.bias_mm / (step * frame.spacing)
+    # Wider than the head and cut: a filter's edges would hold most of the field.
+    pad = int(np.ceil(2.0 * sigma))
+    white = rng.standard_normal([n + 2 * pad for n in nodes])
+    smooth = ndimage.gaussian_filter(white, sigma)[pad:-pad, pad:-pad, pad:-pad]
     smooth = scan.bias * (smooth - smooth.mean()) / smooth.std()
     size = [step * (n - 1) + 1 for n in nodes]
     coarse = torch.from_numpy(smooth.astype(np.float32))[None, None]
