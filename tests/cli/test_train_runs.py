@@ -115,7 +115,7 @@ def test_from_pretraining_to_a_bundle(fmtool, cohort, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     done = fmtool(
-        "train", "mae", table, "--width", 1 / 3, "--input", 30, 32, 32, *shared,
+        "train", "mae", table, "--width", 1 / 8, "--input", 30, 32, 32, *shared,
         "-o", tmp_path / "mae",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -39,6 +39,12 @@ def simclr(
     min_crop: Annotated[
         tuple[int, int, int], typer.Option(help="Smallest crop, in voxels of the scan, z y x.")
     ] = (30, 40, 40),
+    parts: Annotated[
+        str, typer.Option(help="The augmentations to apply, of crop,flip,rotation,shift,gamma.")
+    ] = "crop,flip,rotation,gamma",
+    bias: Annotated[float, typer.Option(help="Largest log of an added bias field, 0.3 say.")] = 0.0,
+    noise: Annotated[float, typer.Option(help="Largest added noise, in brain deviations.")] = 0.0,
+    blur: Annotated[float, typer.Option(help="Largest added blur, in voxels.")] = 0.0,
     precision: o.PrecisionOption = o.Precision.float32,
     recompute: o.RecomputeOption = False,
     clip: o.ClipOption = None,
@@ -56,6 +62,7 @@ def simclr(
     from training import pretrain
     from training.augment import SimCLRAugment
     from training.fit.settings import Settings
+    from training.intensity import Intensity
     from training.simclr import SimCLR
 
     settings = Settings(
@@ -72,13 +79,12 @@ def simclr(
         nodes=nodes,
         workers=workers,
     )
-    recipe = SimCLR(
-        encoder.value,
-        width,
-        seed,
-        SimCLRAugment(output_shape=view, min_crop=min_crop),
-        temperature,
-        recompute,
+    augment = SimCLRAugment(
+        output_shape=view,
+        min_crop=min_crop,
+        parts=frozenset(parts.split(",")),
+        intensity=Intensity(blur, bias, noise),
     )
+    recipe = SimCLR(encoder.value, width, seed, augment, temperature, recompute)
     folder = pretrain.run(cohort, recipe, settings, out, cache, bundle, resume, remark=console.say)
     console.put(str(folder))
