@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.protocols import command, plots
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.report import Report
-from benchmarks.protocols.scores import score
+from benchmarks.protocols.scores import score, value
 from benchmarks.protocols.study import Fold, Study, folds, inner
 from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
 from fmtool.errors import InputError
@@ -101,7 +101,7 @@ def run(
             labelled = np.mean([_subjects(study, fold) for plan in fewer for fold in plan])
             for name in systems:
                 found = _predicted(name, bench, study, fewer, seed)
-                single = [score(study, name, one, one, seed)["value"] for one in found]
+                single = [value(study, one) for one in found]
                 more = {
                     "fraction": fraction,
                     "labelled": float(labelled),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.protocols.study import Study
-from training import evidence
+from training import evaluate, evidence
 
 Array = NDArray[np.float64]
 Row = dict[str, Any]
@@ -62,6 +62,17 @@ def score(
         "repeats": len(predictions),
         **more,
     }
+
+
+def value(study: Study, predictions: Array) -> float:
+    """The metric alone: AUC or MAE of (N,) predictions, scans that no fold tests left out."""
+    tested = np.isfinite(predictions)
+    truth, found = study.labels[tested], predictions[tested]
+    return (
+        evaluate.mae(truth, found)
+        if study.task.kind == "regression"
+        else evaluate.auc(truth, found)
+    )
 
 
 def versus(study: Study, predictions: Array, other: Array, seed: int) -> Row:

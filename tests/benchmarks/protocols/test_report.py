@@ -12,7 +12,7 @@ from rich.console import Console
 
 from benchmarks.protocols import plots
 from benchmarks.protocols.report import Report
-from benchmarks.protocols.scores import score, versus
+from benchmarks.protocols.scores import score, value, versus
 from benchmarks.protocols.study import Study
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
@@ -28,6 +28,7 @@ def test_a_row_has_the_figure_its_interval_and_the_baseline(study_of: StudyOf) -
     mean = np.full(24, study.labels.mean())
     row = score(study, "a", found, mean, 0, folds=3)
     assert row["value"] == pytest.approx(np.abs(found - study.labels).mean())
+    assert value(study, found) == row["value"]
     assert row["low"] < row["value"] < row["high"]
     assert row["baseline"] == pytest.approx(np.abs(mean - study.labels).mean())
     assert row["difference"] == pytest.approx(row["value"] - row["baseline"])
@@ -42,7 +43,7 @@ def test_untested_scans_are_left_out(study_of: StudyOf) -> None:
     found[:4] = np.nan
     row = score(study, "a", found, np.zeros(12), 0)
     assert row["scans"] == 8
-    assert row["value"] == 1.0
+    assert row["value"] == 1.0 == value(study, found)
     assert row["baseline"] == 0.5
 
 
