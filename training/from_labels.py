@@ -57,8 +57,11 @@ def run(
     cache: Path,
     bundle: Path | None = None,
     resume: bool = False,
-) -> Trained:
+) -> Trained | None:
     """Prepare the scans, train, test, and write `encoder/` and `head.json`.
+
+    Returns:
+        what was found; None in all processes but the first.
 
     Args:
         table: names the cohort in errors.
@@ -99,4 +102,4 @@ def run(
         encoders.save_encoder(folder, recipe.network.get_submodule("encoder"), source)
         trained.head.save(out / HEAD)
     fabric.barrier()
-    return trained
+    return trained if fabric.is_global_zero else None

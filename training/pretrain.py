@@ -30,8 +30,11 @@ def run(
     bundle: Path | None = None,
     resume: bool = False,
     remark: Callable[[str], None] = print,
-) -> Path:
-    """Prepare the scans, train, and write the encoder; its folder is the answer.
+) -> Path | None:
+    """Prepare the scans, train, and write the encoder.
+
+    Returns:
+        the encoder's folder; None in all processes but the first.
 
     Args:
         table: a CSV or BIDS folder; labels are not read.
@@ -69,4 +72,4 @@ def run(
         source = f"{recipe.name}, {settings.epochs} epochs on {len(entries)} scans"
         encoders.save_encoder(folder, recipe.network.encoder, source)  # type: ignore[arg-type]
     fabric.barrier()
-    return folder
+    return folder if fabric.is_global_zero else None

@@ -1,5 +1,16 @@
 """The linear probe: a frozen encoder's embeddings, one standardised linear model, honest evidence.
 
+With e the embedding by an encoder in eval mode, m and s the mean and deviation of each of its F
+features over the training rows, and z = (e - m) / s:
+
+    regression: w, b minimise  sum (w . z + b - y)^2 + a |w|^2                  a in F * 10^(-3 .. 3)
+    binary:     w, b minimise  C sum log(1 + exp(-(2 y - 1)(w . z + b))) + |w|^2 / 2
+                                                                        C in 10^(-3 .. 3) / F
+
+the strength chosen by three inner folds over subjects. Unlike upstream's probe, which trains by
+gradient with BatchNorm's statistics adrift, each scan is embedded once (arXiv 2509.10620 for the
+task and the frozen encoder).
+
 Everything that is reported comes from predictions of subjects that the model did not see, by
 cross-validation over subjects, repeated with other folds. Regularisation is chosen inside each
 training part. The head that ships is fitted on all rows, by the same procedure.

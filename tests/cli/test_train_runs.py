@@ -127,6 +127,7 @@ def test_two_processes_train_one_encoder(fmtool, cohort, tmp_path):
     done = fmtool(*words(cohort, tmp_path / "run", epochs=2), "--devices", 2)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "encoder").is_dir()
+    assert done.stdout.strip() == str(tmp_path / "run" / "encoder")
     assert len(list((tmp_path / "run").glob("tensorboard/events.*"))) == 1
     assert os.listdir(tmp_path) == ["run"]
 

@@ -71,5 +71,7 @@ def finetune(
     trained = from_labels.run(
         cohort, parts, wanted, recipe_of, settings, out, cache, bundle, resume
     )
+    if trained is None:  # another process speaks
+        return
     console.table(evidence.table(wanted.name, trained.head.evidence, "fine-tuned"))
     console.put(str(out))

@@ -61,4 +61,5 @@ def mae(
     )
     recipe = MAE(encoder.value, width, seed=seed, output_shape=input_shape, ratio=mask_ratio)
     folder = pretrain.run(cohort, recipe, settings, out, cache, bundle, resume, remark=console.say)
-    console.put(str(folder))
+    if folder is not None:
+        console.put(str(folder))

@@ -87,4 +87,5 @@ def simclr(
     )
     recipe = SimCLR(encoder.value, width, seed, augment, temperature, recompute)
     folder = pretrain.run(cohort, recipe, settings, out, cache, bundle, resume, remark=console.say)
-    console.put(str(folder))
+    if folder is not None:
+        console.put(str(folder))

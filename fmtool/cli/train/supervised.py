@@ -69,5 +69,7 @@ def supervised(
     trained = from_labels.run(
         cohort, parts, wanted, recipe_of, settings, out, cache, bundle, resume
     )
+    if trained is None:  # another process speaks
+        return
     console.table(evidence.table(wanted.name, trained.head.evidence, "supervised"))
     console.put(str(out))
