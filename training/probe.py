@@ -3,7 +3,7 @@
 With e the embedding by an encoder in eval mode, m and s the mean and deviation of each of its F
 features over the training rows, and z = (e - m) / s:
 
-    regression: w, b minimise  sum (w . z + b - y)^2 + a |w|^2                  a in F * 10^(-3 .. 3)
+    regression: w, b minimise  sum (w . z + b - y)^2 + a |w|^2                 a in F * 10^(-3 .. 3)
     binary:     w, b minimise  C sum log(1 + exp(-(2 y - 1)(w . z + b))) + |w|^2 / 2
                                                                         C in 10^(-3 .. 3) / F
 

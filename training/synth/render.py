@@ -130,7 +130,9 @@ def _warp(parts: Array, index: Array, box: tuple[slice, ...], frame: Frame) -> A
     fine = fine[:, : box[0].stop - box[0].start, : box[1].stop - box[1].start]
     fine = fine[..., : box[2].stop - box[2].start]
     grid = fine.flip(0).permute(1, 2, 3, 0)[None]  # grid_sample wants the last axis first
-    warped = functional.grid_sample(torch.from_numpy(parts)[None], grid, align_corners=True)
+    warped = functional.grid_sample(
+        torch.from_numpy(parts)[None], grid, padding_mode="border", align_corners=True
+    )
     return np.asarray(warped[0].numpy())
 
 
