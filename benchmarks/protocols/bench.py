@@ -81,7 +81,8 @@ class Bench:
             return list(self.pool)
         if self.transductive:
             return list(study.entries)
-        return [study.entries[i] for i in sorted(fold.fitted)]
+        tested = set(fold.test.tolist())
+        return [entry for i, entry in enumerate(study.entries) if i not in tested]
 
     def small(self, entries: Sequence[Prepared]) -> list[Prepared]:
         """The scans at the size's shape, each resized once."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,6 +65,8 @@ def test_inductive_pretraining_never_sees_the_test_scans(study_of: StudyOf, benc
     bench.transductive = False
     assert {e.facts["digest"] for e in bench.scans(study, fold)} == everything - tested
     assert "TRANSDUCTIVE" not in bench.pretraining_sentence()
+    fewer = replace(fold, train=fold.train[:2])  # labels may be few: the images are there
+    assert len(bench.scans(study, fewer)) == len(everything - tested)
 
 
 def test_a_given_encoder_is_used_and_left_as_it_is(study_of: StudyOf, bench: Bench) -> None:
