@@ -4,9 +4,10 @@ The rotation leaves the first axis alone, so the voxel (k, i, j) of a view is th
 
     z = (k + 1/2) d/D - 1/2,    (y, x) = scaled(rotated(i, flipped j))
 
-with y and x the same in every slice: a bilinear gather of whole columns of d voxels, four for each
-pixel, then a linear interpolation along z. Cell centres are aligned and edges repeated, as torch
-resizes; the mask takes voxel floor(i * size / output), as torch's nearest does.
+with y and x the same in every slice: a bilinear interpolation in the plane (torch's own without
+rotation, else a weighted sum of four whole columns of d voxels for each pixel), then a linear one
+along z. Cell centres are aligned and edges repeated, as torch resizes; the mask takes voxel
+floor(i * size / output), as torch's nearest does.
 """
 
 from __future__ import annotations
