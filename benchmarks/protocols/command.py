@@ -18,6 +18,7 @@ from fmtool import task as tasks
 from fmtool.errors import FmtoolError
 from training import cohort as cohorts
 from training import encoders
+from training.fit.loop import Stopped
 from training.prepare import prepare
 
 
@@ -97,9 +98,12 @@ def tell(sentence: str) -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's main; a user's mistake ends it with one sentence and its exit code."""
+    """Run a script's main; a user's mistake or SIGTERM ends it with a sentence."""
     try:
         main()
+    except Stopped as stopped:
+        print("stopped; give the same command again to go on", file=sys.stderr)
+        sys.exit(stopped.exit_code)
     except FmtoolError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
