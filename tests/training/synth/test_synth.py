@@ -96,6 +96,36 @@ def test_thinning_takes_tissue_and_leaves_the_hull(
     assert thin.mask.sum() == thick.mask.sum()
 
 
+def test_volumes_in_the_truth_are_those_of_the_brain(
+    average: Anatomy, subject: Subject, clean: Acquisition, frame: Frame
+) -> None:
+    head = rendered(average, subject, replace(clean, strip_mm=0.05), frame)
+    millilitres = COARSE**3 / 1000.0
+    assert head.truth["brain_ml"] == pytest.approx(head.mask.sum() * millilitres, rel=0.02)
+    assert 0.0 < head.truth["ventricles_ml"] < 0.05 * head.truth["tissue_ml"]
+    assert head.truth["tissue_ml"] < head.truth["brain_ml"]
+
+
+@pytest.mark.slow
+def test_the_factors_can_be_measured_in_the_images(
+    average: Anatomy, clean: Acquisition, frame: Frame
+) -> None:
+    people = [draw(7, number) for number in range(1, 21)]
+    ages, sizes = np.array([(p.age, p.size) for p in people]).T
+    scans = [acquisition.draw(generator(7, 2, n, 1), straight=True) for n in range(1, 21)]
+    volumes = [
+        rendered(average, person, scan, frame).mask.sum()
+        for person, scan in zip(people, scans, strict=True)
+    ]
+    assert np.corrcoef(volumes, sizes)[0, 1] > 0.85
+    # Fluid is told from tissue by its intensity, in a box around the lateral ventricles.
+    box = (slice(20, 33), slice(22, 44), slice(25, 33))
+    heads = [rendered(average, person, clean, frame) for person in people]
+    fluid = [(head.voxels[box] < 160.0 * 0.45).sum() for head in heads]
+    assert np.corrcoef(fluid, [head.truth["ventricles_ml"] for head in heads])[0, 1] > 0.85
+    assert np.corrcoef(fluid, ages)[0, 1] > 0.7
+
+
 def test_the_pose_moves_the_head_as_its_matrix_says(
     average: Anatomy, subject: Subject, clean: Acquisition, frame: Frame
 ) -> None:
