@@ -121,7 +121,7 @@ def test_a_stopped_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_prepared_synthetic_cohort_from_disk(
     tmp_path: Path, micro: Size, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = synth.write(tmp_path / "cohort", 12, 1, prepared=True)
+    table = synth.write(tmp_path / "cohort", 16, 1, prepared=True)
     monkeypatch.setitem(size.SIZES, "toy", lambda: micro)
     words = ["x", str(table), "--folds", "2", "--out", str(tmp_path / "out")]
     words += ["--cache", str(tmp_path / "cache"), "--task", "age"]
@@ -129,6 +129,6 @@ def test_a_prepared_synthetic_cohort_from_disk(
     methods.main()
     content = json.loads((tmp_path / "out" / "results.json").read_text())
     assert content["synthetic"] is True
-    assert content["scans"] == 12
+    assert content["scans"] == 16
     assert [row["system"] for row in content["rows"]][:2] == ["mean", "brain volume"]
     assert len(content["rows"]) == 9
