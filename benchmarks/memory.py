@@ -3,9 +3,9 @@
 No memory is needed to count it: the step runs on fake tensors, which have shapes and no contents,
 while every storage that it makes is written down when it appears and struck off when it goes. So
 weights, gradients, Adam's state, inputs, what is kept for the backward pass and all temporaries
-between operations are in the peak; see `benchmarks.live`. Not in it: what a library needs inside one
-operation (cuDNN's workspaces), the CUDA context, and the allocator's waste. A setting "fits" a card
-if its peak leaves a tenth of the card free.
+between operations are in the peak; see `benchmarks.live`. Not in it: what a library needs inside
+one operation (cuDNN's workspaces), the CUDA context, and the allocator's waste. A setting "fits" a
+card if its peak leaves a tenth of the card free.
 
 In bfloat16 the count follows CUDA's autocast, which pools in bfloat16; the CPU's pools in float32.
 Where there is a CUDA device, each setting is also run there and its peak measured.
@@ -145,7 +145,7 @@ def count(case: Case, fake: bool = True) -> Peak:
 
 
 def largest(case: Case, gib: float) -> int:
-    """The most pairs whose peak leaves `SPARE` of a card free; 0 if not even two, the fewest, do."""
+    """The most pairs whose peak leaves `SPARE` of a card free; 0 if two, the fewest, do not."""
     room = gib * GIB * (1.0 - SPARE)
     over = 2
     while count(replace(case, pairs=over)).peak <= room:
