@@ -35,6 +35,12 @@ class ParityError(FmtoolError):
     exit_code = 1
 
 
+class EngineError(FmtoolError):
+    """A model that an inference library could not compile for a GPU, or could not load again."""
+
+    exit_code = 1
+
+
 class UsageError(FmtoolError):
     """A command whose words are wrong: an unknown task, an impossible combination."""
 

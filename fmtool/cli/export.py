@@ -1,4 +1,4 @@
-"""`fmtool export`: an encoder and its heads become a bundle."""
+"""`fmtool export`: an encoder and its heads become a bundle, and engines for it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from export.targets import help_of, request
 from fmtool.errors import CapabilityError
 
 
@@ -21,7 +22,19 @@ def export(
         list[Path] | None,
         typer.Option("--head", help="A head's JSON file; repeat for several tasks."),
     ] = None,
-    fp16: Annotated[bool, typer.Option("--fp16", help="Add an FP16 model, for a GPU.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help=help_of("--fp16"))] = False,
+    tensorrt: Annotated[bool, typer.Option("--tensorrt", help=help_of("--tensorrt"))] = False,
+    rtx: Annotated[bool, typer.Option("--rtx", help=help_of("--rtx"))] = False,
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", help=help_of("--target"), show_default=False),
+    ] = None,
+    batch: Annotated[
+        str | None, typer.Option("--batch", help=help_of("--batch"), show_default=False)
+    ] = None,
+    engines: Annotated[
+        Path | None, typer.Option("--engines", help=help_of("--engines"), show_default=False)
+    ] = None,
     preprocessing: Annotated[
         Path | None,
         typer.Option(
@@ -34,11 +47,16 @@ def export(
         bool, typer.Option("--overwrite", help="Replace a bundle that is there.")
     ] = False,
 ) -> None:
-    """Export to ONNX, compare with torch on a real brain, and write the bundle."""
+    """Export to ONNX, compare with torch on a real brain, write the bundle, build engines."""
+    flags = {"fp16": fp16, "tensorrt": tensorrt, "rtx": rtx}
+    chosen = [name for name, given in flags.items() if given]
+    wanted = request(chosen, target or (), batch, engines is not None)
     if find_spec("torch") is None or find_spec("onnx") is None:
         raise CapabilityError("export needs torch and onnx; install fmtool[train]")
     from export.pack import pack
+    from export.trt_engines import build_all
     from fmtool.cli import console
+    from runtime.engines import store
     from training import head as heads
 
     loaded = [heads.load(path) for path in head or []]
@@ -54,3 +72,12 @@ def export(
     console.put(f"{bundle.path}\ndigest {bundle.digest}")
     for name, facts in bundle.manifest["files"].items():
         console.put(f"  {facts['bytes'] / 1e6:8.2f} MB  {name}")
+    outcome = build_all(bundle, wanted, engines or store.default_folder(), console.say)
+    for engine in outcome.built:
+        console.put(f"  {engine.bytes / 1e6:8.2f} MB  {engine.path}  ({engine.seconds:.1f} s)")
+    for sentence in outcome.absent:
+        console.say(sentence)
+    for sentence in outcome.failed:
+        console.complain(sentence)
+    if outcome.failed:
+        raise typer.Exit(1)

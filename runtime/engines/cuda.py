@@ -6,8 +6,9 @@ import ctypes
 import re
 import sys
 
-from fmtool.errors import UsageError
+from fmtool.errors import CapabilityError, UsageError
 
+_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
@@ -37,3 +38,18 @@ def missing(number: int = 0) -> str | None:
     if code != 0 or count.value <= number:
         return f"the NVIDIA driver offers {count.value} GPU(s), and no number {number}"
     return None
+
+
+def architecture(number: int = 0) -> str | None:
+    """The compute capability of GPU `number` as "sm89"; None where there is no such GPU."""
+    if missing(number):
+        return None
+    driver = ctypes.CDLL(_LIBRARY)
+    found = []
+    for attribute in (_MAJOR, _MINOR):
+        value = ctypes.c_int()
+        code = driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, number)
+        if code != 0:
+            raise CapabilityError(f"the NVIDIA driver does not describe GPU {number} ({code})")
+        found.append(value.value)
+    return f"sm{found[0]}{found[1]}"

@@ -22,6 +22,7 @@ from fmtool import space
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, ParityError
 from runtime.doctor import cpu_name
+from runtime.engines import store
 from runtime.engines.base import Arrays, Engine
 
 
@@ -52,7 +53,7 @@ def verify(engine: Engine, bundle: Bundle, cache_dir: Path | None = None) -> Sel
     Raises:
         ParityError: if an output differs by more than the bundle's tolerance.
     """
-    folder = cache_dir if cache_dir is not None else _user_cache() / "fmtool" / "engines"
+    folder = cache_dir if cache_dir is not None else store.default_folder()
     stamp = folder / f"{_key(engine, bundle)}.json"
     known = _known(stamp)
     if known is not None:
@@ -140,10 +141,6 @@ def _template(bundle: Bundle) -> Arrays:
 def _key(engine: Engine, bundle: Bundle) -> str:
     facts = [bundle.digest, engine.library, engine.version, engine.device, engine.precision]
     return hashlib.sha256("\n".join([*facts, cpu_name()]).encode()).hexdigest()
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _write(file: Path, content: dict[str, object]) -> None:

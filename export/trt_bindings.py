@@ -1,0 +1,101 @@
+"""The Python bindings of TensorRT and TensorRT-RTX: one programming interface, two libraries."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from fmtool.errors import CapabilityError, UsageError
+
+Batches = tuple[int, int, int]
+"""The smallest, usual and largest batch of an engine; it is tuned for the usual one."""
+
+OLDEST = 10
+"""The first major version of TensorRT whose networks are strongly typed as our graphs need it."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """One of the two libraries.
+
+    Attributes:
+        name: as people write it.
+        loader: a module that loads the shared libraries when it is imported, or "".
+        modules: the names its bindings go by, first choice first.
+        extra: fmtool's extra that installs it.
+        builds_for: the GPU architectures it compiles for without having one of them; none means
+            that it compiles for the GPU at hand only.
+    """
+
+    name: str
+    loader: str
+    modules: tuple[str, ...]
+    extra: str
+    builds_for: tuple[str, ...] = ()
+
+
+LIBRARIES = {
+    "rtx": Library(
+        "TensorRT-RTX",
+        "onnxruntime_ep_nv_tensorrt_rtx",
+        ("tensorrt_rtx_bindings", "tensorrt_rtx"),
+        "rtx",
+        ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121"),
+    ),
+    "tensorrt": Library("TensorRT", "", ("tensorrt", "tensorrt_bindings"), "tensorrt"),
+}
+"""By the short name that options and the engine cache use."""
+
+
+def check_target(library: str, target: str | None, precision: str = "float16") -> None:
+    """Refuse what no installation could build; None is the GPU at hand.
+
+    Raises:
+        UsageError: for an architecture that the library does not compile for.
+    """
+    known = LIBRARIES[library]
+    if target is None or not known.builds_for:
+        return
+    if target not in known.builds_for:
+        # The library lists no Hopper: without this, "sm90" would read like a slip of the pen.
+        why = ", whose GPUs run --tensorrt or ONNX Runtime on CUDA" if target == "sm90" else ""
+        raise UsageError(
+            f"{known.name} has no engines for {target}{why}; it has for "
+            f"{', '.join(known.builds_for)}"
+        )
+    if target == "sm75" and precision == "float32":
+        raise UsageError(f"{known.name} compiles no float32 3D convolution for sm75; say --fp16")
+
+
+def load(library: str) -> Any:
+    """The bindings' module, its shared libraries loaded.
+
+    Raises:
+        CapabilityError: if a package or a shared library is missing, or too old.
+    """
+    wanted = LIBRARIES[library]
+    if wanted.loader:
+        # Absent where NVIDIA's own package brings the libraries; the bindings below tell.
+        with suppress(ModuleNotFoundError):
+            importlib.import_module(wanted.loader)
+    reasons = []
+    for name in wanted.modules:
+        try:
+            module = importlib.import_module(name)
+        except (ImportError, OSError) as error:
+            reasons.append(str(error))
+            continue
+        if library == "tensorrt" and int(module.__version__.split(".")[0]) < OLDEST:
+            raise CapabilityError(
+                f"TensorRT {module.__version__} is too old; {OLDEST} or newer is needed: "
+                f"`pip install --upgrade 'fmtool[{wanted.extra}]'`"
+            )
+        return module
+    # A library that does not load says more than a name that is not there.
+    reason = max(reasons, key=lambda text: "No module named" not in text)
+    raise CapabilityError(
+        f"{wanted.name} cannot be used ({reason}); install it with "
+        f"`pip install 'fmtool[{wanted.extra}]'`"
+    )

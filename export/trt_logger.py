@@ -1,0 +1,62 @@
+"""What TensorRT says while it works: to Python's logging, and kept for the error it leads to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+_log = logging.getLogger("fmtool.tensorrt")
+_listeners: dict[str, Any] = {}
+
+
+@dataclass
+class Record:
+    """The messages of one build: (level of Python's logging, text), in order."""
+
+    messages: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def errors(self) -> list[str]:
+        """The errors among them."""
+        return [text for level, text in self.messages if level >= logging.ERROR]
+
+
+@contextmanager
+def listen(trt: Any) -> Iterator[tuple[Any, Record]]:
+    """A logger to hand to the library, and what it hears until the block ends.
+
+    The library keeps a pointer to the first logger it is given for as long as the process lives,
+    so there is one per library and it is never released.
+    """
+    listener = _listeners.setdefault(trt.__name__, None) or _listener(trt)
+    _listeners[trt.__name__] = listener
+    before, listener.record = listener.record, Record()
+    try:
+        yield listener, listener.record
+    finally:
+        listener.record = before
+
+
+def _listener(trt: Any) -> Any:
+    severity = trt.ILogger.Severity
+    levels = {
+        severity.INTERNAL_ERROR: logging.ERROR,
+        severity.ERROR: logging.ERROR,
+        severity.WARNING: logging.WARNING,
+        severity.INFO: logging.INFO,
+    }
+
+    class Listener(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)  # the bindings' classes know no super()
+            self.record = Record()
+
+        def log(self, severity: Any, msg: str) -> None:
+            level = levels.get(severity, logging.DEBUG)
+            self.record.messages.append((level, msg))
+            _log.log(level, "%s", msg)
+
+    return Listener()
