@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--shape", type=int, nargs=3, default=(48, 64, 64))
     parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--epochs-run", type=int, default=6, help="of the reference's 100")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -1,0 +1,238 @@
+"""Does it hold elsewhere: trained on one site or data set, tested on another.
+
+Each system stands three times: cross-validated where it is trained (in distribution); trained on
+all of that and tested on the other (out of distribution); and cross-validated within the other,
+which tells a change of scanner from people who are harder to predict. The other's scans train
+nothing and pretrain nothing before they are tested.
+
+    python -m benchmarks.protocols.out_of_distribution COHORT --test OTHER --task age --out DIR
+    python -m benchmarks.protocols.out_of_distribution COHORT --test-site NAME --task age --out DIR
+
+See docs/protocols/out_of_distribution.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.protocols import command, plots, shift
+from benchmarks.protocols import study as studies
+from benchmarks.protocols.bench import Bench
+from benchmarks.protocols.report import Report
+from benchmarks.protocols.resample import draws, figure, interval
+from benchmarks.protocols.scores import score, versus
+from benchmarks.protocols.study import Study, folds, inner
+from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
+from fmtool import task as tasks
+from fmtool.errors import InputError, UsageError
+
+Array = NDArray[np.float64]
+
+QUESTION = "does it hold elsewhere?"
+DEFAULT = ("mean", "brain volume", "LP random", "LP SimCLR")
+INSIDE, OUTSIDE, WITHIN = "in distribution", "out of distribution", "within the other"
+SHOWN = ("system", "task", "sample", "metric", "value", "baseline", "shift", "versus", "subjects")
+REMARKS = [
+    "shift: the figure out of distribution minus that in distribution, resampling the subjects of "
+    "both; versus: out of distribution against within the other, paired by subject.",
+    "baseline: the training labels' mean (AUC: 0.5); out of distribution that of the training "
+    "cohort, which is off where the other's labels differ.",
+]
+
+
+def run(
+    pairs: Sequence[tuple[Study, Study]],
+    bench: Bench,
+    systems: Sequence[str] = DEFAULT,
+    count: int = 5,
+    repeats: int = 1,
+    seed: int = 42,
+) -> Report:
+    """Rows of each system on each pair (one per task) of a training study and another.
+
+    Raises:
+        InputError: if an image is in both, or the training study has too few subjects.
+    """
+    rows, remarks = [], []
+    for source, target in pairs:
+        _check_apart(source, target)
+        found, told = _compare(source, target, bench, systems, count, repeats, seed)
+        rows += found
+        warned = [shift.warning(source, target), shift.spread_within(source)]
+        remarks += [f"{source.task.name}: {sentence}" for sentence in [*warned, *told] if sentence]
+    source, target = pairs[0]
+    about = command.facts(bench, source, seed, folds=count, repeats=repeats)
+    about |= {"synthetic": source.synthetic or target.synthetic, "tested_on": target.name}
+    about |= {"tested_scans": len(target.rows), "tested_sites": list(target.sites)}
+    return Report(
+        "out_of_distribution", QUESTION, about, rows, [*remarks, _pretraining(bench), *REMARKS]
+    )
+
+
+def _compare(
+    source: Study,
+    target: Study,
+    bench: Bench,
+    systems: Sequence[str],
+    count: int,
+    repeats: int,
+    seed: int,
+) -> tuple[list[dict[str, Any]], list[str]]:
+    seeds = [seed + r for r in range(repeats)]
+    both = _together(source, target)
+    first = np.arange(len(source.rows))
+    away = [inner(both, first, np.arange(len(first), len(both.rows)), s) for s in seeds]
+    home = [folds(source, count, s) for s in seeds]
+    told = []
+    try:
+        there = [folds(target, count, s) for s in seeds]
+    except InputError as error:
+        there = []
+        told.append(f"{target.name} is not cross-validated by itself: {error}.")
+    # The other's scans must not be pretrained on; within the other, the same encoder is probed.
+    unseen = replace(bench, transductive=False)
+    same = bench if bench.pool is not None else replace(bench, pool=list(source.entries))
+
+    def every(name: str) -> dict[str, Array]:
+        system = find(name)
+        found = {
+            INSIDE: [
+                cross_validate(system, bench, source, p, s)
+                for p, s in zip(home, seeds, strict=True)
+            ],
+            OUTSIDE: [
+                cross_validate(system, unseen, both, [f], s)[len(first) :]
+                for f, s in zip(away, seeds, strict=True)
+            ],
+            WITHIN: [
+                cross_validate(system, same, target, p, s)
+                for p, s in zip(there, seeds, strict=False)
+            ],
+        }
+        command.tell(f"{name} for {source.task.name} is done")
+        return {sample: np.stack(some) for sample, some in found.items() if some}
+
+    mean, rows = every("mean"), []
+    where = {INSIDE: source, OUTSIDE: target, WITHIN: target}
+    for name in dict.fromkeys(systems):
+        found = mean if name == "mean" else every(name)
+        for sample, predictions in found.items():
+            row = score(where[sample], name, predictions, mean[sample], seed, sample=sample)
+            if sample == OUTSIDE:
+                row |= _shift(source, found[INSIDE], target, predictions, seed)
+                if WITHIN in found:
+                    row |= versus(target, predictions, found[WITHIN], seed)
+            rows.append(row)
+    return rows, told
+
+
+def _shift(
+    source: Study, inside: Array, target: Study, outside: Array, seed: int
+) -> dict[str, Any]:
+    """The difference of two figures on different subjects, and its interval."""
+    change = draws(target, [outside], seed + 1)[:, 0] - draws(source, [inside], seed)[:, 0]
+    low, high = interval(change)
+    value = figure(target, outside) - figure(source, inside)
+    return {"shift": value, "shift_low": low, "shift_high": high}
+
+
+def _together(source: Study, target: Study) -> Study:
+    """Both, the training study first; equal names in the two are of different people."""
+    rows = [replace(row, subject=f"1/{row.subject}") for row in source.rows]
+    rows += [replace(row, subject=f"2/{row.subject}") for row in target.rows]
+    entries = [*source.entries, *target.entries]
+    return replace(source, entries=entries, rows=rows)
+
+
+def _check_apart(source: Study, target: Study) -> None:
+    seen = {e.facts["digest"]: r for e, r in zip(source.entries, source.rows, strict=True)}
+    for entry, row in zip(target.entries, target.rows, strict=True):
+        if entry.facts["digest"] in seen:
+            raise InputError(
+                f"{row.image} (line {row.line} of {target.name}) is the same scan as "
+                f"{seen[entry.facts['digest']].image} of {source.name}; leave it out of one"
+            )
+
+
+def by_site(study: Study, sites: Sequence[str]) -> tuple[Study, Study]:
+    """A study without some sites, and those.
+
+    Raises:
+        InputError: for a site that is not there, a row without a site, no other site, or a subject
+            scanned inside and outside.
+    """
+    for site in sites:
+        if site not in study.sites:
+            raise InputError(
+                f"{study.name} has no site {site!r}; it has {', '.join(study.sites) or 'none'}"
+            )
+    for row in study.rows:
+        if row.site is None:
+            raise InputError(f"{study.name} line {row.line} has no site; every row needs one")
+    tested = np.array([row.site in sites for row in study.rows])
+    if tested.all():
+        raise InputError(
+            f"all rows of {study.name} are of the test sites; none is left to train on"
+        )
+    source, target = (study.take(np.flatnonzero(some)) for some in (~tested, tested))
+    both = sorted(set(source.subjects) & set(target.subjects))
+    if both:
+        raise InputError(
+            f"{study.name}: subject {both[0]} was scanned inside and outside the test sites; "
+            "leave one of the two out"
+        )
+    names = [f"{study.name} ({', '.join(one.sites)})" for one in (source, target)]
+    return replace(source, name=names[0]), replace(target, name=names[1])
+
+
+def _pretraining(bench: Bench) -> str:
+    if bench.pool is not None or bench.given:
+        return bench.pretraining_sentence()
+    own = (
+        "its training scans and, for the figures in distribution, its test scans' images"
+        if bench.transductive
+        else "the training scans of each fold"
+    )
+    return f"Encoders are pretrained on {own}, never on the other's scans; no labels are read."
+
+
+def _pair(args: argparse.Namespace, task: str) -> tuple[Study, Study]:
+    if (args.test is None) == (not args.test_site):
+        raise UsageError("say where to test: --test COHORT, or --test-site NAME of the cohort")
+    if args.test is None:
+        args.allow_sites = True
+        return by_site(command.study(args, task), args.test_site)
+    wanted = tasks.get(task)
+    other = studies.read(args.test, wanted, args.cache, args.allow_sites, args.jobs)
+    return command.study(args, task), other
+
+
+def main() -> None:
+    """Parse, train here, test there, write, print."""
+    parser = command.parser(__doc__)
+    parser.add_argument("--test", type=Path, help="another labelled cohort")
+    parser.add_argument("--test-site", action="append", help="of the cohort's column site")
+    parser.add_argument("--system", action="append", choices=tuple(SYSTEMS))
+    parser.add_argument("--repeats", type=int, default=1)
+    args = parser.parse_args()
+    bench = command.bench(args)
+    pairs = [_pair(args, task) for task in args.task or ("age", "sex")]
+    report = run(pairs, bench, args.system or DEFAULT, args.folds, args.repeats, args.seed)
+    report.write(args.out, plots.forest(_panels(report.rows), report.title, panel="panel"))
+    report.print(SHOWN)
+
+
+def _panels(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with a column for the plot's panels: each sample has a baseline of its own."""
+    return [{**row, "panel": f"{row['task']}, {row['sample']}"} for row in rows]
+
+
+if __name__ == "__main__":
+    command.run(main)
