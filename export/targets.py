@@ -145,7 +145,7 @@ def request(
     return Request(
         libraries,
         tuple(dict.fromkeys(targets)) or (None,),
-        _batches(batch),
+        _batches("1" if batch is None else batch),
         precision,
         asked=bool(named or targets),
     )
@@ -154,8 +154,8 @@ def request(
 _LIBRARIES = tuple(target.name for target in TARGETS if target.where == "engine cache")
 
 
-def _batches(text: str | None) -> Batches:
-    numbers = [int(n) if n.strip().isdecimal() else 0 for n in (text or "1").split(",")]
+def _batches(text: str) -> Batches:
+    numbers = [int(n) if n.strip().isdecimal() else 0 for n in text.split(",")]
     if len(numbers) == 1:
         numbers *= 3
     if len(numbers) != 3 or not 1 <= numbers[0] <= numbers[1] <= numbers[2]:

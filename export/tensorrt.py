@@ -104,7 +104,7 @@ def aim(library: str, target: str | None) -> str:
     """The GPU architecture to build for; None is the GPU at hand.
 
     Raises:
-        UsageError: for an architecture that the library does not compile for.
+        UsageError: for a named architecture that the library does not compile for.
         CapabilityError: if there is no GPU to build for, or only another one.
     """
     known = LIBRARIES[library]
@@ -113,7 +113,11 @@ def aim(library: str, target: str | None) -> str:
         if here is None:
             wish = "; name one with --target" if known.builds_for else ""
             raise CapabilityError(f"{known.name} finds no GPU to build for: {cuda.missing()}{wish}")
-        target = here
+        try:
+            check_target(library, here)
+        except UsageError as error:  # nobody named it: the machine is to blame, not the command
+            raise CapabilityError(f"the GPU at hand is {here}: {error}") from None
+        return here
     check_target(library, target)
     if not known.builds_for and target != here:
         at_hand = f"that is {here}" if here else str(cuda.missing())

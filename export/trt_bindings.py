@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,11 @@ def check_target(library: str, target: str | None, precision: str = "float16") -
         UsageError: for an architecture that the library does not compile for.
     """
     known = LIBRARIES[library]
-    if target is None or not known.builds_for:
+    if target is None:
+        return
+    if not re.fullmatch(r"sm\d{2,3}", target):
+        raise UsageError(f"{target!r} is no GPU architecture; an Ada GPU's is sm89")
+    if not known.builds_for:
         return
     if target not in known.builds_for:
         # The library lists no Hopper: without this, "sm90" would read like a slip of the pen.

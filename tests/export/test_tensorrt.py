@@ -315,7 +315,7 @@ def test_no_gpu_and_no_target(rtx, model, monkeypatch):
 
 def test_rtx_beside_a_gpu_that_it_does_not_run_on(rtx, model, monkeypatch):
     monkeypatch.setattr(cuda, "architecture", lambda number=0: "sm90")
-    with pytest.raises(UsageError, match="no engines for sm90"):
+    with pytest.raises(CapabilityError, match="at hand is sm90: TensorRT-RTX has no engines for"):
         tensorrt.build(model, "rtx")
 
 

@@ -1,0 +1,117 @@
+"""`fmtool export`: engines on request, what is missing in one sentence, mistakes before the work.
+
+The bundle itself, which takes its time, stands ready here; test_train.py makes one for real.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from export.trt_bindings import LIBRARIES, load
+from fmtool import bundle, cli
+from fmtool.errors import CapabilityError, EngineError, UsageError
+from runtime.engines import cuda
+
+packing = pytest.importorskip("export.pack")
+
+
+@pytest.fixture
+def export(monkeypatch, tmp_path):
+    """`export("--rtx", ...)`, which "packs" the demonstration bundle; no GPU is there."""
+    monkeypatch.setattr(packing, "pack", lambda *args, **options: bundle.open())
+    monkeypatch.setattr(cuda, "architecture", lambda number=0: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def run(*words: object):
+        words = ("export", "encoder", "-o", tmp_path / "new.fmtool", *words)
+        return CliRunner().invoke(cli.app, list(map(str, words)))
+
+    return run
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Neither library is installed."""
+    for library in LIBRARIES.values():
+        for name in library.modules:
+            monkeypatch.setitem(sys.modules, name, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--rtx", "--target", "sm89"), "pip install 'fmtool[rtx]'"),
+        (("--fp16", "--target", "sm89"), "pip install 'fmtool[rtx]'"),
+        (("--tensorrt",), "pip install 'fmtool[tensorrt]'"),
+    ],
+)
+def test_a_missing_library_is_said_and_the_bundle_is_written(export, without, words, said):
+    done = export(*words)
+    assert done.exit_code == 0
+    assert "model.onnx" in done.stdout
+    assert done.stderr.count("\n") == 1
+    assert "engine was built" in done.stderr
+    assert said in done.stderr
+    assert said not in done.stdout
+
+
+def test_fp16_alone_does_not_speak_of_engines(export, without):
+    done = export("--fp16")
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--target", "sm89"), "--target belongs to"),
+        (("--rtx", "--target", "sm90"), "has no engines for sm90"),
+        (("--rtx", "--target", "hopper"), "'hopper' is no GPU architecture"),
+        (("--rtx", "--batch", "4,1,8"), "smallest,usual,largest"),
+    ],
+)
+def test_mistakes_end_before_the_work(export, monkeypatch, words, said):
+    monkeypatch.setattr(packing, "pack", lambda *args, **options: pytest.fail("it began"))
+    done = export(*words)
+    assert isinstance(done.exception, UsageError)
+    assert said in str(done.exception)
+
+
+def test_a_process_says_it_with_exit_code_2(fmtool, tmp_path):
+    done = fmtool("export", "absent", "-o", tmp_path / "x.fmtool", "--rtx", "--target", "sm90")
+    assert done.returncode == 2
+    assert "has no engines for sm90" in done.stderr
+
+
+def test_a_model_that_does_not_compile_is_exit_code_1(export, monkeypatch):
+    monkeypatch.setattr("export.trt_engines.load", lambda library: None)
+    monkeypatch.setattr("export.trt_engines.build", _refuse)
+    done = export("--rtx", "--target", "sm89")
+    assert done.exit_code == 1
+    assert "model.onnx" in done.stdout
+    assert "node 'conv'" in done.stderr
+
+
+def _refuse(*args, **options):
+    raise EngineError("TensorRT-RTX cannot compile it: node 'conv'")
+
+
+@pytest.mark.rtx
+def test_an_engine_of_the_demonstration_bundle(export, tmp_path):
+    try:
+        load("rtx")
+    except CapabilityError as error:
+        pytest.skip(str(error))
+    done = export("--rtx", "--target", "sm89", "--batch", "1,2,4", "--engines", tmp_path / "here")
+    assert done.exit_code == 0, done.output
+    (engine,) = (tmp_path / "here").rglob("*.rtx")
+    assert engine.name == "model.sm89.b1-2-4.rtx"
+    assert str(engine) in done.stdout
+    content = json.loads(Path(f"{engine}.json").read_text())
+    assert content["key"]["bundle"] == engine.parent.name == bundle.open().digest
+    assert content["bytes"] == engine.stat().st_size
+    assert len(content["engine"]["layers"]) > 20
