@@ -196,11 +196,12 @@ def _pretraining(bench: Bench) -> str:
     if bench.pool is not None or bench.given:
         return bench.pretraining_sentence()
     own = (
-        "its training scans and, for the figures in distribution, its test scans' images"
+        "all scans of the training cohort, which for the figures in distribution includes the test "
+        "scans' images"
         if bench.transductive
         else "the training scans of each fold"
     )
-    return f"Encoders are pretrained on {own}, never on the other's scans; no labels are read."
+    return f"Encoders are pretrained on {own}; never on the other's scans. No labels are read."
 
 
 def _pair(args: argparse.Namespace, task: str) -> tuple[Study, Study]:
@@ -211,7 +212,14 @@ def _pair(args: argparse.Namespace, task: str) -> tuple[Study, Study]:
         return by_site(command.study(args, task), args.test_site)
     wanted = tasks.get(task)
     other = studies.read(args.test, wanted, args.cache, args.allow_sites, args.jobs)
-    return command.study(args, task), other
+    own = replace(command.study(args, task), name=_place(args.cohort))
+    return own, replace(other, name=_place(args.test))
+
+
+def _place(table: Path) -> str:
+    """A table's folder and name: two cohorts are often both called participants.tsv."""
+    table = table.resolve()
+    return table.name if table.is_dir() else f"{table.parent.name}/{table.name}"
 
 
 def main() -> None:

@@ -172,6 +172,7 @@ def _curve(
         says = float(_error(study, says))
         rows.append(score(study, SYSTEM, one, mean, seed, **more, law=says))
     facts = {**law.to_dict(), "b_low": low, "b_high": high, "draws": used, "sizes": sizes.tolist()}
+    facts["learnt"] = any(row["beats_baseline"] for row in rows[1:])
     return rows, facts
 
 
@@ -193,6 +194,8 @@ def _sentence(name: str, law: dict[str, Any]) -> str:
         f"{name}: error = {law['a']:.3g} * n^-{law['b']:.3f}{what}; "
         f"b is {law['b']:.3f} [{law['b_low']:.3f}, {law['b_high']:.3f}]"
     )
+    if not law["learnt"]:
+        return f"{told}. No size beats the baseline: this is a law of noise."
     flat = law["b_low"] <= 0.0 <= law["b_high"]
     return f"{told}, which does not exclude that more data changes nothing." if flat else f"{told}."
 

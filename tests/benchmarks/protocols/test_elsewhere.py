@@ -93,8 +93,26 @@ def test_scaling_finds_a_known_law(
     law = report.facts["laws"]["age"]
     assert (law["a"], law["b"]) == (pytest.approx(8.0), pytest.approx(0.4))
     assert (law["b_low"], law["b_high"]) == (pytest.approx(0.4), pytest.approx(0.4))
+    assert law["learnt"]
+    assert any("b is 0.400 [0.400, 0.400]." in remark for remark in report.remarks)
     for row in report.rows[1:]:
         assert row["value"] == pytest.approx(row["law"]) == 8.0 * row["pretrained"] ** -0.4
+
+
+def test_a_law_of_noise_is_called_so(
+    study_of: StudyOf, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(AGE, 32)
+    noise = np.random.default_rng(0).normal(0, 60, len(study.rows))
+
+    def embedded(studies, bench, pool, plans, kept, seed):  # type: ignore[no-untyped-def]
+        return {(f, 0): study.labels + (1 + f) * noise for f in (0.0, *kept)}
+
+    monkeypatch.setattr(scaling, "_embedded", embedded)
+    monkeypatch.setattr(scaling, "_probed", lambda x, study, plan: x)
+    report = scaling.run([study], bench, count=2)
+    assert not report.facts["laws"]["age"]["learnt"]
+    assert any("law of noise" in remark for remark in report.remarks)
 
 
 def test_scaling_refuses_what_it_cannot_do(study_of: StudyOf, bench: Bench) -> None:
