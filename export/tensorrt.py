@@ -145,8 +145,7 @@ def _parse(trt: Any, logger: Any, network: Any, path: Path, library: str) -> Non
 
 
 def _parser_error(error: Any) -> str:
-    name = error.node_name() if hasattr(error, "node_name") else str(error.node())
-    operator = error.node_operator() if hasattr(error, "node_operator") else ""
+    name, operator = error.node_name(), error.node_operator()
     where = f"node {name!r} ({operator}): " if name or operator else ""
     return f"{where}{error.desc()}"
 
@@ -154,9 +153,8 @@ def _parser_error(error: Any) -> str:
 def _configure(trt: Any, config: Any, workspace: int | None) -> None:
     if workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace)
-    # TF32 would round every product to 10 bits, which is not what "float32" promises.
-    if hasattr(trt.BuilderFlag, "TF32"):
-        config.clear_flag(trt.BuilderFlag.TF32)
+    # On by default, TF32 rounds every product to 10 bits, which is not what "float32" promises.
+    config.clear_flag(trt.BuilderFlag.TF32)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
 
 

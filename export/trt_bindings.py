@@ -13,8 +13,8 @@ from fmtool.errors import CapabilityError, UsageError
 Batches = tuple[int, int, int]
 """The smallest, usual and largest batch of an engine; it is tuned for the usual one."""
 
-OLDEST = 10
-"""The first major version of TensorRT whose networks are strongly typed as our graphs need it."""
+OLDEST = (10, 12)
+"""The version of TensorRT that gave up weak typing: from there on, precision is the graph's."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,10 @@ def load(library: str) -> Any:
         except (ImportError, OSError) as error:
             reasons.append(str(error))
             continue
-        if library == "tensorrt" and int(module.__version__.split(".")[0]) < OLDEST:
+        version = tuple(map(int, module.__version__.split(".")[:2]))
+        if library == "tensorrt" and version < OLDEST:
             raise CapabilityError(
-                f"TensorRT {module.__version__} is too old; {OLDEST} or newer is needed: "
+                f"TensorRT {module.__version__} is too old; 10.12 or newer is needed: "
                 f"`pip install --upgrade 'fmtool[{wanted.extra}]'`"
             )
         return module

@@ -198,6 +198,12 @@ def test_the_flag_is_a_position_and_may_be_the_first(monkeypatch, model):
     assert fake.calls["flags"] == [(1,)]
 
 
+def test_a_library_in_which_every_network_is_strongly_typed(rtx, model):
+    rtx.module.NetworkDefinitionCreationFlag = enum.IntEnum("Flags", {"OTHER": 0})
+    tensorrt.build(model, "rtx", "sm89")
+    assert rtx.calls["flags"] == [(0,)]
+
+
 def test_layers_of_the_network_and_as_the_builder_logs_them(rtx, model):
     plan = tensorrt.build(model, "rtx", "sm89")
     (layer,) = plan.network["layers"]
@@ -324,9 +330,10 @@ def test_tensorrt_builds_for_the_gpu_at_hand_only(classic, model):
         tensorrt.build(model, "tensorrt", "sm80")
 
 
-def test_an_old_tensorrt(monkeypatch):
-    install(monkeypatch, Fake("tensorrt", "8.6.1"))
-    with pytest.raises(CapabilityError, match=r"8\.6\.1 is too old"):
+@pytest.mark.parametrize("version", ["8.6.1", "10.9.0.34"])
+def test_an_old_tensorrt(monkeypatch, version):
+    install(monkeypatch, Fake("tensorrt", version))
+    with pytest.raises(CapabilityError, match=f"{version} is too old"):
         trt_bindings.load("tensorrt")
 
 
