@@ -36,6 +36,7 @@ from fmtool.errors import InputError, UsageError
 Array = NDArray[np.float64]
 
 QUESTION = "does it hold elsewhere?"
+FEW = 20
 DEFAULT = ("mean", "brain volume", "LP random", "LP SimCLR")
 INSIDE, OUTSIDE, WITHIN = "in distribution", "out of distribution", "within the other"
 SHOWN = ("system", "task", "sample", "metric", "value", "baseline", "shift", "versus", "subjects")
@@ -96,6 +97,13 @@ def _compare(
     except InputError as error:
         there = []
         told.append(f"{target.name} is not cross-validated by itself: {error}.")
+    tested = len(set(target.subjects))
+    if tested < FEW:
+        told.append(
+            f"{tested} subjects of {target.name} are few: a wide interval settles nothing, and "
+            "that of an AUC of 1 has no width although the truth is not certain, so that its shift's "
+            "is too narrow, too."
+        )
     # The other's scans must not be pretrained on; within the other, the same encoder is probed.
     unseen = replace(bench, transductive=False)
     same = bench if bench.pool is not None else replace(bench, pool=list(source.entries))

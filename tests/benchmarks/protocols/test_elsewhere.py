@@ -157,6 +157,7 @@ def test_a_small_other_is_tested_but_not_cross_validated(study_of: StudyOf, benc
     report = out_of_distribution.run([(source, target)], bench, ("brain volume",), count=2)
     assert [row["sample"] for row in report.rows] == [INSIDE, OUTSIDE]
     assert any("target is not cross-validated by itself" in r for r in report.remarks)
+    assert any("3 subjects of target are few" in r for r in report.remarks)
 
 
 def test_a_scan_in_both_is_refused(study_of: StudyOf, bench: Bench) -> None:
