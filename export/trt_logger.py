@@ -31,8 +31,9 @@ def listen(trt: Any) -> Iterator[tuple[Any, Record]]:
     The library keeps a pointer to the first logger it is given for as long as the process lives,
     so there is one per library and it is never released.
     """
-    listener = _listeners.setdefault(trt.__name__, None) or _listener(trt)
-    _listeners[trt.__name__] = listener
+    if trt.__name__ not in _listeners:
+        _listeners[trt.__name__] = _listener(trt)
+    listener = _listeners[trt.__name__]
     before, listener.record = listener.record, Record()
     try:
         yield listener, listener.record
