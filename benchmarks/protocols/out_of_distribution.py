@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from benchmarks.protocols import command, plots, shift
 from benchmarks.protocols import study as studies
 from benchmarks.protocols.bench import Bench
+from benchmarks.protocols.pairing import by_site, check_apart, together
 from benchmarks.protocols.report import Report
 from benchmarks.protocols.resample import draws, figure, interval
 from benchmarks.protocols.scores import score, versus
@@ -63,7 +64,7 @@ def run(
     """
     rows, remarks = [], []
     for source, target in pairs:
-        _check_apart(source, target)
+        check_apart(source, target)
         found, told = _compare(source, target, bench, systems, count, repeats, seed)
         rows += found
         warned = [shift.warning(source, target), shift.spread_within(source)]
@@ -87,7 +88,7 @@ def _compare(
     seed: int,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     seeds = [seed + r for r in range(repeats)]
-    both = _together(source, target)
+    both = together(source, target)
     first = np.arange(len(source.rows))
     away = [inner(both, first, np.arange(len(first), len(both.rows)), s) for s in seeds]
     home = [folds(source, count, s) for s in seeds]
@@ -101,8 +102,8 @@ def _compare(
     if tested < FEW:
         told.append(
             f"{tested} subjects of {target.name} are few: a wide interval settles nothing, and "
-            "that of an AUC of 1 has no width although the truth is not certain, so that its shift's "
-            "is too narrow, too."
+            "that of an AUC of 1 has no width although the truth is not certain, which makes that "
+            "of its shift too narrow."
         )
     # The other's scans must not be pretrained on; within the other, the same encoder is probed.
     unseen = replace(bench, transductive=False)
@@ -149,55 +150,6 @@ def _shift(
     low, high = interval(change)
     value = figure(target, outside) - figure(source, inside)
     return {"shift": value, "shift_low": low, "shift_high": high}
-
-
-def _together(source: Study, target: Study) -> Study:
-    """Both, the training study first; equal names in the two are of different people."""
-    rows = [replace(row, subject=f"1/{row.subject}") for row in source.rows]
-    rows += [replace(row, subject=f"2/{row.subject}") for row in target.rows]
-    entries = [*source.entries, *target.entries]
-    return replace(source, entries=entries, rows=rows)
-
-
-def _check_apart(source: Study, target: Study) -> None:
-    seen = {e.facts["digest"]: r for e, r in zip(source.entries, source.rows, strict=True)}
-    for entry, row in zip(target.entries, target.rows, strict=True):
-        if entry.facts["digest"] in seen:
-            raise InputError(
-                f"{row.image} (line {row.line} of {target.name}) is the same scan as "
-                f"{seen[entry.facts['digest']].image} of {source.name}; leave it out of one"
-            )
-
-
-def by_site(study: Study, sites: Sequence[str]) -> tuple[Study, Study]:
-    """A study without some sites, and those.
-
-    Raises:
-        InputError: for a site that is not there, a row without a site, no other site, or a subject
-            scanned inside and outside.
-    """
-    for site in sites:
-        if site not in study.sites:
-            raise InputError(
-                f"{study.name} has no site {site!r}; it has {', '.join(study.sites) or 'none'}"
-            )
-    for row in study.rows:
-        if row.site is None:
-            raise InputError(f"{study.name} line {row.line} has no site; every row needs one")
-    tested = np.array([row.site in sites for row in study.rows])
-    if tested.all():
-        raise InputError(
-            f"all rows of {study.name} are of the test sites; none is left to train on"
-        )
-    source, target = (study.take(np.flatnonzero(some)) for some in (~tested, tested))
-    both = sorted(set(source.subjects) & set(target.subjects))
-    if both:
-        raise InputError(
-            f"{study.name}: subject {both[0]} was scanned inside and outside the test sites; "
-            "leave one of the two out"
-        )
-    names = [f"{study.name} ({', '.join(one.sites)})" for one in (source, target)]
-    return replace(source, name=names[0]), replace(target, name=names[1])
 
 
 def _pretraining(bench: Bench) -> str:

@@ -16,6 +16,7 @@ from benchmarks.protocols import (
     command,
     contrasts,
     out_of_distribution,
+    pairing,
     pretrained,
     scaling,
     size,
@@ -168,20 +169,20 @@ def test_a_scan_in_both_is_refused(study_of: StudyOf, bench: Bench) -> None:
 
 def test_a_site_is_parted(study_of: StudyOf) -> None:
     study = study_of(AGE, 24)
-    source, target = out_of_distribution.by_site(study, ["south"])
+    source, target = pairing.by_site(study, ["south"])
     assert (list(source.sites), list(target.sites)) == (["north"], ["south"])
     assert (source.name, target.name) == ("micro.csv (north)", "micro.csv (south)")
     with pytest.raises(InputError, match="no site 'west'; it has north, south"):
-        out_of_distribution.by_site(study, ["west"])
+        pairing.by_site(study, ["west"])
     with pytest.raises(InputError, match="none is left"):
-        out_of_distribution.by_site(study, ["north", "south"])
+        pairing.by_site(study, ["north", "south"])
     rows = [replace(study.rows[0], site="south"), *study_of(AGE, 24).rows[1:]]
     travelled = replace(study, rows=[replace(r, subject="sub-00") for r in rows])
     with pytest.raises(InputError, match="sub-00 was scanned inside and outside"):
-        out_of_distribution.by_site(travelled, ["south"])
+        pairing.by_site(travelled, ["south"])
     unknown = replace(study, rows=[replace(study.rows[0], site=None), *study.rows[1:]])
     with pytest.raises(InputError, match="line 2 has no site"):
-        out_of_distribution.by_site(unknown, ["south"])
+        pairing.by_site(unknown, ["south"])
 
 
 def test_contrasts(study_of: StudyOf, bench: Bench) -> None:
