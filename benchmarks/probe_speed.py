@@ -13,8 +13,8 @@ the embeddings, its regularisation chosen by cross-validation; the same scans ag
   evidence, which the reference does not have.
 
 Embedding takes one scan at a time, the reference six: on tiny maps, of narrow networks, a pass of
-one costs torch as much as a pass of several, and the seconds' ratio falls below the passes'. At the
-model's size a pass of six costs six passes.
+one costs torch nearly as much as a pass of several, and the seconds' ratio falls below the passes'.
+At full width, the default, it does not.
 
 Reading scans from disk, which the reference does every epoch, is in neither. Made-up scans; float32
 on the CPU.
