@@ -117,7 +117,8 @@ def limits(entries: list[Entry], heads: list[Any]) -> list[str]:
         f"Demonstration: fitted on {len(entries)} skull-stripped adult heads of one scanner, "
         f"ages {low:g} to {high:g}, more women than men, some with mild depression.",
         "Another scanner, age or sequence is outside what it has seen.",
-        "Its encoder was chosen from several by the very figures it reports: they are a little kind.",
+        "Its encoder was chosen from several by the very figures it reports: "
+        "they are a little kind.",
     ]
 
 
