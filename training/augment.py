@@ -63,7 +63,7 @@ class SimCLRAugment:
         intensity: changes of intensity beyond the paper's, before the z-score; none if absent.
 
     Raises:
-        UsageError: for a part that there is not.
+        UsageError: for a part that there is not, or an empty view or crop.
     """
 
     output_shape: Shape = CROP_SHAPE
@@ -72,6 +72,9 @@ class SimCLRAugment:
     intensity: Intensity | None = None
 
     def __post_init__(self) -> None:
+        for name, sides in (("a view", self.output_shape), ("a crop", self.min_crop)):
+            if min(sides) < 1:
+                raise UsageError(f"{name} has a voxel or more along each axis, not {sides}")
         if unknown := sorted(self.parts - set(PARTS)):
             raise UsageError(
                 f"unknown augmentation {', '.join(map(repr, unknown))}; there are "

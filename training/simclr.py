@@ -95,6 +95,9 @@ class SimCLR:
         augment: makes the views; the paper's at full size when absent.
         temperature: of NT-Xent.
         recompute: trade time for memory; the result is the same up to rounding.
+
+    Raises:
+        UsageError: for an encoder that there is not, or a temperature not above zero.
     """
 
     name = "simclr"
@@ -108,6 +111,8 @@ class SimCLR:
         temperature: float = 0.5,
         recompute: bool = False,
     ) -> None:
+        if not temperature > 0:
+            raise UsageError(f"the temperature must be above 0, not {temperature:g}")
         with torch.random.fork_rng(devices=[]):  # building draws from torch's global generator
             torch.manual_seed(seed)
             encoder = encoders.build(name, width)

@@ -180,3 +180,12 @@ def test_recomputing_changes_nothing_but_memory(scans):
         # NT-Xent works in float32: its gradient carries that rounding.
         difference = (gradients[1][name] - gradient).norm()
         assert difference <= 1e-5 * gradient.norm() + 1e-9, name
+
+
+def test_values_that_make_no_sense_are_refused():
+    with pytest.raises(UsageError, match="temperature must be above 0"):
+        SimCLR(width=0.03125, temperature=0.0)
+    with pytest.raises(UsageError, match=r"a crop has a voxel or more .* not \(0, 1, 2\)"):
+        SimCLRAugment(min_crop=(0, 1, 2))
+    with pytest.raises(UsageError, match="a view has a voxel or more"):
+        SimCLRAugment(output_shape=(16, 16, -1))
