@@ -127,13 +127,6 @@ def patchify(volume: Tensor, patch: Shape) -> Tensor:
     return split.reshape(-1, d * h * w, pz * py * px)
 
 
-def unpatchify(patches: Tensor, patch: Shape, grid: Shape) -> Tensor:
-    """The volume [B, 1, D, H, W] that `patchify` cuts into these patches."""
-    (d, h, w), (pz, py, px) = grid, patch
-    split = patches.reshape(-1, d, h, w, pz, py, px).permute(0, 1, 4, 2, 5, 3, 6)
-    return split.reshape(-1, 1, d * pz, h * py, w * px)
-
-
 def initialise(layer: nn.Module) -> None:
     """Weights as masked autoencoders start (arXiv 2111.06377): Xavier uniform, biases zero."""
     if isinstance(layer, nn.Linear | nn.Conv3d):
