@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from export.trt_bindings import Batches, check_target
 from fmtool.errors import UsageError
+from runtime.engines.trt.bindings import Batches, check_target
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Target:
     """One kind of file.
 
     Attributes:
-        name: the short name; for an engine, the library's in `export.trt_bindings`.
+        name: the short name; for an engine, the library's in `runtime.engines.trt.bindings`.
         option: what asks for it; "" is always written.
         what: it is, as the option's help.
         file: its name, or how its name ends.

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from export.targets import Request
-from export.tensorrt import Plan, aim, build
-from export.trt_bindings import LIBRARIES, load
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, EngineError, UsageError
 from runtime.engines import store
+from runtime.engines.trt.bindings import LIBRARIES, load
+from runtime.engines.trt.build import Plan, aim, build
 
 
 @dataclass(frozen=True)

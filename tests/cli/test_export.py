@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from export.trt_bindings import LIBRARIES, load
 from fmtool import bundle, cli
 from fmtool.errors import CapabilityError, EngineError, UsageError
 from runtime.engines import cuda
+from runtime.engines.trt.bindings import LIBRARIES, load
 
 packing = pytest.importorskip("export.pack")
 

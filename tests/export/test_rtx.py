@@ -12,10 +12,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from export import tensorrt
-from export.trt_bindings import LIBRARIES, load
 from fmtool.errors import CapabilityError, EngineError
 from runtime.engines import cuda
+from runtime.engines.trt import build as tensorrt
+from runtime.engines.trt.bindings import LIBRARIES, load
 
 pytestmark = pytest.mark.rtx
 

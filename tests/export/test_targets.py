@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from export.targets import OPTIONS, TARGETS, help_of, request, table
-from export.trt_bindings import LIBRARIES
 from fmtool.errors import UsageError
 from runtime.engines import store
+from runtime.engines.trt.bindings import LIBRARIES
 
 
 def test_the_table_knows_every_library_and_suffix():

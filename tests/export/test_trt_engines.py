@@ -10,9 +10,9 @@ import pytest
 
 from export import trt_engines
 from export.targets import request
-from export.tensorrt import Plan
 from fmtool.errors import CapabilityError, EngineError
 from runtime.engines import cuda
+from runtime.engines.trt.build import Plan
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export import trt_layers
-from export.trt_bindings import LIBRARIES, Batches, check_target, load
-from export.trt_logger import Record, listen
 from fmtool.errors import CapabilityError, EngineError, UsageError
 from runtime import atomic
 from runtime.engines import cuda
+from runtime.engines.trt import layers
+from runtime.engines.trt.bindings import LIBRARIES, Batches, check_target, load
+from runtime.engines.trt.logger import Record, listen
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def build(
         if timings is not None:
             _read_timings(config, timings)
         _profile(builder, config, network, batches, path)
-        described = trt_layers.network(network)
+        described = layers.network(network)
         memory = builder.build_serialized_network(network, config)
         if memory is None:
             raise EngineError(_failure(library, f"cannot compile {path} for {target}", record))
@@ -94,10 +94,10 @@ def build(
             atomic.write_bytes(timings, bytes(config.get_timing_cache().serialize()))
         data = bytes(memory)
         if target == cuda.architecture():
-            layers = _inspect(trt, logger, data, library, record)
+            made = _inspect(trt, logger, data, library, record)
         else:
-            layers = trt_layers.logged(record)
-    return Plan(data, library, trt.__version__, target, described, layers)
+            made = layers.logged(record)
+    return Plan(data, library, trt.__version__, target, described, made)
 
 
 def aim(library: str, target: str | None) -> str:
@@ -194,7 +194,7 @@ def _inspect(trt: Any, logger: Any, data: bytes, library: str, record: Record) -
     engine = runtime.deserialize_cuda_engine(data)
     if engine is None:  # the bindings do not raise
         raise EngineError(_failure(library, "cannot load the engine it has just built", record))
-    return trt_layers.inspected(trt, engine)
+    return layers.inspected(trt, engine)
 
 
 def _failure(library: str, what: str, record: Record) -> str:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from export.trt_logger import Record
+from runtime.engines.trt.logger import Record
 
 _LAYER = re.compile(r"^Name: (?P<name>.*?), LayerType: (?P<type>.*?), (?P<detail>Inputs: .*)$")
 _TENSOR = re.compile(

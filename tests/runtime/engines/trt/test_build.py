@@ -12,9 +12,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from export import tensorrt, trt_bindings
 from fmtool.errors import CapabilityError, EngineError, UsageError
 from runtime.engines import cuda
+from runtime.engines.trt import bindings, build
 
 
 class Severity(enum.Enum):
@@ -167,12 +167,12 @@ def classic(monkeypatch):
 def install(monkeypatch, fake):
     monkeypatch.setitem(sys.modules, "onnxruntime_ep_nv_tensorrt_rtx", ModuleType("loader"))
     monkeypatch.setitem(sys.modules, fake.module.__name__, fake.module)
-    monkeypatch.setattr("export.trt_logger._listeners", {})
+    monkeypatch.setattr("runtime.engines.trt.logger._listeners", {})
     return fake
 
 
 def test_what_the_builder_is_asked(rtx, model):
-    plan = tensorrt.build(model, "rtx", "sm89", batches=(1, 4, 8), workspace=1 << 30)
+    plan = build.build(model, "rtx", "sm89", batches=(1, 4, 8), workspace=1 << 30)
     assert (plan.data, plan.library, plan.version, plan.target) == (
         b"engine", "rtx", "1.7.1", "sm89",
     )  # fmt: skip
@@ -194,18 +194,18 @@ def test_what_the_builder_is_asked(rtx, model):
 def test_the_flag_is_a_position_and_may_be_the_first(monkeypatch, model):
     monkeypatch.setattr(cuda, "architecture", lambda number=0: None)
     fake = install(monkeypatch, Fake(strongly_typed=0))
-    tensorrt.build(model, "rtx", "sm89")
+    build.build(model, "rtx", "sm89")
     assert fake.calls["flags"] == [(1,)]
 
 
 def test_a_library_in_which_every_network_is_strongly_typed(rtx, model):
     rtx.module.NetworkDefinitionCreationFlag = enum.IntEnum("Flags", {"OTHER": 0})
-    tensorrt.build(model, "rtx", "sm89")
+    build.build(model, "rtx", "sm89")
     assert rtx.calls["flags"] == [(0,)]
 
 
 def test_layers_of_the_network_and_as_the_builder_logs_them(rtx, model):
-    plan = tensorrt.build(model, "rtx", "sm89")
+    plan = build.build(model, "rtx", "sm89")
     (layer,) = plan.network["layers"]
     assert (layer["type"], layer["outputs"][0]["type"]) == ("convolution", "half")
     assert plan.network["inputs"][1] == {
@@ -219,7 +219,7 @@ def test_layers_of_the_network_and_as_the_builder_logs_them(rtx, model):
 
 
 def test_an_engine_for_the_gpu_at_hand_is_loaded_and_inspected(classic, model):
-    plan = tensorrt.build(model, "tensorrt")
+    plan = build.build(model, "tensorrt")
     assert plan.target == "sm89"
     assert plan.engine == {
         "source": "engine inspector", "layers": [{"Name": "conv"}], "tensors": ["volume"],
@@ -231,15 +231,15 @@ def test_an_engine_for_the_gpu_at_hand_is_loaded_and_inspected(classic, model):
 def test_an_engine_that_does_not_load_is_an_error(classic, model):
     classic.loads = False
     with pytest.raises(EngineError, match="cannot load the engine it has just built: cudaError 35"):
-        tensorrt.build(model, "tensorrt")
+        build.build(model, "tensorrt")
 
 
 def test_timings_in_and_out(classic, model, tmp_path):
     file = tmp_path / "timings"
-    tensorrt.build(model, "tensorrt", timing_cache=file)
+    build.build(model, "tensorrt", timing_cache=file)
     assert classic.calls["timings"] == [(b"",)]
     assert file.read_bytes() == b"measured"
-    tensorrt.build(model, "tensorrt", timing_cache=file)
+    build.build(model, "tensorrt", timing_cache=file)
     assert classic.calls["timings"][1:] == [(b"measured",)]
 
 
@@ -247,19 +247,19 @@ def test_timings_of_another_version_are_not_taken(classic, model, tmp_path):
     file = tmp_path / "timings"
     file.write_bytes(b"older")
     classic.timings_fit = False
-    tensorrt.build(model, "tensorrt", timing_cache=file)
+    build.build(model, "tensorrt", timing_cache=file)
     assert classic.calls["timings"] == [(b"older",), (b"",)]
 
 
 def test_rtx_keeps_no_timings(rtx, model, tmp_path):
-    tensorrt.build(model, "rtx", "sm89", timing_cache=tmp_path / "timings")
+    build.build(model, "rtx", "sm89", timing_cache=tmp_path / "timings")
     assert not (tmp_path / "timings").exists()
 
 
 def test_parser_errors_name_the_node(rtx, model):
     rtx.parser_errors = [("node_7", "NonZero", "is not supported"), ("", "", "and so on")]
     with pytest.raises(EngineError) as caught:
-        tensorrt.build(model, "rtx", "sm89")
+        build.build(model, "rtx", "sm89")
     assert str(caught.value) == (
         f"TensorRT-RTX cannot read {model}: node 'node_7' (NonZero): is not supported; and so on"
     )
@@ -268,35 +268,35 @@ def test_parser_errors_name_the_node(rtx, model):
 def test_the_builders_error_reaches_the_exception_and_the_log(rtx, model, caplog):
     rtx.built, rtx.complaint = None, "Cannot compile operation 'node_Conv_286'"
     with caplog.at_level(logging.WARNING), pytest.raises(EngineError, match="'node_Conv_286'"):
-        tensorrt.build(model, "rtx", "sm89")
+        build.build(model, "rtx", "sm89")
     assert caplog.record_tuples == [("fmtool.tensorrt", logging.ERROR, rtx.complaint)]
     # What one build heard is not held against the next.
     rtx.complaint = None
     with pytest.raises(EngineError, match="it gives no reason"):
-        tensorrt.build(model, "rtx", "sm89")
+        build.build(model, "rtx", "sm89")
 
 
 @pytest.mark.parametrize("batches", [(0, 1, 1), (4, 2, 8), (1, 8, 4)])
 def test_batches_out_of_order(batches, model):
     with pytest.raises(UsageError, match="smallest, usual, largest"):
-        tensorrt.build(model, "rtx", "sm89", batches)
+        build.build(model, "rtx", "sm89", batches)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 8, 8, 8), (-1, 1, -1, 8, 8)])
 def test_shapes_that_no_profile_of_batches_fits(rtx, model, shape):
     rtx.inputs = [Tensor("volume", shape)]
     with pytest.raises(EngineError, match="only its batch may be free"):
-        tensorrt.build(model, "rtx", "sm89", (1, 4, 8))
+        build.build(model, "rtx", "sm89", (1, 4, 8))
 
 
 def test_a_fixed_batch_that_is_the_one_asked_for(rtx, model):
     rtx.inputs = [Tensor("volume", (1, 1, 8, 8, 8))]
-    assert tensorrt.build(model, "rtx", "sm89").data == b"engine"
+    assert build.build(model, "rtx", "sm89").data == b"engine"
 
 
 def test_a_missing_model(rtx, tmp_path):
     with pytest.raises(EngineError, match="does not exist"):
-        tensorrt.build(tmp_path / "absent.onnx", "rtx", "sm89")
+        build.build(tmp_path / "absent.onnx", "rtx", "sm89")
 
 
 @pytest.mark.parametrize(
@@ -305,44 +305,44 @@ def test_a_missing_model(rtx, tmp_path):
 )
 def test_targets_that_rtx_does_not_know(model, target, said):
     with pytest.raises(UsageError, match=said):
-        tensorrt.build(model, "rtx", target)
+        build.build(model, "rtx", target)
 
 
 def test_a_target_that_an_older_rtx_does_not_know(rtx, model):
     with pytest.raises(CapabilityError, match="does not build for sm120; install a newer one"):
-        tensorrt.build(model, "rtx", "sm120")
+        build.build(model, "rtx", "sm120")
 
 
 def test_no_gpu_and_no_target(rtx, model, monkeypatch):
     monkeypatch.setattr(cuda, "missing", lambda number=0: "no NVIDIA driver is installed")
     with pytest.raises(CapabilityError, match="no NVIDIA driver is installed; name one with"):
-        tensorrt.build(model, "rtx")
+        build.build(model, "rtx")
 
 
 def test_rtx_beside_a_gpu_that_it_does_not_run_on(rtx, model, monkeypatch):
     monkeypatch.setattr(cuda, "architecture", lambda number=0: "sm90")
     with pytest.raises(CapabilityError, match="at hand is sm90: TensorRT-RTX has no engines for"):
-        tensorrt.build(model, "rtx")
+        build.build(model, "rtx")
 
 
 def test_tensorrt_builds_for_the_gpu_at_hand_only(classic, model):
     with pytest.raises(CapabilityError, match="not for sm80: that is sm89"):
-        tensorrt.build(model, "tensorrt", "sm80")
+        build.build(model, "tensorrt", "sm80")
 
 
 @pytest.mark.parametrize("version", ["8.6.1", "10.9.0.34"])
 def test_an_old_tensorrt(monkeypatch, version):
     install(monkeypatch, Fake("tensorrt", version))
     with pytest.raises(CapabilityError, match=f"{version} is too old"):
-        trt_bindings.load("tensorrt")
+        bindings.load("tensorrt")
 
 
 @pytest.mark.parametrize("library", ["rtx", "tensorrt"])
 def test_a_missing_library_says_how_to_get_it(monkeypatch, library):
-    for name in trt_bindings.LIBRARIES[library].modules:
+    for name in bindings.LIBRARIES[library].modules:
         monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
     with pytest.raises(CapabilityError, match=rf"pip install 'fmtool\[{library}\]'"):
-        trt_bindings.load(library)
+        bindings.load(library)
 
 
 def test_a_library_that_does_not_load_is_the_reason_given(monkeypatch):
@@ -350,6 +350,6 @@ def test_a_library_that_does_not_load_is_the_reason_given(monkeypatch):
         known = {"tensorrt": "No module named 'tensorrt'"}
         raise ImportError(known.get(name, "libnvinfer.so.10: cannot open shared object file"))
 
-    monkeypatch.setattr(trt_bindings.importlib, "import_module", refuse)
+    monkeypatch.setattr(bindings.importlib, "import_module", refuse)
     with pytest.raises(CapabilityError, match="libnvinfer"):
-        trt_bindings.load("tensorrt")
+        bindings.load("tensorrt")

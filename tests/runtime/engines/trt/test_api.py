@@ -1,4 +1,4 @@
-"""Every name that `export` calls, looked up in TensorRT's real bindings, without its libraries.
+"""Every name of TensorRT that is called, looked up in its real bindings, without its libraries.
 
 The bindings (`tensorrt-cu13-bindings` and the like) come from the package index, the libraries do
 not; empty ones let the bindings load, far enough to be asked what they have.
@@ -49,11 +49,11 @@ ASK = """
 import sys, tensorrt_bindings as trt
 names = [tuple(word.split('.')) for word in sys.argv[1:]]
 absent = [f'{c}.{m}' for c, m in names if not hasattr(getattr(trt, c, None), m)]
-from export.trt_logger import listen
+from runtime.engines.trt.logger import listen
 with listen(trt) as (logger, record):
     logger.log(trt.ILogger.Severity.WARNING, 'heard')
     assert record.messages == [(30, 'heard')], record.messages
-from export.tensorrt import _network_flags
+from runtime.engines.trt.build import _network_flags
 flag = trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
 assert _network_flags(trt) == 2 ** int(flag)
 assert not absent, f'TensorRT {trt.__version__} lacks {absent}'
