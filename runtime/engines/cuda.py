@@ -44,12 +44,35 @@ def architecture(number: int = 0) -> str | None:
     """The compute capability of GPU `number` as "sm89"; None where there is no such GPU."""
     if missing(number):
         return None
-    driver = ctypes.CDLL(_LIBRARY)
-    found = []
-    for attribute in (_MAJOR, _MINOR):
-        value = ctypes.c_int()
-        code = driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, number)
-        if code != 0:
-            raise CapabilityError(f"the NVIDIA driver does not describe GPU {number} ({code})")
-        found.append(value.value)
-    return f"sm{found[0]}{found[1]}"
+    device = _ask("cuDeviceGet", number)
+    major, minor = (_ask("cuDeviceGetAttribute", a, device) for a in (_MAJOR, _MINOR))
+    return f"sm{major}{minor}"
+
+
+def name(number: int = 0) -> str | None:
+    """What GPU `number` is called, "NVIDIA L4"; None where there is no such GPU."""
+    if missing(number):
+        return None
+    text = ctypes.create_string_buffer(256)
+    device = _ask("cuDeviceGet", number)
+    _check(ctypes.CDLL(_LIBRARY).cuDeviceGetName(text, len(text), device))
+    return text.value.decode()
+
+
+def driver() -> str | None:
+    """The newest CUDA that the driver runs, "13.0": its version, as programs see it; or None."""
+    if missing(0):
+        return None
+    version = _ask("cuDriverGetVersion")
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
+def _ask(question: str, *values: int) -> int:
+    answer = ctypes.c_int()
+    _check(getattr(ctypes.CDLL(_LIBRARY), question)(ctypes.byref(answer), *values))
+    return answer.value
+
+
+def _check(code: int) -> None:
+    if code != 0:
+        raise CapabilityError(f"the NVIDIA driver does not describe the GPU (it answered {code})")

@@ -11,45 +11,21 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from fmtool.errors import InputError
 from runtime import atomic
-
-SUFFIXES = {"rtx": ".rtx", "tensorrt": ".plan"}
-"""By library: the file suffix of its engines."""
-
-_SHORT = {"float32": "", "float16": ".fp16"}
+from runtime.engines.key import SUFFIXES, Key, serves
 
 
-@dataclass(frozen=True)
-class Key:
-    """What an engine was built from and for: where any of it differs, the engine is another.
+class Unfit(Exception):
+    """An engine that is not there or cannot be used; its text says why, as a sentence's end."""
 
-    Attributes:
-        bundle: the bundle's digest.
-        library: "rtx" or "tensorrt".
-        version: the library's.
-        target: the GPU architecture, such as "sm89".
-        precision: of the graph: "float32" or "float16".
-        batches: the smallest, usual and largest batch.
-    """
 
-    bundle: str
-    library: str
-    version: str
-    target: str
-    precision: str
-    batches: tuple[int, int, int]
-
-    @property
-    def name(self) -> str:
-        """The engine's file name; a newer version of the library replaces an older one's engine."""
-        batches = "-".join(map(str, self.batches))
-        suffix = SUFFIXES[self.library]
-        return f"model{_SHORT[self.precision]}.{self.target}.b{batches}{suffix}"
+class Missing(Unfit):
+    """An engine of which there is no trace."""
 
 
 def default_folder() -> Path:
@@ -91,8 +67,79 @@ def save(folder: Path, key: Key, engine: bytes, facts: Mapping[str, Any]) -> Pat
     """
     path = claim(folder / key.bundle) / key.name
     pinned = {"bytes": len(engine), "sha256": hashlib.sha256(engine).hexdigest()}
-    content = {"key": asdict(key), **pinned, **facts}
+    content = {"key": key.to_dict(), **pinned, **facts}
     atomic.write_bytes(path, engine)
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    atomic.write_bytes(path.with_name(f"{path.name}.json"), text.encode())
+    atomic.write_bytes(facts_of(path), text.encode())
     return path
+
+
+def facts_of(path: Path) -> Path:
+    """The JSON file of the engine `path`."""
+    return path.with_name(f"{path.name}.json")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The checked facts of an engine's file: "key" is a `Key`, the rest as `save` wrote it.
+
+    Raises:
+        Unfit: if a file is missing, cut short or altered, or is not of this format.
+    """
+    try:
+        content = json.loads(facts_of(path).read_text(encoding="utf-8"))
+        key = Key.from_dict(content["key"])
+        size, pinned = int(content["bytes"]), str(content["sha256"])
+    except FileNotFoundError:
+        if path.is_file():
+            raise Unfit("half-built: its build was interrupted") from None
+        raise Missing("missing") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Unfit(f"damaged: its JSON does not read ({error})") from None
+    try:
+        found = path.stat().st_size
+        if found != size:
+            how = "truncated" if found < size else "too long"
+            raise Unfit(f"{how}: {found} bytes, not {size}")
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise Unfit(f"not readable ({error.strerror})") from None
+    if digest != pinned:
+        raise Unfit("damaged: it does not match its SHA-256")
+    if (path.parent.name, path.name) != (key.bundle, key.name):
+        raise Unfit("damaged: its JSON describes another engine")
+    return {**content, "key": key}
+
+
+def load(folder: Path, key: Key) -> Path:
+    """The engine that is what `key` says, checked byte for byte.
+
+    Raises:
+        Unfit: if it has to be built, and why.
+    """
+    path = folder / key.bundle / key.name
+    why_not = serves(read(path)["key"], key)
+    if why_not:
+        raise Unfit(why_not)
+    with suppress(OSError):  # a shared, read-only cache; `prune` then counts from the build
+        os.utime(path)  # when it was last used
+    return path
+
+
+def find(folder: Path, key: Key) -> tuple[Path, Key]:
+    """The engine that `key` asks for, or another of this bundle that serves as well, and its key.
+
+    Such as one that was built elsewhere for this GPU's architecture.
+
+    Raises:
+        Unfit: if none does; why not the one of that name.
+    """
+    try:
+        return load(folder, key), key
+    except Unfit as reason:
+        for other in sorted((folder / key.bundle).glob(f"*{SUFFIXES[key.library]}")):
+            with suppress(Unfit):
+                stored: Key = read(other)["key"]
+                if serves(stored, key) is None:
+                    return load(folder, stored), stored
+        raise reason

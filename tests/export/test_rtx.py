@@ -65,11 +65,11 @@ def test_float32_stays_float32(model32):
 
 
 def test_float32_for_turing_fails_by_name(model32, caplog):
-    with caplog.at_level(logging.ERROR), pytest.raises(EngineError) as caught:
+    with caplog.at_level(logging.WARNING), pytest.raises(EngineError) as caught:
         tensorrt.build(model32, "rtx", "sm75")
     assert "FP32 3D convolution is not supported" in str(caught.value)
     assert "'node_Conv_" in str(caught.value)
-    assert "FP32 3D convolution is not supported" in caplog.text
+    assert not caplog.records  # once is enough
 
 
 def test_the_table_of_targets_is_the_librarys():

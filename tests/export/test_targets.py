@@ -8,15 +8,15 @@ import pytest
 
 from export.targets import OPTIONS, TARGETS, help_of, request, table
 from fmtool.errors import UsageError
-from runtime.engines import store
+from runtime.engines import key
 from runtime.engines.trt.bindings import LIBRARIES
 
 
 def test_the_table_knows_every_library_and_suffix():
     engines = {target.name: target for target in TARGETS if target.where == "engine cache"}
-    assert engines.keys() == LIBRARIES.keys() == store.SUFFIXES.keys()
+    assert engines.keys() == LIBRARIES.keys() == key.SUFFIXES.keys()
     for name, target in engines.items():
-        assert target.file == store.SUFFIXES[name]
+        assert target.file == key.SUFFIXES[name]
         assert f"fmtool[{LIBRARIES[name].extra}]" in target.needs
 
 

@@ -12,12 +12,15 @@ from export import trt_engines
 from export.targets import request
 from fmtool.errors import CapabilityError, EngineError
 from runtime.engines import cuda
+from runtime.engines.trt import cached
 from runtime.engines.trt.build import Plan
 
 
 @pytest.fixture
 def bundle():
-    return SimpleNamespace(digest="d1g", model=lambda precision: Path(f"{precision}.onnx"))
+    return SimpleNamespace(
+        digest="d1g", name="tiny", model=lambda precision: Path(f"{precision}.onnx")
+    )
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def library(monkeypatch):
     """A library that is there, on a machine without a GPU; `.asked` is what it was to build."""
     asked = []
 
-    def build(model, library, target, batches, timing_cache):
+    def build(model, library, target, batches, *options):
         asked.append((model, library, target, batches))
         if target == "sm80":
             raise EngineError("node 'conv' is too much")
@@ -34,7 +37,8 @@ def library(monkeypatch):
     monkeypatch.setattr(cuda, "architecture", lambda number=0: None)
     monkeypatch.setattr(cuda, "missing", lambda number=0: "no NVIDIA driver is installed")
     monkeypatch.setattr(trt_engines, "load", lambda name: None)
-    monkeypatch.setattr(trt_engines, "build", build)
+    monkeypatch.setattr(cached, "load", lambda name: SimpleNamespace(__version__="1.7"))
+    monkeypatch.setattr(cached, "build", build)
     return SimpleNamespace(asked=asked)
 
 
@@ -56,7 +60,7 @@ def test_each_target_is_built_from_the_precision_asked_for(bundle, library, tmp_
     content = json.loads(Path(f"{outcome.built[0].path}.json").read_text())
     assert content["key"]["version"] == "1.7"
     assert content["bytes"] == 6
-    assert {"seconds", "network", "engine"} < content.keys()
+    assert {"seconds", "network", "engine", "name"} < content.keys()
 
 
 def test_one_that_fails_stops_no_other(bundle, library, tmp_path):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmtool.errors import CapabilityError, UsageError
+from runtime.engines.key import NAMES
 
 Batches = tuple[int, int, int]
 """The smallest, usual and largest batch of an engine; it is tuned for the usual one."""
@@ -39,13 +40,13 @@ class Library:
 
 LIBRARIES = {
     "rtx": Library(
-        "TensorRT-RTX",
+        NAMES["rtx"],
         "onnxruntime_ep_nv_tensorrt_rtx",
         ("tensorrt_rtx_bindings", "tensorrt_rtx"),
         "rtx",
         ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121"),
     ),
-    "tensorrt": Library("TensorRT", "", ("tensorrt", "tensorrt_bindings"), "tensorrt"),
+    "tensorrt": Library(NAMES["tensorrt"], "", ("tensorrt", "tensorrt_bindings"), "tensorrt"),
 }
 """By the short name that options and the engine cache use."""
 

@@ -23,6 +23,9 @@ def driver(monkeypatch):
     fake = SimpleNamespace(
         cuInit=lambda flags: 0,
         cuDeviceGetCount=lambda pointer: put(pointer, 1),
+        cuDeviceGet=lambda pointer, ordinal: put(pointer, ordinal),
+        cuDeviceGetName=lambda text, size, device: setattr(text, "value", b"NVIDIA L4") or 0,
+        cuDriverGetVersion=lambda pointer: put(pointer, 13020),
         cuDeviceGetAttribute=lambda pointer, attribute, device: put(pointer, known[attribute]),
     )
     monkeypatch.setattr(cuda.ctypes, "CDLL", lambda name: fake)
@@ -34,15 +37,21 @@ def test_the_architecture_of_the_gpu_at_hand(driver):
     assert cuda.architecture(1) is None
 
 
+def test_its_name_and_the_drivers_version(driver):
+    assert cuda.name() == "NVIDIA L4"
+    assert cuda.driver() == "13.2"
+    assert cuda.name(1) is None
+
+
 def test_no_driver(monkeypatch):
     def refuse(name):
         raise OSError(name)
 
     monkeypatch.setattr(cuda.ctypes, "CDLL", refuse)
-    assert cuda.architecture() is None
+    assert (cuda.architecture(), cuda.name(), cuda.driver()) == (None, None, None)
 
 
 def test_a_driver_that_does_not_answer(driver):
     driver.cuDeviceGetAttribute = lambda *_: 101
-    with pytest.raises(CapabilityError, match="does not describe GPU 0"):
+    with pytest.raises(CapabilityError, match=r"does not describe the GPU \(it answered 101\)"):
         cuda.architecture()

@@ -29,7 +29,8 @@ def test_the_json_pins_the_engine(tmp_path):
     assert content == {
         "key": {
             "bundle": "d1g", "library": "rtx", "version": "1.7.1", "target": "sm89",
-            "precision": "float16", "batches": [1, 4, 8],
+            "precision": "float16", "batches": [1, 4, 8], "gpu": None, "driver": None,
+            "hardware_compatible": False, "version_compatible": False,
         },
         "bytes": 6,
         "sha256": hashlib.sha256(b"engine").hexdigest(),

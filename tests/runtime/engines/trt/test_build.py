@@ -15,6 +15,7 @@ import pytest
 from fmtool.errors import CapabilityError, EngineError, UsageError
 from runtime.engines import cuda
 from runtime.engines.trt import bindings, build
+from runtime.engines.trt.configure import Options
 
 
 class Severity(enum.Enum):
@@ -33,7 +34,7 @@ class Tensor:
 class Fake:
     """A bindings module and its diary."""
 
-    def __init__(self, name="tensorrt_rtx_bindings", version="1.7.1", strongly_typed=1):
+    def __init__(self, name="tensorrt_rtx_bindings", version="1.7.1", strongly_typed=1, flags=()):
         self.calls = {}
         self.parser_errors = []
         self.built = b"engine"
@@ -41,12 +42,12 @@ class Fake:
         self.loads = True
         self.timings_fit = True
         self.inputs = [Tensor("volume", (-1, 1, 8, 8, 8)), Tensor("mask", (-1, 1, 8, 8, 8))]
-        self.module = self._module(name, version, strongly_typed)
+        self.module = self._module(name, version, strongly_typed, flags)
 
     def note(self, name, *values):
         self.calls.setdefault(name, []).append(values)
 
-    def _module(self, name, version, strongly_typed):
+    def _module(self, name, version, strongly_typed, flags):
         fake = self
 
         class ILogger:
@@ -107,6 +108,7 @@ class Fake:
         class Runtime:
             def __init__(self, logger):
                 self.logger = logger
+                fake.runtime = self
 
             def deserialize_cuda_engine(self, data):
                 if not fake.loads:
@@ -126,10 +128,11 @@ class Fake:
             NetworkDefinitionCreationFlag=enum.IntEnum(
                 "NetworkDefinitionCreationFlag", {"STRONGLY_TYPED": strongly_typed}
             ),
-            BuilderFlag=enum.Enum("BuilderFlag", ["TF32", "REFIT"]),
+            BuilderFlag=enum.Enum("BuilderFlag", ["TF32", "REFIT", "VERSION_COMPATIBLE", *flags]),
             ComputeCapability=enum.Enum("ComputeCapability", ["SM80", "SM89"]),
             MemoryPoolType=enum.Enum("MemoryPoolType", ["WORKSPACE"]),
             ProfilingVerbosity=enum.Enum("ProfilingVerbosity", ["DETAILED"]),
+            HardwareCompatibilityLevel=enum.Enum("HardwareCompatibilityLevel", ["AMPERE_PLUS"]),
             LayerInformationFormat=enum.Enum("LayerInformationFormat", ["JSON"]),
         )
         return module
@@ -154,7 +157,7 @@ def model(tmp_path):
 def rtx(monkeypatch):
     """A fake TensorRT-RTX on a machine without a GPU."""
     monkeypatch.setattr(cuda, "architecture", lambda number=0: None)
-    return install(monkeypatch, Fake())
+    return install(monkeypatch, Fake(flags=["REQUIRE_USER_ALLOCATION"]))
 
 
 @pytest.fixture
@@ -172,7 +175,7 @@ def install(monkeypatch, fake):
 
 
 def test_what_the_builder_is_asked(rtx, model):
-    plan = build.build(model, "rtx", "sm89", batches=(1, 4, 8), workspace=1 << 30)
+    plan = build.build(model, "rtx", "sm89", batches=(1, 4, 8), options=Options(workspace=1 << 30))
     assert (plan.data, plan.library, plan.version, plan.target) == (
         b"engine", "rtx", "1.7.1", "sm89",
     )  # fmt: skip
@@ -182,6 +185,7 @@ def test_what_the_builder_is_asked(rtx, model):
         "parsed": [(str(model),)],
         "pool": [(trt.MemoryPoolType.WORKSPACE, 1 << 30)],
         "cleared": [(trt.BuilderFlag.TF32,)],
+        "set": [(trt.BuilderFlag.REQUIRE_USER_ALLOCATION,)],  # and so not REFIT
         "capability": [(trt.ComputeCapability.SM89, 0)],
         "shape": [
             (name, (1, 1, 8, 8, 8), (4, 1, 8, 8, 8), (8, 1, 8, 8, 8)) for name in ("volume", "mask")
@@ -265,15 +269,47 @@ def test_parser_errors_name_the_node(rtx, model):
     )
 
 
-def test_the_builders_error_reaches_the_exception_and_the_log(rtx, model, caplog):
+def test_the_builders_error_is_the_exceptions_and_said_once(rtx, model, caplog):
     rtx.built, rtx.complaint = None, "Cannot compile operation 'node_Conv_286'"
     with caplog.at_level(logging.WARNING), pytest.raises(EngineError, match="'node_Conv_286'"):
         build.build(model, "rtx", "sm89")
-    assert caplog.record_tuples == [("fmtool.tensorrt", logging.ERROR, rtx.complaint)]
+    assert not caplog.records  # once is enough
     # What one build heard is not held against the next.
     rtx.complaint = None
     with pytest.raises(EngineError, match="it gives no reason"):
         build.build(model, "rtx", "sm89")
+
+
+def test_an_error_that_stops_nothing_is_logged(rtx, model, caplog):
+    rtx.complaint = "a plugin is missing, and not needed"
+    with caplog.at_level(logging.WARNING):
+        build.build(model, "rtx", "sm89")
+    assert caplog.record_tuples == [("fmtool.tensorrt", logging.ERROR, rtx.complaint)]
+
+
+def test_an_engine_for_newer_gpus_and_versions(classic, model):
+    plan = build.build(
+        model, "tensorrt", options=Options(hardware_compatible=True, version_compatible=True)
+    )
+    trt = classic.module
+    assert plan.data == b"engine"
+    assert classic.config.hardware_compatibility_level is (
+        trt.HardwareCompatibilityLevel.AMPERE_PLUS
+    )
+    assert classic.calls["set"] == [(trt.BuilderFlag.VERSION_COMPATIBLE,)]
+    assert classic.runtime.engine_host_code_allowed  # without it, the engine does not load
+    build.build(model, "tensorrt")
+    assert not hasattr(classic.config, "hardware_compatibility_level")
+    assert len(classic.calls["set"]) == 1
+    assert not hasattr(classic.runtime, "engine_host_code_allowed")
+
+
+def test_options_that_rtx_has_not(rtx, model):
+    with pytest.raises(UsageError, match="no hardware-compatible engines; name each"):
+        build.build(model, "rtx", "sm89", options=Options(hardware_compatible=True))
+    with pytest.raises(CapabilityError, match="version-compatible engines only where there is a"):
+        build.build(model, "rtx", "sm89", options=Options(version_compatible=True))
+    assert not rtx.calls
 
 
 @pytest.mark.parametrize("batches", [(0, 1, 1), (4, 2, 8), (1, 8, 4)])
