@@ -6,6 +6,8 @@ import ctypes
 import importlib
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,14 @@ def use(number: int) -> None:
         CapabilityError: if there is no such GPU, or no driver.
     """
     _call(load(), number, "cudaSetDevice", number)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Work for the GPU that was put together once: `launch` enqueues all of it."""
+
+    launch: Callable[[], None]
+    close: Callable[[], None]
 
 
 class Gpu:
@@ -101,8 +111,8 @@ class Gpu:
         """Until all that was enqueued is done; an error of any of it is raised here."""
         self._call("cudaStreamSynchronize", self._stream)
 
-    def capture(self, enqueue: Callable[[], None]) -> Callable[[], None]:
-        """A graph of what `enqueue` puts on the stream; call it to enqueue that at once.
+    def capture(self, enqueue: Callable[[], None]) -> Graph:
+        """A graph of what `enqueue` puts on the stream; what it uses must outlive it.
 
         Raises:
             EngineError: if something in it cannot be captured; the stream is as before.
@@ -119,16 +129,17 @@ class Gpu:
             (ready,) = self._call("cudaGraphInstantiate", graph, 0)
         finally:
             self._call("cudaGraphDestroy", graph)
-        self._given.callback(self._call, "cudaGraphExecDestroy", ready)
-
-        def launch() -> None:
-            self._call("cudaGraphLaunch", ready, self._stream)
-
-        return launch
+        return Graph(
+            partial(self._do, "cudaGraphLaunch", ready, self._stream),
+            partial(self._do, "cudaGraphExecDestroy", ready),
+        )
 
     def close(self) -> None:
         """Free everything, last things first; a second call does nothing."""
         self._given.close()
+
+    def _do(self, name: str, *values: Any) -> None:
+        self._call(name, *values)
 
     def _call(self, name: str, *values: Any) -> tuple[Any, ...]:
         return _call(self._cuda, self.number, name, *values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from runtime.engines import cuda
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.trt import bindings, logger
 from runtime.engines.trt.buffers import Buffer
-from runtime.engines.trt.driver import Gpu
+from runtime.engines.trt.driver import Gpu, Graph
 
 _log = logging.getLogger("fmtool.tensorrt")
 
@@ -51,7 +50,7 @@ class TensorRTEngine(Engine):
         self.device = f"cuda:{cuda.index(device)}"
         self.precision = precision
         self._model = model
-        self._launch: Callable[[], None] | None = None
+        self._graph: Graph | None = None
         self._warm = False
         self._gpu = Gpu(cuda.index(device))
         try:
@@ -80,8 +79,8 @@ class TensorRTEngine(Engine):
                 self._reshape(batch, record)
             for buffer in self._inputs:
                 buffer.put(inputs[buffer.name])
-            if self._launch is not None:
-                self._launch()
+            if self._graph is not None:
+                self._graph.launch()
             else:
                 self._enqueue(record)
             for buffer in self._outputs:
@@ -93,8 +92,10 @@ class TensorRTEngine(Engine):
         return {buffer.name: buffer.get(batch) for buffer in self._outputs}
 
     def close(self) -> None:
-        """Free the context before its engine, that before its runtime, and then the memory."""
-        self._launch = None
+        """Free the graph, the context, its engine, the runtime and then the memory."""
+        if self._graph is not None:
+            self._graph.close()
+            self._graph = None
         self._context: Any = None
         self._engine: Any = None
         self._runtime: Any = None
@@ -195,7 +196,7 @@ class TensorRTEngine(Engine):
             if not ask(self._gpu.stream):
                 raise EngineError("the library cannot capture it")
             with logger.listen(self._trt) as (_, record):
-                self._launch = self._gpu.capture(lambda: self._enqueue(record))
+                self._graph = self._gpu.capture(lambda: self._enqueue(record))
         except EngineError as error:
             _log.warning("%s runs without a CUDA graph: %s", self._model.name, error)
 
