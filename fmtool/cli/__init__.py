@@ -7,7 +7,7 @@ import sys
 import typer
 
 from fmtool import NOTICE, __version__
-from fmtool.cli import bundle, doctor, export, predict, preprocess, train
+from fmtool.cli import bundle, doctor, engines, export, predict, preprocess, train
 from fmtool.errors import FmtoolError
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ app.command("export")(export.export)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 app.add_typer(bundle.app, name="bundle")
+app.add_typer(engines.app, name="engines")
 
 
 def main() -> None:

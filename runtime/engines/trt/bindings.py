@@ -106,3 +106,36 @@ def load(library: str) -> Any:
         f"{wanted.name} cannot be used ({reason}); install it with "
         f"`pip install 'fmtool[{wanted.extra}]'`"
     )
+
+
+def versions() -> dict[str, str | None]:
+    """By library: the version that can be used here, or None."""
+    found: dict[str, str | None] = dict.fromkeys(LIBRARIES)
+    for library in LIBRARIES:
+        with suppress(CapabilityError):
+            found[library] = load(library).__version__
+    return found
+
+
+def parse_batches(text: str) -> Batches:
+    """The batches that "1,4,8" names, or one number for all three.
+
+    Raises:
+        UsageError: if it names none.
+    """
+    numbers = [int(n) if n.strip().isdecimal() else 0 for n in text.split(",")]
+    if len(numbers) == 1:
+        numbers *= 3
+    if len(numbers) != 3 or not 1 <= numbers[0] <= numbers[1] <= numbers[2]:
+        raise UsageError(f"--batch is one number, or smallest,usual,largest; not {text!r}")
+    return numbers[0], numbers[1], numbers[2]
+
+
+def pick(named_target: bool) -> str:
+    """The library to build with where none is named: for the GPU at hand, TensorRT if it is there.
+
+    Args:
+        named_target: whether a GPU architecture was named, for which TensorRT-RTX alone builds.
+    """
+    there = versions()
+    return "tensorrt" if there["tensorrt"] and not named_target else "rtx"

@@ -13,7 +13,7 @@ from runtime.engines.ensure import ensure
 from runtime.engines.key import Key
 from runtime.engines.trt.bindings import LIBRARIES, Batches, load
 from runtime.engines.trt.build import DEFAULT, aim, build
-from runtime.engines.trt.configure import Options
+from runtime.engines.trt.configure import Options, check_options
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,10 @@ def key_of(
         number: the GPU at hand.
 
     Raises:
-        UsageError: for a target that the library does not know.
+        UsageError: for a target or an option that the library does not know.
         CapabilityError: if the library or a GPU to build for is missing.
     """
+    check_options(library, options)
     trt = load(library)
     # One that is built on a GPU is measured on it; one for a named architecture is for any such.
     here = target is None or not LIBRARIES[library].builds_for

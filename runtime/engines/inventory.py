@@ -1,0 +1,84 @@
+"""What the engine cache holds: every engine with its state, as it is on this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import count, takewhile
+from pathlib import Path
+from typing import Any
+
+from runtime.engines import cuda, store
+from runtime.engines.key import Key, serves
+
+_OURS = re.compile(
+    r"\.?(?P<engine>model[a-z0-9.-]*\.b\d+-\d+-\d+\.(?:rtx|plan))"
+    r"(?:\.json)?(?:\.[0-9a-f]{8}\.tmp|\.lock)?"
+)
+
+Versions = Mapping[str, str | None]
+"""By library: the installed version; None where it is not installed."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An engine in the cache, whole or not.
+
+    Attributes:
+        path: the engine's file.
+        state: "ok", "damaged", or "stale" for one that would be built anew here.
+        reason: why it is not ok; "" if it is.
+        key: what it is; None if that cannot be read.
+        bundle: the name of its bundle; None if that is not known.
+        bytes: its size.
+        used: when it was built or last loaded, in seconds since 1970.
+    """
+
+    path: Path
+    state: str
+    reason: str
+    key: Key | None
+    bundle: str | None
+    bytes: int
+    used: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON prints it."""
+        key = self.key.to_dict() if self.key else {"bundle": self.path.parent.name}
+        more = {"path": str(self.path), "state": self.state, "reason": self.reason}
+        return {"name": self.bundle, **key, "bytes": self.bytes, "used": self.used, **more}
+
+
+def inventory(folder: Path, versions: Versions) -> list[Item]:
+    """Every engine in the cache, by bundle and name; each is read once and its SHA-256 checked."""
+    return [examine(path, versions) for path in engines(folder) if exists(path)]
+
+
+def engines(folder: Path) -> list[Path]:
+    """Every engine that any file of fmtool's in the cache belongs to, be it only its lock."""
+    matches = ((file, _OURS.fullmatch(file.name)) for file in folder.glob("*/*"))
+    return sorted({file.with_name(match["engine"]) for file, match in matches if match})
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything of the engine `path` that could be taken for it."""
+    return path.exists() or store.facts_of(path).exists()
+
+
+def examine(path: Path, versions: Versions) -> Item:
+    """The state of one engine; one whose library is not installed cannot be stale."""
+    there = [file.stat() for file in (path, store.facts_of(path)) if file.exists()]
+    size = path.stat().st_size if path.exists() else 0
+    used = max((facts.st_mtime for facts in there), default=0.0)
+    try:
+        facts = store.read(path)
+    except store.Unfit as error:
+        return Item(path, "damaged", str(error), None, None, size, used)
+    key: Key = facts["key"]
+    here = replace(key, version=versions.get(key.library) or key.version)
+    if key.gpu in takewhile(bool, map(cuda.name, count())):  # else nothing is known of its driver
+        here = replace(here, driver=cuda.driver())
+    reason = serves(key, here)
+    state = "stale" if reason else "ok"
+    return Item(path, state, reason or "", key, facts.get("name"), size, used)

@@ -1,0 +1,84 @@
+"""Clearing the engine cache of what is of no use; what fmtool did not name is not touched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from runtime.engines import store
+from runtime.engines.ensure import leftovers, lock_of
+from runtime.engines.inventory import Versions, engines, examine, exists, inventory
+
+Tell = Callable[[Path, str], None]
+_DAY = 86400.0
+
+
+def prune(
+    folder: Path,
+    versions: Versions,
+    tell: Tell,
+    older_than: float | None = None,
+    everything: bool = False,
+) -> int:
+    """Remove damaged and stale engines, and what killed builds left; return the bytes freed.
+
+    An engine that a process is building is left alone.
+
+    Args:
+        folder: the cache.
+        versions: of the libraries installed here.
+        tell: the path of each engine of which something was removed, or that is left alone; why.
+        older_than: also remove the engines of bundles of which none was used for as many days.
+        everything: remove every engine, and TensorRT's measurements.
+    """
+    used: dict[Path, float] = {}
+    for item in inventory(folder, versions):
+        used[item.path.parent] = max(item.used, used.get(item.path.parent, 0.0))
+
+    def verdict(path: Path) -> str | None:
+        if everything:
+            return "removed with all others"
+        if not exists(path):
+            return None
+        idle = (time.time() - used.get(path.parent, time.time())) / _DAY
+        if older_than is not None and idle > older_than:
+            return f"its bundle was not used for {idle:.0f} days"
+        return examine(path, versions).reason or None
+
+    freed = 0
+    for path in engines(folder):
+        if verdict(path) is None and not leftovers(path):
+            continue
+        lock = FileLock(lock_of(path))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            tell(path, "left alone: a process is building it")
+            continue
+        try:  # only now it stays as it is looked at
+            freed += _remove(path, verdict(path), tell)
+        finally:
+            lock.release()
+        with suppress(OSError):  # there is more in it
+            path.parent.rmdir()
+    for file in folder.glob("timings.*.sm*") if everything else ():
+        freed += file.stat().st_size
+        file.unlink()
+        tell(file, "removed with all others")
+    return freed
+
+
+def _remove(path: Path, why: str | None, tell: Tell) -> int:
+    doomed = leftovers(path)
+    if why:
+        doomed += [f for f in (path, store.facts_of(path), lock_of(path)) if f.exists()]
+    freed = sum(file.stat().st_size for file in doomed)
+    for file in doomed:
+        file.unlink()
+    if doomed:
+        tell(path, why or "left by a build that was killed")
+    return freed
