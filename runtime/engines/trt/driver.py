@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fmtool.errors import CapabilityError, EngineError
 
-_ENVIRONMENT = (
+ENVIRONMENT = (
     "cudaErrorInsufficientDriver",
     "cudaErrorNoDevice",
     "cudaErrorInvalidDevice",
@@ -150,6 +150,6 @@ def _call(runtime: Any, number: int, name: str, *values: Any) -> tuple[Any, ...]
     code, *results = getattr(runtime, name)(*values)
     if code != runtime.cudaError_t.cudaSuccess:
         _, described = runtime.cudaGetErrorString(code)
-        kind = CapabilityError if code.name in _ENVIRONMENT else EngineError
+        kind = CapabilityError if code.name in ENVIRONMENT else EngineError
         raise kind(f"{name} answered {code.name} ({described.decode()}) on cuda:{number}")
     return tuple(results)

@@ -22,17 +22,23 @@ NAMES = {
     "INetworkDefinition": "num_inputs get_input num_outputs get_output num_layers get_layer",
     "ILayer": "name type num_outputs get_output",
     "ITensor": "name dtype shape",
-    "IBuilderConfig": "set_memory_pool_limit clear_flag profiling_verbosity create_timing_cache "
-    "set_timing_cache get_timing_cache add_optimization_profile",
+    "IBuilderConfig": "set_memory_pool_limit clear_flag set_flag hardware_compatibility_level "
+    "profiling_verbosity create_timing_cache set_timing_cache get_timing_cache "
+    "add_optimization_profile",
     "ITimingCache": "serialize",
     "IOptimizationProfile": "set_shape",
     "OnnxParser": "parse_from_file num_errors get_error",
     "ParserError": "node_name node_operator desc",
-    "Runtime": "deserialize_cuda_engine",
-    "ICudaEngine": "create_engine_inspector",
+    "Runtime": "deserialize_cuda_engine engine_host_code_allowed",
+    "ICudaEngine": "create_engine_inspector create_execution_context num_io_tensors "
+    "get_tensor_name get_tensor_mode get_tensor_dtype get_tensor_profile_shape",
+    "IExecutionContext": "set_input_shape get_tensor_shape set_tensor_address execute_async_v3",
     "EngineInspector": "get_engine_information",
     "NetworkDefinitionCreationFlag": "STRONGLY_TYPED",
-    "BuilderFlag": "TF32",
+    "BuilderFlag": "TF32 VERSION_COMPATIBLE",
+    "HardwareCompatibilityLevel": "AMPERE_PLUS",
+    "DataType": "FLOAT HALF",
+    "TensorIOMode": "INPUT",
     "MemoryPoolType": "WORKSPACE",
     "ProfilingVerbosity": "DETAILED",
     "LayerInformationFormat": "JSON",
