@@ -36,6 +36,7 @@ def card(manifest: Mapping[str, Any], licences: Sequence[str] = ()) -> str:
         _what(manifest),
         "## What it predicts, and how well",
         *(map(_task, manifest["tasks"]) if manifest["tasks"] else ["Nothing: embeddings only."]),
+        *_parity(manifest.get("parity", {})),
         "## Intended use",
         _INTENDED,
         "## Limits",
@@ -73,6 +74,32 @@ def _what(manifest: Mapping[str, Any]) -> str:
         f"model itself.\n\nEncoder weights: {encoder['source'] or 'source not stated'}; SHA-256 "
         f"`{encoder['sha256']}`. Made {manifest['created']} by fmtool {manifest['fmtool']}."
     )
+
+
+def _parity(parity: Mapping[str, Any]) -> list[str]:
+    if not parity:
+        return []
+    lines = [
+        "| model | embedding | tasks | worst output, share of its tolerance | compared |",
+        "|---|---|---|---|---|",
+    ]
+    for precision, found in parity.items():
+        shifts = ", ".join(
+            f"{name} {task['shift']:.2g} {task['unit']}" for name, task in found["tasks"].items()
+        )
+        worst = found["worst"]
+        batches = ", ".join(map(str, found["batches"]))
+        lines.append(
+            f"| {precision} | {found['embedding']:.2g} | {shifts or '-'} | {worst['output']}, "
+            f"{worst['share']:.0%} ({worst['engine']}, batch {worst['batch']}) | "
+            f"{found['volumes']} volumes, batches {batches}, {' and '.join(found['engines'])} |"
+        )
+    return [
+        "## How exactly its models reproduce torch",
+        "Measured on a CPU when the bundle was made: the embedding's largest relative error, and "
+        "each task's largest shift, against float32 torch.",
+        "\n".join(lines),
+    ]
 
 
 def _task(entry: Mapping[str, Any]) -> str:

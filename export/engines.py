@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,20 +16,29 @@ Run = Callable[[dict[str, Array]], dict[str, Array]]
 
 
 def engines(path: Path) -> Iterator[tuple[str, Run]]:
-    """Each installed CPU engine, one at a time: a full-size model takes gigabytes."""
-    yield "ONNX Runtime", _onnxruntime(path)
+    """Each installed CPU engine's name and version, one at a time: a full-size model takes GBs."""
+    import onnxruntime
+
+    yield f"ONNX Runtime {onnxruntime.__version__}", _onnxruntime(path)
     if importlib.util.find_spec("openvino"):
-        yield "OpenVINO", _openvino(path)
+        import openvino
+
+        yield f"OpenVINO {openvino.__version__.split('-')[0]}", _openvino(path)
 
 
-def _onnxruntime(path: Path) -> Run:
+def session(model: str | os.PathLike[str] | bytes) -> Any:
+    """An ONNX Runtime session on the CPU that gives its memory back after each run."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.enable_cpu_mem_arena = False
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    return lambda inputs: dict(zip(names, session.run(None, inputs), strict=True))
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _onnxruntime(path: Path) -> Run:
+    opened = session(path)
+    names = [output.name for output in opened.get_outputs()]
+    return lambda inputs: dict(zip(names, opened.run(None, inputs), strict=True))
 
 
 def _openvino(path: Path) -> Run:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import fmtool
 from export.graph import EMBEDDING, BundleGraph, LinearHead, map_name
-from export.reference import Reference
-from export.verify import limit
+from export.models import Exported
+from export.reference import Outputs
+from export.verify import Report, limit
 
 LOCATE, SEGMENT, TEMPLATE = "strip_locate.onnx", "strip_segment.onnx", "template.nii.gz"
 """The preprocessing parts' names inside a bundle."""
@@ -44,8 +44,8 @@ def manifest(
     graph: BundleGraph,
     heads: Sequence[LinearHead],
     encoder: Mapping[str, Any],
-    models: Mapping[str, Path],
-    expected: Reference,
+    models: Sequence[Exported],
+    expected: Outputs,
 ) -> dict[str, Any]:
     """Every field but `format` and `files`, as plain data.
 
@@ -54,8 +54,8 @@ def manifest(
         graph: the exported graph.
         heads: its heads.
         encoder: facts about its encoder.
-        models: each precision's ONNX file.
-        expected: float32 torch, the self-test volume first.
+        models: each precision's, through its gate.
+        expected: float32 torch on the self-test volume.
     """
     return {
         "name": about.name,
@@ -63,7 +63,8 @@ def manifest(
         "fmtool": fmtool.__version__,
         "encoder": dict(encoder),
         "tasks": [_entry(head) for head in heads],
-        "model": {precision: path.name for precision, path in models.items()},
+        "model": {model.precision: model.path.name for model in models},
+        "parity": {model.precision: _parity(graph, model.report) for model in models},
         "strip": {"locate": LOCATE, "segment": SEGMENT},
         "template": TEMPLATE,
         "self_test": _self_test(graph, expected),
@@ -79,9 +80,37 @@ def _entry(head: LinearHead) -> dict[str, Any]:
     return {**head.task.to_dict(), "evidence": evidence, "output": name, "map": map_name(name)}
 
 
-def _self_test(graph: BundleGraph, expected: Reference) -> dict[str, Any]:
+def _parity(graph: BundleGraph, report: Report) -> dict[str, Any]:
+    """How far the model was from torch where it was exported, and what was compared."""
+    worst = report.worst
+    found: dict[str, Any] = {
+        "tolerance": report.tolerance,
+        "volumes": report.volumes,
+        "batches": sorted({d.batch for d in report.differences}),
+        "engines": list(dict.fromkeys(d.engine for d in report.differences)),
+        "embedding": report.of(EMBEDDING).error,
+        "tasks": {
+            task.name: {
+                "shift": report.of(task.name).error,
+                "unit": "logit" if task.kind == "binary" else task.unit,
+                "allowed": report.of(task.name).tolerance,
+            }
+            for task in graph.tasks
+        },
+        "worst": {
+            "output": worst.output,
+            "share": worst.share,
+            "engine": worst.engine,
+            "batch": worst.batch,
+        },
+    }
+    if report.peak_layer:
+        found["peak"] = {"activation": report.peak, "layer": report.peak_layer}
+    return found
+
+
+def _self_test(graph: BundleGraph, wanted: Outputs) -> dict[str, Any]:
     """What an engine must reproduce on the template, and within which tolerance."""
-    wanted = expected.outputs[0]
     outputs = {n: wanted[n].tolist() for n in (EMBEDDING, *(task.name for task in graph.tasks))}
     tasks = {
         task.name: {

@@ -15,7 +15,7 @@ import torch
 
 import fmtool
 from export.graph import INPUTS, BundleGraph
-from fmtool import space
+from fmtool import disk, space
 
 _NOISY = ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "onnx_ir")
 
@@ -60,6 +60,8 @@ def export(
     assert program is not None  # what dynamo=True answers
     model = program.model_proto
     check(model, graph, opset)
+    for node in model.graph.node:  # the exporter's notes: stack traces with this machine's paths
+        del node.metadata_props[:]
     facts = {"fmtool": fmtool.__version__, **(metadata or {})}
     onnx.helper.set_model_props(model, {key: str(value) for key, value in facts.items()})
     return save(model, path)
@@ -69,7 +71,7 @@ def save(model: onnx.ModelProto, path: str | os.PathLike[str]) -> Path:
     """Check a model with onnx's checker and write it in one step, weights inside."""
     onnx.checker.check_model(model, full_check=True)
     target = Path(path)
-    with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=target.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=disk.SCRATCH, dir=target.parent) as scratch:
         staged = Path(scratch) / target.name
         onnx.save_model(model, staged, save_as_external_data=False)
         staged.replace(target)

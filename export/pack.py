@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gzip
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,19 +10,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
-import numpy as np
 from torch import nn
 
 from export.card import card
 from export.graph import BundleGraph, LinearHead
 from export.manifest import LOCATE, SEGMENT, TEMPLATE, About, manifest
-from export.onnx import export
-from export.precision import to_fp16
-from export.reference import Reference, Volume, reference
-from export.verify import parity
+from export.models import Exported, export_models
+from export.reference import Volume, reference
+from export.volumes import template_volume, variant
 from fmtool import bundle as bundles
-from fmtool import space
+from fmtool import disk, space
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, InputError
 from training import architecture, encoders
@@ -32,12 +28,12 @@ Parts = Mapping[str, Path | bytes]
 """What preprocessing needs, by its name inside the bundle; `LICENSES/...` come along."""
 
 LICENCES = "LICENSES/"
-GATES = {"float32": 1e-5, "float16": 5e-3}
-"""Largest relative difference of the embedding, exported model against torch, on this machine."""
+BATCHES = (1, 2)
+"""What the gates run where no batch is declared: two rows show whether they are kept apart."""
 
 
-def _silent(step: str) -> None:
-    del step
+def _silent(what: object) -> None:
+    del what
 
 
 def pack(
@@ -52,6 +48,8 @@ def pack(
     progress: Callable[[str], None] = _silent,
     source: str = "",
     limits: Sequence[str] = (),
+    batches: Sequence[int] = BATCHES,
+    exported: Callable[[Exported], None] = _silent,
 ) -> Bundle:
     """Make a bundle whose preprocessing is another bundle's.
 
@@ -64,10 +62,13 @@ def pack(
         fp16: also write an FP16 model, for a GPU.
         name: the bundle's name; that of `out` when absent.
         overwrite: replace a bundle that is already there.
-        volumes: prepared volumes and masks (z, y, x) for the parity gates, beside the template.
+        volumes: real, prepared volumes and masks (z, y, x) for the parity gates, beside the
+            template; where there are none, a variant of the template takes their place.
         progress: told each step as it begins.
         source: where an encoder given as a module comes from, in words.
         limits: sentences about the sample: its ages, its site.
+        batches: the batch sizes at which the gates run.
+        exported: told each model of the bundle, once it is written.
 
     Raises:
         BundleError: if `out` exists, or the source bundle is damaged.
@@ -87,7 +88,9 @@ def pack(
             calibration=opened.manifest.get("calibration", {}),
         )
         parts = parts_of(opened)
-        return assemble(out, encoder, heads, parts, about, fp16, overwrite, volumes, progress)
+        return assemble(
+            out, encoder, heads, parts, about, fp16, overwrite, volumes, progress, batches, exported
+        )
 
 
 def parts_of(bundle: Bundle) -> Parts:
@@ -111,6 +114,8 @@ def assemble(
     overwrite: bool = False,
     volumes: Sequence[Volume] = (),
     progress: Callable[[str], None] = _silent,
+    batches: Sequence[int] = BATCHES,
+    exported: Callable[[Exported], None] = _silent,
 ) -> Bundle:
     """Make a bundle from preprocessing parts given one by one; otherwise as `pack`.
 
@@ -123,26 +128,25 @@ def assemble(
     if absent:
         raise BundleError(f"bundle {target} would lack {', '.join(sorted(absent))}")
     graph, facts = _graph(encoder, heads, about)
-    with tempfile.TemporaryDirectory(prefix="fmtool-pack-") as scratch:
+    with (
+        disk.writing(target),
+        tempfile.TemporaryDirectory(prefix="fmtool-pack-") as scratch,
+    ):
         folder = Path(scratch)
-        volumes = [self_test_volume(parts[TEMPLATE]), *volumes]
-        progress(f"Running torch on {len(volumes)} volume(s)")
+        template = template_volume(parts[TEMPLATE])
+        volumes = [template, *(volumes or [variant(template)])]
+        progress(f"Running torch on {len(volumes)} volumes")
         expected = reference(graph, volumes)
-        models = _models(graph, folder, fp16, volumes, expected, facts, progress)
-        contents = manifest(about, graph, heads, facts, models, expected)
+        models = export_models(graph, folder, fp16, volumes, expected, facts, batches, progress)
+        contents = manifest(about, graph, heads, facts, models, expected[0])
         licences = sorted(name for name in parts if name.startswith(LICENCES))
-        files: dict[str, Path | bytes] = {path.name: path for path in models.values()}
+        files: dict[str, Path | bytes] = {model.path.name: model.path for model in models}
         files |= {**parts, "MODEL_CARD.md": card(contents, licences).encode()}
         progress(f"Writing {target}")
-        return bundles.write(target, contents, files, overwrite)
-
-
-def self_test_volume(template: Path | bytes) -> Volume:
-    """The template on the crop as float32 (z, y, x), and where it is above zero."""
-    raw = template if isinstance(template, bytes) else template.read_bytes()
-    image = nib.Nifti1Image.from_bytes(gzip.decompress(raw))
-    crop = np.ascontiguousarray(space.to_crop(np.asarray(image.dataobj)), dtype=np.float32)
-    return crop, (crop > 0).astype(np.float32)
+        bundle = bundles.write(target, contents, files, overwrite)
+    for model in models:
+        exported(model)
+    return bundle
 
 
 def _graph(
@@ -175,27 +179,3 @@ def _graph(
         "sha256": digest,
         "parameters": sum(p.numel() for p in network.parameters()),
     }
-
-
-def _models(
-    graph: BundleGraph,
-    folder: Path,
-    fp16: bool,
-    volumes: Sequence[Volume],
-    expected: Reference,
-    facts: Mapping[str, Any],
-    progress: Callable[[str], None],
-) -> dict[str, Path]:
-    """Each precision's ONNX file, exported and through its gate."""
-    progress("Exporting to ONNX")
-    encoder = f"{facts['architecture']} {facts['width']:g} {facts['sha256']}"
-    shape = volumes[0][0].shape
-    assert len(shape) == 3
-    path = export(graph, folder / "model.onnx", shape=shape, metadata={"encoder": encoder})
-    models = {"float32": path}
-    if fp16:
-        models["float16"] = to_fp16(models["float32"], folder / "model.fp16.onnx")
-    for precision, path in models.items():
-        progress(f"Comparing the {precision} model with torch")
-        parity(path, graph, volumes, GATES[precision], expected=expected)
-    return models

@@ -1,34 +1,22 @@
-"""What torch computes in float32 on given volumes, and how large its activations get."""
+"""What torch computes in float32 on given volumes: the reference of every gate."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from export.graph import INPUTS, BundleGraph
+from fmtool.errors import ParityError
 
 Array = NDArray[np.float32]
 Volume = tuple[Array, Array]
 """A prepared volume and its mask, each (z, y, x) on the model's crop."""
 
-
-@dataclass
-class Reference:
-    """Float32 torch on a list of volumes, one at a time.
-
-    Attributes:
-        outputs: per volume, each output by name without its batch axis.
-        peaks: the largest |activation| into or out of each of the encoder's layers, by name.
-    """
-
-    outputs: list[dict[str, Array]] = field(default_factory=list)
-    peaks: dict[str, float] = field(default_factory=dict)
+Outputs = dict[str, Array]
+"""Each output by name, without its batch axis."""
 
 
 def feed(volumes: Sequence[Volume]) -> dict[str, Array]:
@@ -40,37 +28,22 @@ def feed(volumes: Sequence[Volume]) -> dict[str, Array]:
     }
 
 
-def reference(graph: BundleGraph, volumes: Sequence[Volume]) -> Reference:
-    """Run `graph` on each volume in torch, float32, and watch every layer's activations."""
-    found = Reference()
-    with torch.inference_mode(), _watch(graph.encoder, found.peaks):
-        for volume in volumes:
+def reference(graph: BundleGraph, volumes: Sequence[Volume]) -> list[Outputs]:
+    """Each volume's outputs in torch, float32, one volume at a time: a batch would take GBs each.
+
+    Raises:
+        ParityError: if torch's own output is not finite: nothing can be compared with that.
+    """
+    found = []
+    with torch.inference_mode():
+        for number, volume in enumerate(volumes):
             inputs = (torch.from_numpy(array) for array in feed([volume]).values())
             outputs = (output.numpy()[0] for output in graph(*inputs))
-            found.outputs.append(dict(zip(graph.output_names, outputs, strict=True)))
+            found.append(dict(zip(graph.output_names, outputs, strict=True)))
+            for name, output in found[-1].items():
+                if not np.isfinite(output).all():
+                    raise ParityError(
+                        f"torch's own output {name!r} is not finite on volume {number + 1} of "
+                        f"{len(volumes)}: check the checkpoint and the volume; nothing was written"
+                    )
     return found
-
-
-@contextmanager
-def _watch(encoder: nn.Module, peaks: dict[str, float]) -> Iterator[None]:
-    """Keep each layer's largest |value|; inputs too, where a residual sum shows before its ReLU."""
-
-    def note(name: str, *tensors: object) -> None:
-        for tensor in tensors:
-            if isinstance(tensor, Tensor) and tensor.is_floating_point():
-                low, high = tensor.aminmax()  # no copy: a first-layer activation is 1.4 GB
-                peak = float(torch.maximum(-low, high))
-                peaks[name] = float(np.maximum(peaks.get(name, 0.0), peak))  # NaN stays NaN
-
-    handles = []
-    for name, layer in encoder.named_modules():
-        if not any(True for _ in layer.children()):
-            handles += [
-                layer.register_forward_pre_hook(lambda _, args, name=name: note(name, *args)),
-                layer.register_forward_hook(lambda _, args, out, name=name: note(name, out)),
-            ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -20,7 +20,7 @@ class Target:
         file: its name, or how its name ends.
         needs: to be installed, or to be there.
         options: further options it takes.
-        where: it is written: "bundle" or "engine cache".
+        where: it is written: "bundle", "engine cache" or "DIR".
     """
 
     name: str
@@ -32,15 +32,18 @@ class Target:
     where: str
 
 
+_ALWAYS = ("--batch", "--calibration", "--cache")
+_ENGINE = ("--target", "--batch", "--engines")
+
 TARGETS = (
-    Target("onnx", "", "The float32 model.", "model.onnx", "fmtool[train]", (), "bundle"),
+    Target("onnx", "", "The float32 model.", "model.onnx", "fmtool[train]", _ALWAYS, "bundle"),
     Target(
         "fp16",
         "--fp16",
         "Add an FP16 model, for a GPU; and its engine, where there is a library and a GPU for it.",
         "model.fp16.onnx",
         "fmtool[train]",
-        ("--target", "--batch", "--engines"),
+        (*_ENGINE, "--calibration"),
         "bundle",
     ),
     Target(
@@ -49,7 +52,7 @@ TARGETS = (
         "Add a TensorRT engine for the GPU at hand.",
         ".plan",
         "fmtool[tensorrt], and the GPU it is for",
-        ("--target", "--batch", "--engines"),
+        _ENGINE,
         "engine cache",
     ),
     Target(
@@ -58,45 +61,64 @@ TARGETS = (
         "Add TensorRT-RTX engines; needs no GPU.",
         ".rtx",
         "fmtool[rtx]",
-        ("--target", "--batch", "--engines"),
+        _ENGINE,
         "engine cache",
+    ),
+    Target(
+        "triton",
+        "--triton",
+        "Add the model to this Triton model repository: the FP16 one with --fp16, the engine with "
+        "--tensorrt.",
+        "config.pbtxt",
+        "fmtool[train]",
+        ("--batch",),
+        "DIR",
     ),
 )
 
 OPTIONS = {
     "--target": "A GPU architecture to build for, such as sm89; repeat for several. The GPU at "
     "hand if absent.",
-    "--batch": "Smallest, usual and largest batch of an engine: 1,4,8; one number for all three.",
+    "--batch": "Smallest, usual and largest batch: 1,4,8; one number for all three. The models are "
+    "compared with torch at each of them and at 1.",
     "--engines": "Folder to keep engines in; the user's cache folder if absent.",
+    "--calibration": "A CSV or BIDS folder of scans; some of them join the comparison with torch.",
+    "--cache": "Folder for prepared volumes.",
 }
+
+UNDECLARED = (1, 2)
+"""The batches of the comparison without --batch: two rows show whether they are kept apart."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """The engines to build.
+    """What to write beside the float32 model.
 
     Attributes:
-        libraries: short names, in the order they are built with.
+        libraries: whose engines to build, by short name, in the order they are built with.
         targets: GPU architectures; None is the GPU at hand.
-        batches: smallest, usual and largest.
-        precision: of the graph they are built from.
-        asked: whether the user named a library or a GPU, and wants to hear what is missing.
+        batches: smallest, usual and largest, of an engine.
+        checked: the batch sizes to compare models with torch at.
+        precision: of the graph that engines and the model repository take.
+        asked: whether the user named a library: one that was not named may stay unmentioned where
+            another has built the engine.
     """
 
     libraries: tuple[str, ...]
     targets: tuple[str | None, ...]
     batches: Batches
+    checked: tuple[int, ...]
     precision: str
     asked: bool
 
 
 def help_of(option: str) -> str:
-    """An option's help; of one that others take along, with their names."""
+    """An option's help; of one that only some take along, with their names."""
     for target in TARGETS:
         if target.option == option:
             return target.what
-    takers = ", ".join(target.option for target in TARGETS if option in target.options)
-    return f"{OPTIONS[option]} [{takers}]"
+    takers = _takers(option)
+    return OPTIONS[option] if "" in takers else f"{OPTIONS[option]} [{', '.join(takers)}]"
 
 
 def table() -> str:
@@ -125,14 +147,13 @@ def request(
         engines: whether `--engines` was given.
 
     Raises:
-        UsageError: for an option without the one it belongs to, batches that are none, or a GPU
-            that the library does not build for.
+        UsageError: for an option without the one it belongs to, batches that are none or that a
+            Triton server could not fill, or a GPU that the library does not build for.
     """
-    given = {"--target": bool(targets), "--batch": batch is not None, "--engines": engines}
+    given = {"--target": bool(targets), "--engines": engines}
     taken = {option for t in TARGETS if t.name in chosen for option in t.options}
     for option in (o for o, there in given.items() if there and o not in taken):
-        takers = ", ".join(t.option for t in TARGETS if option in t.options)
-        raise UsageError(f"{option} belongs to {takers}; say one of them too")
+        raise UsageError(f"{option} belongs to {', '.join(_takers(option))}; say one of them too")
     precision = "float16" if "fp16" in chosen else "float32"
     named = tuple(name for name in _LIBRARIES if name in chosen)
     # FP16 is for a GPU. The library that builds for one that is elsewhere is TensorRT-RTX; for the
@@ -142,12 +163,19 @@ def request(
     for library in libraries:
         for target in targets:
             check_target(library, target, precision)
+    batches = _batches("1" if batch is None else batch)
+    if batches[0] > 1 and {"triton", "tensorrt"} <= set(chosen):
+        raise UsageError(
+            f"Triton sends single scans too, and this engine would take no less than {batches[0]} "
+            f"at once; say --batch 1,{batches[1]},{batches[2]}"
+        )
     return Request(
         libraries,
         tuple(dict.fromkeys(targets)) or (None,),
-        _batches("1" if batch is None else batch),
+        batches,
+        UNDECLARED if batch is None else tuple(sorted({1, *batches})),
         precision,
-        asked=bool(named or targets),
+        asked=bool(named),
     )
 
 
@@ -161,6 +189,10 @@ def _batches(text: str) -> Batches:
     if len(numbers) != 3 or not 1 <= numbers[0] <= numbers[1] <= numbers[2]:
         raise UsageError(f"--batch is one number, or smallest,usual,largest; not {text!r}")
     return numbers[0], numbers[1], numbers[2]
+
+
+def _takers(option: str) -> list[str]:
+    return [target.option for target in TARGETS if option in target.options]
 
 
 def _file(target: Target) -> str:

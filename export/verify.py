@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 
+from export.activations import half_peaks, is_half, worst
 from export.engines import engines
 from export.graph import EMBEDDING, BundleGraph
-from export.reference import Array, Reference, Volume, feed, reference
-from fmtool.errors import ParityError
+from export.reference import Array, Outputs, Volume, feed, reference
+from fmtool.errors import ParityError, ShapeError, ToleranceError
 from fmtool.task import Task
 
 FP16_LIMIT = 65504.0 / 8
@@ -44,29 +44,29 @@ class Difference:
 
 @dataclass(frozen=True)
 class Report:
-    """What was compared, every engine, batch size and output at its worst over the volumes."""
+    """What was compared.
 
+    Attributes:
+        tolerance: of the embedding, relative.
+        volumes: how many were run.
+        differences: of every engine, batch size and output, the worst over the volumes.
+        peak: the largest |activation| in FP16 and where it is; 0 of a model without FP16.
+    """
+
+    tolerance: float
+    volumes: int
     differences: tuple[Difference, ...]
-    peak_layer: str
-    peak: float
-    """The largest |activation| of the encoder, in float32, and the layer it was seen at."""
+    peak: float = 0.0
+    peak_layer: str = ""
 
     @property
     def worst(self) -> Difference:
         """The difference closest to its tolerance."""
-        return max(self.differences, key=lambda difference: difference.share)
+        return max(self.differences, key=_badness)
 
-
-class OutputMismatch(ParityError):
-    """An output that left its tolerance, or is not finite (an error of NaN or infinity)."""
-
-    def __init__(self, model: Path, worst: Difference) -> None:
-        super().__init__(
-            f"{model.name} does not reproduce torch: output {worst.output!r} differs by "
-            f"{worst.error:.2g} in {worst.engine} at batch {worst.batch}, and {worst.tolerance:.2g}"
-            " is allowed; nothing was written"
-        )
-        self.output, self.error, self.tolerance = worst.output, worst.error, worst.tolerance
+    def of(self, output: str) -> Difference:
+        """The worst difference of one output."""
+        return max((d for d in self.differences if d.output == output), key=_badness)
 
 
 class ActivationOverflow(ParityError):
@@ -86,51 +86,55 @@ def parity(
     volumes: Sequence[Volume],
     tolerance: float,
     batches: Sequence[int] = (1,),
-    expected: Reference | None = None,
+    expected: Sequence[Outputs] | None = None,
 ) -> Report:
     """Compare a model, in ONNX Runtime and OpenVINO on the CPU, with `graph` in float32 torch.
 
     Errors: of the embedding, the relative L2 difference, at most `tolerance`; of a task, the
     absolute difference in its unit, at most `limit(task, ...)`; of a map, its RMS difference
     relative to its spread over positions, at most ten times `tolerance`. A model with FP16
-    weights must also keep every activation of the float32 reference below `FP16_LIMIT`.
+    weights must also keep every FP16 activation below `FP16_LIMIT`.
+
+    At batch 1 every volume is run; at a larger batch one batch, in which the volumes take turns:
+    what a batch size can break, it breaks in its first batch, and each takes gigabytes. torch
+    never runs a batch.
 
     Args:
         model_path: the ONNX file.
         graph: what it was exported from.
         volumes: prepared volumes and masks, (z, y, x); real ones, noise has other activations.
         tolerance: 1e-5 for float32, 5e-3 for FP16.
-        batches: the batch sizes to run; volumes repeat to fill one.
+        batches: the batch sizes to run.
         expected: `reference(graph, volumes)`, where it is already known.
 
     Raises:
-        OutputMismatch: naming the worst output, its error and its tolerance.
+        ShapeError: naming the output that is missing or of another shape.
+        ToleranceError: naming the worst output, its error and its tolerance.
         ActivationOverflow: naming the layer (FP16 only).
     """
     path = Path(model_path)
     if not volumes:
         raise ValueError("parity needs at least one volume")
     expected = expected or reference(graph, volumes)
-    layer = max(expected.peaks, key=lambda name: _nan_first(expected.peaks[name]))
-    peak = expected.peaks[layer]
-    if _is_half(path) and not peak < FP16_LIMIT:
+    layer, peak = worst(half_peaks(path, volumes) if is_half(path) else {})
+    if not peak < FP16_LIMIT:
         raise ActivationOverflow(path, layer, peak)
     found: dict[tuple[str, int, str], Difference] = {}
     for engine, run in engines(path):
         for batch in batches:
-            for start in range(0, len(volumes), batch):
-                picked = [i % len(volumes) for i in range(start, start + batch)]
+            for picked in _rows(len(volumes), batch):
                 outputs = run(feed([volumes[i] for i in picked]))
+                _check_shapes(path, engine, outputs, [expected[i] for i in picked])
                 for row, i in enumerate(picked):
                     got = {name: outputs[name][row] for name in graph.output_names}
-                    for name, error, limit in _compare(graph, got, expected.outputs[i], tolerance):
-                        difference = Difference(engine, batch, name, error, limit)
-                        key = (engine, batch, name)
-                        if key not in found or not difference.share <= found[key].share:
+                    for difference in _compare(graph, got, expected[i], tolerance):
+                        difference = replace(difference, engine=engine, batch=batch)
+                        key = (engine, batch, difference.output)
+                        if key not in found or _badness(difference) > _badness(found[key]):
                             found[key] = difference
-    report = Report(tuple(found.values()), layer, peak)
-    if not all(difference.share <= 1 for difference in report.differences):
-        raise OutputMismatch(path, max(found.values(), key=lambda d: _nan_first(d.share)))
+    report = Report(tolerance, len(volumes), tuple(found.values()), peak, layer)
+    if not report.worst.share <= 1:
+        raise _beyond(path, report.worst)
     return report
 
 
@@ -147,28 +151,60 @@ def limit(task: Task, value: float, tolerance: float) -> float:
     return tolerance * (task.valid_range[1] - task.valid_range[0])
 
 
+def _rows(volumes: int, batch: int) -> list[list[int]]:
+    """The volumes of each batch that is run, by number."""
+    if batch == 1:
+        return [[i] for i in range(volumes)]
+    return [[i % volumes for i in range(batch)]]
+
+
+def _check_shapes(
+    path: Path, engine: str, outputs: dict[str, Array], expected: Sequence[Outputs]
+) -> None:
+    where = f"{path.name} in {engine} at batch {len(expected)}"
+    for name, wanted in expected[0].items():
+        if name not in outputs:
+            said = ", ".join(outputs) or "nothing"
+            raise ShapeError(f"{where} gives no output {name!r}, only {said}; nothing was written")
+        shape = (len(expected), *wanted.shape)
+        if outputs[name].shape != shape:
+            raise ShapeError(
+                f"{where} gives output {name!r} of the shape {outputs[name].shape}, and torch's is "
+                f"{shape}; nothing was written"
+            )
+
+
+def _beyond(path: Path, bad: Difference) -> ToleranceError:
+    off = f"differs by {bad.error:.2g}" if np.isfinite(bad.error) else "is not finite"
+    return ToleranceError(
+        f"{path.name} does not reproduce torch: output {bad.output!r} {off} in {bad.engine} at "
+        f"batch {bad.batch}, and {bad.tolerance:.2g} is allowed; nothing was written",
+        bad.output,
+        bad.error,
+        bad.tolerance,
+        bad.engine,
+        bad.batch,
+    )
+
+
 def _compare(
-    graph: BundleGraph, got: dict[str, Array], wanted: dict[str, Array], tolerance: float
-) -> Iterator[tuple[str, float, float]]:
-    """Each output's name, error and tolerance for one volume."""
+    graph: BundleGraph, got: Outputs, wanted: Outputs, tolerance: float
+) -> Iterator[Difference]:
+    """Each output's error and tolerance for one volume; engine and batch are left open."""
     limits = {t.name: limit(t, float(wanted[t.name][0]), tolerance) for t in graph.tasks}
     for name in graph.output_names:
         difference = got[name].astype(np.float64) - wanted[name]
         if name == EMBEDDING:
             length = max(float(np.linalg.norm(wanted[name])), 1e-30)
-            yield name, float(np.linalg.norm(difference)) / length, tolerance
+            error, allowed = float(np.linalg.norm(difference)) / length, tolerance
         elif name in limits:
-            yield name, float(np.abs(difference).max()), limits[name]
+            error, allowed = float(np.abs(difference).max()), limits[name]
         else:
             spread = max(float(wanted[name].std()), limits[name.removesuffix("_map")])
-            rms = float(np.sqrt(np.mean(difference**2)))
-            yield name, rms / spread, MAP_FACTOR * tolerance
+            error, allowed = float(np.sqrt(np.mean(difference**2))) / spread, MAP_FACTOR * tolerance
+        yield Difference("", 0, name, error, allowed)
 
 
-def _nan_first(value: float) -> float:
-    return np.inf if np.isnan(value) else value
-
-
-def _is_half(path: Path) -> bool:
-    weights = onnx.load(path, load_external_data=False).graph.initializer
-    return any(weight.data_type == onnx.TensorProto.FLOAT16 for weight in weights)
+def _badness(difference: Difference) -> float:
+    """Its share, so that one that is not finite is the worst of all."""
+    return difference.share if np.isfinite(difference.share) else np.inf

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
 
+from fmtool import disk
 from fmtool.errors import BundleError
 from fmtool.task import Task
 
@@ -64,11 +65,12 @@ class Bundle:
         return self.path / name
 
     def model(self, precision: str = "float32") -> Path:
-        """The ONNX model of `precision` ("float32" or "float16")."""
+        """The ONNX model of `precision` ("float32", "float16" or "int8")."""
         name = self.manifest["model"].get(precision)
         if name is None:
+            option = "--int8" if precision == "int8" else "--fp16"
             raise BundleError(
-                f"bundle {self.path} holds no {precision} model; `fmtool export --fp16` adds one"
+                f"bundle {self.path} holds no {precision} model; `fmtool export {option}` adds one"
             )
         return self.file(name)
 
@@ -234,27 +236,29 @@ def write(
         overwrite: replace a bundle that is already there.
 
     Raises:
-        BundleError: if `path` cannot be written; see `claim`.
+        BundleError: if `path` cannot be written; see `claim`. What was there before stays.
     """
     target = claim(path, overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=target.parent) as scratch:
-        staged = Path(scratch) / target.name
-        listed = {}
-        for name, content in sorted(files.items()):
-            file = staged / _safe(name)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, bytes):
-                file.write_bytes(content)
-            else:
-                shutil.copyfile(content, file)
-            listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
-        text = json.dumps(
-            {"format": FORMAT, **manifest, "files": listed}, indent=1, allow_nan=False
-        )
-        (staged / MANIFEST).write_text(text + "\n", encoding="utf-8")
-        _open_folder(staged)  # what is written must be readable before it replaces anything
-        if target.exists():
-            target.rename(Path(scratch) / "old")
-        staged.rename(target)
+    with disk.writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=disk.SCRATCH, dir=target.parent) as scratch:
+            staged = Path(scratch) / disk.STAGED
+            _fill(staged, manifest, files)
+            _open_folder(staged)  # what is written must be readable before it replaces anything
+            disk.put(staged, target)
     return _open_folder(target)
+
+
+def _fill(staged: Path, manifest: dict[str, Any], files: dict[str, Path | bytes]) -> None:
+    """Copy a bundle's files, then write the manifest: without it, the folder is no bundle."""
+    listed = {}
+    for name, content in sorted(files.items()):
+        file = staged / _safe(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            file.write_bytes(content)
+        else:
+            shutil.copyfile(content, file)
+        listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
+    text = json.dumps({"format": FORMAT, **manifest, "files": listed}, indent=1, allow_nan=False)
+    (staged / MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -35,6 +35,29 @@ class ParityError(FmtoolError):
     exit_code = 1
 
 
+class ShapeError(ParityError):
+    """An output that is missing, or of another shape than the reference's."""
+
+
+class ToleranceError(ParityError):
+    """An output beyond its tolerance, or not finite.
+
+    Attributes:
+        output: the worst one.
+        error: how far off it is; NaN or infinite where it is not finite.
+        tolerance: how far off it may be, in the same unit.
+        engine: that computed it.
+        batch: the batch size it was computed at.
+    """
+
+    def __init__(
+        self, sentence: str, output: str, error: float, tolerance: float, engine: str, batch: int
+    ) -> None:
+        super().__init__(sentence)
+        self.output, self.error, self.tolerance = output, error, tolerance
+        self.engine, self.batch = engine, batch
+
+
 class EngineError(FmtoolError):
     """A model that an inference library could not compile for a GPU, or could not load again."""
 

@@ -1,15 +1,19 @@
-"""`fmtool export`: an encoder and its heads become a bundle, and engines for it."""
+"""`fmtool export`: an encoder and its heads become a bundle, engines and a model repository."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from export.targets import help_of, request
 from fmtool.errors import CapabilityError
+
+if TYPE_CHECKING:
+    from export.models import Exported
+    from export.trt_engines import Outcome
 
 
 def export(
@@ -25,6 +29,10 @@ def export(
     fp16: Annotated[bool, typer.Option("--fp16", help=help_of("--fp16"))] = False,
     tensorrt: Annotated[bool, typer.Option("--tensorrt", help=help_of("--tensorrt"))] = False,
     rtx: Annotated[bool, typer.Option("--rtx", help=help_of("--rtx"))] = False,
+    triton: Annotated[
+        Path | None,
+        typer.Option("--triton", metavar="DIR", help=help_of("--triton"), show_default=False),
+    ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option("--target", help=help_of("--target"), show_default=False),
@@ -35,6 +43,15 @@ def export(
     engines: Annotated[
         Path | None, typer.Option("--engines", help=help_of("--engines"), show_default=False)
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration", metavar="COHORT", help=help_of("--calibration"), show_default=False
+        ),
+    ] = None,
+    cache: Annotated[Path, typer.Option("--cache", help=help_of("--cache"))] = Path(
+        ".cache/fmtool"
+    ),
     preprocessing: Annotated[
         Path | None,
         typer.Option(
@@ -44,22 +61,27 @@ def export(
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a bundle that is there.")
+        bool, typer.Option("--overwrite", help="Replace a bundle, or a model, that is there.")
     ] = False,
 ) -> None:
-    """Export to ONNX, compare with torch on a real brain, write the bundle, build engines."""
-    flags = {"fp16": fp16, "tensorrt": tensorrt, "rtx": rtx}
+    """Export to ONNX, compare with torch on real brains, write the bundle, build engines."""
+    flags = {"fp16": fp16, "tensorrt": tensorrt, "rtx": rtx, "triton": triton is not None}
     chosen = [name for name, given in flags.items() if given]
     wanted = request(chosen, target or (), batch, engines is not None)
     if find_spec("torch") is None or find_spec("onnx") is None:
         raise CapabilityError("export needs torch and onnx; install fmtool[train]")
+    from export import triton as repositories
     from export.pack import pack
     from export.trt_engines import build_all
     from fmtool.cli import console
+    from fmtool.cli.calibration import volumes
     from runtime.engines import store
     from training import head as heads
 
+    if triton is not None:
+        repositories.claim(triton, out.stem, overwrite)
     loaded = [heads.load(path) for path in head or []]
+    models: list[Exported] = []
     bundle = pack(
         out,
         encoder,
@@ -67,17 +89,36 @@ def export(
         source_bundle=preprocessing,
         fp16=fp16,
         overwrite=overwrite,
+        volumes=volumes(calibration, cache, preprocessing) if calibration else (),
+        batches=wanted.checked,
         progress=console.say,
+        exported=models.append,
     )
     console.put(f"{bundle.path}\ndigest {bundle.digest}")
+    told = {model.path.name: f"  ({model.describe()})" for model in models}
     for name, facts in bundle.manifest["files"].items():
-        console.put(f"  {facts['bytes'] / 1e6:8.2f} MB  {name}")
+        console.put(f"  {facts['bytes'] / 1e6:8.2f} MB  {name}{told.get(name, '')}")
     outcome = build_all(bundle, wanted, engines or store.default_folder(), console.say)
+    _tell(outcome)
+    if triton is not None:
+        plan = outcome.plan if tensorrt else None
+        folder = repositories.write(
+            triton, bundle, wanted.precision, wanted.checked, plan, overwrite
+        )
+        console.put(f"{folder}  (Triton, {'TensorRT' if plan else 'ONNX'}, {wanted.precision})")
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+def _tell(outcome: Outcome) -> None:
+    from fmtool.cli import console
+
     for engine in outcome.built:
-        console.put(f"  {engine.bytes / 1e6:8.2f} MB  {engine.path}  ({engine.seconds:.1f} s)")
+        console.put(
+            f"  {engine.bytes / 1e6:8.2f} MB  {engine.path}  (built in {engine.seconds:.1f} s; "
+            "not compared with torch here: the GPU it is for does that before first use)"
+        )
     for sentence in outcome.absent:
         console.say(sentence)
     for sentence in outcome.failed:
         console.complain(sentence)
-    if outcome.failed:
-        raise typer.Exit(1)

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fmtool import bundle, cli
-from fmtool.errors import CapabilityError, EngineError, UsageError
+from fmtool.errors import BundleError, CapabilityError, EngineError, UsageError
 from runtime.engines import cuda
 from runtime.engines.trt.bindings import LIBRARIES, load
 
@@ -60,9 +60,59 @@ def test_a_missing_library_is_said_and_the_bundle_is_written(export, without, wo
     assert said not in done.stdout
 
 
-def test_fp16_alone_does_not_speak_of_engines(export, without):
+def test_fp16_alone_says_what_both_libraries_lack(export, without):
     done = export("--fp16")
+    assert done.exit_code == 0
+    assert "model.fp16.onnx" in done.stdout
+    assert done.stderr.count("\n") == 2
+    for extra in ("tensorrt", "rtx"):
+        assert f"pip install 'fmtool[{extra}]'" in done.stderr
+
+
+def test_fp16_where_a_library_is_there_says_that_a_gpu_is_missing(export):
+    try:
+        load("rtx")
+    except CapabilityError as error:
+        pytest.skip(str(error))
+    done = export("--fp16")
+    assert done.exit_code == 0
+    assert "TensorRT-RTX finds no GPU to build for" in done.stderr
+    assert "name one with --target" in done.stderr
+
+
+def test_triton_beside_the_bundle(export, without, tmp_path):
+    done = export("--triton", tmp_path / "models", "--batch", "1,4,8")
     assert (done.exit_code, done.stderr) == (0, "")
+    assert f"{tmp_path / 'models' / 'demo'}  (Triton, ONNX, float32)" in done.stdout
+    assert "max_batch_size: 8" in (tmp_path / "models" / "demo" / "config.pbtxt").read_text()
+
+
+def test_triton_serves_onnx_where_no_engine_could_be_built_and_says_so(export, without, tmp_path):
+    done = export("--fp16", "--tensorrt", "--triton", tmp_path / "models")
+    assert done.exit_code == 0
+    assert "no TensorRT engine was built" in done.stderr
+    assert "(Triton, ONNX, float16)" in done.stdout
+
+
+def test_a_triton_model_that_is_there_is_refused_before_the_work(export, monkeypatch, tmp_path):
+    monkeypatch.setattr(packing, "pack", lambda *args, **options: pytest.fail("it began"))
+    (tmp_path / "models" / "new").mkdir(parents=True)
+    done = export("--triton", tmp_path / "models")
+    assert isinstance(done.exception, BundleError)
+    assert "--overwrite" in str(done.exception)
+
+
+def test_the_batches_and_the_cohorts_scans_go_to_the_gates(export, monkeypatch, tmp_path):
+    asked = {}
+    monkeypatch.setattr(
+        packing, "pack", lambda *args, **options: asked.update(options) or bundle.open()
+    )
+    monkeypatch.setattr(
+        "fmtool.cli.calibration.volumes", lambda cohort, cache, source: [str(cohort), str(cache)]
+    )
+    export("--batch", "2,4,8", "--calibration", "cohort.csv", "--cache", "here")
+    assert asked["batches"] == (1, 2, 4, 8)
+    assert asked["volumes"] == ["cohort.csv", "here"]
 
 
 @pytest.mark.parametrize(

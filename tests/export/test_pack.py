@@ -13,14 +13,16 @@ import onnxruntime
 import pytest
 import torch
 
+from export import memory, models
 from export import pack as packing
 from export.manifest import About
-from export.pack import assemble, pack, parts_of, self_test_volume
+from export.pack import assemble, pack, parts_of
 from export.reference import feed, reference
-from export.verify import ActivationOverflow, OutputMismatch, parity
+from export.verify import ActivationOverflow, parity
+from export.volumes import template_volume, variant
 from fmtool import bundle as bundles
 from fmtool import space
-from fmtool.errors import BundleError, InputError, UsageError
+from fmtool.errors import BundleError, CapabilityError, InputError, ToleranceError, UsageError
 from runtime.engines import selftest
 from runtime.engines.choose import choose, open_engine
 from training import encoders
@@ -47,8 +49,8 @@ def parts():
 @pytest.fixture
 def small(monkeypatch, volumes, model32):
     """Gates on a small volume, and an export that is already made."""
-    monkeypatch.setattr(packing, "self_test_volume", lambda template: volumes[0])
-    monkeypatch.setattr(packing, "export", lambda graph, path, **_: shutil.copyfile(model32, path))
+    monkeypatch.setattr(packing, "template_volume", lambda template: volumes[0])
+    monkeypatch.setattr(models, "export", lambda graph, path, **_: shutil.copyfile(model32, path))
 
 
 ABOUT = About("A name", "random weights", ["One scanner."], {"contrast": [0.5, 1.0]}, True)
@@ -86,7 +88,7 @@ def test_the_manifest_says_what_is_in_the_bundle(small, graph, heads, parts, vol
     assert manifest["demonstration"] is True
     assert bundle.file("strip_locate.onnx").read_bytes() == b"locate"
     assert "A name" in bundle.file("MODEL_CARD.md").read_text()
-    assert steps[0].startswith("Running torch on 3 volume")
+    assert steps[0].startswith("Running torch on 3 volume")  # the template and two
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.fmtool"]
 
 
@@ -132,11 +134,64 @@ def test_a_checkpoint_names_its_source(small, graph, heads, parts, tmp_path):
     assert bundle.manifest["encoder"]["source"] == "ours, seed 0"
 
 
+def test_the_manifest_and_the_card_say_how_close_each_model_is(
+    small, graph, heads, parts, tmp_path
+):
+    told = []
+    bundle = assemble(
+        tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, fp16=True, exported=told.append
+    )
+    exact, half = bundle.manifest["parity"]["float32"], bundle.manifest["parity"]["float16"]
+    assert exact["embedding"] < exact["tolerance"] == 1e-5
+    assert exact["embedding"] < half["embedding"] < half["tolerance"] == 5e-3
+    assert half["batches"] == [1, 2]
+    assert half["volumes"] == 2  # the template and its variant
+    assert half["tasks"]["age"]["unit"] == "years"
+    assert half["tasks"]["sex"]["unit"] == "logit"
+    assert 0 < half["tasks"]["age"]["shift"] < half["tasks"]["age"]["allowed"] == pytest.approx(0.6)
+    assert half["worst"]["share"] <= 1
+    assert 0 < half["peak"]["activation"] < 8188
+    assert "peak" not in exact
+    text = bundle.file("MODEL_CARD.md").read_text()
+    assert f"| float16 | {half['embedding']:.2g} | age {half['tasks']['age']['shift']:.2g}" in text
+    assert [model.precision for model in told] == ["float32", "float16"]
+    assert "of its tolerance" in told[1].describe()
+
+
+def test_declared_batches_are_run(small, graph, heads, parts, tmp_path):
+    bundle = assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, batches=(1, 4, 8))
+    assert bundle.manifest["parity"]["float32"]["batches"] == [1, 4, 8]
+
+
+def test_a_batch_beyond_this_machines_memory_is_refused_before_it_is_tried(
+    small, monkeypatch, graph, heads, parts, tmp_path
+):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 2**20)
+    with pytest.raises(CapabilityError, match=r"at batch 8 takes about .* smaller --batch"):
+        assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, batches=(1, 8))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_largest_activation_is_the_first_layers(model32, graph):
+    assert memory.largest_activation(model32) == 4 * 4 * 24 * 32 * 32
+    assert memory.free_bytes() > 2**20
+
+
+def test_the_variant_is_another_volume_and_a_brain(volumes):
+    volume, mask = variant(volumes[0])
+    assert volume.dtype == mask.dtype == np.float32
+    assert mask.sum() == volumes[0][1].sum()
+    assert (volume > 0).sum() == (volumes[0][0] > 0).sum()
+    moved = np.roll(volumes[0][0], (4, -6, 5), axis=(0, 1, 2))
+    inside = mask > 0
+    assert np.corrcoef(volume[inside], moved[inside])[0, 1] < 0.999  # not linear in the old one
+
+
 def test_a_failed_float32_gate_writes_nothing(small, graph, heads, parts, tmp_path):
     other = copy.deepcopy(graph.encoder)
     with torch.no_grad():
         other.layer3[0].conv1.weight.mul_(1.01)
-    with pytest.raises(OutputMismatch):
+    with pytest.raises(ToleranceError):
         assemble(tmp_path / "new" / "a.fmtool", other, heads, parts, ABOUT)
     assert not list(tmp_path.iterdir())
 
@@ -154,7 +209,7 @@ def test_a_failed_gate_keeps_the_bundle_that_was_there(small, graph, heads, part
     out = tmp_path / "a.fmtool"
     digest = assemble(out, graph.encoder, heads, parts, ABOUT).digest
     other = dataclasses.replace(heads[0], bias=36.0)
-    with pytest.raises(OutputMismatch):
+    with pytest.raises(ToleranceError):
         assemble(out, graph.encoder, [other, heads[1]], parts, ABOUT, overwrite=True)
     assert bundles.open(out).digest == digest
 
@@ -180,12 +235,12 @@ def test_mistakes_are_said_before_any_work(monkeypatch, graph, heads, parts, tmp
 
 
 def test_the_self_test_volume_is_the_template_on_the_crop(parts, tmp_path):
-    volume, mask = self_test_volume(parts["template.nii.gz"])
+    volume, mask = template_volume(parts["template.nii.gz"])
     assert volume.shape == mask.shape == space.CROP_SHAPE
     assert volume.dtype == mask.dtype == np.float32
     path = tmp_path / "template.nii.gz"
     path.write_bytes(parts["template.nii.gz"])
-    np.testing.assert_array_equal(self_test_volume(path)[0], volume)
+    np.testing.assert_array_equal(template_volume(path)[0], volume)
     grid = np.asarray(nib.load(path).dataobj)
     assert volume[65, 90, 95] == grid[96, 109, 75] > 0
     np.testing.assert_array_equal(mask, volume > 0)
@@ -200,7 +255,7 @@ def full_size(graph, heads, parts, tmp_path_factory):
 
 @pytest.mark.slow
 def test_at_the_models_own_size(full_size, parts):
-    volume = self_test_volume(parts["template.nii.gz"])
+    volume = template_volume(parts["template.nii.gz"])
     session = onnxruntime.InferenceSession(full_size.model("float16"))
     assert session.get_inputs()[0].shape == ["batch", 1, *space.CROP_SHAPE]
     names = [output.name for output in session.get_outputs()]
@@ -223,7 +278,7 @@ def test_the_runtimes_self_test_accepts_it(full_size):
 @pytest.mark.data
 def test_parity_on_a_real_brain(full_size, graph, data_dir):
     brain = next((data_dir / "template").glob("*.nii.gz")).read_bytes()
-    volume = self_test_volume(brain)
+    volume = template_volume(brain)
     assert volume[1].mean() > 0.2
     expected = reference(graph, [volume])
     assert parity(full_size.model(), graph, [volume], 1e-5, expected=expected).worst.share <= 1

@@ -21,20 +21,32 @@ def test_the_table_knows_every_library_and_suffix():
 
 
 def test_the_docs_show_the_table():
-    page = Path(__file__).resolve().parents[2] / "docs" / "engines.md"
+    page = Path(__file__).resolve().parents[2] / "docs" / "export.md"
     assert table() in page.read_text(encoding="utf-8")
 
 
 def test_help_names_the_options_that_take_another_along():
     assert help_of("--rtx") == "Add TensorRT-RTX engines; needs no GPU."
-    assert all(help_of(option).endswith("[--fp16, --tensorrt, --rtx]") for option in OPTIONS)
+    assert help_of("--target").endswith("[--fp16, --tensorrt, --rtx]")
+    assert help_of("--engines").endswith("[--fp16, --tensorrt, --rtx]")
+    assert help_of("--batch") == OPTIONS["--batch"]  # also without any of them
+
+
+def test_every_option_of_a_target_is_explained_and_taken():
+    assert OPTIONS.keys() == {option for target in TARGETS for option in target.options}
+
+
+def test_models_are_compared_at_every_declared_batch_and_at_one():
+    assert request([]).checked == (1, 2)
+    assert request([], batch="1,4,8").checked == (1, 4, 8)
+    assert request([], batch="4").checked == (1, 4)
 
 
 def test_nothing_asked_nothing_built():
     assert request([]).libraries == ()
 
 
-def test_fp16_alone_takes_whatever_library_is_there_and_is_silent():
+def test_fp16_alone_takes_whatever_library_is_there():
     wanted = request(["fp16"])
     assert (wanted.libraries, wanted.targets) == (("tensorrt", "rtx"), (None,))
     assert (wanted.precision, wanted.batches, wanted.asked) == ("float16", (1, 1, 1), False)
@@ -43,7 +55,7 @@ def test_fp16_alone_takes_whatever_library_is_there_and_is_silent():
 def test_named_gpus_without_a_library_are_for_the_one_that_needs_no_gpu():
     wanted = request(["fp16"], ["sm89", "sm120", "sm89"])
     assert (wanted.libraries, wanted.targets) == (("rtx",), ("sm89", "sm120"))
-    assert wanted.asked
+    assert not wanted.asked
 
 
 def test_a_library_without_fp16_builds_from_the_float32_model():
@@ -60,7 +72,8 @@ def test_one_batch_is_all_three():
     ("chosen", "words", "said"),
     [
         ([], {"targets": ["sm89"]}, "--target belongs to --fp16, --tensorrt, --rtx"),
-        ([], {"batch": "1"}, "--batch belongs to"),
+        (["triton"], {"engines": True}, "--engines belongs to"),
+        (["triton", "tensorrt"], {"batch": "4"}, "say --batch 1,4,4"),
         ([], {"engines": True}, "--engines belongs to"),
         (["rtx"], {"targets": ["sm90"]}, "no engines for sm90"),
         (["fp16"], {"targets": ["sm89", "ada"]}, "'ada' is no GPU architecture"),

@@ -1,0 +1,83 @@
+"""Putting a finished folder in its place in one step, whatever was there before.
+
+A folder cannot be renamed onto another that holds files. On Linux the two are exchanged by one
+system call, so that a reader, or whoever looks after a crash, finds the old folder or the new one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fmtool.errors import BundleError
+
+SCRATCH = ".fmtool-"
+"""How the temporary folders begin; what a killed process leaves of them may be deleted."""
+
+STAGED = "unfinished"
+"""What a folder is called while it is written."""
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
+
+
+def put(staged: Path, target: Path) -> None:
+    """Rename `staged` to `target`; a folder that is there takes the name of `staged` instead.
+
+    Where the system or the file system cannot exchange two folders, the old one is moved away
+    first: a crash between the two steps leaves it beside `staged`, as `old`.
+
+    Args:
+        staged: a complete folder, on the file system of `target`.
+        target: a folder, or nothing.
+    """
+    if not target.exists():
+        staged.rename(target)
+    elif not _exchange(staged, target):
+        old = staged.with_name("old")
+        target.rename(old)
+        try:
+            staged.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step; False where that is not possible here."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    paths = os.fsencode(one), os.fsencode(other)
+    if rename(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _UNSUPPORTED:
+        return False
+    raise OSError(code, os.strerror(code), os.fspath(other))
+
+
+@contextmanager
+def writing(what: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn the system's refusal to write (disk full, no permission) into one sentence.
+
+    Raises:
+        BundleError: naming `what` and the system's reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        place = f" at {error.filename}" if error.filename else ""
+        raise BundleError(
+            f"cannot write {os.fspath(what)} ({why}{place}); free some space, or name a place "
+            "that you may write to; nothing was written"
+        ) from None
