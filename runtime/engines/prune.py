@@ -75,7 +75,8 @@ def prune(
 def _remove(path: Path, why: str | None, tell: Tell) -> int:
     doomed = leftovers(path)
     if why:
-        doomed += [f for f in (path, store.facts_of(path), lock_of(path)) if f.exists()]
+        whole = (path, store.facts_of(path), store.kernels_of(path), lock_of(path))
+        doomed += [file for file in whole if file.exists()]
     freed = sum(file.stat().st_size for file in doomed)
     for file in doomed:
         file.unlink()

@@ -79,6 +79,11 @@ def facts_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
+def kernels_of(path: Path) -> Path:
+    """The file of the engine `path` for what its library compiled of it on the GPU."""
+    return path.with_name(f"{path.name}.kernels")
+
+
 def read(path: Path) -> dict[str, Any]:
     """The checked facts of an engine's file: "key" is a `Key`, the rest as `save` wrote it.
 

@@ -14,6 +14,7 @@ from runtime.engines.base import Arrays, Engine
 from runtime.engines.trt import bindings, logger
 from runtime.engines.trt.buffers import Buffer
 from runtime.engines.trt.driver import Gpu, Graph
+from runtime.engines.trt.kernels import Kernels
 
 _log = logging.getLogger("fmtool.tensorrt")
 
@@ -88,6 +89,7 @@ class TensorRTEngine(Engine):
             self._gpu.wait()
         if not self._warm:
             self._warm = True
+            self._kernels.keep()
             self._capture()
         return {buffer.name: buffer.get(batch) for buffer in self._outputs}
 
@@ -97,6 +99,7 @@ class TensorRTEngine(Engine):
             self._graph.close()
             self._graph = None
         self._context: Any = None
+        self._kernels: Any = None
         self._engine: Any = None
         self._runtime: Any = None
         self._inputs: list[Buffer] = []
@@ -111,7 +114,8 @@ class TensorRTEngine(Engine):
             self._engine = self._runtime.deserialize_cuda_engine(self._model.read_bytes())
             if self._engine is None:  # the bindings do not raise
                 raise EngineError(self._failure("cannot load it", record))
-            self._context = self._engine.create_execution_context()
+            self._kernels = Kernels(self._trt, self._engine, self._model)
+            self._context = self._kernels.context(self._engine)
             if self._context is None:
                 raise EngineError(self._failure("cannot prepare to run it", record))
 

@@ -112,6 +112,7 @@ def test_prune_takes_the_damaged_the_stale_and_leftovers(tmp_path):
 def test_prune_leaves_what_is_being_built(tmp_path):
     path = put(tmp_path)
     path.write_bytes(b"half")
+    store.kernels_of(path).write_bytes(b"compiled")
     scratch = path.with_name(f".{path.name}.0123abcd.tmp")
     scratch.write_bytes(b"half")
     with FileLock(lock_of(path)):

@@ -143,12 +143,45 @@ class Library:
         self.age_type = "HALF"
         self.executed = self.shaped = 0
         self.runtime = None
+        self.jit = False
+        self.compiled = 0
 
     def gone(self, thing, name):
         weakref.finalize(thing, self.cuda.diary.append, f"{name} gone")
 
     def tell(self, said):
         self.runtime_logger.log(self.module.ILogger.Severity.ERROR, said)
+
+
+class RuntimeCache:
+    """What TensorRT-RTX compiled; a stored one is taken if it is of this "driver"."""
+
+    def __init__(self, library):
+        self.library, self.content = library, b""
+
+    def deserialize(self, blob):
+        fits = blob == b"kernels"
+        self.content = blob if fits else b""
+        return fits
+
+    def compile(self):
+        self.library.compiled += not self.content
+        self.content = b"kernels"
+
+    def serialize(self):
+        return memoryview(self.content)
+
+
+class RuntimeConfig:
+    def __init__(self, library):
+        self.library = library
+
+    def create_runtime_cache(self):
+        return RuntimeCache(self.library)
+
+    def set_runtime_cache(self, cache):
+        self.cache = cache
+        return True
 
 
 class Context:
@@ -226,7 +259,12 @@ class CudaEngine:
         assert profile == 0
         return [(batch, *CUBE) for batch in self.library.batches]
 
-    def create_execution_context(self):
+    def create_runtime_config(self):
+        return RuntimeConfig(self.library)
+
+    def create_execution_context(self, config=None):
+        if self.library.jit:
+            config.cache.compile()
         if not self.library.prepares:
             self.library.tell("no memory for activations")
             return None
@@ -275,6 +313,14 @@ def library(gpu, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", module)
     monkeypatch.setattr("runtime.engines.trt.logger._listeners", {})
     return fake
+
+
+@pytest.fixture
+def jit(library):
+    """The stand-in as TensorRT-RTX is: it compiles an engine when a context is made."""
+    library.jit = True
+    library.module.IRuntimeCache = RuntimeCache
+    return library
 
 
 @pytest.fixture

@@ -227,3 +227,21 @@ def test_killed_while_the_library_compiles(float16, tmp_path):
     built = build_into(tiny(float16), key, tmp_path, said.append)
     assert said == ["Building the TensorRT-RTX engine for sm89"]
     assert store.load(tmp_path, key) == built.path
+
+
+def test_the_bindings_have_every_name_that_running_an_engine_calls():
+    trt = load("rtx")
+    names = {
+        "Runtime": "deserialize_cuda_engine engine_host_code_allowed",
+        "ICudaEngine": "create_execution_context create_runtime_config num_io_tensors "
+        "get_tensor_name get_tensor_mode get_tensor_dtype get_tensor_profile_shape",
+        "IExecutionContext": "set_input_shape get_tensor_shape set_tensor_address "
+        "execute_async_v3 is_stream_capturable",
+        "IRuntimeConfig": "create_runtime_cache set_runtime_cache",
+        "IRuntimeCache": "serialize deserialize",
+        "BuilderFlag": "REQUIRE_USER_ALLOCATION VERSION_COMPATIBLE",
+        "DataType": "FLOAT HALF",
+        "TensorIOMode": "INPUT",
+    }
+    pairs = [(owner, member) for owner, members in names.items() for member in members.split()]
+    assert not [pair for pair in pairs if not hasattr(getattr(trt, pair[0]), pair[1])]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fmtool import bundle
-from fmtool.errors import CapabilityError, EngineError, UsageError
+from fmtool.errors import CapabilityError, EngineError, InputError, UsageError
+from runtime import atomic
 from runtime.engines import cuda, selftest
 from runtime.engines.trt.open import open_cached
 from runtime.engines.trt.run import TensorRTEngine
@@ -162,6 +163,29 @@ def test_without_a_graph_it_runs_on_and_says_so(library, gpu, file, cubes, caplo
     (record,) = caplog.records
     assert "b1-1-1.plan runs without a CUDA graph: cudaStreamEndCapture" in record.getMessage()
     assert library.executed == 3
+
+
+def test_what_is_compiled_on_the_gpu_is_kept_for_the_next_start(jit, file, cubes):
+    kept = file.with_name(f"{file.name}.kernels")
+    for _ in range(2):
+        with opened(file) as engine:
+            agree(engine.run(cubes()[0]), cubes()[1])
+    assert (jit.compiled, kept.read_bytes()) == (1, b"kernels")
+    kept.write_bytes(b"of another driver")
+    with opened(file) as engine:
+        engine.run(cubes()[0])
+    assert (jit.compiled, kept.read_bytes()) == (2, b"kernels")
+
+
+def test_in_a_folder_that_cannot_be_written_it_compiles_each_time(jit, file, cubes, monkeypatch):
+    def refuse(path, data):
+        raise InputError("read-only")
+
+    monkeypatch.setattr(atomic, "write_bytes", refuse)
+    for _ in range(2):
+        with opened(file) as engine:
+            agree(engine.run(cubes()[0]), cubes()[1])
+    assert jit.compiled == 2
 
 
 def test_without_cuda_bindings(library, file, monkeypatch):
