@@ -21,6 +21,7 @@ from runtime.answer import answer
 from runtime.engines import selftest
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.choose import Choice, choose
+from runtime.engines.opening import Say
 from runtime.engines.trusted import open_trusted
 from runtime.preprocess.pipeline import Head, Prepared, Preprocessor
 from runtime.preprocess.template import Template
@@ -33,16 +34,19 @@ class Predictor:
 
     Args:
         bundle: an opened bundle, a path to one, or None for the demonstration bundle.
-        engine: "auto", "openvino" or "onnxruntime".
+        engine: "auto", or a name of `runtime.engines.table`.
         device: "auto", "cpu", "cuda" or "cuda:N".
         head: "auto", "whole" or "stripped": what the scans show.
         assume_ras: read scans without an orientation as RAS instead of refusing them.
         force: answer although a check refuses the scan; the refusal stays in the result.
+        precision: "auto", "float32", "bfloat16", "float16" or "int8".
+        say: told when and why an engine is built, which may take minutes.
 
     Raises:
-        BundleError: if the bundle is missing or damaged.
-        CapabilityError: if the engine or device asked for cannot run here.
+        BundleError: if the bundle is missing or damaged, or has no graph of the precision.
+        CapabilityError: if the engine, device or precision asked for cannot run here.
         ParityError: if the engine does not reproduce the bundle's self-test.
+        EngineError: if the model cannot be compiled for the GPU.
     """
 
     def __init__(
@@ -53,12 +57,17 @@ class Predictor:
         head: Head = "auto",
         assume_ras: bool = False,
         force: bool = False,
+        precision: str = "auto",
+        say: Say = lambda sentence: None,
     ) -> None:
-        self.choice: Choice = choose(engine, device)
-        self._stack = ExitStack()
-        self.bundle = bundle if isinstance(bundle, Bundle) else bundles.open(bundle)
-        if not isinstance(bundle, Bundle):
-            self._stack.callback(self.bundle.close)
+        with ExitStack() as opening:
+            self.bundle = bundle if isinstance(bundle, Bundle) else bundles.open(bundle)
+            if not isinstance(bundle, Bundle):
+                opening.callback(self.bundle.close)
+            stored = self.bundle.manifest["model"]
+            self.choice: Choice = choose(engine, device, precision, stored)
+            self._stack = opening.pop_all()
+        self._say = say
         self._head: Head = head
         self._assume_ras = assume_ras
         self._force = force
@@ -68,7 +77,9 @@ class Predictor:
     def __enter__(self) -> Predictor:
         with ExitStack() as opening:
             opening.push(self._stack.pop_all())
-            engine, self.choice, self.self_test = open_trusted(self.bundle, self.choice)
+            engine, self.choice, self.self_test = open_trusted(
+                self.bundle, self.choice, say=self._say
+            )
             self._engine = opening.enter_context(engine)
             self._preprocessor = opening.enter_context(Preprocessor(self.bundle, self._head))
             self._stack = opening.pop_all()
@@ -185,7 +196,7 @@ class Predictor:
 
 
 def self_test(
-    bundle: Bundle, engine: str = "auto", device: str = "auto"
+    bundle: Bundle, engine: str = "auto", device: str = "auto", precision: str = "auto"
 ) -> tuple[str, selftest.SelfTest]:
     """Run the bundle's self-test on an engine of this machine, whatever an earlier run found.
 
@@ -196,7 +207,8 @@ def self_test(
         CapabilityError: if the engine or device asked for cannot run here.
         ParityError: if the engine does not reproduce the bundle's expected outputs.
     """
-    opened, _, passed = open_trusted(bundle, choose(engine, device), fresh=True)
+    choice = choose(engine, device, precision, bundle.manifest["model"])
+    opened, _, passed = open_trusted(bundle, choice, fresh=True)
     with opened:
         return opened.describe(), passed
 

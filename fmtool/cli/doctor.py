@@ -36,7 +36,21 @@ def doctor(
             f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
             f"Python {facts['python']}"
         )
+        there = [name for name, has in facts["instructions"].items() if has]
+        console.table(f"Instructions for networks: {', '.join(there) or 'none'}")
+        for gpu in facts["gpus"]:
+            console.table(
+                f"cuda:{gpu['number']}: {gpu['name']}, {gpu['capability']}, the driver runs CUDA "
+                f"{facts['driver_cuda']}"
+            )
+        if not facts["gpus"]:
+            console.table(f"No GPU: {facts['no_gpu']}")
         console.table(table)
+        for build in facts["builds"]:
+            what = f"for {', '.join(build['targets'])}" if build["targets"] else "nothing"
+            why = f": {build['reason']}" if build["reason"] else ""
+            name = " ".join(filter(None, (build["name"], build["version"])))
+            console.table(f"{name} builds {what}{why}")
         for name, version in facts["training"].items():
             console.table(f"{name}: {version or 'not installed (needed for training and export)'}")
     if facts["choice"] is None:

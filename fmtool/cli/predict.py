@@ -10,6 +10,7 @@ import typer
 
 from fmtool.cli.options import AssumeRasOption, BundleOption, Head, HeadOption, ScansArgument
 from fmtool.errors import UsageError
+from runtime.engines.table import HELP
 
 
 def predict(
@@ -28,7 +29,14 @@ def predict(
         typer.Option("--report", help="Folder for an HTML page and a JSON file per scan."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
+    engine: Annotated[str, typer.Option(help=HELP)] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="auto, float32, bfloat16, float16 or int8; one that is named and fails the "
+            "bundle's self-test is refused, not replaced."
+        ),
+    ] = "auto",
     head: HeadOption = Head.auto,
     assume_ras: AssumeRasOption = False,
     force: Annotated[
@@ -49,7 +57,9 @@ def predict(
     failed = False
     with ExitStack() as stack:
         with console.activity("Loading the bundle"):
-            predictor = Predictor(bundle, engine, device, head.value, assume_ras, force)
+            predictor = Predictor(
+                bundle, engine, device, head.value, assume_ras, force, precision, console.say
+            )
             predictor.select(task)
             stack.enter_context(predictor)
         publisher = Publisher(report, predictor.template) if report is not None else None

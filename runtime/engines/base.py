@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -13,22 +12,20 @@ Arrays = dict[str, NDArray[np.float32]]
 
 
 class Engine(ABC):
-    """An ONNX model compiled by one library; use it as a context manager.
+    """A model compiled by one library; use it as a context manager.
 
     Attributes:
-        library: "openvino" or "onnxruntime".
+        library: what compiled it: a name of `runtime.engines.table`, or for the engines of the
+            engine cache "tensorrt" or "rtx".
         version: the library's version.
         device: "cpu" or "cuda:N".
-        precision: what it computes in: "float32", "bfloat16" or "float16".
+        precision: what it computes in: "float32", "bfloat16", "float16" or "int8".
     """
 
     library: str
     version: str
     device: str
     precision: str
-
-    @abstractmethod
-    def __init__(self, model: Path, device: str = "cpu", precision: str = "float32") -> None: ...
 
     @abstractmethod
     def run(self, inputs: Arrays) -> Arrays:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
+from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, UsageError
-from runtime.engines import cuda, onnxruntime, openvino
+from runtime.engines import cuda, here, opening, table
 from runtime.engines.base import Engine
+from runtime.engines.opening import Say
+from runtime.engines.table import Row
 
-_ENGINES: dict[str, type[Engine]] = {
-    "openvino": openvino.OpenVINOEngine,
-    "onnxruntime": onnxruntime.OnnxRuntimeEngine,
-}
-_LOAD = {"openvino": openvino.load, "onnxruntime": onnxruntime.load}
-_PRECISIONS = ("float32", "bfloat16", "float16")
-_TENSORRT = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu13-bindings")
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 
 @dataclass(frozen=True)
@@ -25,16 +21,18 @@ class Choice:
     """What will run.
 
     Attributes:
-        engine: "openvino" or "onnxruntime".
+        engine: a name of `runtime.engines.table`.
         device: "cpu" or "cuda:N".
-        precision: "float32", "bfloat16" or "float16".
+        precision: "float32", "bfloat16", "float16" or "int8".
         reason: one sentence for people.
+        auto: what was left to `choose`: "engine", "precision".
     """
 
     engine: str
     device: str
     precision: str
     reason: str
+    auto: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,59 +40,106 @@ class Backend:
     """One way to run a model, and whether this machine has it.
 
     Attributes:
-        name: the library, with the device where it has several.
+        name: the engine's, with the device where it has several.
+        device: "cpu" or "cuda".
         version: the installed version, or None.
         available: whether a model can run on it here.
-        reason: why not, or what it is good for.
+        reason: what is missing and how to get it, or what it is good for.
+        precisions: what it can compute in.
+        get: the command that installs it.
     """
 
     name: str
+    device: str
     version: str | None
     available: bool
     reason: str
+    precisions: tuple[str, ...]
+    get: str
 
 
-def choose(engine: str = "auto", device: str = "auto", precision: str = "auto") -> Choice:
+def choose(
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    stored: Iterable[str] = ("float32",),
+) -> Choice:
     """The fastest combination this machine offers within what was asked for.
+
+    Args:
+        engine: "auto", or a name of `runtime.engines.table`.
+        device: "auto", "cpu", "cuda" (the first GPU) or "cuda:N".
+        precision: "auto", or one of `PRECISIONS`.
+        stored: the graphs that the bundle holds; on a GPU `auto` takes float16 where there is one.
 
     Raises:
         UsageError: for an unknown name, listing the valid ones.
         CapabilityError: if this machine, or the engine, cannot do what was asked for.
     """
-    _check("engine", engine, ("auto", *_ENGINES))
-    _check("precision", precision, ("auto", *_PRECISIONS))
-    device, why = _device(engine, device)
-    if engine == "auto":
-        engine, because = _engine(device)
-        why.append(because)
-    else:
-        _LOAD[engine]()
+    _check("engine", engine, ("auto", *table.NAMES))
+    _check("precision", precision, ("auto", *PRECISIONS))
+    row, number, why = _row(engine, device)
+    where = "cpu" if row.device == "cpu" else f"cuda:{number}"
+    can = here.precisions(row)
     if precision == "auto":
-        precision, because = _precision(engine)
+        precision, because = _fastest(row, can, stored)
         why.append(because)
-    return Choice(engine, device, precision, "; ".join(why) if why else "as asked for")
+        free: tuple[str, ...] = ("precision",)
+    elif precision not in can:
+        raise CapabilityError(
+            f"{row.title} does not compute in {precision} on {where} here; "
+            f"it does in {', '.join(can)}"
+        )
+    else:
+        free = ()
+    if engine == "auto":
+        free = ("engine", *free)
+    return Choice(row.name, where, precision, "; ".join(why) if why else "as asked for", free)
 
 
 def open_engine(model: Path, choice: Choice) -> Engine:
-    """Compile `model` as chosen; close the engine, or use it as a context manager.
+    """An ONNX file as chosen; close the engine, or use it as a context manager.
 
     Raises:
         CapabilityError: if this machine cannot do what was chosen.
     """
-    return _ENGINES[choice.engine](model, choice.device, choice.precision)
+    return opening.open_file(_chosen(choice), model, choice.device, choice.precision)
+
+
+def open_bundle(bundle: Bundle, choice: Choice, say: Say = lambda sentence: None) -> Engine:
+    """A bundle's model as chosen, in the graph that its precision needs.
+
+    Args:
+        bundle: whose model.
+        choice: by `choose`.
+        say: told when and why something is compiled that takes its time.
+
+    Raises:
+        CapabilityError: if this machine cannot do what was chosen.
+        BundleError: if the bundle has no graph of that precision.
+        EngineError: if the model cannot be compiled, or not loaded.
+    """
+    return opening.open_bundle(_chosen(choice), bundle, choice.device, choice.precision, say)
 
 
 def backends() -> list[Backend]:
     """Every way to run a model that fmtool knows, with its version or what it lacks here."""
-    found = [_library("openvino", "the fastest on a CPU"), _library("onnxruntime", "runs anywhere")]
-    missing = _cuda_missing(0)
-    version = None if missing else onnxruntime.version()
-    found.append(
-        Backend("onnxruntime cuda", version, missing is None, missing or "the fastest on a GPU")
-    )
-    installed = next((v for v in map(_version, _TENSORRT) if v), None)
-    reason = "fmtool does not run on it yet" if installed else "TensorRT is not installed"
-    return [*found, Backend("tensorrt", installed, False, reason)]
+    found = []
+    for row in sorted(table.ROWS, key=lambda row: row.device != "cpu"):
+        lacks = here.missing(row)
+        several = row.device != "cpu" and table.find(row.name, "cpu")
+        found.append(
+            Backend(
+                f"{row.name} cuda" if several else row.name,
+                row.device,
+                here.version(row),
+                lacks is None,
+                lacks or row.good_for,
+                row.precisions if lacks else here.precisions(row),
+                row.get,
+            )
+        )
+    return found
 
 
 def _check(what: str, name: str, valid: Iterable[str]) -> None:
@@ -102,64 +147,81 @@ def _check(what: str, name: str, valid: Iterable[str]) -> None:
         raise UsageError(f"unknown {what} {name!r}; there are {', '.join(valid)}")
 
 
-def _device(engine: str, device: str) -> tuple[str, list[str]]:
-    if device == "cpu":
-        return device, []
-    if device == "auto":
-        if engine == "openvino":
-            return "cpu", ["OpenVINO runs on the CPU"]
-        missing = cuda.missing(0) or _cuda_missing(0)
-        return ("cpu", [missing]) if missing else ("cuda:0", ["a GPU is ready"])
-    device = f"cuda:{cuda.index(device)}"
-    if engine == "openvino":
-        raise CapabilityError(f"OpenVINO runs on the CPU; for {device} say --engine onnxruntime")
-    missing = _cuda_missing(cuda.index(device))
-    if missing:
-        raise CapabilityError(f"{device} cannot be used: {missing}")
-    return device, []
+def _chosen(choice: Choice) -> Row:
+    row = table.find(choice.engine, "cpu" if choice.device == "cpu" else "cuda")
+    assert row is not None, f"{choice} was not made by choose()"
+    return row
 
 
-def _cuda_missing(number: int) -> str | None:
-    try:
-        return onnxruntime.cuda_missing(number)
-    except CapabilityError as error:
-        return str(error)
+def _row(engine: str, device: str) -> tuple[Row, int, list[str]]:
+    """The row to take, the GPU's number (0 on the CPU), and why."""
+    number = 0 if device in ("auto", "cpu") else cuda.index(device)
+    kind = device if device in ("auto", "cpu") else "cuda"
+    if engine == "auto":
+        return _any(kind, number)
+    rows = [row for row in table.ROWS if row.name == engine]
+    fit = [row for row in rows if kind in ("auto", row.device)]
+    if not fit:
+        other = "on the CPU; for a GPU say --engine onnxruntime" if kind == "cuda" else (
+            "on an NVIDIA GPU; for the CPU say --engine openvino"
+        )  # fmt: skip
+        raise CapabilityError(f"{rows[0].title} runs {other}")
+    *first, last = fit
+    why = []
+    for row in first:  # where it may run on either, the GPU, if that is ready
+        lacks = here.missing(row, number)
+        if lacks is None:
+            return row, number, ["a GPU is ready"]
+        why.append(f"no GPU is used: {cuda.missing(number) or lacks}")
+    lacks = here.missing(last, number)
+    if lacks:
+        raise CapabilityError(f"{_on(last, number)} cannot be used: {lacks}")
+    if kind == "auto" and not why:
+        why.append(f"{last.title} runs on {'the CPU' if last.device == 'cpu' else 'an NVIDIA GPU'}")
+    return last, number, why
 
 
-def _engine(device: str) -> tuple[str, str]:
-    if device != "cpu":
-        return "onnxruntime", "ONNX Runtime runs on the GPU"
-    try:
-        openvino.load()
-    except CapabilityError:
-        try:
-            onnxruntime.load()
-        except CapabilityError:
+def _any(kind: str, number: int) -> tuple[Row, int, list[str]]:
+    """The first row that can run, with what kept the GPU's from it."""
+    why = []
+    if kind != "cpu":
+        nothing = cuda.missing(number)
+        for row in () if nothing else _on_a("cuda"):
+            if here.missing(row, number) is None:
+                return row, number, [f"a GPU is ready, and {row.title} is {row.good_for}"]
+        lacks = here.missing(_on_a("cuda")[-1], number)  # the one that any GPU can run
+        if kind == "cuda":
             raise CapabilityError(
-                "no inference engine is installed; `pip install 'fmtool[cpu]'` brings two for "
-                "the CPU, `fmtool[gpu]` one for an NVIDIA GPU"
-            ) from None
-        return "onnxruntime", "OpenVINO, which would be faster, is not installed"
-    return "openvino", "OpenVINO is the fastest engine on a CPU"
+                f"cuda:{number} cannot be used: {lacks}; `fmtool doctor` lists what else there is"
+            )
+        why.append(f"no GPU is used: {nothing or lacks}")
+    for row in _on_a("cpu"):
+        if here.missing(row) is None:
+            return row, 0, [*why, f"{row.title} is {_praise(row)}"]
+    raise CapabilityError(
+        "no inference engine is installed; `pip install 'fmtool[cpu]'` brings two for the CPU, "
+        "`fmtool[gpu]` one for an NVIDIA GPU"
+    )
 
 
-def _precision(engine: str) -> tuple[str, str]:
-    if engine == "openvino" and "bfloat16" in openvino.precisions(openvino.load().Core()):
+def _on_a(device: str) -> list[Row]:
+    return [row for row in table.ROWS if row.device == device]
+
+
+def _on(row: Row, number: int) -> str:
+    return row.title if row.device == "cpu" else f"{row.title} on cuda:{number}"
+
+
+def _praise(row: Row) -> str:
+    if row.name == "openvino":
+        return "the fastest engine on a CPU"
+    return "what there is: OpenVINO, which would be faster, is not installed"
+
+
+def _fastest(row: Row, can: tuple[str, ...], stored: Iterable[str]) -> tuple[str, str]:
+    """Never int8: how much it moves the outputs is the bundle's maker's to judge."""
+    if row.name == "openvino" and "bfloat16" in can:
         return "bfloat16", "this CPU computes bfloat16 natively"
+    if row.device == "cuda" and "float16" in can and "float16" in stored:
+        return "float16", "the bundle has a float16 graph"
     return "float32", "float32 is the reference"
-
-
-def _library(name: str, good_for: str) -> Backend:
-    try:
-        _LOAD[name]()
-    except CapabilityError as error:
-        return Backend(name, None, False, str(error))
-    version = onnxruntime.version() if name == "onnxruntime" else _version(name)
-    return Backend(name, version, True, good_for)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -1,8 +1,9 @@
 """The self-test: an engine must reproduce the bundle's expected outputs before it is used.
 
 The outcome is remembered in the user's cache folder, because the full-size network takes seconds;
-the stamp is bound to the bundle, the library's version, the device, the processor and the
-precision. A float32 engine's failure is not: it has no business failing, and may be looked into.
+the stamp is bound to the bundle, the library's version, the device, the processor (of a GPU also
+its driver) and the precision. A float32 engine's failure is not: it has no business failing, and
+may be looked into.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fmtool import space
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, ParityError
 from runtime.doctor import cpu_name
-from runtime.engines import store
+from runtime.engines import cuda, store
 from runtime.engines.base import Arrays, Engine
 
 
@@ -140,7 +141,12 @@ def _template(bundle: Bundle) -> Arrays:
 
 def _key(engine: Engine, bundle: Bundle) -> str:
     facts = [bundle.digest, engine.library, engine.version, engine.device, engine.precision]
-    return hashlib.sha256("\n".join([*facts, cpu_name()]).encode()).hexdigest()
+    if engine.device == "cpu":
+        chip = [cpu_name()]
+    else:
+        number = cuda.index(engine.device)
+        chip = [str(cuda.name(number)), str(cuda.architecture(number)), str(cuda.driver())]
+    return hashlib.sha256("\n".join([*facts, *chip]).encode()).hexdigest()
 
 
 def _write(file: Path, content: dict[str, object]) -> None:

@@ -5,44 +5,57 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fmtool.bundle import Bundle
-from fmtool.errors import ParityError
+from fmtool.errors import EngineError, ParityError
 from runtime.engines import selftest
 from runtime.engines.base import Engine
-from runtime.engines.choose import Choice, open_engine
+from runtime.engines.choose import Choice, open_bundle
+from runtime.engines.opening import Say
 
 
 def open_trusted(
-    bundle: Bundle, choice: Choice, fresh: bool = False
+    bundle: Bundle,
+    choice: Choice,
+    fresh: bool = False,
+    say: Say = lambda sentence: None,
 ) -> tuple[Engine, Choice, selftest.SelfTest]:
     """Open the bundle's model as chosen, provided that it passes the self-test.
 
-    A reduced precision was chosen for speed. A bundle whose heads do not bear it is run in float32
-    instead, and the choice's reason says so.
+    Where the precision was left to `choose`, it took a reduced one for speed; a bundle whose heads
+    do not bear it is run in float32 instead, and the choice's reason says so. A precision that was
+    asked for is not replaced.
 
     Args:
         bundle: whose model to open.
-        choice: by `choose`, its precision chosen automatically.
+        choice: by `choose`.
         fresh: run the self-test even if an earlier process did.
+        say: told when and why an engine is built.
 
     Returns:
         The engine, to be closed by the caller; what was chosen in the end; the passed self-test.
 
     Raises:
-        ParityError: if float32 fails too.
+        ParityError: if the precision asked for, or float32, fails.
+        EngineError: if the model cannot be compiled.
     """
     try:
-        return _open(bundle, choice, fresh)
+        return _open(bundle, choice, fresh, say)
     except ParityError:
-        if choice.precision == "float32":
+        if choice.precision == "float32" or "precision" not in choice.auto:
             raise
         reason = f"{choice.reason}, but it is too coarse for this bundle's self-test, so float32"
-        return _open(bundle, replace(choice, precision="float32", reason=reason), fresh)
+        return _open(bundle, replace(choice, precision="float32", reason=reason), fresh, say)
+    except EngineError as error:
+        if "engine" not in choice.auto:
+            raise
+        raise EngineError(
+            f"{error}; {choice.engine} was chosen automatically, name another with --engine"
+        ) from error
 
 
-def _open(bundle: Bundle, choice: Choice, fresh: bool) -> tuple[Engine, Choice, selftest.SelfTest]:
-    # The float32 file serves every precision but float16, which has a graph of its own.
-    stored = "float16" if choice.precision == "float16" else "float32"
-    engine = open_engine(bundle.model(stored), choice)
+def _open(
+    bundle: Bundle, choice: Choice, fresh: bool, say: Say
+) -> tuple[Engine, Choice, selftest.SelfTest]:
+    engine = open_bundle(bundle, choice, say)
     try:
         passed = selftest.run(engine, bundle) if fresh else selftest.verify(engine, bundle)
     except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from fmtool import __version__, bundle
+from runtime.engines import table
 
 
 def test_doctor_names_every_backend_with_a_version_or_a_reason(fmtool):
@@ -12,7 +13,11 @@ def test_doctor_names_every_backend_with_a_version_or_a_reason(fmtool):
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     names = [b["name"] for b in facts["backends"]]
-    assert names == ["openvino", "onnxruntime", "onnxruntime cuda", "tensorrt"]
+    assert set(names) == {*table.NAMES, "onnxruntime cuda"}
+    assert [b["library"] for b in facts["builds"]] == ["rtx", "tensorrt"]
+    for build in facts["builds"]:
+        assert build["targets"] or build["reason"]
+    assert facts["gpus"] or "NVIDIA" in facts["no_gpu"]
     for backend in facts["backends"]:
         assert backend["version"] if backend["available"] else backend["reason"]
     assert facts["choice"]["engine"] in ("openvino", "onnxruntime")

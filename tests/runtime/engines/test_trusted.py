@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fmtool import bundle
-from fmtool.errors import ParityError
+from fmtool.errors import EngineError, ParityError
 from runtime.engines import selftest, trusted
 from runtime.engines.choose import Choice
 
@@ -24,7 +24,7 @@ def opened(monkeypatch):
     """Every engine that was opened; those of `fails` do not pass the self-test."""
     engines, fails = [], set()
 
-    def open_engine(model, choice):
+    def open_bundle(bundle, choice, say):
         engines.append(Fake(choice.precision))
         return engines[-1]
 
@@ -33,13 +33,13 @@ def opened(monkeypatch):
             raise ParityError("off")
         return selftest.SelfTest({"embedding": 0.0}, from_cache=False)
 
-    monkeypatch.setattr(trusted, "open_engine", open_engine)
+    monkeypatch.setattr(trusted, "open_bundle", open_bundle)
     monkeypatch.setattr(selftest, "verify", verify)
     return engines, fails
 
 
-def choice(precision):
-    return Choice("openvino", "cpu", precision, "it is fast")
+def choice(precision, auto=("precision",)):
+    return Choice("openvino", "cpu", precision, "it is fast", auto)
 
 
 def test_a_precision_that_passes_is_kept(opened):
@@ -65,3 +65,25 @@ def test_float32_that_fails_is_refused(opened):
     with pytest.raises(ParityError, match="off"):
         trusted.open_trusted(bundle.open(), choice("bfloat16"))
     assert all(engine.closed for engine in engines)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "int8"])
+def test_a_precision_that_was_asked_for_is_refused_and_not_replaced(opened, precision):
+    engines, fails = opened
+    fails.add(precision)
+    with pytest.raises(ParityError, match="off"):
+        trusted.open_trusted(bundle.open(), choice(precision, auto=()))
+    assert [engine.precision for engine in engines] == [precision]
+    assert engines[0].closed
+
+
+def test_an_engine_that_auto_took_and_that_fails_says_how_to_name_another(monkeypatch):
+    def fail(bundle, choice, say):
+        raise EngineError("cannot load it")
+
+    monkeypatch.setattr(trusted, "open_bundle", fail)
+    taken = Choice("tensorrt", "cuda:0", "float32", "", ("engine", "precision"))
+    with pytest.raises(EngineError, match=r"tensorrt was chosen automatically, .*--engine"):
+        trusted.open_trusted(bundle.open(), taken)
+    with pytest.raises(EngineError, match=r"load it$"):
+        trusted.open_trusted(bundle.open(), Choice("tensorrt", "cuda:0", "float32", ""))

@@ -1,0 +1,75 @@
+"""What this machine has of the table of engines, and what it lacks, said so that it can be got."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+from fmtool.errors import CapabilityError
+from runtime.engines import cuda, onnxruntime, openvino, ort_providers
+from runtime.engines.lacking import gpu, together
+from runtime.engines.table import NATIVE, Row
+from runtime.engines.trt import bindings
+
+
+def missing(row: Row, number: int = 0) -> str | None:
+    """What this machine lacks to run it, on GPU `number` if on one, with how to get it; or None."""
+    try:
+        if row.name in NATIVE:
+            return _native_missing(NATIVE[row.name], number)
+        if row.name == "openvino":
+            openvino.load()
+            return None
+        ort = onnxruntime.load()
+        return None if row.device == "cpu" else ort_providers.missing(ort, row.name, number)
+    except CapabilityError as error:
+        return str(error)
+
+
+def version(row: Row) -> str | None:
+    """The installed version of the row's library, whether or not it can run; None without one."""
+    if row.name in NATIVE:
+        try:
+            return str(bindings.load(NATIVE[row.name]).__version__)
+        except CapabilityError:
+            return None
+    return _version("openvino") if row.name == "openvino" else onnxruntime.version()
+
+
+def precisions(row: Row) -> tuple[str, ...]:
+    """What the row's engine, which must not be missing, computes in on this machine."""
+    return openvino.precisions(openvino.load().Core()) if row.name == "openvino" else row.precisions
+
+
+def _native_missing(library: str, number: int) -> str | None:
+    lacks = [gpu(number)]
+    try:
+        bindings.load(library)
+    except CapabilityError as error:
+        lacks.append(str(error))
+    else:
+        lacks.append(_bindings_missing())
+    here = cuda.architecture(number)
+    builds_for = bindings.LIBRARIES[library].builds_for
+    if here and builds_for and here not in builds_for:
+        lacks.append(
+            f"it has nothing for this GPU ({here}); --engine tensorrt and --engine onnxruntime "
+            "run on it"
+        )
+    return together(lacks)
+
+
+def _bindings_missing() -> str | None:
+    from runtime.engines.trt import driver
+
+    try:
+        driver.load()
+    except CapabilityError as error:
+        return str(error)
+    return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,60 @@
+"""Opening an engine of the table: an ONNX file, or a bundle's model in the graph that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fmtool.bundle import Bundle
+from fmtool.errors import CapabilityError
+from runtime.engines import cuda, here, onnxruntime, openvino, store
+from runtime.engines.base import Engine
+from runtime.engines.table import NATIVE, Row, find
+
+Say = Callable[[str], None]
+_COMPILERS = {"onnxruntime-tensorrt": "tensorrt", "onnxruntime-rtx": "tensorrt-rtx"}
+
+
+def open_file(
+    row: Row, model: Path, device: str, precision: str, cache: Path | None = None
+) -> Engine:
+    """An ONNX file in an engine that takes one; `cache` is for what a GPU's provider compiles.
+
+    Raises:
+        CapabilityError: if this machine cannot, or if the engine runs a bundle's model only.
+    """
+    if row.name in NATIVE:
+        raise CapabilityError(f"{row.title} runs the engines of the engine cache, not {model}")
+    if row.name == "openvino":
+        return openvino.OpenVINOEngine(model, device, precision)
+    return onnxruntime.OnnxRuntimeEngine(model, device, precision, row.name, cache)
+
+
+def open_bundle(row: Row, bundle: Bundle, device: str, precision: str, say: Say) -> Engine:
+    """A bundle's model in the graph that `precision` needs; built first where the engine is.
+
+    Raises:
+        CapabilityError: if this machine cannot.
+        BundleError: if the bundle has no such graph.
+        EngineError: if the model cannot be compiled, or not loaded.
+    """
+    if row.name in NATIVE:
+        from runtime.engines.trt.open import open_cached
+
+        return open_cached(bundle, NATIVE[row.name], device, precision, say=say)
+    # The float32 file serves bfloat16 too; float16 and int8 have graphs of their own.
+    stored = precision if precision in ("float16", "int8") else "float32"
+    cache = _provider_cache(row, bundle, device, precision) if row.device == "cuda" else None
+    return open_file(row, bundle.model(stored), device, precision, cache)
+
+
+def _provider_cache(row: Row, bundle: Bundle, device: str, precision: str) -> Path | None:
+    """A folder of the engine cache, named by all that the provider's own key leaves out."""
+    compiler = find(_COMPILERS.get(row.name, ""), "cuda")
+    if compiler is None:
+        return None
+    built_by = here.version(compiler) or "unknown"
+    number = cuda.index(device)
+    facts = (row.name, precision, str(cuda.architecture(number)), f"trt{built_by}")
+    name = ".".join((*facts, f"ort{onnxruntime.version()}", f"driver{cuda.driver()}"))
+    return store.claim(store.default_folder() / bundle.digest / name)
