@@ -28,7 +28,7 @@ MAX_BYTES = 4 << 30
 _MAX_MEMBERS = 1000
 _MAGIC = (b"PK\x03\x04", b"\x80\x02")  # torch's zip since 1.6, and the pickle it wrote before
 _DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
-_STATES = ("model_state_dict", "state_dict")
+_STATES = ("model_state_dict", "state_dict", "model")
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -58,7 +58,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         stream.seek(0)
         # A zip first: its bytes may contain a tar's magic, a tar's never start with a zip's.
         if magic.startswith(_MAGIC) or not _is_tar(path):
-            tensors, facts = _torch(stream, path)
+            tensors, facts = read_stream(stream, path)
             return tensors, {**facts, "format": "torch"}
     tensors, facts = _tar(path)
     return tensors, {**facts, "format": "tar"}
@@ -85,7 +85,7 @@ def _tar(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if count != 1:
                 raise InputError(f"tar {path} holds {count} torch files; expected exactly one")
             found.seek(0)
-            return _torch(found, path)
+            return read_stream(found, path)
     except _DAMAGED as error:
         raise InputError(f"tar {path} is damaged ({error}); copy it again") from None
 
@@ -116,7 +116,16 @@ def _copy_if_torch(
     return True
 
 
-def _torch(stream: IO[bytes], path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_stream(stream: IO[bytes], path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The named tensors of an open file by `torch.save`, and "epoch" if stored.
+
+    Args:
+        stream: at its start, which can seek; no larger than `MAX_BYTES`.
+        path: what to call it in errors.
+
+    Raises:
+        InputError: see `read_tensors`.
+    """
     if zipfile.is_zipfile(stream):
         stream.seek(0)
         try:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from fmtool import __version__
 from fmtool.errors import InputError, UsageError
-from training.architecture import NAMES, build, describe
+from training import architecture
+from training.architecture import NAMES, describe
 from training.checkpoint import read_tensors
 
 WEIGHTS = "encoder.safetensors"
@@ -79,8 +80,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Tensor], nn.Module, dict[str, A
         name, sha256 = facts["architecture"], facts["sha256"]
         if name not in NAMES:
             raise InputError(f"{folder} holds a {name!r}; this fmtool reads {', '.join(NAMES)}")
-        z, y, x = map(int, facts.get("patch", (0, 0, 0)))
-        encoder = build(name, float(facts["width"]), (z, y, x) if "patch" in facts else None)
+        encoder = architecture.read(facts).build()
     except (ValueError, KeyError, TypeError, UsageError) as error:
         raise InputError(
             f"{folder / FACTS} is damaged ({error}); import the encoder again"

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from training import architecture, stem, weights
+from training import architecture, monai_bundle, stem, weights
 from training.architecture import describe
 from training.checkpoint import read_tensors
 from training.encoder_folder import digest, read_folder, save_encoder
@@ -36,6 +36,8 @@ def build(name: str = "resnet18", width: float = 1.0, patch: Shape | None = None
     | resnet50 | 2048 | the same with bottleneck blocks |
     | vit_tiny | 192 | 12 transformer layers of 3 heads over patches |
     | vit_base | 768 | 12 transformer layers of 12 heads |
+
+    Also resnet10, 34, 101, 152 and 200. A "vit" is somebody else's, read by `load_checkpoint`.
 
     The residual networks' layout and parameter names are upstream's (3D-Neuro-SimCLR, arXiv
     2509.10620): MONAI's, with a 7x7x7 first convolution of stride 1 and a bias in the
@@ -107,13 +109,15 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, 
         path: a folder by `save_encoder`; a file by `torch.save` with `model_state_dict` (upstream:
             `encoder.*` and `projector.*`, perhaps prefixed `module.`) or a bare state dictionary;
             a tar that holds one such file; a `.safetensors` file. A transformer loads from its
-            folder alone: its weights do not tell its heads.
+            folder alone: its weights do not tell its heads. Or a MONAI bundle, a folder or a zip,
+            see `training.monai_bundle`.
 
     Returns:
         the encoder, and what was found: "format", "architecture", "width", "features" and "patch"
         (transformers), "sha256" (of the encoder's weights, see `digest`), "missing" (always empty:
         a gap is an error), "unexpected" (names that belong to neither encoder nor projector),
-        "projector" (names left out), and "epoch" or "source" where the file says so.
+        "projector" and "dropped" (names left out, of a bundle's layers after the embedding), and
+        "layout" (see `training.layout`), "epoch" or "source" where the file says so.
 
     Raises:
         InputError: if it cannot be read, or does not hold every weight of the encoder, in shape
@@ -129,6 +133,9 @@ def load_parts(
     """The same, and the tensors of the projector by their names in it, unchecked."""
     path = Path(path)
     where = f"checkpoint {path}"
+    if monai_bundle.is_bundle(path):
+        encoder, facts = monai_bundle.load(path)
+        return encoder.eval(), {}, _facts(encoder, facts)
     if path.is_dir():
         tensors, encoder, facts = read_folder(path)
         parts = weights.split(tensors)
@@ -136,14 +143,19 @@ def load_parts(
         tensors, facts = read_tensors(path)
         parts = weights.split(tensors)
         encoder = architecture.infer(parts.encoder, where).build()
-    found = describe(encoder)
-    unexpected = weights.fill(encoder, parts.encoder, where, f"a {found.name} encoder")
-    info = {
+    what = f"a {describe(encoder).name} encoder"
+    facts["unexpected"] = parts.others + weights.fill(encoder, parts.encoder, where, what)
+    facts["projector"] = sorted(f"projector.{name}" for name in parts.projector)
+    return encoder.eval(), parts.projector, _facts(encoder, facts)
+
+
+def _facts(encoder: nn.Module, facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "projector": [],
+        "dropped": [],
         **facts,
-        **found.facts(),
+        **describe(encoder).facts(),
         "sha256": digest(encoder),
         "missing": [],
-        "unexpected": sorted(parts.others + unexpected),
-        "projector": sorted(f"projector.{name}" for name in parts.projector),
+        "unexpected": sorted(facts["unexpected"]),
     }
-    return encoder.eval(), parts.projector, info

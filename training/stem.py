@@ -24,7 +24,7 @@ from training.recompute import recomputed
 
 
 class _Moments(nn.Module):
-    """A volume -> (2, C): the mean and the variance of its map's channels."""
+    """A volume -> (3, C): mean, variance and number of positions of its map's channels."""
 
     def __init__(self, convolution: nn.Module) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class _Moments(nn.Module):
         found = self.convolution(volume)
         found = found.to(torch.promote_types(found.dtype, torch.float32))
         variance, mean = torch.var_mean(found, dim=(0, 2, 3, 4), correction=0)
-        return torch.stack((mean, variance))
+        return torch.stack((mean, variance, torch.full_like(mean, found[0, 0].numel())))
 
 
 class _Reduce(nn.Module):
@@ -82,10 +82,10 @@ def _statistics(
     found = torch.stack([recomputed(moments, volume) for volume in volumes.split(1)])
     if isinstance(norm, nn.SyncBatchNorm) and distributed.is_initialized():
         found = torch.cat(all_gather(found, group=norm.process_group or distributed.group.WORLD))
-    means, variances = found.unbind(1)
+    means, variances, counts = found.unbind(1)
     mean = means.mean(0)
     variance = (variances + (means - mean).square()).mean(0)
-    count = len(found) * volumes[0].numel()  # the convolution keeps the resolution
+    count = counts.sum(0)
     momentum = norm.momentum
     assert momentum is not None
     with torch.no_grad():

@@ -18,7 +18,7 @@ from torch import nn
 from fmtool.errors import InputError, UsageError
 from runtime import atomic
 from training import weights
-from training.encoders import feature_count, load_checkpoint, load_parts, save_encoder
+from training.encoders import describe, feature_count, load_checkpoint, load_parts, save_encoder
 from training.simclr import projector as fresh_projector
 from training.vit import ViT
 
@@ -51,6 +51,11 @@ def write(
         raise UsageError(f"{target} must end in {', '.join(SUFFIXES)} to be a checkpoint")
     if isinstance(encoder, ViT):
         raise UsageError("upstream's layout holds a residual network; save a transformer's folder")
+    if describe(encoder).layout is not None:
+        raise UsageError(
+            "upstream's layout cannot say what an imported network's first convolution and "
+            "shortcuts are; save the encoder's folder"
+        )
     if target.exists():
         raise InputError(f"{target} exists and is left as it is; name another file")
     state = {f"encoder.{name}": _plain(t) for name, t in encoder.state_dict().items()}

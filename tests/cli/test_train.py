@@ -97,6 +97,34 @@ def test_import_to_upstreams_layout_and_back(fmtool, checkpoint, tmp_path):
     assert (tmp_path / "back.tar").read_bytes() == before
 
 
+def test_import_of_a_monai_bundle(fmtool, tmp_path):
+    nets = pytest.importorskip("monai.networks.nets")
+    given = {"spatial_dims": 3, "n_input_channels": 1, "num_classes": 2, "widen_factor": 0.03125}
+    network = nets.resnet18(**given, conv1_t_stride=2)
+    for folder in ("configs", "models"):
+        (tmp_path / "bundle" / folder).mkdir(parents=True)
+    torch.save(network.state_dict(), tmp_path / "bundle" / "models" / "model.pt")
+    place = tmp_path / "bundle" / "configs" / "train.json"
+    place.write_text(
+        json.dumps({"network_def": {"_target_": "resnet18", "conv1_t_stride": "@stride", **given},
+                    "stride": 2})
+    )  # fmt: skip
+    done = fmtool("train", "import", tmp_path / "bundle", "-o", tmp_path / "encoder")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'encoder'}: resnet18, width 0.03125, 16 features\n"
+    assert "left out: fc.bias, fc.weight" in done.stderr
+    loaded, info = encoders.load_checkpoint(tmp_path / "encoder")
+    assert info["layout"]["conv1_t_stride"] == [2, 2, 2]
+    assert torch.equal(loaded.conv1.weight, network.conv1.weight)
+
+    text = place.read_text().replace('"stride": 2', f"\"stride\": \"$open('{tmp_path}/ran', 'w')\"")
+    place.write_text(text)
+    done = fmtool("train", "import", tmp_path / "bundle", "-o", tmp_path / "again")
+    assert done.returncode == 1
+    assert "stride is an expression" in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle", "encoder"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

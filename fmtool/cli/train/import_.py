@@ -12,7 +12,8 @@ def import_(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            help="A torch file, a tar of one, safetensors, or an encoder's folder.",
+            help="A torch file, a tar of one, safetensors, an encoder's folder, or a MONAI "
+            "bundle (folder or zip).",
             show_default=False,
         ),
     ],
@@ -26,10 +27,13 @@ def import_(
     """Read a checkpoint and keep its encoder as safetensors, or write it as upstream would."""
     from fmtool.cli import console
     from training import upstream
+    from training.architecture import some
 
     info = upstream.convert(checkpoint, out)
     if info["unexpected"]:
         console.say(f"left out: {', '.join(info['unexpected'])}")
+    if info["dropped"]:
+        console.say(f"layers after the embedding, left out: {some(info['dropped'])}")
     console.put(
         f"{out}: {info['architecture']}, width {info['width']:g}, {info['features']} features"
     )
