@@ -1,5 +1,6 @@
 # make demo   the edge runtime (no torch) and a prediction from a head scan; SCAN=file for your own
 # make test   the development environment and the tests
+# make gpu-check   on a machine with a GPU: what is missing, the tests that need it, the benchmark
 PYTHON ?= python3
 EDGE := .venv
 DEV := .venv-dev
@@ -8,7 +9,7 @@ TORCH ?= torch==2.13.0
 SCAN ?= .demo/head.nii.gz
 PYTEST := $(DEV)/bin/python -m pytest
 
-.PHONY: demo test test-slow test-all lint clean
+.PHONY: demo test test-slow test-all gpu-check lint clean
 
 demo: $(EDGE)/.installed $(SCAN)
 	$(EDGE)/bin/fmtool doctor
@@ -23,6 +24,9 @@ test-slow: $(DEV)/.installed
 
 test-all: $(DEV)/.installed
 	$(PYTEST)
+
+gpu-check: $(DEV)/.installed
+	$(DEV)/bin/python -m benchmarks.gpu_check
 
 lint: $(DEV)/.installed
 	$(DEV)/bin/ruff check .

@@ -60,6 +60,11 @@ class OnnxRuntimeEngine(Engine):
             self._session = ort_providers.session(ort, model, library, number, precision, cache)
         self._names = [output.name for output in self._session.get_outputs()]
 
+    @property
+    def providers(self) -> list[str]:
+        """Where the session runs, as it says itself; the first is the one asked for."""
+        return list(self._session.get_providers())
+
     def run(self, inputs: Arrays) -> Arrays:
         """All outputs by name, float32, for float32 inputs by name.
 
