@@ -46,13 +46,16 @@ def claim(folder: Path, name: str, overwrite: bool = False) -> Path:
     """`folder/name`, if a model may be written there: to be asked before minutes of work.
 
     Raises:
-        BundleError: if it is there and `overwrite` is false, or is no model of a repository.
+        BundleError: if it cannot be written there, if it is there and `overwrite` is false, or is
+            no model of a repository.
     """
     target = folder / name
     if target.exists() and not overwrite:
         raise BundleError(f"{target} exists; name another repository, or say --overwrite")
     if target.exists() and not (target / CONFIG).is_file():
         raise BundleError(f"{target} holds no {CONFIG} and is left as it is")
+    with disk.writing(target):
+        disk.probe(target)
     return target
 
 

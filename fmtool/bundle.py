@@ -210,10 +210,7 @@ def claim(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
             raise BundleError(f"{target} exists; name another bundle, or say --overwrite")
         if target.exists() and not (target / MANIFEST).is_file():
             raise BundleError(f"{target} is not a bundle and is left as it is")
-        # Nothing is made yet, not even folders: a failure must leave no trace.
-        nearest = next(folder for folder in target.absolute().parents if folder.exists())
-        with tempfile.TemporaryFile(dir=nearest):
-            pass
+        disk.probe(target)
     except OSError as error:
         raise BundleError(
             f"cannot write {target} ({error.strerror}); name a place that you may write to"

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,19 @@ STAGED = "unfinished"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
+
+
+def probe(target: Path) -> None:
+    """Make a file in the nearest folder that is there, and remove it again.
+
+    Nothing else is made yet, not even folders: a failure must leave no trace.
+
+    Raises:
+        OSError: if that cannot be done.
+    """
+    nearest = next(folder for folder in target.absolute().parents if folder.exists())
+    with tempfile.TemporaryFile(dir=nearest):
+        pass
 
 
 def put(staged: Path, target: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import errno
 import gzip
+import os
 import shutil
 
 import nibabel as nib
@@ -212,6 +214,22 @@ def test_a_failed_gate_keeps_the_bundle_that_was_there(small, graph, heads, part
     with pytest.raises(ToleranceError):
         assemble(out, graph.encoder, [other, heads[1]], parts, ABOUT, overwrite=True)
     assert bundles.open(out).digest == digest
+
+
+@pytest.mark.parametrize("place", ["export.onnx.onnx.save_model", "fmtool.bundle.shutil.copyfile"])
+def test_a_full_disk_at_any_stage_is_one_sentence(
+    small, monkeypatch, graph, heads, parts, tmp_path, place
+):
+    def full(*words, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = tmp_path / "a.fmtool"
+    digest = assemble(out, graph.encoder, heads, parts, ABOUT).digest
+    monkeypatch.setattr(place, full)
+    with pytest.raises(BundleError, match=r"cannot write .*a\.fmtool \(No space left on device\)"):
+        assemble(out, graph.encoder, heads, parts, ABOUT, fp16=True, overwrite=True)
+    assert bundles.open(out).digest == digest
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_mistakes_are_said_before_any_work(monkeypatch, graph, heads, parts, tmp_path):

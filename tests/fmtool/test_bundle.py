@@ -129,7 +129,7 @@ def test_writing_leaves_others_alone(toy, tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_bundle_and_no_trace(toy, tmp_path):
-    with pytest.raises(BundleError, match="cannot write .*absent.* nothing was written"):
+    with pytest.raises(BundleError, match=r"cannot write .*absent.* nothing was written"):
         bundle.write(toy.path, MANIFEST, {"model.onnx": tmp_path / "absent"}, overwrite=True)
     assert bundle.open(toy.path).digest == toy.digest
     assert [p.name for p in tmp_path.iterdir()] == ["toy.fmtool"]
