@@ -189,12 +189,13 @@ def _any(kind: str, number: int) -> tuple[Row, int, list[str]]:
         for row in () if nothing else _on_a("cuda"):
             if here.missing(row, number) is None:
                 return row, number, [f"a GPU is ready, and {row.title} is {row.good_for}"]
-        lacks = here.missing(_on_a("cuda")[-1], number)  # the one that any GPU can run
+        any_gpus = _on_a("cuda")[-1]  # the one that any GPU can run
         if kind == "cuda":
             raise CapabilityError(
-                f"cuda:{number} cannot be used: {lacks}; `fmtool doctor` lists what else there is"
+                f"cuda:{number} cannot be used: {here.missing(any_gpus, number)}; "
+                "`fmtool doctor` lists what else there is"
             )
-        why.append(f"no GPU is used: {nothing or lacks}")
+        why.append(f"no GPU is used: {nothing or here.missing(any_gpus, number)}")
     for row in _on_a("cpu"):
         if here.missing(row) is None:
             return row, 0, [*why, f"{row.title} is {_praise(row)}"]
