@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fmtool.errors import CapabilityError
+from runtime.engines import openvino_stem
 from runtime.engines.base import Arrays, Engine
 
 _HINT = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
@@ -51,7 +52,10 @@ class OpenVINOEngine(Engine):
         core.set_property({"ENABLE_MMAP": True})
         rest = "bfloat16" if precision == "int8" and "bfloat16" in can else precision
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINT[rest]}
-        compiled = core.compile_model(core.read_model(model), "CPU", settings)
+        network = core.read_model(model)
+        if precision == "bfloat16":
+            openvino_stem.rearrange(network)
+        compiled = core.compile_model(network, "CPU", settings)
         self._names = [output.get_any_name() for output in compiled.outputs]
         self._request: Any = compiled.create_infer_request()
 

@@ -1,0 +1,170 @@
+"""A float32 ONNX model -> the same with int8 convolutions, but for those that cannot bear it.
+
+Post-training quantisation: symmetric int8, weights per output channel, activations per tensor, from
+the largest values met on calibration volumes (Nagel et al., "A White Paper on Neural Network
+Quantization", arXiv 2106.08295). QuantizeLinear and DequantizeLinear stand before each convolution,
+which OpenVINO, ONNX Runtime and TensorRT all read; biases, sums and what surrounds the network's
+trunk stay floating point.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from export import qdq, stem
+from export.onnx import save
+from export.precision import trunk_nodes
+from export.reference import Volume, feed
+from fmtool import disk
+
+Score = Callable[[Path], float]
+"""A model's worst error as a share of what is allowed; it passes up to 1."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One convolution of a quantised model.
+
+    Attributes:
+        name: of its weights, without ".weight".
+        precision: "int8" or "float32".
+        share: the model's score with this layer alone in floating point; None where no layer had
+            to be.
+    """
+
+    name: str
+    precision: str
+    share: float | None
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What was quantised.
+
+    Attributes:
+        layers: every convolution, in the network's order.
+        full: the score with all of them in int8.
+        share: the score of what was written.
+    """
+
+    layers: tuple[Layer, ...]
+    full: float
+    share: float
+
+    def describe(self) -> str:
+        """One sentence for people."""
+        kept = [layer.name for layer in self.layers if layer.precision != "int8"]
+        words = f"{len(self.layers) - len(kept)} of {len(self.layers)} convolutions in int8"
+        return f"{words}; in float32: {', '.join(kept)}" if kept else words
+
+
+def to_int8(
+    onnx_path: str | os.PathLike[str],
+    out_path: str | os.PathLike[str],
+    calibration: Sequence[Volume],
+    score: Score,
+) -> Mix:
+    """Write `onnx_path` with int8 convolutions, as many as `score` lets pass.
+
+    If all in int8 do not pass, each layer is tried in floating point by itself, and those that help
+    most are left in it, one after the other, until the score is at most 1. A model that needs all
+    of them in floating point is written so; the caller's gate decides.
+
+    Args:
+        onnx_path: a model written by `export.onnx.export`.
+        out_path: the file to write; appears complete, or not at all.
+        calibration: prepared volumes and masks (z, y, x) whose activations set the ranges; real
+            ones of the population to serve.
+        score: of a candidate's file, best on volumes that are not among `calibration`.
+
+    Raises:
+        ValueError: without a calibration volume.
+    """
+    if not calibration:
+        raise ValueError("quantisation needs at least one calibration volume")
+    target = Path(out_path)
+    with tempfile.TemporaryDirectory(prefix=disk.SCRATCH, dir=target.parent) as scratch:
+        folder = Path(scratch)
+        plain = onnx.load(os.fspath(onnx_path))
+        stem.rearrange(plain)
+        whole = _quantise(plain, folder, calibration)
+
+        def tried(names: Collection[str]) -> float:
+            return score(save(qdq.in_float(whole, plain, names), folder / "candidate.onnx"))
+
+        names = qdq.quantised(whole)
+        full = share = tried(())
+        alone: dict[str, float] = {}
+        kept: list[str] = []
+        if not full <= 1:
+            alone = {name: tried(_with_shift(name, names)) for name in names if name != stem.SHIFT}
+            for name in sorted(alone, key=alone.__getitem__):
+                kept += _with_shift(name, names)
+                share = tried(kept)
+                if share <= 1:
+                    break
+        convs = [node for node in plain.graph.node if node.op_type == "Conv"]
+        weights = {node.name: node.input[1].removesuffix(".weight") for node in convs}
+        layers = (
+            Layer(weights[name], "float32" if name in kept else "int8", alone.get(name))
+            for name in names
+            if name != stem.SHIFT
+        )
+        save(qdq.in_float(whole, plain, kept), target)
+        return Mix(tuple(layers), full, share)
+
+
+def _with_shift(name: str, names: Sequence[str]) -> list[str]:
+    """The layer, and, with the first one, the node that makes its channels."""
+    return [stem.SHIFT, name] if stem.SHIFT in names and name == names[1] else [name]
+
+
+def _quantise(
+    plain: onnx.ModelProto, folder: Path, calibration: Sequence[Volume]
+) -> onnx.ModelProto:
+    """Every convolution of the trunk in int8."""
+    # Imported here: the quantiser alone takes a second to load.
+    from onnxruntime import quantization as ort
+
+    class Reader(ort.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.waiting = iter(calibration)
+
+        def get_next(self) -> dict[str, Any] | None:
+            volume = next(self.waiting, None)
+            return None if volume is None else feed([volume])
+
+    trunk = trunk_nodes(plain.graph)
+    source = save(plain, folder / "plain.onnx")
+    noisy = logging.getLogger()
+    before = noisy.level
+    noisy.setLevel(logging.ERROR)  # advice to optimise first, which would rename the layers
+    try:
+        ort.quantize_static(
+            source,
+            folder / "whole.onnx",
+            Reader(),
+            quant_format=ort.QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            nodes_to_exclude=[node.name for node in plain.graph.node if node.name not in trunk],
+            per_channel=True,
+            activation_type=ort.QuantType.QInt8,
+            weight_type=ort.QuantType.QInt8,
+            # TensorRT reads symmetric int8 only, and no int32 bias.
+            extra_options={
+                "ActivationSymmetric": True,
+                "WeightSymmetric": True,
+                "QuantizeBias": False,
+            },
+        )
+    finally:
+        noisy.setLevel(before)
+    return qdq.at_inputs(onnx.load(os.fspath(folder / "whole.onnx")))
