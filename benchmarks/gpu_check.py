@@ -28,7 +28,7 @@ def advice(facts: dict[str, Any]) -> list[str]:
     if not facts["gpus"]:
         return [
             f"No GPU: {facts['no_gpu']}. On a machine with an NVIDIA GPU, install NVIDIA's driver "
-            "580 or newer and run this again; nothing else is needed to begin."
+            "580 or newer and run this again."
         ]
     lines = [f"cuda:{g['number']}: {g['name']} ({g['capability']})" for g in facts["gpus"]]
     lines.append(f"The driver runs CUDA {facts['driver_cuda']}.")
