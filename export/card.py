@@ -92,7 +92,7 @@ def _parity(parity: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"| {precision} | {found['embedding']:.2g} | {shifts or '-'} | {worst['output']}, "
             f"{worst['share']:.0%} ({worst['engine']}, batch {worst['batch']}) | "
-            f"{found['volumes']} volumes, batches {batches}, {' and '.join(found['engines'])} |"
+            f"{found['volumes']} volumes, batches {batches}, {', '.join(found['engines'])} |"
         )
     return [
         "## How exactly its models reproduce torch",

@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import fmtool
+from export import int8_gate
 from export.graph import EMBEDDING, BundleGraph, LinearHead, map_name
 from export.models import Exported
 from export.reference import Outputs
-from export.verify import Report, limit
+from export.verify import limit
 
 LOCATE, SEGMENT, TEMPLATE = "strip_locate.onnx", "strip_segment.onnx", "template.nii.gz"
 """The preprocessing parts' names inside a bundle."""
 
-SELF_TEST = {"float32": 1e-4, "bfloat16": 1e-2, "float16": 5e-3}
+SELF_TEST = {"float32": 1e-4, "bfloat16": 1e-2, "float16": 5e-3, "int8": 5e-2}
 """Largest relative difference of the embedding on any machine, by what its engine computes in."""
 
 
@@ -64,10 +65,10 @@ def manifest(
         "encoder": dict(encoder),
         "tasks": [_entry(head) for head in heads],
         "model": {model.precision: model.path.name for model in models},
-        "parity": {model.precision: _parity(graph, model.report) for model in models},
+        "parity": {model.precision: _parity(graph, model) for model in models},
         "strip": {"locate": LOCATE, "segment": SEGMENT},
         "template": TEMPLATE,
-        "self_test": _self_test(graph, expected),
+        "self_test": _self_test(graph, heads, expected),
         "calibration": dict(about.calibration),
         "demonstration": about.demonstration,
         "limits": list(about.limits),
@@ -80,9 +81,9 @@ def _entry(head: LinearHead) -> dict[str, Any]:
     return {**head.task.to_dict(), "evidence": evidence, "output": name, "map": map_name(name)}
 
 
-def _parity(graph: BundleGraph, report: Report) -> dict[str, Any]:
+def _parity(graph: BundleGraph, model: Exported) -> dict[str, Any]:
     """How far the model was from torch where it was exported, and what was compared."""
-    worst = report.worst
+    report, worst = model.report, model.report.worst
     found: dict[str, Any] = {
         "tolerance": report.tolerance,
         "volumes": report.volumes,
@@ -106,10 +107,12 @@ def _parity(graph: BundleGraph, report: Report) -> dict[str, Any]:
     }
     if report.peak_layer:
         found["peak"] = {"activation": report.peak, "layer": report.peak_layer}
+    if model.mix:
+        found["layers"] = {layer.name: layer.precision for layer in model.mix.layers}
     return found
 
 
-def _self_test(graph: BundleGraph, wanted: Outputs) -> dict[str, Any]:
+def _self_test(graph: BundleGraph, heads: Sequence[LinearHead], wanted: Outputs) -> dict[str, Any]:
     """What an engine must reproduce on the template, and within which tolerance."""
     outputs = {n: wanted[n].tolist() for n in (EMBEDDING, *(task.name for task in graph.tasks))}
     tasks = {
@@ -119,4 +122,7 @@ def _self_test(graph: BundleGraph, wanted: Outputs) -> dict[str, Any]:
         }
         for task in graph.tasks
     }
+    for name, shift in int8_gate.limits(heads).items():
+        # What is not quantised may run in bfloat16, which has a tolerance of its own.
+        tasks[name]["int8"] = max(shift, tasks[name]["bfloat16"])
     return {"outputs": outputs, "tolerance": {**SELF_TEST, "tasks": tasks}}

@@ -16,21 +16,33 @@ _PER_TENSOR = 1.25
 # OpenVINO, ResNet-18 at full size.
 
 
-def check_room(model_path: Path, batches: Sequence[int]) -> None:
-    """Refuse a batch whose activations this machine's free memory does not hold.
+_ROUNDING = 4
+# Volumes' worth of memory that `export.half` takes for one.
+
+
+def check_room(model_path: Path, batches: Sequence[int], fp16: bool = False) -> None:
+    """Refuse a comparison whose activations this machine's free memory does not hold.
+
+    Args:
+        model_path: the float32 ONNX file.
+        batches: to be run.
+        fp16: whether an FP16 model is compared too.
 
     Raises:
-        CapabilityError: naming the batch, what it needs and what is free.
+        CapabilityError: naming what it needs and what is free.
     """
     free, batch = free_bytes(), max(batches)
     if free is None:
         return
-    needed = _PER_TENSOR * batch * largest_activation(model_path)
+    copies = max(batch, _ROUNDING) if fp16 else batch
+    needed = _PER_TENSOR * copies * largest_activation(model_path)
     if needed > free:
+        what = f"at batch {batch}" if copies == batch else "with FP16 rounding"
+        wish = "declare a smaller --batch" if copies == batch else "leave out --fp16"
         raise CapabilityError(
-            f"comparing the model with torch at batch {batch} takes about {needed / 2**30:.0f} GiB "
-            f"of memory, and {free / 2**30:.0f} are free; declare a smaller --batch, or export on "
-            "a larger machine; nothing was written"
+            f"comparing the model with torch {what} takes about {needed / 2**30:.1f} GiB of "
+            f"memory, and {free / 2**30:.1f} are free; {wish}, or export on a larger machine; "
+            "nothing was written"
         )
 
 

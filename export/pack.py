@@ -50,6 +50,7 @@ def pack(
     limits: Sequence[str] = (),
     batches: Sequence[int] = BATCHES,
     exported: Callable[[Exported], None] = _silent,
+    int8: Sequence[Volume] = (),
 ) -> Bundle:
     """Make a bundle whose preprocessing is another bundle's.
 
@@ -69,6 +70,8 @@ def pack(
         limits: sentences about the sample: its ages, its site.
         batches: the batch sizes at which the gates run.
         exported: told each model of the bundle, once it is written.
+        int8: real, prepared volumes to calibrate an INT8 model on, none of `volumes`; without any,
+            none is made.
 
     Raises:
         BundleError: if `out` exists, or the source bundle is damaged.
@@ -89,7 +92,18 @@ def pack(
         )
         parts = parts_of(opened)
         return assemble(
-            out, encoder, heads, parts, about, fp16, overwrite, volumes, progress, batches, exported
+            out,
+            encoder,
+            heads,
+            parts,
+            about,
+            fp16,
+            overwrite,
+            volumes,
+            progress,
+            batches,
+            exported,
+            int8,
         )
 
 
@@ -116,6 +130,7 @@ def assemble(
     progress: Callable[[str], None] = _silent,
     batches: Sequence[int] = BATCHES,
     exported: Callable[[Exported], None] = _silent,
+    int8: Sequence[Volume] = (),
 ) -> Bundle:
     """Make a bundle from preprocessing parts given one by one; otherwise as `pack`.
 
@@ -137,7 +152,9 @@ def assemble(
         volumes = [template, *(volumes or [variant(template)])]
         progress(f"Running torch on {len(volumes)} volumes")
         expected = reference(graph, volumes)
-        models = export_models(graph, folder, fp16, volumes, expected, facts, batches, progress)
+        models = export_models(
+            graph, heads, folder, fp16, int8, volumes, expected, facts, batches, progress
+        )
         contents = manifest(about, graph, heads, facts, models, expected[0])
         licences = sorted(name for name in parts if name.startswith(LICENCES))
         files: dict[str, Path | bytes] = {model.path.name: model.path for model in models}

@@ -47,6 +47,15 @@ TARGETS = (
         "bundle",
     ),
     Target(
+        "int8",
+        "--int8",
+        "Add an INT8 model, quantised on the scans of --calibration.",
+        "model.int8.onnx",
+        "fmtool[train]",
+        ("--batch", "--calibration"),
+        "bundle",
+    ),
+    Target(
         "tensorrt",
         "--tensorrt",
         "Add a TensorRT engine for the GPU at hand.",
@@ -82,7 +91,8 @@ OPTIONS = {
     "--batch": "Smallest, usual and largest batch: 1,4,8; one number for all three. The models are "
     "compared with torch at each of them and at 1.",
     "--engines": "Folder to keep engines in; the user's cache folder if absent.",
-    "--calibration": "A CSV or BIDS folder of scans; some of them join the comparison with torch.",
+    "--calibration": "A CSV or BIDS folder of scans: --int8 is calibrated on some of them, others "
+    "join the comparison with torch.",
     "--cache": "Folder for prepared volumes.",
 }
 
@@ -99,7 +109,8 @@ class Request:
         targets: GPU architectures; None is the GPU at hand.
         batches: smallest, usual and largest, of an engine.
         checked: the batch sizes to compare models with torch at.
-        precision: of the graph that engines and the model repository take.
+        precision: of the graph that engines take.
+        served: of the graph that the model repository takes: ONNX Runtime is slower in INT8.
         asked: whether the user named a library: one that was not named may stay unmentioned where
             another has built the engine.
     """
@@ -109,6 +120,7 @@ class Request:
     batches: Batches
     checked: tuple[int, ...]
     precision: str
+    served: str
     asked: bool
 
 
@@ -137,6 +149,7 @@ def request(
     targets: Sequence[str] = (),
     batch: str | None = None,
     engines: bool = False,
+    calibration: bool = False,
 ) -> Request:
     """What was asked for, checked before the work begins.
 
@@ -145,6 +158,7 @@ def request(
         targets: as given to `--target`.
         batch: as given to `--batch`.
         engines: whether `--engines` was given.
+        calibration: whether `--calibration` was.
 
     Raises:
         UsageError: for an option without the one it belongs to, batches that are none or that a
@@ -154,11 +168,16 @@ def request(
     taken = {option for t in TARGETS if t.name in chosen for option in t.options}
     for option in (o for o, there in given.items() if there and o not in taken):
         raise UsageError(f"{option} belongs to {', '.join(_takers(option))}; say one of them too")
-    precision = "float16" if "fp16" in chosen else "float32"
+    if "int8" in chosen and not calibration:
+        raise UsageError(
+            "--int8 needs scans to find each layer's range; name them with --calibration COHORT"
+        )
+    served = "float16" if "fp16" in chosen else "float32"
+    precision = "int8" if "int8" in chosen else served
     named = tuple(name for name in _LIBRARIES if name in chosen)
     # FP16 is for a GPU. The library that builds for one that is elsewhere is TensorRT-RTX; for the
     # one at hand, whichever is there.
-    implied = () if precision == "float32" else ("rtx",) if targets else _LIBRARIES
+    implied = () if served == "float32" else ("rtx",) if targets else _LIBRARIES
     libraries = named or implied
     for library in libraries:
         for target in targets:
@@ -175,6 +194,7 @@ def request(
         batches,
         UNDECLARED if batch is None else tuple(sorted({1, *batches})),
         precision,
+        served,
         asked=bool(named),
     )
 

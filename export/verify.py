@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from export.activations import half_peaks, is_half, worst
+from export import half
 from export.engines import engines
 from export.graph import EMBEDDING, BundleGraph
 from export.reference import Array, Outputs, Volume, feed, reference
@@ -87,13 +87,15 @@ def parity(
     tolerance: float,
     batches: Sequence[int] = (1,),
     expected: Sequence[Outputs] | None = None,
+    allowed: Mapping[str, float] | None = None,
 ) -> Report:
     """Compare a model, in ONNX Runtime and OpenVINO on the CPU, with `graph` in float32 torch.
 
     Errors: of the embedding, the relative L2 difference, at most `tolerance`; of a task, the
     absolute difference in its unit, at most `limit(task, ...)`; of a map, its RMS difference
     relative to its spread over positions, at most ten times `tolerance`. A model with FP16
-    weights must also keep every FP16 activation below `FP16_LIMIT`.
+    weights is also run with every activation rounded to FP16 (`export.half`), and each of them must
+    stay below `FP16_LIMIT`.
 
     At batch 1 every volume is run; at a larger batch one batch, in which the volumes take turns:
     what a batch size can break, it breaks in its first batch, and each takes gigabytes. torch
@@ -106,6 +108,7 @@ def parity(
         tolerance: 1e-5 for float32, 5e-3 for FP16.
         batches: the batch sizes to run.
         expected: `reference(graph, volumes)`, where it is already known.
+        allowed: tasks with another limit than `limit` gives, in their units.
 
     Raises:
         ShapeError: naming the output that is missing or of another shape.
@@ -116,9 +119,36 @@ def parity(
     if not volumes:
         raise ValueError("parity needs at least one volume")
     expected = expected or reference(graph, volumes)
-    layer, peak = worst(half_peaks(path, volumes) if is_half(path) else {})
-    if not peak < FP16_LIMIT:
-        raise ActivationOverflow(path, layer, peak)
+    differences = compare(path, graph, volumes, tolerance, batches, expected, allowed or {})
+    layer, peak = "", 0.0
+    if half.is_half(path):
+        outputs, peaks = half.run_half(path, volumes)
+        layer, peak = half.worst(peaks)
+        if not peak < FP16_LIMIT:
+            raise ActivationOverflow(path, layer, peak)
+        for got, wanted in zip(outputs, expected, strict=True):
+            for difference in _differences(graph, got, wanted, tolerance, allowed or {}):
+                differences += (replace(difference, engine=half.ENGINE, batch=1),)
+    report = Report(tolerance, len(volumes), differences, peak, layer)
+    if not report.worst.share <= 1:
+        raise _beyond(path, report.worst)
+    return report
+
+
+def compare(
+    path: Path,
+    graph: BundleGraph,
+    volumes: Sequence[Volume],
+    tolerance: float,
+    batches: Sequence[int],
+    expected: Sequence[Outputs],
+    allowed: Mapping[str, float],
+) -> tuple[Difference, ...]:
+    """Every engine's, batch size's and output's worst difference, whatever it is; see `parity`.
+
+    Raises:
+        ShapeError: naming the output that is missing or of another shape.
+    """
     found: dict[tuple[str, int, str], Difference] = {}
     for engine, run in engines(path):
         for batch in batches:
@@ -127,15 +157,12 @@ def parity(
                 _check_shapes(path, engine, outputs, [expected[i] for i in picked])
                 for row, i in enumerate(picked):
                     got = {name: outputs[name][row] for name in graph.output_names}
-                    for difference in _compare(graph, got, expected[i], tolerance):
+                    for difference in _differences(graph, got, expected[i], tolerance, allowed):
                         difference = replace(difference, engine=engine, batch=batch)
                         key = (engine, batch, difference.output)
                         if key not in found or _badness(difference) > _badness(found[key]):
                             found[key] = difference
-    report = Report(tolerance, len(volumes), tuple(found.values()), peak, layer)
-    if not report.worst.share <= 1:
-        raise _beyond(path, report.worst)
-    return report
+    return tuple(found.values())
 
 
 def limit(task: Task, value: float, tolerance: float) -> float:
@@ -187,22 +214,27 @@ def _beyond(path: Path, bad: Difference) -> ToleranceError:
     )
 
 
-def _compare(
-    graph: BundleGraph, got: Outputs, wanted: Outputs, tolerance: float
+def _differences(
+    graph: BundleGraph,
+    got: Outputs,
+    wanted: Outputs,
+    tolerance: float,
+    allowed: Mapping[str, float],
 ) -> Iterator[Difference]:
     """Each output's error and tolerance for one volume; engine and batch are left open."""
     limits = {t.name: limit(t, float(wanted[t.name][0]), tolerance) for t in graph.tasks}
+    limits |= allowed
     for name in graph.output_names:
         difference = got[name].astype(np.float64) - wanted[name]
         if name == EMBEDDING:
             length = max(float(np.linalg.norm(wanted[name])), 1e-30)
-            error, allowed = float(np.linalg.norm(difference)) / length, tolerance
+            error, bound = float(np.linalg.norm(difference)) / length, tolerance
         elif name in limits:
-            error, allowed = float(np.abs(difference).max()), limits[name]
+            error, bound = float(np.abs(difference).max()), limits[name]
         else:
             spread = max(float(wanted[name].std()), limits[name.removesuffix("_map")])
-            error, allowed = float(np.sqrt(np.mean(difference**2))) / spread, MAP_FACTOR * tolerance
-        yield Difference("", 0, name, error, allowed)
+            error, bound = float(np.sqrt(np.mean(difference**2))) / spread, MAP_FACTOR * tolerance
+        yield Difference("", 0, name, error, bound)
 
 
 def _badness(difference: Difference) -> float:

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from fmtool.errors import InputError
 
 COMPARED = 3
 """Scans that join the parity gates: torch takes ten seconds for each, at full size."""
 
+CALIBRATED = 16
+"""Scans that INT8 is calibrated on."""
 
-def volumes(
-    cohort: Path, cache: Path, preprocessing: Path | None, count: int = COMPARED
-) -> list[tuple[Any, Any]]:
-    """Volume and mask, float32 (z, y, x), of up to `count` scans, evenly over the table.
+
+@dataclass(frozen=True)
+class Scans:
+    """Volume and mask of each scan, float32 (z, y, x).
+
+    Attributes:
+        compared: for the parity gates.
+        calibrated: for INT8, none of the others.
+    """
+
+    compared: list[tuple[Any, Any]] = field(default_factory=list)
+    calibrated: list[tuple[Any, Any]] = field(default_factory=list)
+
+
+def volumes(cohort: Path, cache: Path, preprocessing: Path | None, int8: bool) -> Scans:
+    """Prepare some scans of a table, taken evenly over it.
 
     Args:
         cohort: a CSV or a BIDS folder; no labels are needed.
         cache: the folder that `fmtool train` keeps prepared volumes in.
         preprocessing: the bundle that prepares; the demonstration bundle when absent.
-        count: how many.
+        int8: whether to take scans to calibrate on as well.
 
     Raises:
-        InputError: if the table or one of those scans cannot be used.
+        InputError: if the table or one of those scans cannot be used, or if there are too few.
     """
     import numpy as np
 
@@ -31,8 +47,20 @@ def volumes(
     from training.prepare import prepare
 
     table = cohorts.read(cohort, None)
+    if int8 and len(table.rows) < 2:
+        raise InputError(
+            f"{table.path} lists one scan; --int8 needs one to calibrate on and another to compare"
+        )
+    count = COMPARED + CALIBRATED if int8 else COMPARED
     picked = sorted({round(i) for i in np.linspace(0, len(table.rows) - 1, count)})
     some = replace(table, rows=[table.rows[i] for i in picked])
     with bundles.open(preprocessing) as opened:
         entries = prepare(some, cache / "volumes", opened)
-    return [(np.asarray(e.volume), np.asarray(e.mask, dtype=np.float32)) for e in entries]
+    found = [(np.asarray(e.volume), np.asarray(e.mask, dtype=np.float32)) for e in entries]
+    if not int8:
+        return Scans(found)
+    compared = {round(i) for i in np.linspace(0, len(found) - 1, min(COMPARED, len(found) // 2))}
+    return Scans(
+        [one for i, one in enumerate(found) if i in compared],
+        [one for i, one in enumerate(found) if i not in compared],
+    )

@@ -27,6 +27,7 @@ def export(
         typer.Option("--head", help="A head's JSON file; repeat for several tasks."),
     ] = None,
     fp16: Annotated[bool, typer.Option("--fp16", help=help_of("--fp16"))] = False,
+    int8: Annotated[bool, typer.Option("--int8", help=help_of("--int8"))] = False,
     tensorrt: Annotated[bool, typer.Option("--tensorrt", help=help_of("--tensorrt"))] = False,
     rtx: Annotated[bool, typer.Option("--rtx", help=help_of("--rtx"))] = False,
     triton: Annotated[
@@ -65,22 +66,29 @@ def export(
     ] = False,
 ) -> None:
     """Export to ONNX, compare with torch on real brains, write the bundle, build engines."""
-    flags = {"fp16": fp16, "tensorrt": tensorrt, "rtx": rtx, "triton": triton is not None}
+    flags = {
+        "fp16": fp16,
+        "int8": int8,
+        "tensorrt": tensorrt,
+        "rtx": rtx,
+        "triton": triton is not None,
+    }
     chosen = [name for name, given in flags.items() if given]
-    wanted = request(chosen, target or (), batch, engines is not None)
+    wanted = request(chosen, target or (), batch, engines is not None, calibration is not None)
     if find_spec("torch") is None or find_spec("onnx") is None:
         raise CapabilityError("export needs torch and onnx; install fmtool[train]")
     from export import triton as repositories
     from export.pack import pack
     from export.trt_engines import build_all
     from fmtool.cli import console
-    from fmtool.cli.calibration import volumes
+    from fmtool.cli.calibration import Scans, volumes
     from runtime.engines import store
     from training import head as heads
 
     if triton is not None:
         repositories.claim(triton, out.stem, overwrite)
     loaded = [heads.load(path) for path in head or []]
+    scans = volumes(calibration, cache, preprocessing, int8) if calibration else Scans()
     models: list[Exported] = []
     bundle = pack(
         out,
@@ -89,7 +97,8 @@ def export(
         source_bundle=preprocessing,
         fp16=fp16,
         overwrite=overwrite,
-        volumes=volumes(calibration, cache, preprocessing) if calibration else (),
+        volumes=scans.compared,
+        int8=scans.calibrated,
         batches=wanted.checked,
         progress=console.say,
         exported=models.append,
@@ -102,10 +111,9 @@ def export(
     _tell(outcome)
     if triton is not None:
         plan = outcome.plan if tensorrt else None
-        folder = repositories.write(
-            triton, bundle, wanted.precision, wanted.checked, plan, overwrite
-        )
-        console.put(f"{folder}  (Triton, {'TensorRT' if plan else 'ONNX'}, {wanted.precision})")
+        folder = repositories.write(triton, bundle, wanted.served, wanted.checked, plan, overwrite)
+        what = f"TensorRT, {wanted.precision}" if plan else f"ONNX, {wanted.served}"
+        console.put(f"{folder}  (Triton, {what})")
     if outcome.failed:
         raise typer.Exit(1)
 

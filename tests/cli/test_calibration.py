@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fmtool.cli import calibration
+from fmtool.errors import InputError
 
 prepared = pytest.importorskip("training.prepare")
 
@@ -28,9 +29,19 @@ def test_scans_are_picked_evenly_and_prepared(monkeypatch, tmp_path):
     names = "\n".join(f"{number}.nii.gz" for number in range(9))
     table = tmp_path / "cohort.csv"
     table.write_text(f"image_path\n{names}\n")
-    found = calibration.volumes(table, tmp_path / "cache", None, count=3)
+    found = calibration.volumes(table, tmp_path / "cache", None, int8=False)
     assert asked == ["0.nii.gz", "4.nii.gz", "8.nii.gz"]
-    assert [(v.dtype, m.dtype) for v, m in found] == [(np.float32, np.float32)] * 3
+    assert [(v.dtype, m.dtype) for v, m in found.compared] == [(np.float32, np.float32)] * 3
+    assert found.calibrated == []
     asked.clear()
-    calibration.volumes(table, tmp_path / "cache", None, count=20)
+    found = calibration.volumes(table, tmp_path / "cache", None, int8=True)
     assert len(asked) == 9
+    assert (len(found.compared), len(found.calibrated)) == (3, 6)
+
+
+def test_one_scan_is_too_few_for_int8(tmp_path):
+    (tmp_path / "0.nii.gz").write_bytes(b"0")
+    table = tmp_path / "cohort.csv"
+    table.write_text("image_path\n0.nii.gz\n")
+    with pytest.raises(InputError, match="lists one scan"):
+        calibration.volumes(table, tmp_path / "cache", None, int8=True)

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fmtool import bundle, cli
+from fmtool.cli.calibration import Scans
 from fmtool.errors import BundleError, CapabilityError, EngineError, UsageError
 from runtime.engines import cuda
 from runtime.engines.trt.bindings import LIBRARIES, load
@@ -108,11 +109,13 @@ def test_the_batches_and_the_cohorts_scans_go_to_the_gates(export, monkeypatch, 
         packing, "pack", lambda *args, **options: asked.update(options) or bundle.open()
     )
     monkeypatch.setattr(
-        "fmtool.cli.calibration.volumes", lambda cohort, cache, source: [str(cohort), str(cache)]
+        "fmtool.cli.calibration.volumes",
+        lambda cohort, cache, source, int8: Scans([str(cohort), str(cache)], [int8]),
     )
     export("--batch", "2,4,8", "--calibration", "cohort.csv", "--cache", "here")
     assert asked["batches"] == (1, 2, 4, 8)
     assert asked["volumes"] == ["cohort.csv", "here"]
+    assert asked["int8"] == [False]
 
 
 @pytest.mark.parametrize(

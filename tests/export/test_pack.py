@@ -160,6 +160,31 @@ def test_the_manifest_and_the_card_say_how_close_each_model_is(
     assert "of its tolerance" in told[1].describe()
 
 
+def test_an_int8_model_is_gated_by_its_heads_own_errors(
+    small, graph, heads, parts, volumes, tmp_path
+):
+    known = dataclasses.replace(
+        heads[0], evidence={**heads[0].evidence, "metric": "MAE", "value": 50}
+    )
+    told = []
+    bundle = assemble(
+        tmp_path / "a.fmtool", graph.encoder, [known, heads[1]], parts, ABOUT,
+        volumes=volumes[2:], int8=volumes[1:2], exported=told.append,
+    )  # fmt: skip
+    assert bundle.manifest["model"] == {"float32": "model.onnx", "int8": "model.int8.onnx"}
+    found = bundle.manifest["parity"]["int8"]
+    assert found["embedding"] <= found["tolerance"] == 3e-2
+    assert found["tasks"]["age"]["allowed"] == pytest.approx(5.0)
+    assert found["tasks"]["sex"]["allowed"] == pytest.approx(0.2)
+    assert set(found["layers"].values()) <= {"int8", "float32"}
+    assert len(found["layers"]) == 20
+    assert "convolutions in int8" in told[1].describe()
+    tolerance = bundle.manifest["self_test"]["tolerance"]
+    assert tolerance["tasks"]["age"]["int8"] == pytest.approx(5.0)
+    assert tolerance["tasks"]["sex"]["int8"] == pytest.approx(0.2)
+    assert tolerance["int8"] > tolerance["bfloat16"]
+
+
 def test_declared_batches_are_run(small, graph, heads, parts, tmp_path):
     bundle = assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, batches=(1, 4, 8))
     assert bundle.manifest["parity"]["float32"]["batches"] == [1, 4, 8]
@@ -171,7 +196,11 @@ def test_a_batch_beyond_this_machines_memory_is_refused_before_it_is_tried(
     monkeypatch.setattr(memory, "free_bytes", lambda: 2**20)
     with pytest.raises(CapabilityError, match=r"at batch 8 takes about .* smaller --batch"):
         assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, batches=(1, 8))
-    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(memory, "free_bytes", lambda: 2 * 4 * 4 * 24 * 32 * 32)
+    assemble(tmp_path / "b.fmtool", graph.encoder, heads, parts, ABOUT, batches=(1,))
+    with pytest.raises(CapabilityError, match=r"FP16 rounding takes about .* leave out --fp16"):
+        assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, True, batches=(1,))
+    assert [path.name for path in tmp_path.iterdir()] == ["b.fmtool"]
 
 
 def test_the_largest_activation_is_the_first_layers(model32, graph):

@@ -64,6 +64,12 @@ def test_a_library_without_fp16_builds_from_the_float32_model():
     assert wanted.asked
 
 
+def test_int8_is_what_engines_are_built_from_and_not_what_onnx_runtime_serves():
+    wanted = request(["int8", "fp16", "rtx"], ["sm89"], calibration=True)
+    assert (wanted.precision, wanted.served) == ("int8", "float16")
+    assert request(["int8"], calibration=True).libraries == ()
+
+
 def test_one_batch_is_all_three():
     assert request(["rtx"], batch="4").batches == (4, 4, 4)
 
@@ -72,6 +78,8 @@ def test_one_batch_is_all_three():
     ("chosen", "words", "said"),
     [
         ([], {"targets": ["sm89"]}, "--target belongs to --fp16, --tensorrt, --rtx"),
+        (["int8"], {}, "name them with --calibration COHORT"),
+        (["int8"], {"targets": ["sm89"], "calibration": True}, "--target belongs to"),
         (["triton"], {"engines": True}, "--engines belongs to"),
         (["triton", "tensorrt"], {"batch": "4"}, "say --batch 1,4,4"),
         ([], {"engines": True}, "--engines belongs to"),

@@ -1,0 +1,60 @@
+"""What an INT8 model may shift a head by, and the score that decides which layers stay in float."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from export.graph import BundleGraph, LinearHead
+from export.reference import Outputs, Volume
+from export.verify import compare
+
+TOLERANCE = 3e-2
+"""Largest relative difference of the embedding."""
+
+ERROR_SHARE = 0.1
+"""Of a regression's own cross-validated error: what it may be shifted by."""
+
+LOGIT_SHIFT = 0.2
+"""What a binary task's logit may be shifted by: at most 0.05 of probability."""
+
+_MARGIN = 0.9
+# The score sees single volumes; the gate sees batches too, and may find a little more.
+
+
+def limits(heads: Sequence[LinearHead]) -> dict[str, float]:
+    """Each task's largest shift, in its unit; not of a regression whose error is not known."""
+    found = {}
+    for head in heads:
+        if head.task.kind == "binary":
+            found[head.task.name] = LOGIT_SHIFT
+        elif head.evidence.get("metric") == "MAE" and "value" in head.evidence:
+            found[head.task.name] = ERROR_SHARE * float(head.evidence["value"])
+    return found
+
+
+class Score:
+    """A candidate's worst share of what is allowed, a little stricter than the gate's.
+
+    Args:
+        graph: what the model was exported from.
+        volumes: prepared volumes and masks that were not calibrated on.
+        expected: float32 torch on them.
+        allowed: by `limits`.
+    """
+
+    def __init__(
+        self,
+        graph: BundleGraph,
+        volumes: Sequence[Volume],
+        expected: Sequence[Outputs],
+        allowed: dict[str, float],
+    ) -> None:
+        self._fixed = (graph, volumes, TOLERANCE, (1,), expected, allowed)
+
+    def __call__(self, model: Path) -> float:
+        """The score of an ONNX file; up to 1 it will pass; infinite where it is not finite."""
+        shares = [difference.share for difference in compare(model, *self._fixed)]
+        return max(share if np.isfinite(share) else np.inf for share in shares) / _MARGIN
