@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -24,10 +25,12 @@ def write_bytes(path: Path, data: bytes) -> None:
         os.replace(scratch, path)
     except OSError as error:
         scratch.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot write {path} ({error.strerror}); name a folder that exists and that you may "
-            "write to"
-        ) from None
+        remedy = (
+            "free some space there"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT)
+            else "name a folder that exists and that you may write to"
+        )
+        raise InputError(f"cannot write {path} ({error.strerror}); {remedy}") from None
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
