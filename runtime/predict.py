@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 
 from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
-from fmtool.errors import FmtoolError, PreprocessingError, UsageError
+from fmtool.errors import FmtoolError, UsageError
 from fmtool.task import Task
-from runtime import quality, scan
+from runtime import quality
 from runtime.answer import answer
 from runtime.engines import selftest
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.choose import Choice, choose
 from runtime.engines.opening import Say
 from runtime.engines.trusted import open_trusted
-from runtime.preprocess.pipeline import Head, Prepared, Preprocessor
+from runtime.prepare import Preparer, Ready
+from runtime.preprocess.pipeline import Head, Prepared
 from runtime.preprocess.template import Template
 from runtime.result import Failure, Result
 from runtime.scan import Scan
@@ -41,6 +42,8 @@ class Predictor:
         force: answer although a check refuses the scan; the refusal stays in the result.
         precision: "auto", "float32", "bfloat16", "float16" or "int8".
         say: told when and why an engine is built, which may take minutes.
+        prepares: False where scans are prepared elsewhere and only `answer` will be called: the
+            preprocessing's networks are not loaded then.
 
     Raises:
         BundleError: if the bundle is missing or damaged, or has no graph of the precision.
@@ -59,6 +62,7 @@ class Predictor:
         force: bool = False,
         precision: str = "auto",
         say: Say = lambda sentence: None,
+        prepares: bool = True,
     ) -> None:
         with ExitStack() as opening:
             self.bundle = bundle if isinstance(bundle, Bundle) else bundles.open(bundle)
@@ -68,11 +72,10 @@ class Predictor:
             self.choice: Choice = choose(engine, device, precision, stored)
             self._stack = opening.pop_all()
         self._say = say
-        self._head: Head = head
-        self._assume_ras = assume_ras
-        self._force = force
+        self._how = (head, assume_ras, force)
+        self._prepares = prepares
         self._engine: Engine | None = None
-        self._preprocessor: Preprocessor | None = None
+        self._preparer: Preparer | None = None
 
     def __enter__(self) -> Predictor:
         with ExitStack() as opening:
@@ -81,7 +84,8 @@ class Predictor:
                 self.bundle, self.choice, say=self._say
             )
             self._engine = opening.enter_context(engine)
-            self._preprocessor = opening.enter_context(Preprocessor(self.bundle, self._head))
+            if self._prepares:
+                self._preparer = opening.enter_context(Preparer(self.bundle, *self._how))
             self._stack = opening.pop_all()
         return self
 
@@ -91,7 +95,7 @@ class Predictor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._engine = self._preprocessor = None
+        self._engine = self._preparer = None
         self._stack.close()
 
     @property
@@ -104,8 +108,13 @@ class Predictor:
     @property
     def template(self) -> Template:
         """The bundle's registration template."""
-        assert self._preprocessor is not None, "inside the `with` block only"
-        return self._preprocessor.template
+        return self._prepare.template
+
+    @property
+    def _prepare(self) -> Preparer:
+        if self._preparer is None:
+            raise RuntimeError("a Predictor works inside `with Predictor(...) as predictor:`")
+        return self._preparer
 
     def select(self, tasks: Sequence[str] | None) -> list[Task]:
         """The tasks named, or all.
@@ -134,28 +143,23 @@ class Predictor:
             InputError: if the scan cannot be used, saying why.
             UsageError: for an unknown task.
         """
-        wanted = self.select(tasks)
-        engine = self.engine
-        assert self._preprocessor is not None
-        start = time.perf_counter()
-        head = source if isinstance(source, Scan) else scan.read(source, self._assume_ras)
-        timings = {"read": time.perf_counter() - start}
-        prepared = self._preprocessor.run(head)
-        timings |= prepared.timings
-        name = str(head.path) if head.path is not None else "array"
-        checks = quality.checks(
-            head.facts, prepared.facts, self.bundle.manifest.get("calibration", {})
-        )
-        refusals = [check.sentence for check in checks if check.verdict == "refuse"]
-        if refusals and not self._force:
-            raise PreprocessingError(f"{name} is refused: {' '.join(refusals)}")
+        self.select(tasks)
+        return self.answer(self._prepare(source), tasks)
 
+    def answer(self, ready: Ready, tasks: Sequence[str] | None = None) -> Result:
+        """The result of one scan that is prepared, here or in another process.
+
+        Raises:
+            UsageError: for an unknown task.
+        """
+        wanted = self.select(tasks)
+        prepared, checks, timings = ready.prepared, ready.checks, dict(ready.timings)
         clock = time.perf_counter()
-        outputs = run_network(engine, prepared)
+        outputs = run_network(self.engine, prepared)
         timings["network"] = time.perf_counter() - clock
-        timings["total"] = time.perf_counter() - start
+        timings["total"] = ready.seconds + timings["network"]
         return Result(
-            scan=name,
+            scan=ready.scan,
             predictions={
                 task.name: answer(
                     task,
@@ -168,10 +172,10 @@ class Predictor:
             quality=checks,
             prepared=prepared,
             bundle=self._provenance(),
-            engine=engine.describe(),
-            facts={**_public(head.facts), **prepared.facts},
+            engine=self.engine.describe(),
+            facts={**ready.facts, **prepared.facts},
             timings=timings,
-            warnings=_once([*head.facts.get("warnings", []), *prepared.remarks, *_raised(checks)]),
+            warnings=_once([*ready.warnings, *_raised(checks)]),
         )
 
     def predict_many(
@@ -220,10 +224,6 @@ def run_network(engine: Engine, prepared: Prepared) -> Arrays:
         return np.ascontiguousarray(array, dtype=np.float32)[None, None]
 
     return engine.run({"volume": batch(prepared.volume), "mask": batch(prepared.mask)})
-
-
-def _public(facts: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in facts.items() if k != "warnings"}
 
 
 def _raised(checks: list[quality.Check]) -> list[str]:
