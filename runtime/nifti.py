@@ -153,7 +153,7 @@ def _dtype(path: Path, raw: Any, field: str) -> np.dtype[Any]:
 def _instead(block: bytes) -> str:
     """What the file is instead, and what to do."""
     if block[_DICOM_AT : _DICOM_AT + 4] == b"DICM":
-        return " but DICOM; convert the series to NIfTI, for example with dcm2niix"
+        return " but DICOM; name the folder of its series"
     if block.startswith(b"PK"):
         return " but a zip archive; unpack it, and convert a DICOM series to NIfTI"
     return "; name a .nii, .nii.gz or .mgz file"

@@ -14,7 +14,7 @@ from runtime.picture import brain_png, registration_png
 from runtime.preprocess.template import Template
 from runtime.result import Result
 
-_SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh")
+_SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".zip", ".dcm")
 
 
 class Publisher:

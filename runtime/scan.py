@@ -1,15 +1,17 @@
 """Scan: what the scanner gave, in its own space, with its affine.
 
-`read` takes a raw head of any orientation, voxel size and number type, or TurboPrep's files. No
-patient identifier of the header (description, database name, auxiliary file) goes any further.
+`read` takes a raw head of any orientation, voxel size and number type, a DICOM series, or
+TurboPrep's files. No patient identifier of the header (name, description, database name, auxiliary
+file) goes any further.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from fmtool import space
 from fmtool.errors import InputError
 from runtime import geometry, nifti
+from runtime.dicom import find, volume
 from runtime.header import Header, times
 
 _PREPARED = "normalized.nii.gz"
@@ -34,8 +37,10 @@ class Scan:
         path: where it came from; None for an array.
         mask: a brain mask on the same grid when the input came with one (TurboPrep), else None.
         facts: what the header and the read said: "shape" and "spacing" (mm) of `array`; "dtype",
-            "orientation" (as stored); "frame" ("sform", "qform", "mgh" or "assumed"); "prepared"
-            (True for TurboPrep's files); "warnings" (sentences).
+            "orientation" (as stored); "frame" ("sform", "qform", "mgh", "dicom" or "assumed");
+            "prepared" (True for TurboPrep's files); "warnings" (sentences); of DICOM also
+            "series" (the one taken, and why), "other_series", "files" (how many, and what was
+            left out).
     """
 
     array: NDArray[np.float32]
@@ -45,35 +50,59 @@ class Scan:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def read(path: str | PathLike[str], assume_ras: bool = False) -> Scan:
+Source: TypeAlias = str | PathLike[str] | Sequence[Path]
+"""What `read` takes: a path, or the DICOM files of one study."""
+
+
+def read(path: Source, assume_ras: bool = False, series: str | None = None) -> Scan:
     """Read a whole-head T1-weighted volume, or a volume that TurboPrep has prepared.
 
     Args:
-        path: a NIfTI or MGH file, gzipped or not; for TurboPrep, the folder that holds
+        path: a NIfTI or MGH file, gzipped or not; a DICOM series as a folder, a zip, a
+            multi-frame file or a list of files; for TurboPrep, the folder that holds
             `normalized.nii.gz` and `mask.nii.gz`, or the former with the latter beside it.
         assume_ras: read a file without an orientation as RAS instead of refusing it.
+        series: of DICOM, the SeriesNumber or SeriesInstanceUID of the series to read; the
+            best-suited one if absent.
 
     Raises:
         InputError: if the file cannot be used, saying why and what to do.
+        CapabilityError: if it is DICOM and pydicom, or what decodes it, is not installed.
     """
+    if not isinstance(path, str | PathLike):
+        return _checked(_dicom(path, series))
     source = Path(path)
     if source.is_dir():
         if not (source / _PREPARED).exists():
-            raise InputError(
-                f"{source} is a folder without TurboPrep's {_PREPARED}; name the scan files in it"
-            )
+            return _checked(_dicom(source, series))
         if not (source / _MASK).exists():
             raise InputError(f"{source} holds {_PREPARED} but no {_MASK}; add the brain mask")
         return _prepared(source / _PREPARED, source / _MASK)
     if source.name == _PREPARED and (source.parent / _MASK).exists():
         return _prepared(source, source.parent / _MASK)
-    scan = _volume(source, assume_ras)
-    low, high = _range(source, scan.array)
+    if find.kind(source):
+        return _checked(_dicom(source, series))
+    return _checked(_volume(source, assume_ras))
+
+
+def called(source: Source) -> str:
+    """What a source is called in sentences and results."""
+    return str(source) if isinstance(source, str | PathLike) else volume.called(source)
+
+
+def _checked(scan: Scan) -> Scan:
+    """The scan, if there is an image in it."""
+    low, high = _range(scan.path or Path("array"), scan.array)
     if low == high:
         raise InputError(
-            f"{source} holds the value {low:g} in every voxel: there is no image in it"
+            f"{scan.path} holds the value {low:g} in every voxel: there is no image in it"
         )
     return scan
+
+
+def _dicom(source: Path | Sequence[Path], series: str | None) -> Scan:
+    found = volume.read(source, series)
+    return Scan(found.array, found.affine, Path(volume.called(source)), None, found.facts)
 
 
 def _volume(path: Path, assume_ras: bool = False) -> Scan:

@@ -50,8 +50,8 @@ RGB = np.zeros(SHAPE, dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
 RAW: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "is empty"),
     "text": (lambda: b"subject,age\nsub-01,31\n", "not a NIfTI file"),
-    "dicom": (lambda: bytes(128) + b"DICM" + bytes(400), "but DICOM"),
-    "zip": (lambda: b"PK\x03\x04" + bytes(400), "zip archive"),
+    "dicom": (lambda: bytes(128) + b"DICM" + bytes(400), "no DICOM file that can be used"),
+    "zip": (lambda: b"PK\x03\x04" + bytes(400), "not a whole zip archive"),
     "gzip of text": (lambda: gzip.compress(b"hello" * 200), "not a NIfTI file"),
     "analyze": (lambda: volume({"magic": b""}), "Analyze"),
     "pair": (lambda: volume({"magic": b"ni1"}), "pair"),

@@ -1,0 +1,73 @@
+"""Values of a data set as plain numbers and words; what is absent or nonsense is None."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+
+from runtime.dicom.parse import Dataset
+
+# What pydicom's conversions of one malformed value raise.
+_MALFORMED = (ValueError, TypeError, ArithmeticError, AttributeError, LookupError, RuntimeError)
+
+
+def raw(data: Dataset, keyword: str) -> Any:
+    """The value as pydicom converts it, or None."""
+    try:
+        return data.get(keyword)
+    except _MALFORMED:
+        return None
+
+
+def listed(data: Dataset, keyword: str) -> list[Any]:
+    """The value as a list, however many it has."""
+    value = raw(data, keyword)
+    if value is None or value == "":
+        return []
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        return [value]
+    return list(value)
+
+
+def words(data: Dataset, keyword: str) -> tuple[str, ...]:
+    """The value's parts as text."""
+    return tuple(str(part).strip() for part in listed(data, keyword))
+
+
+def text(data: Dataset, keyword: str) -> str:
+    """The value as text; "" if it is absent."""
+    return "\\".join(words(data, keyword))
+
+
+def numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """Exactly `count` finite numbers."""
+    try:
+        found = tuple(float(part) for part in listed(data, keyword))
+    except _MALFORMED:
+        return None
+    return found if len(found) == count and all(map(math.isfinite, found)) else None
+
+
+def number(data: Dataset, keyword: str) -> float | None:
+    """One finite number."""
+    found = numbers(data, keyword, 1)
+    return found[0] if found else None
+
+
+def whole(data: Dataset, keyword: str) -> int | None:
+    """One whole number."""
+    found = number(data, keyword)
+    return int(found) if found is not None and found == int(found) else None
+
+
+def items(data: Dataset, keyword: str) -> list[Dataset]:
+    """A sequence's items."""
+    value = raw(data, keyword)
+    return list(value) if value is not None and type(value).__name__ == "Sequence" else []
+
+
+def hashed(uid: str) -> str:
+    """A stand-in for an identifier: the same for the same one, and not it."""
+    return sha256(uid.encode()).hexdigest()[:12]
