@@ -27,7 +27,7 @@ from runtime.prepare import Preparer, Ready
 from runtime.preprocess.pipeline import Head, Prepared
 from runtime.preprocess.template import Template
 from runtime.result import Failure, Result
-from runtime.scan import Scan
+from runtime.scan import Scan, Source, called
 
 
 class Predictor:
@@ -44,6 +44,7 @@ class Predictor:
         say: told when and why an engine is built, which may take minutes.
         prepares: False where scans are prepared elsewhere and only `answer` will be called: the
             preprocessing's networks are not loaded then.
+        series: of DICOM, the SeriesNumber or SeriesInstanceUID to read, not the best-suited one.
 
     Raises:
         BundleError: if the bundle is missing or damaged, or has no graph of the precision.
@@ -63,6 +64,7 @@ class Predictor:
         precision: str = "auto",
         say: Say = lambda sentence: None,
         prepares: bool = True,
+        series: str | None = None,
     ) -> None:
         with ExitStack() as opening:
             self.bundle = bundle if isinstance(bundle, Bundle) else bundles.open(bundle)
@@ -72,7 +74,7 @@ class Predictor:
             self.choice: Choice = choose(engine, device, precision, stored)
             self._stack = opening.pop_all()
         self._say = say
-        self._how = (head, assume_ras, force)
+        self._how = (head, assume_ras, force, series)
         self._prepares = prepares
         self._engine: Engine | None = None
         self._preparer: Preparer | None = None
@@ -131,12 +133,12 @@ class Predictor:
         return [known[name] for name in dict.fromkeys(tasks)] if tasks else list(known.values())
 
     def predict(
-        self, source: str | PathLike[str] | Scan, tasks: Sequence[str] | None = None
+        self, source: Source | Scan, tasks: Sequence[str] | None = None
     ) -> Result:
         """The result of one scan.
 
         Args:
-            source: a file, a folder of TurboPrep's, or a Scan.
+            source: what `runtime.scan.read` takes, or a Scan.
             tasks: names of the tasks to answer; all when absent.
 
         Raises:
@@ -179,7 +181,7 @@ class Predictor:
         )
 
     def predict_many(
-        self, sources: Iterable[str | PathLike[str]], tasks: Sequence[str] | None = None
+        self, sources: Iterable[Source], tasks: Sequence[str] | None = None
     ) -> Iterator[Result | Failure]:
         """One Result or Failure per scan, in order; a bad scan does not stop the next."""
         self.select(tasks)
@@ -187,7 +189,7 @@ class Predictor:
             try:
                 yield self.predict(source, tasks)
             except FmtoolError as error:
-                yield Failure(str(source), str(error))
+                yield Failure(called(source), str(error))
 
     def _provenance(self) -> dict[str, Any]:
         manifest = self.bundle.manifest

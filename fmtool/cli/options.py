@@ -35,10 +35,19 @@ AssumeRasOption = Annotated[
         "--assume-ras", help="Read a scan without orientation codes as RAS, not refuse it."
     ),
 ]
+SeriesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--series",
+        help="Of DICOM, the number or UID of the series to read; the best-suited T1-weighted one "
+        "if absent.",
+    ),
+]
 ScansArgument = Annotated[
     list[Path],
     typer.Argument(
-        help="T1-weighted NIfTI or MGZ files, or folders with normalized.nii.gz and mask.nii.gz.",
+        help="T1-weighted NIfTI or MGZ files; DICOM folders, zips or files; or folders with "
+        "normalized.nii.gz and mask.nii.gz.",
         show_default=False,
     ),
 ]

@@ -8,7 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from fmtool.cli.options import AssumeRasOption, BundleOption, Head, HeadOption, ScansArgument
+from fmtool.cli.options import (
+    AssumeRasOption,
+    BundleOption,
+    Head,
+    HeadOption,
+    ScansArgument,
+    SeriesOption,
+)
 from fmtool.errors import UsageError
 from runtime.engines.table import HELP
 
@@ -39,6 +46,7 @@ def predict(
     ] = "auto",
     head: HeadOption = Head.auto,
     assume_ras: AssumeRasOption = False,
+    series: SeriesOption = None,
     force: Annotated[
         bool, typer.Option("--force", help="Answer although a check refuses the scan.")
     ] = False,
@@ -47,6 +55,7 @@ def predict(
     if json and csv:
         raise UsageError("--json and --csv exclude each other; name one")
     from fmtool.cli import console
+    from runtime.dicom.gather import gather
     from runtime.predict import Predictor
     from runtime.publish import Publisher, check_writable
     from runtime.result import Result
@@ -58,13 +67,23 @@ def predict(
     with ExitStack() as stack:
         with console.activity("Loading the bundle"):
             predictor = Predictor(
-                bundle, engine, device, head.value, assume_ras, force, precision, console.say
+                bundle,
+                engine,
+                device,
+                head.value,
+                assume_ras,
+                force,
+                precision,
+                console.say,
+                series=series,
             )
             predictor.select(task)
             stack.enter_context(predictor)
         publisher = Publisher(report, predictor.template) if report is not None else None
         console.say(f"Engine: {predictor.engine.describe()} ({predictor.choice.reason})")
-        for outcome in console.track(predictor.predict_many(scans, task), len(scans), "Predicting"):
+        sources = gather(scans)
+        predicted = predictor.predict_many(sources, task)
+        for outcome in console.track(predicted, len(sources), "Predicting"):
             if isinstance(outcome, Result):
                 for sentence in outcome.warnings:
                     console.say(f"{outcome.scan}: {sentence}")

@@ -7,32 +7,44 @@ from typing import Annotated
 
 import typer
 
-from fmtool.cli.options import AssumeRasOption, BundleOption, Head, HeadOption
+from fmtool.cli.options import AssumeRasOption, BundleOption, Head, HeadOption, SeriesOption
+from fmtool.errors import UsageError
 
 
 def preprocess(
-    scan: Annotated[Path, typer.Argument(help="A T1-weighted head: NIfTI or MGZ.")],
+    scan: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A T1-weighted head: NIfTI, MGZ, or a DICOM folder, zip or list of files.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")],
     bundle: BundleOption = None,
     head: HeadOption = Head.auto,
     assume_ras: AssumeRasOption = False,
+    series: SeriesOption = None,
 ) -> None:
     """Strip, correct, register and resample one scan: normalized.nii.gz, mask.nii.gz and more."""
     from fmtool import bundle as bundles
     from fmtool.cli import console
     from runtime import scan as scans
+    from runtime.dicom.gather import gather
     from runtime.preprocess.pipeline import Preprocessor
     from runtime.preprocess.write import write
 
+    named = gather(scan)
+    if len(named) > 1:
+        raise UsageError(f"preprocess takes one scan; {len(named)} are named")
     with (
         console.activity("Preprocessing"),
         bundles.open(bundle) as opened,
         Preprocessor(opened, head.value) as preprocessor,
     ):
-        source = scans.read(scan, assume_ras)
+        source = scans.read(named[0], assume_ras, series)
         prepared = preprocessor.run(source)
         paths = write(prepared, out, opened, preprocessor.template)
     for sentence in [*source.facts.get("warnings", []), *prepared.remarks]:
-        console.say(f"{scan.name}: {sentence}")
+        console.say(f"{scans.called(named[0])}: {sentence}")
     for path in paths:
         console.put(str(path))
