@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fmtool import NOTICE, __version__
 from fmtool.task import Task
+from runtime.clock import stamp
 from runtime.preprocess.pipeline import Prepared
 from runtime.quality import Check
 
@@ -61,6 +62,7 @@ class Result:
         quality: the checks of the input and of its preprocessing.
         prepared: the volume the network saw; not part of `to_dict`.
         timings: seconds per stage, "total" included.
+        finished: when, by this machine's clock, with its offset from UTC.
     """
 
     scan: str
@@ -73,6 +75,7 @@ class Result:
     facts: dict[str, Any]
     timings: dict[str, float]
     warnings: list[str] = field(default_factory=list)
+    finished: str = field(default_factory=stamp)
 
     @property
     def values(self) -> dict[str, float]:
@@ -92,6 +95,7 @@ class Result:
             "bundle": self.bundle,
             "engine": self.engine,
             "version": __version__,
+            "finished": self.finished,
             "notice": NOTICE,
         }
 
@@ -102,7 +106,14 @@ class Failure:
 
     scan: str
     reason: str
+    finished: str = field(default_factory=stamp)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON and CSV."""
-        return {"scan": self.scan, "error": self.reason, "version": __version__, "notice": NOTICE}
+        return {
+            "scan": self.scan,
+            "error": self.reason,
+            "version": __version__,
+            "finished": self.finished,
+            "notice": NOTICE,
+        }

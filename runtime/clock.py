@@ -1,0 +1,16 @@
+"""What time it is, said so that it means the same everywhere."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def stamp() -> str:
+    """Now, to the millisecond, by this machine's clock, with its offset from UTC (ISO 8601)."""
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+def utc(stamped: str) -> tuple[str, str]:
+    """A stamp as the same instant in UTC, which sorts as text, and the clock's offset."""
+    at = datetime.fromisoformat(stamped)
+    return at.astimezone(UTC).isoformat(timespec="milliseconds"), at.strftime("%z")
