@@ -7,7 +7,7 @@ import sys
 import typer
 
 from fmtool import NOTICE, __version__
-from fmtool.cli import bundle, doctor, engines, export, predict, preprocess, train
+from fmtool.cli import bench, bundle, doctor, engines, export, predict, preprocess, serve, train
 from fmtool.errors import FmtoolError
 
 app = typer.Typer(
@@ -36,10 +36,12 @@ def _root(
 app.command("predict")(predict.predict)
 app.command("preprocess")(preprocess.preprocess)
 app.command("export")(export.export)
+app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(engines.app, name="engines")
+app.add_typer(serve.app, name="serve")
 
 
 def main() -> None:

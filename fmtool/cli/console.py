@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.status import Status
 
 _Item = TypeVar("_Item")
 
@@ -38,10 +39,10 @@ def table(rows: Any) -> None:
 
 
 @contextmanager
-def activity(what: str) -> Iterator[None]:
+def activity(what: str) -> Iterator[Status]:
     """A spinner on a terminal's stderr while something takes its time."""
-    with _err.status(what):
-        yield
+    with _err.status(what) as status:
+        yield status
 
 
 def track(items: Iterable[_Item], total: int, what: str) -> Iterator[_Item]:

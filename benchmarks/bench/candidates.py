@@ -1,0 +1,129 @@
+"""What is measured: an engine in a precision, or a torch network; each in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench.variants import VARIANTS
+from fmtool.errors import CapabilityError, UsageError
+from runtime.engines.choose import PRECISIONS, backends, choose
+
+WORKER = (sys.executable, "-m", "benchmarks.bench.worker")
+_PEER = "torch"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something to measure.
+
+    Attributes:
+        name: for people and for the report, such as "openvino bfloat16".
+        spec: what the worker opens; see `benchmarks.bench.worker`.
+        wanted: named in full: that it cannot run is an error, not a remark.
+        command: starts the process; the specification follows as its last argument.
+    """
+
+    name: str
+    spec: dict[str, Any]
+    wanted: bool = False
+    command: tuple[str, ...] = WORKER
+
+    @property
+    def is_peer(self) -> bool:
+        """A torch network, there to be compared with."""
+        return bool(self.spec["kind"] == _PEER)
+
+
+def find(
+    bundle: Path, engines: Sequence[str], precisions: Sequence[str], device: str
+) -> tuple[list[Candidate], dict[str, str]]:
+    """Every engine in every precision, and why the others are known not to run here.
+
+    Whether an engine takes a precision is found out by opening it, in its own process.
+
+    Args:
+        bundle: the bundle's folder.
+        engines: names; all that fmtool knows when empty.
+        precisions: names; all when empty.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        UsageError: for an unknown name.
+        CapabilityError: if an engine that was named cannot run here.
+    """
+    if "auto" in (*engines, *precisions):
+        raise UsageError("`auto` is not measured; name engines and precisions, or none for all")
+    wishes, absent = _named(engines, device) if engines else _here(device)
+    found: list[Candidate] = []
+    for engine, where, can in wishes:
+        for precision in dict.fromkeys(precisions or can):
+            try:
+                choice = choose(engine, where, precision)
+            except CapabilityError as error:
+                absent[f"{engine} {precision}"] = str(error)
+                continue
+            spec = {
+                "kind": "engine",
+                "bundle": str(bundle),
+                "engine": choice.engine,
+                "device": choice.device,
+                "precision": choice.precision,
+            }
+            suffix = "" if choice.device == "cpu" else f" {choice.device}"
+            found.append(Candidate(f"{choice.engine} {choice.precision}{suffix}", spec))
+    return found, absent
+
+
+Wish = tuple[str, str, Sequence[str]]
+"""An engine, a device, and the precisions to try when none was named."""
+
+
+def _named(engines: Sequence[str], device: str) -> tuple[list[Wish], dict[str, str]]:
+    return [(engine, device, PRECISIONS) for engine in dict.fromkeys(engines)], {}
+
+
+def _here(device: str) -> tuple[list[Wish], dict[str, str]]:
+    """The engines that run on the device, or on any, and what the others lack."""
+    kind = device.partition(":")[0]
+    wishes: list[Wish] = []
+    absent = {}
+    for backend in backends():
+        if kind not in ("auto", backend.device):
+            continue
+        if backend.available:
+            where = backend.device if device == "auto" else device
+            wishes.append((backend.name.split()[0], where, backend.precisions))
+        else:
+            absent[backend.name] = backend.reason
+    return wishes, absent
+
+
+def against(names: Sequence[str], bundle: Path, device: str) -> list[Candidate]:
+    """The torch networks of `--against`: "torch" for all, "torch:VARIANT" for one.
+
+    Raises:
+        UsageError: for another name.
+        CapabilityError: if torch, or what builds the encoder, is not installed.
+    """
+    valid = [_PEER, *(f"{_PEER}:{variant}" for variant in VARIANTS)]
+    for name in names:
+        if name not in valid:
+            raise UsageError(f"--against takes {', '.join(valid)}; not {name!r}")
+    if not names:
+        return []
+    lacking = [name for name in ("torch", "monai", "onnx") if find_spec(name) is None]
+    if lacking:
+        raise CapabilityError(
+            f"--against torch needs {' and '.join(lacking)}; install fmtool[train]"
+        )
+    spec = {"kind": _PEER, "bundle": str(bundle), "device": device}
+    return [
+        Candidate(f"{_PEER} {variant}", {**spec, "variant": variant}, f"{_PEER}:{variant}" in names)
+        for variant in VARIANTS
+        if _PEER in names or f"{_PEER}:{variant}" in names
+    ]

@@ -1,0 +1,128 @@
+"""What the device can compute at most: a large matrix product and a large convolution.
+
+Both are ONNX graphs run by the very engine, precision and threads that are judged: a vector goes
+in, is added to a large constant, multiplied several times, and averaged to a vector again, so that
+nothing but multiplications takes time, wherever the device's memory is.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fmtool.errors import CapabilityError
+from runtime.engines.choose import Choice, open_engine
+
+CHAIN = 4
+"""Multiplications in a row, so that what is around them weighs little."""
+
+CHANNELS = 256
+_SIDES = (16, 24, 32, 48, 64)
+_ROWS = (512, 1024, 2048, 4096, 8192)
+_PASSES = 3
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An operation of known cost.
+
+    Attributes:
+        name: such as "matrix product 2048".
+        flop: operations of one `run`.
+        run: computes it and returns when it is done.
+        close: releases what it holds.
+    """
+
+    name: str
+    flop: float
+    run: Callable[[], Any]
+    close: Callable[[], None]
+
+
+Make = Callable[[str, int], Probe]
+"""A probe of a kind and a size, from a system."""
+
+KINDS = {"matrix product": _ROWS, "convolution": _SIDES}
+
+
+def flop(kind: str, size: int) -> float:
+    """Operations of a probe of `size` rows and columns, or voxels per side.
+
+    The convolutions are not padded, and shrink: libraries leave out the multiplications by a
+    padding's zeros, and would seem faster than they are.
+    """
+    if kind == "convolution":
+        return 2.0 * 27 * CHANNELS**2 * sum((size - 2 * i) ** 3 for i in range(1, CHAIN + 1))
+    return 2.0 * CHAIN * size**3
+
+
+class Ceiling:
+    """The fastest that any probe has run so far; the sizes that this device needs are kept open.
+
+    Args:
+        make: opens a probe.
+        seconds: a single pass should take this long: as large a probe as does, and no larger.
+    """
+
+    def __init__(self, make: Make, seconds: float) -> None:
+        self.best = 0.0
+        self.name = ""
+        self._kept = [self._grow(make, kind, sizes, seconds) for kind, sizes in KINDS.items()]
+
+    def _grow(self, make: Make, kind: str, sizes: tuple[int, ...], seconds: float) -> Probe:
+        probe = make(kind, sizes[0])
+        for size in sizes[1:]:
+            self._pass(probe)  # the first also initialises
+            if self._pass(probe) >= seconds:
+                break
+            probe.close()
+            probe = make(kind, size)
+        return probe
+
+    def _pass(self, probe: Probe) -> float:
+        start = time.perf_counter()
+        probe.run()
+        took = time.perf_counter() - start
+        if probe.flop / took > self.best:
+            self.best, self.name = probe.flop / took, probe.name
+        return took
+
+    def measure(self) -> None:
+        """Run every probe that is kept a few times more."""
+        for probe in self._kept:
+            for _ in range(_PASSES):
+                self._pass(probe)
+
+
+def of_engine(choice: Choice) -> Make:
+    """Probes in an engine of that library, device and precision.
+
+    Raises:
+        CapabilityError: if onnx, which writes the graphs, is not installed.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise CapabilityError(
+            "the device's peak is measured with graphs that onnx writes, which is not installed "
+            "(`fmtool[train]`)"
+        ) from None
+    del onnx
+    from benchmarks.bench import probe_graph
+
+    def make(kind: str, size: int) -> Probe:
+        with tempfile.TemporaryDirectory(prefix="fmtool-bench-") as folder:
+            path = Path(folder) / "model.onnx"
+            shape = probe_graph.write(path, kind, size, CHANNELS, CHAIN, choice.precision)
+            opened = open_engine(path, choice)
+            opened.run({"vector": np.ones(shape, np.float32)})
+        inputs = {"vector": np.ones(shape, np.float32)}
+        return Probe(f"{kind} {size}", flop(kind, size), lambda: opened.run(inputs), opened.close)
+
+    return make

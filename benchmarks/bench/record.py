@@ -1,0 +1,152 @@
+"""Record: what one candidate gave, and its figures."""
+
+from __future__ import annotations
+
+import math
+import statistics as builtin
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.bench import statistics
+from benchmarks.bench.candidates import Candidate
+from benchmarks.bench.pipeline import STAGES
+
+_GIB = float(2**30)
+
+
+@dataclass
+class Record:
+    """One candidate, as its worker answered.
+
+    Attributes:
+        candidate: who.
+        opened: facts and cold start.
+        blocks: at batch 1, round by round.
+        offline: blocks by batch, above 1.
+        reasons: why a metric, by name, has no value.
+        memory: bytes at the peak of batch 1.
+        peak: "flop_per_second" and "probe".
+        bandwidth: bytes per second.
+        self_test: why the bundle's self-test refuses it; "" where there is none.
+        stages: seconds by stage, per repetition.
+        roofline: by `benchmarks.bench.roofline.place`.
+        accuracy: by `benchmarks.bench.accuracy.compare`.
+        speedup: over the report's baseline.
+    """
+
+    candidate: Candidate
+    opened: dict[str, Any]
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+    offline: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    memory: int | None = None
+    peak: dict[str, Any] | None = None
+    bandwidth: float | None = None
+    self_test: str | None = None
+    stages: list[dict[str, float]] = field(default_factory=list)
+    roofline: dict[str, Any] | None = None
+    accuracy: dict[str, float] = field(default_factory=dict)
+    speedup: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The candidate's."""
+        return self.candidate.name
+
+    @property
+    def precision(self) -> str:
+        """What it computes in."""
+        return str(self.opened["facts"]["precision"])
+
+    @property
+    def rounds(self) -> list[list[float]]:
+        """Seconds of each inference at batch 1."""
+        return [block["latencies"] for block in self.blocks]
+
+    def summary(self) -> statistics.Summary:
+        """Of the latencies at batch 1."""
+        return statistics.summary(self.rounds)
+
+    def metrics(self, batches: list[int]) -> dict[str, float | None]:
+        """Every figure that was measured, by its column's name."""
+        found = self.summary()
+        values: dict[str, float | None] = {
+            "latency_median": found.median,
+            "latency_p90": found.p90,
+            "latency_p99": found.p99,
+            "latency_min": found.min,
+            "speedup": self.speedup,
+            "cold_start": sum(self.opened["cold"].values()),
+            "compile": self.opened["cold"].get("compile"),
+            "peak_memory": None if self.memory is None else self.memory / _GIB,
+            "energy": self._energy(),
+        }
+        blocks = {1: self.blocks, **self.offline}
+        values |= {f"throughput_{batch}": _throughput(batch, blocks) for batch in batches}
+        values |= self.accuracy
+        if self.roofline and self.peak:
+            share = self.roofline["share_of_peak"]
+            values |= {
+                "gflops": self.roofline["flop_per_second"] / 1e9,
+                "peak_gflops": self.peak["flop_per_second"] / 1e9,
+                "share_of_peak": share,
+                "share_of_peak_at_best": share * found.median / found.min,
+                "share_of_roofline": self.roofline["share_of_roofline"],
+                "intensity": self.roofline["intensity"],
+            }
+        for stage in STAGES:
+            took = [timings[stage] for timings in self.stages if stage in timings]
+            values[f"pipeline_{stage}"] = builtin.median(took) if took else None
+        return values
+
+    def _energy(self) -> float | None:
+        """Joules per volume."""
+        drawn = [block["joules"] for block in self.blocks]
+        if any(joules is None for joules in drawn):
+            return None
+        return float(sum(drawn)) / self.summary().n
+
+    def to_dict(self, names: list[str], batches: list[int]) -> dict[str, Any]:
+        """Plain data for the report, with the metrics `names`."""
+        measured = self.metrics(batches)
+        reasons = dict(self.reasons)
+        metrics = {}
+        for name in names:
+            value = measured.get(name)
+            if value is not None and not math.isfinite(value):
+                value, reasons[name] = None, "an output is not a finite number"
+            metrics[name] = value
+        splits = [part for block in self.blocks for part in block["split"]]
+        others = [b["others_busy"] for b in self.blocks if b["others_busy"] is not None]
+        return {
+            "name": self.name,
+            "peer": self.candidate.is_peer,
+            "facts": self.opened["facts"],
+            "metrics": metrics,
+            "reasons": {name: why for name, why in reasons.items() if metrics.get(name) is None},
+            "cold_start": self.opened["cold"],
+            "latency": {**self.summary().to_dict(), "rounds": self.rounds},
+            "offline": {
+                str(batch): [block["latencies"] for block in blocks]
+                for batch, blocks in self.offline.items()
+            },
+            "split": _medians(splits) if splits else None,
+            "roofline": self.roofline,
+            "peak": self.peak,
+            "bandwidth": self.bandwidth,
+            "self_test": {"passed": self.self_test is None, "said": self.self_test}
+            if self.self_test != ""
+            else None,
+            "stages": self.stages,
+            "cores_busy": builtin.median(block["cores_busy"] for block in self.blocks),
+            "others_busy": builtin.median(others) if others else None,
+        }
+
+
+def _throughput(batch: int, blocks: dict[int, list[dict[str, Any]]]) -> float | None:
+    every = [seconds for block in blocks.get(batch, []) for seconds in block["latencies"]]
+    return batch * len(every) / sum(every) if every else None
+
+
+def _medians(parts: list[dict[str, float]]) -> dict[str, float]:
+    return {name: builtin.median(part[name] for part in parts) for name in parts[0]}

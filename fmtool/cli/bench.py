@@ -1,0 +1,97 @@
+"""`fmtool bench`: what a bundle's network costs on this machine, and how exact it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fmtool.cli.options import BundleOption
+
+_Seconds = Annotated[
+    float | None,
+    typer.Option(
+        help="Timed inferences per system take at least so long, and are at least 10; 3 if absent.",
+        show_default=False,
+    ),
+]
+_Check = Annotated[
+    str | None,
+    typer.Option(
+        "--check",
+        help="Bounds that every engine must keep, such as 'latency_p90<4,age_shift<0.5'; "
+        "exit code 1 if one does not.",
+    ),
+]
+
+
+def bench(
+    scans: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Heads to measure on, through the whole pipeline too; the bundle's template, a "
+            "prepared brain, if absent.",
+            show_default=False,
+        ),
+    ] = None,
+    bundle: BundleOption = None,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option("--engine", help="An engine; repeat for several, all that run if absent."),
+    ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option("--precision", help="A precision; repeat for several, all if absent."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    batch: Annotated[str, typer.Option(help="Batches whose throughput is measured.")] = "1,2,4",
+    seconds: _Seconds = None,
+    repeats: Annotated[
+        int | None, typer.Option(help="Instead: exactly so many inferences.", show_default=False)
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against", help="Measure torch in the same run: torch, or torch:VARIANT for one."
+        ),
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", help="Write the tables here.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Write a PNG here.")] = None,
+    check: _Check = None,
+) -> None:
+    """Measure each engine and precision: start, latency, throughput, memory, accuracy, limit."""
+    from benchmarks.bench import candidates, checks, table
+    from benchmarks.bench.columns import columns
+    from benchmarks.bench.files import Files
+    from benchmarks.bench.request import request
+    from benchmarks.bench.run import run
+    from fmtool import bundle as bundles
+    from fmtool.cli import console
+
+    wanted = request(scans or (), batch, seconds, repeats)
+    files = Files(json, markdown, plot)
+    with bundles.open(bundle) as opened:
+        shown = columns(opened.tasks.values(), wanted.batches, bool(scans))
+        bounds = checks.parse(check, [column.name for column in shown]) if check else []
+        files.claim()
+        found, absent = candidates.find(opened.path, engine or (), precision or (), device)
+        found += candidates.against(against or (), opened.path, device)
+        named = [*(engine or ()), *(precision or ())]
+        with console.activity("Measuring") as status:
+            report = run(opened, found, absent, wanted, named, status.update)
+    files.write(report)
+    for sentence in table.head(report):
+        console.put(sentence)
+    for part in table.rich_tables(report):
+        console.table(part)
+    for name, why in report["not_run"].items():
+        console.say(f"Not run: {name}: {why}")
+    missed = checks.missed(bounds, report["systems"])
+    for sentence in missed:
+        console.complain(sentence)
+    if missed:
+        raise typer.Exit(1)
