@@ -1,0 +1,93 @@
+"""`fmtool serve`: services that a site leaves running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fmtool.cli.options import BundleOption
+
+app = typer.Typer(no_args_is_help=True, help="Services that a site leaves running.")
+
+
+@app.callback()
+def _root() -> None:
+    """Services that a site leaves running."""
+
+
+@app.command("dicom")
+def dicom(
+    inbox: Annotated[Path, typer.Option("--inbox", help="Folder for what comes in and goes out.")],
+    allow: Annotated[
+        list[str], typer.Option("--allow", help="An AE title that may call; repeat for several.")
+    ],
+    peer: Annotated[
+        str | None,
+        typer.Option("--peer", help="Where results go: AET@HOST:PORT; without it they wait."),
+    ] = None,
+    aet: Annotated[str, typer.Option("--aet", help="The AE title of this node.")] = "FMTOOL",
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 11112,
+    bundle: BundleOption = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", "-t", help="A task of the bundle; repeat for several."),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", help="The node's certificate, PEM; TLS only, then.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", help="Its key, PEM.")] = None,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option("--tls-ca", help="Authorities, PEM: a client must show one of theirs."),
+    ] = None,
+    tls_required: Annotated[
+        bool,
+        typer.Option("--tls-required", help="Do not start without --tls-cert, -key and -ca."),
+    ] = False,
+    peer_tls: Annotated[
+        bool, typer.Option("--peer-tls", help="Speak TLS to the peer, with the same files.")
+    ] = False,
+    quiet: Annotated[
+        float, typer.Option("--quiet", min=0.1, help="Seconds without an object: it is complete.")
+    ] = 30.0,
+    max_associations: Annotated[int, typer.Option("--max-associations", min=1)] = 32,
+    max_object: Annotated[
+        int, typer.Option("--max-object", min=1, help="Of one object, MiB.")
+    ] = 512,
+    min_free: Annotated[
+        int, typer.Option("--min-free", min=0, help="Of the disk, MiB: below it nothing is taken.")
+    ] = 2048,
+    keep_days: Annotated[
+        float, typer.Option("--keep-days", min=0, help="Until an answered series is deleted.")
+    ] = 7.0,
+) -> None:
+    """A DICOM node: MR series in by C-STORE, a structured report and a page back to a peer."""
+    from runtime.node import tls
+    from runtime.node.policy import Policy, parse_peer
+    from runtime.node.service import Settings, serve
+
+    files = tls.files(tls_cert, tls_key, tls_ca, tls_required)
+    serve(
+        Settings(
+            policy=Policy(
+                aet=aet,
+                allow=tuple(allow),
+                quiet_s=quiet,
+                max_associations=max_associations,
+                max_object_bytes=max_object << 20,
+                min_free_bytes=min_free << 20,
+                keep_days=keep_days,
+            ),
+            inbox=inbox,
+            host=host,
+            port=port,
+            peer=parse_peer(peer) if peer else None,
+            peer_tls=peer_tls,
+            tls=files,
+            bundle=bundle,
+            tasks=task,
+        )
+    )

@@ -1,0 +1,257 @@
+"""The node: receives series, has each answered, and sends the results back, all at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from hashlib import sha256
+from pathlib import Path
+from ssl import SSLContext
+from typing import Any
+
+from pydicom import config
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    EnhancedMRImageStorage,
+    MRImageStorage,
+    Verification,
+)
+
+from fmtool.errors import CapabilityError, FmtoolError, InputError
+from runtime.node import page, source, sr
+from runtime.node.answering import Answer
+from runtime.node.listener import Handshake, Listener
+from runtime.node.log import Log
+from runtime.node.metered import Meter
+from runtime.node.outgoing import Outbox, Sender
+from runtime.node.policy import Peer, Policy
+from runtime.node.receive import receive
+from runtime.node.storage import Inbox
+from runtime.result import Failure
+
+TRANSFER_SYNTAXES = [
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    JPEG2000Lossless,
+    JPEG2000,
+    RLELossless,
+]
+"""What the node takes; objects are stored as they were sent."""
+
+_POLL_S = 0.2
+_TROUBLE_S = 30.0  # before the next try when the disk, not a study, is at fault
+_HOUSEKEEPING_S = 3600.0
+
+
+class Node:
+    """A DICOM node that is up from `start` to `stop`.
+
+    Args:
+        policy: who may send what.
+        folder: the inbox; see `runtime.node.storage`.
+        answer: what computes; called by one thread, one series at a time.
+        peer: where results go; without one they wait in the outbox.
+        host: the address to listen on.
+        port: 0 takes a free one; see `Node.port`.
+        tls: the server's context; without one the port is plain DICOM.
+        peer_tls: the client's context for the peer.
+        log: what happens is told to it.
+
+    Raises:
+        InputError: if the inbox cannot be used.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        folder: Path,
+        answer: Answer,
+        log: Log,
+        peer: Peer | None = None,
+        host: str = "127.0.0.1",
+        port: int = 11112,
+        tls: SSLContext | None = None,
+        peer_tls: SSLContext | None = None,
+    ) -> None:
+        config.settings.reading_validation_mode = config.IGNORE  # warnings would quote the values
+        self._policy, self._answer, self._log = policy, answer, log
+        self._address, self._tls = (host, port), tls
+        self.inbox = Inbox(folder, policy.min_free_bytes)
+        self.outbox = Outbox(folder)
+        self._sender = Sender(self.outbox, peer, policy, log, peer_tls) if peer else None
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._listener: Listener | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that the node listens on."""
+        assert self._listener is not None, "after `start` only"
+        return int(self._listener.server_address[1])
+
+    def start(self) -> None:
+        """Listen, answer and send, in threads.
+
+        Raises:
+            CapabilityError: if the address cannot be listened on.
+        """
+        policy = self._policy
+        self._ae = AE(policy.aet)
+        self._ae.require_called_aet = True
+        self._ae.require_calling_aet = list(policy.allow)
+        self._ae.maximum_associations = policy.max_associations
+        self._ae.maximum_pdu_size = policy.max_pdu
+        self._ae.acse_timeout = policy.acse_s
+        self._ae.dimse_timeout = policy.dimse_s
+        self._ae.network_timeout = policy.network_s
+        self._ae.add_supported_context(Verification)
+        for sop_class in (MRImageStorage, EnhancedMRImageStorage):
+            self._ae.add_supported_context(sop_class, TRANSFER_SYNTAXES)
+        handlers: list[Any] = [
+            (evt.EVT_C_ECHO, self._echo),
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_DIMSE_RECV, _arrived),
+            (evt.EVT_REJECTED, self._rejected),
+        ]
+        try:
+            listener = self._ae.make_server(
+                self._address,
+                ssl_context=self._tls,
+                evt_handlers=handlers,
+                server_class=Listener,
+                request_handler=Handshake,
+                policy=policy,
+                log=self._log,
+            )
+        except OSError as error:
+            self.inbox.close()
+            raise CapabilityError(
+                f"cannot listen on {self._address[0]} port {self._address[1]} "
+                f"({error.strerror or error}); name another with --host or --port"
+            ) from None
+        assert isinstance(listener, Listener)
+        self._listener = listener
+        self._run(listener.serve_forever, _POLL_S)
+        self._run(self._work)
+        if self._sender is not None:
+            self._run(self._sender.run, self._stop, _POLL_S)
+        self._log("listening", aet=policy.aet, host=self._address[0], port=self.port)
+
+    def stop(self, grace_s: float = 20.0) -> None:
+        """Take no more, let what is open end for a while, and be gone; nothing is lost by it."""
+        self._stop.set()
+        if self._listener is not None:
+            self._listener.stop()
+            for association in self._listener.active_associations:
+                association.join(grace_s / max(1, len(self._listener.active_associations)))
+                if association.is_alive():
+                    association.abort(block=False)
+        for thread in self._threads:
+            thread.join(grace_s)
+        self.inbox.close()
+        self._log("stopped")
+
+    def _run(self, target: Any, *args: Any) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _echo(self, event: evt.Event) -> int:
+        _handled(event)
+        return 0x0000
+
+    def _store(self, event: evt.Event) -> int:
+        try:
+            outcome = receive(event, self.inbox, self._policy, self._log)
+        finally:
+            _handled(event)
+        return outcome.status
+
+    def _rejected(self, event: evt.Event) -> None:
+        # The titles are not logged: whoever is not known may put anything there.
+        self._log("association_refused", peer=event.assoc.requestor.address)
+
+    def _work(self) -> None:
+        """Answer one series after the other; whatever one does, the next has its turn."""
+        cleaned = -_HOUSEKEEPING_S
+        while not self._stop.wait(_POLL_S):
+            for series in self.inbox.settled(self._policy.quiet_s):
+                if self._stop.is_set():
+                    return
+                try:
+                    self._one(series)
+                except (OSError, FmtoolError) as error:  # the disk or the machine, not the study
+                    number = getattr(error, "errno", None)
+                    self._log("trouble", exception=type(error).__name__, errno=number)
+                    self.inbox.give_back(series)
+                    self._stop.wait(_TROUBLE_S)
+            if time.monotonic() - cleaned >= _HOUSEKEEPING_S:
+                cleaned = time.monotonic()
+                self.outbox.forget(self._policy.keep_days)
+                self._log("cleaned", series=self.inbox.forget(self._policy.keep_days))
+
+    def _one(self, series: str) -> None:
+        """Answer a series: its documents into the outbox, or itself into quarantine."""
+        start = time.monotonic()
+        folder = self.inbox.take(series)
+        objects = sorted(file.name for file in folder.iterdir())
+        job = f"{series}-{sha256(chr(0).join(objects).encode()).hexdigest()[:16]}"
+        self._log("series_complete", series=series, objects=len(objects))
+        if not self.outbox.known(job):  # known: a crash came after this job and before the rename
+            made = self._documents(folder, job)
+            if isinstance(made, Failure):
+                if not self._stop.is_set():  # a stop may fail an answer; the next start repeats it
+                    self.inbox.quarantine(series, made.reason)
+                    self._log("quarantined", series=series)
+                return
+            self.outbox.put(job, made)
+        self.inbox.answered(series)
+        self._log("answered", series=series, seconds=round(time.monotonic() - start, 3))
+
+    def _documents(self, folder: Path, job: str) -> list[Dataset] | Failure:
+        try:
+            outcome = self._answer(folder)
+            if isinstance(outcome, Failure):
+                return outcome
+            headers = source.read(folder)
+            return [sr.report(outcome, headers, job), page.page(outcome, headers[0], job)]
+        except InputError as error:
+            return Failure(folder.name, str(error))
+        except (OSError, FmtoolError):
+            raise
+        except Exception:  # a defect, or an object that one library took and another did not
+            return Failure(folder.name, f"an error of fmtool:\n{traceback.format_exc()}")
+
+
+def _wire(event: evt.Event) -> Meter | None:
+    wire = getattr(event.assoc.dul.socket, "socket", None)  # None once the connection is closed
+    return getattr(wire, "meter", None)
+
+
+def _arrived(event: evt.Event) -> None:
+    if meter := _wire(event):
+        meter.arrived()
+
+
+def _handled(event: evt.Event) -> None:
+    if meter := _wire(event):
+        meter.handled()

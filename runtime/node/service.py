@@ -1,0 +1,78 @@
+"""The node as a process: started with its settings, stopped by a signal."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from fmtool.errors import UsageError
+from runtime.node import tls
+from runtime.node.answering import PredictorProcess
+from runtime.node.log import JsonLog, hush_libraries
+from runtime.node.policy import Peer, Policy
+from runtime.node.server import Node
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `fmtool serve dicom` was told; see `runtime.node.server.Node`."""
+
+    policy: Policy
+    inbox: Path
+    host: str
+    port: int
+    peer: Peer | None = None
+    peer_tls: bool = False
+    tls: tls.TlsFiles | None = None
+    bundle: Path | None = None
+    tasks: Sequence[str] | None = None
+
+
+def serve(settings: Settings) -> None:
+    """Run a node until SIGTERM or SIGINT, logging to stderr.
+
+    Raises:
+        UsageError: if the peer is to be spoken to over TLS without files for it.
+        FmtoolError: if the bundle, the inbox, the TLS files or the address cannot be used.
+    """
+    if settings.peer_tls and settings.tls is None:
+        raise UsageError("--peer-tls needs --tls-cert and --tls-key")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    log = JsonLog()
+    hush_libraries(log)
+    server = tls.server_context(settings.tls) if settings.tls else None
+    client = tls.client_context(settings.tls) if settings.tls and settings.peer_tls else None
+    if server is None and not _is_loopback(settings.host):
+        log("warning", why="anyone on this network can read and send images: no TLS")
+    predictor = PredictorProcess(settings.bundle, settings.tasks)
+    try:
+        node = Node(
+            settings.policy,
+            settings.inbox,
+            predictor,
+            log,
+            settings.peer,
+            settings.host,
+            settings.port,
+            server,
+            client,
+        )
+        node.start()
+        stop.wait()
+        log("stopping")
+        node.stop()
+    finally:
+        predictor.close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
