@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nibabel as nib
@@ -36,10 +36,13 @@ class SelfTest:
             |a - b| in its unit where the bundle gives such a tolerance, else relative to
             max(1, |b|).
         from_cache: True if an earlier process measured them.
+        maps: the template's attribution maps by this engine, by output, [1, 1, d, h, w]: what a
+            scan's maps are compared with.
     """
 
     errors: dict[str, float]
     from_cache: bool
+    maps: Arrays = field(default_factory=dict)
 
 
 def verify(engine: Engine, bundle: Bundle, cache_dir: Path | None = None) -> SelfTest:
@@ -65,7 +68,8 @@ def verify(engine: Engine, bundle: Bundle, cache_dir: Path | None = None) -> Sel
         if engine.precision != "float32":
             _remember(stamp, {"engine": engine.describe(), "refused": str(error)})
         raise
-    _remember(stamp, {"engine": engine.describe(), "errors": result.errors})
+    maps = {name: values.tolist() for name, values in result.maps.items()}
+    _remember(stamp, {"engine": engine.describe(), "errors": result.errors, "maps": maps})
     return result
 
 
@@ -75,11 +79,13 @@ def _known(stamp: Path) -> SelfTest | None:
         content = json.loads(stamp.read_text(encoding="utf-8"))
         refused = content.get("refused")
         errors = {str(k): float(v) for k, v in content.get("errors", {}).items()}
+        maps = {k: np.array(v, dtype=np.float32) for k, v in content.get("maps", {}).items()}
+        known = bool(errors) and "maps" in content  # earlier versions did not keep them
     except (OSError, ValueError, AttributeError, TypeError):
         return None  # no stamp, or not a stamp: nothing is known about this engine, so measure
     if refused:
         raise ParityError(str(refused))
-    return SelfTest(errors, from_cache=True) if errors else None
+    return SelfTest(errors, from_cache=True, maps=maps) if known else None
 
 
 def _remember(stamp: Path, content: dict[str, object]) -> None:
@@ -117,7 +123,9 @@ def run(engine: Engine, bundle: Bundle) -> SelfTest:
                 "or precision"
             )
         errors[name] = error
-    return SelfTest(errors, from_cache=False)
+    wanted = [entry.get("map") for entry in bundle.manifest.get("tasks", ())]
+    maps = {name: outputs[name] for name in wanted if name in outputs}
+    return SelfTest(errors, from_cache=False, maps=maps)
 
 
 def _error(name: str, got: np.ndarray, expected: np.ndarray, absolute: bool) -> float:
