@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from export.limits import BREAKS, limits
 from fmtool import NOTICE
 
 _INTENDED = (
@@ -28,6 +29,7 @@ def card(manifest: Mapping[str, Any], licences: Sequence[str] = ()) -> str:
     Returns:
         Markdown.
     """
+    calibrated = any("trust" in entry["evidence"] for entry in manifest["tasks"])
     sections = [
         f"# {manifest['name']}",
         NOTICE,
@@ -40,7 +42,7 @@ def card(manifest: Mapping[str, Any], licences: Sequence[str] = ()) -> str:
         "## Intended use",
         _INTENDED,
         "## Limits",
-        _bullets([*manifest.get("limits", ()), *_LIMITS]),
+        _bullets([*manifest.get("limits", ()), *_LIMITS, *([BREAKS] if calibrated else [])]),
         "## Licences",
         _bullets(licences) if licences else "No licence file is enclosed.",
     ]
@@ -105,7 +107,12 @@ def _parity(parity: Mapping[str, Any]) -> list[str]:
 def _task(entry: Mapping[str, Any]) -> str:
     meaning = _MEANING[entry["kind"]].format(*(entry["classes"] or ("", "")))
     unit = f" in {entry['unit']}" if entry["kind"] == "regression" else ""
-    return f"### {entry['name']}\n\nThe output is {meaning}{unit}. {_evidence(entry['evidence'])}"
+    paragraphs = [
+        f"### {entry['name']}",
+        f"The output is {meaning}{unit}. {_evidence(entry['evidence'])}",
+        limits(entry),
+    ]
+    return "\n\n".join(paragraphs)
 
 
 def _evidence(evidence: Mapping[str, Any]) -> str:

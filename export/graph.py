@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fmtool.errors import InputError, UsageError
 from fmtool.task import Task
+from runtime.trust import Trust
 from training import encoders
 
 INPUTS = ("volume", "mask")
@@ -40,6 +41,10 @@ class LinearHead(Protocol):
     @property
     def encoder_sha256(self) -> str:
         """The encoder it was fitted on; empty where that is not known."""
+
+    @property
+    def trust(self) -> Trust | None:
+        """Its intervals, calibration and novelty; None of a head without."""
 
 
 def map_name(task: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from export.graph import EMBEDDING, BundleGraph, LinearHead, map_name
 from export.models import Exported
 from export.reference import Outputs
 from export.verify import limit
+from runtime.trust import FILE as TRUST
 
 LOCATE, SEGMENT, TEMPLATE = "strip_locate.onnx", "strip_segment.onnx", "template.nii.gz"
 """The preprocessing parts' names inside a bundle."""
@@ -58,6 +60,7 @@ def manifest(
         models: each precision's, through its gate.
         expected: float32 torch on the self-test volume.
     """
+    trust = {"trust": TRUST} if any(head.trust for head in heads) else {}
     return {
         "name": about.name,
         "created": datetime.now(UTC).date().isoformat(),
@@ -68,6 +71,7 @@ def manifest(
         "parity": {model.precision: _parity(graph, model) for model in models},
         "strip": {"locate": LOCATE, "segment": SEGMENT},
         "template": TEMPLATE,
+        **trust,
         "self_test": _self_test(graph, heads, expected),
         "calibration": dict(about.calibration),
         "demonstration": about.demonstration,
@@ -79,6 +83,12 @@ def _entry(head: LinearHead) -> dict[str, Any]:
     name = head.task.name
     evidence = dict(head.evidence)
     return {**head.task.to_dict(), "evidence": evidence, "output": name, "map": map_name(name)}
+
+
+def trust_bytes(heads: Sequence[LinearHead]) -> bytes:
+    """The file that the field `trust` names: what the heads know of their limits, by task."""
+    found = {head.task.name: head.trust.to_dict() for head in heads if head.trust}
+    return (json.dumps(found, allow_nan=False) + "\n").encode()
 
 
 def _parity(graph: BundleGraph, model: Exported) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch import nn
 
 from export.card import card
 from export.graph import BundleGraph, LinearHead
-from export.manifest import LOCATE, SEGMENT, TEMPLATE, About, manifest
+from export.manifest import LOCATE, SEGMENT, TEMPLATE, About, manifest, trust_bytes
 from export.models import Exported, export_models
 from export.reference import Volume, reference
 from export.volumes import template_volume, variant
@@ -159,6 +159,8 @@ def assemble(
         licences = sorted(name for name in parts if name.startswith(LICENCES))
         files: dict[str, Path | bytes] = {model.path.name: model.path for model in models}
         files |= {**parts, "MODEL_CARD.md": card(contents, licences).encode()}
+        if "trust" in contents:
+            files[contents["trust"]] = trust_bytes(heads)
         progress(f"Writing {target}")
         bundle = bundles.write(target, contents, files, overwrite)
     for model in models:

@@ -1,24 +1,37 @@
-"""A head's raw output as an answer: its unit, and what a reader must see beside it."""
+"""A head's raw output as an answer: its unit, its limits, and what a reader must see beside it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
+from numpy.typing import ArrayLike
 
 from fmtool.task import Task
+from runtime import classes
+from runtime.interval import Interval, interval
 from runtime.result import Prediction
+from runtime.trust import Trust
 
 
-def answer(task: Task, raw: float, evidence: dict[str, Any]) -> Prediction:
+def answer(
+    task: Task,
+    raw: float,
+    evidence: dict[str, Any],
+    embedding: ArrayLike = (),
+    trust: Trust | None = None,
+) -> Prediction:
     """The prediction of one task.
 
     Args:
         task: the question.
         raw: the model's output: the value of a regression, the logit of a binary task.
         evidence: how well the head did; see `training.evidence`.
+        embedding: (F,) of the scan; needed with `trust`.
+        trust: the head's calibration.
     """
-    value = _sigmoid(raw) if task.kind == "binary" else raw
+    value = classes.sigmoid(raw) if task.kind == "binary" else raw
     warnings = []
     if task.valid_range is not None:
         low, high = task.valid_range
@@ -37,8 +50,59 @@ def answer(task: Task, raw: float, evidence: dict[str, Any]) -> Prediction:
             "This head is not shown to be better than brain volume alone "
             f"({evidence['metric']} {evidence['value']:.2f} against {volume['value']:.2f})."
         )
-    return Prediction(task, value, evidence, warnings)
+    plain = Prediction(task, value, evidence, warnings)
+    if trust is None:
+        what = "calibrated probability" if task.kind == "binary" else "interval"
+        warnings.append(f"No {what}: the bundle has no calibration of this head.")
+        return plain
+    if trust.novelty is not None:
+        plain = replace(plain, novelty=trust.novelty.p_value(embedding))
+    of_kind = _binary if task.kind == "binary" else _regression
+    return of_kind(plain, raw, embedding, trust)
 
 
-def _sigmoid(logit: float) -> float:
-    return float(0.5 * (1.0 + np.tanh(0.5 * logit)))  # no overflow at either end
+def unlike(predictions: Mapping[str, Prediction], trusts: Mapping[str, Trust]) -> list[str]:
+    """A sentence for each cohort that the scan is unlike, naming the heads calibrated on it."""
+    heads: dict[tuple[float, float], list[str]] = {}
+    for name, prediction in predictions.items():
+        novelty = trusts[name].novelty if name in trusts else None
+        p = prediction.novelty
+        if novelty is not None and p is not None and novelty.unusual(p):
+            heads.setdefault((p, trusts[name].folds.subjects), []).append(name)
+    return [
+        f"The scan is unlike those of the {subjects:.0f} subjects that the head of "
+        f"{' and of '.join(names)} was calibrated on (p = {p:.2g}): neither its error nor its "
+        "interval need hold."
+        for (p, subjects), names in heads.items()
+    ]
+
+
+def _regression(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trust) -> Prediction:
+    found = interval(trust.folds, embedding, trust.level, trust.difficulty)
+    if found is None:
+        plain.warnings.append(
+            f"No interval: {trust.folds.subjects:.0f} calibration subjects are too few for one "
+            f"of {100 * trust.level:.0f} %."
+        )
+    elif plain.task.valid_range is not None:  # the truth lies in it, so nothing is lost
+        low, high = plain.task.valid_range
+        found = Interval(_within(found.low, low, high), _within(found.high, low, high), found.level)
+    corrected = trust.tendency.corrected(raw) if trust.tendency else None
+    return replace(plain, interval=found, corrected=corrected)
+
+
+def _binary(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trust) -> Prediction:
+    names, members = plain.task.classes, None
+    if trust.labels is not None and names is not None:
+        p = classes.p_values(trust.folds, trust.labels, embedding, trust.by_class)
+        members = [names[label] for label in classes.members(p, trust.level)]
+        if not members:
+            plain.warnings.append(
+                f"At {100 * trust.level:.0f} % the scan fits neither {names[0]} nor {names[1]}."
+            )
+    probability = trust.probability(raw) if trust.probability else None
+    return replace(plain, probability=probability, members=members, level=trust.level)
+
+
+def _within(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)

@@ -16,8 +16,8 @@ from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.errors import FmtoolError, UsageError
 from fmtool.task import Task
-from runtime import quality
-from runtime.answer import answer
+from runtime import attribution, quality, trust
+from runtime.answer import answer, unlike
 from runtime.engines import selftest
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.choose import Choice, choose
@@ -72,6 +72,7 @@ class Predictor:
                 opening.callback(self.bundle.close)
             stored = self.bundle.manifest["model"]
             self.choice: Choice = choose(engine, device, precision, stored)
+            self._trust = trust.read(self.bundle)
             self._stack = opening.pop_all()
         self._say = say
         self._how = (head, assume_ras, force, series)
@@ -160,24 +161,32 @@ class Predictor:
         outputs = run_network(self.engine, prepared)
         timings["network"] = time.perf_counter() - clock
         timings["total"] = ready.seconds + timings["network"]
+        embedding = outputs["embedding"][0]
+        predictions = {
+            task.name: answer(
+                task,
+                float(outputs[task.name][0, 0]),
+                self.bundle.evidence(task.name),
+                embedding,
+                self._trust.get(task.name),
+            )
+            for task in wanted
+        }
+        strange = unlike(predictions, self._trust)
+        maps = attribution.read(self.bundle, outputs, self.self_test.maps, list(predictions))
+        unequal = (attribution.unequal(m, n, self.engine.precision) for n, m in maps.items())
         return Result(
             scan=ready.scan,
-            predictions={
-                task.name: answer(
-                    task,
-                    float(outputs[task.name][0, 0]),
-                    self.bundle.evidence(task.name),
-                )
-                for task in wanted
-            },
-            embedding=outputs["embedding"][0],
+            predictions=predictions,
+            embedding=embedding,
             quality=checks,
             prepared=prepared,
             bundle=self._provenance(),
             engine=self.engine.describe(),
             facts={**ready.facts, **prepared.facts},
             timings=timings,
-            warnings=_once([*ready.warnings, *_raised(checks)]),
+            warnings=_once([*ready.warnings, *_raised(checks), *strange, *filter(None, unequal)]),
+            maps=maps,
         )
 
     def predict_many(

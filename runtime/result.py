@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from fmtool import NOTICE, __version__
 from fmtool.task import Task
 from runtime.clock import stamp
+from runtime.attribution import Attribution
+from runtime.interval import Interval
 from runtime.preprocess.pipeline import Prepared
 from runtime.quality import Check
 
@@ -21,22 +23,35 @@ class Prediction:
 
     Attributes:
         task: the question.
-        value: in the task's unit; the probability of `task.classes[1]` for a binary task.
+        value: in the task's unit; the sigmoid of a binary task's logit, for `task.classes[1]`.
         evidence: how well the head did in cross-validation, and against which baseline.
         warnings: sentences a reader must see beside the value.
+        interval: of a regression whose head is calibrated.
+        corrected: a regression's value without its regression to the mean.
+        probability: the calibrated probability of `task.classes[1]`.
+        members: a binary task's prediction set: the classes that cannot be excluded at `level`.
+        level: of `members`.
+        novelty: p-value of the scan among the head's calibration cohort; small is unusual.
     """
 
     task: Task
     value: float
     evidence: dict[str, Any]
     warnings: list[str]
+    interval: Interval | None = None
+    corrected: float | None = None
+    probability: float | None = None
+    members: list[str] | None = None
+    level: float | None = None
+    novelty: float | None = None
 
     @property
     def label(self) -> str | None:
-        """The likelier class of a binary task; None for a regression."""
+        """The likelier class of a binary task, calibrated if it is; None for a regression."""
         if self.task.classes is None:
             return None
-        return self.task.classes[int(self.value >= 0.5)]
+        chance = self.value if self.probability is None else self.probability
+        return self.task.classes[int(chance >= 0.5)]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, CSV and the report."""
@@ -46,6 +61,12 @@ class Prediction:
             "kind": self.task.kind,
             "class": self.label,
             "classes": list(self.task.classes) if self.task.classes else None,
+            "interval": self.interval.to_dict() if self.interval else None,
+            "corrected": self.corrected,
+            "probability": self.probability,
+            "prediction_set": self.members,
+            "prediction_set_level": self.level,
+            "novelty_p": self.novelty,
             "evidence": self.evidence,
             "warnings": self.warnings,
         }
@@ -63,6 +84,7 @@ class Result:
         prepared: the volume the network saw; not part of `to_dict`.
         timings: seconds per stage, "total" included.
         finished: when, by this machine's clock, with its offset from UTC.
+        maps: where each answer comes from, by task; not part of `to_dict`.
     """
 
     scan: str
@@ -76,11 +98,18 @@ class Result:
     timings: dict[str, float]
     warnings: list[str] = field(default_factory=list)
     finished: str = field(default_factory=stamp)
+    maps: dict[str, Attribution] = field(default_factory=dict)
 
     @property
     def values(self) -> dict[str, float]:
         """Each task's value, in its unit."""
         return {name: p.value for name, p in self.predictions.items()}
+
+    @property
+    def novelty(self) -> float | None:
+        """The smallest p-value of the scan among the heads' cohorts; None without calibration."""
+        known = [p.novelty for p in self.predictions.values() if p.novelty is not None]
+        return min(known, default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; every result names its bundle, its limits and the notice."""
@@ -88,6 +117,7 @@ class Result:
             "scan": self.scan,
             "values": {name: p.to_dict() for name, p in self.predictions.items()},
             "quality": [check.to_dict() for check in self.quality],
+            "novelty_p": self.novelty,
             "warnings": self.warnings,
             "facts": self.facts,
             "timings": {k: round(v, 4) for k, v in self.timings.items()},
@@ -107,6 +137,7 @@ class Failure:
     scan: str
     reason: str
     finished: str = field(default_factory=stamp)
+    maps: dict[str, Attribution] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON and CSV."""

@@ -9,16 +9,22 @@ from typing import Any
 
 from runtime import words
 
+_REGRESSION = ("low", "high", "corrected")
+_BINARY = ("class", "probability", "set")
+_BEATS = "beats_baseline"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
 
 def csv_rows(results: Sequence[Mapping[str, Any]]) -> str:
     """Results and failures as CSV text with a header line.
 
-    Columns: `scan`; for each task `TASK` (the value; the probability of the second class),
-    `TASK_unit`, for a binary task `TASK_class`, `TASK_beats_baseline`; then `checks` (the gravest
-    verdict), `brain_volume_ml`, `seconds`, `warnings`, `error`, `bundle`, `bundle_digest`,
-    `engine`, `version`. Text that a spreadsheet would take for a formula gets a leading apostrophe.
+    Columns: `scan`; for each task `TASK` (the value; the sigmoid of the second class's logit),
+    `TASK_unit`, `TASK_level` and, for a regression, `TASK_low`, `TASK_high` (its interval) and
+    `TASK_corrected`, for a binary task `TASK_class`, `TASK_probability` (calibrated) and `TASK_set`
+    (the classes not excluded, joined by "|"), `TASK_beats_baseline`; then `checks`
+    (the gravest verdict), `novelty_p`, `brain_volume_ml`, `seconds`, `warnings`, `error`, `bundle`,
+    `bundle_digest`, `engine`, `version`, `finished`. A cell without a value is empty. Text that a
+    spreadsheet would take for a formula gets a leading apostrophe.
 
     Args:
         results: `Result.to_dict()` and `Failure.to_dict()`, in any mix.
@@ -33,11 +39,10 @@ def csv_rows(results: Sequence[Mapping[str, Any]]) -> str:
     }
     columns = ["scan"]
     for task in tasks:
-        columns += [task, f"{task}_unit"]
-        columns += [f"{task}_class"] if task in binary else []
-        columns.append(f"{task}_beats_baseline")
-    columns += ["checks", "brain_volume_ml", "seconds", "warnings", "error"]
-    columns += ["bundle", "bundle_digest", "engine", "version"]
+        own = _BINARY if task in binary else _REGRESSION
+        columns += [task, *(f"{task}_{name}" for name in ("unit", *own, "level", _BEATS))]
+    columns += ["checks", "novelty_p", "brain_volume_ml", "seconds", "warnings", "error"]
+    columns += ["bundle", "bundle_digest", "engine", "version", "finished"]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
@@ -46,17 +51,17 @@ def csv_rows(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _row(result: Mapping[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {"scan": result["scan"], "version": result["version"]}
+    row: dict[str, Any] = {name: result.get(name, "") for name in ("scan", "version", "finished")}
     if "error" in result:
         row["error"] = result["error"]
         return _safe(row)
     for task, value in result["values"].items():
-        row |= {task: f"{value['value']:.6g}", f"{task}_unit": value["unit"]}
-        if value["kind"] == "binary":
-            row[f"{task}_class"] = value["class"]
-        row[f"{task}_beats_baseline"] = value["evidence"].get("beats_baseline", "")
+        row |= {task: _number(value["value"]), f"{task}_unit": value["unit"]}
+        row |= {f"{task}_{name}": cell for name, cell in _limits(value).items()}
+        row[f"{task}_{_BEATS}"] = value["evidence"].get("beats_baseline", "")
     said = [*result["warnings"], *(w for v in result["values"].values() for w in v["warnings"])]
     row |= {
+        "novelty_p": _number(result.get("novelty_p")),
         "checks": words.worst(result),
         "brain_volume_ml": f"{result['facts']['brain_volume_ml']:.1f}",
         "seconds": f"{result['timings']['total']:.2f}",
@@ -66,6 +71,27 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "engine": result["engine"],
     }
     return _safe(row)
+
+
+def _limits(value: Mapping[str, Any]) -> dict[str, str]:
+    """What is known of one scan's own answer, by the end of its column's name."""
+    if value["kind"] == "binary":
+        members = value.get("prediction_set")
+        return {
+            "class": value["class"],
+            "probability": _number(value.get("probability")),
+            "set": "|".join(members or ()),
+            "level": _number(value.get("prediction_set_level")),
+        }
+    interval = value.get("interval") or {}
+    return {
+        **{name: _number(interval.get(name)) for name in ("low", "high", "level")},
+        "corrected": _number(value.get("corrected")),
+    }
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
 
 
 def _safe(row: dict[str, Any]) -> dict[str, Any]:

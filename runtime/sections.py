@@ -148,7 +148,7 @@ def _say(sentence: str, grade: str) -> str:
 
 def _odds(value: Mapping[str, Any]) -> str:
     first, second = (escape(str(c)) for c in value["classes"])
-    chance = min(max(float(value["value"]), 0.0), 1.0)
+    chance = min(max(words.chance(value), 0.0), 1.0)
     return (
         f'<div class="odds" role="img" aria-label="probability of {second}: {chance:.2f}">'
         f'<div><i style="left:{100 * chance:.1f}%"></i></div>'

@@ -23,9 +23,28 @@ def answer(value: Value) -> tuple[str, str]:
     """The value large ("34.2", "M") and its unit or probability ("years", "probability 0.97")."""
     if value["kind"] == "binary":
         first, second = value["classes"]
-        sure = value["value"] if value["class"] == second else 1.0 - value["value"]
+        sure = chance(value) if value["class"] == second else 1.0 - chance(value)
         return str(value["class"] or f"{first}/{second}"), f"probability {sure:.2f}"
     return f"{value['value']:.1f}", str(value["unit"])
+
+
+def chance(value: Value) -> float:
+    """The probability of a binary task's second class: the calibrated one where there is one."""
+    calibrated = value.get("probability")
+    return float(value["value"] if calibrated is None else calibrated)
+
+
+def interval(value: Value) -> str | None:
+    """The scan's own limits: "90 %: 25.1 to 43.0", "90 %: F or M"; None without calibration."""
+    if value["kind"] == "binary":
+        members, level = value.get("prediction_set"), value.get("prediction_set_level")
+        if members is None or level is None:
+            return None
+        return f"{100 * level:.0f} %: {' or '.join(members) or 'neither'}"
+    found = value.get("interval")
+    if found is None:
+        return None
+    return f"{100 * found['level']:.0f} %: {found['low']:.1f} to {found['high']:.1f}"
 
 
 def margin(value: Value) -> str | None:

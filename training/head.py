@@ -15,6 +15,7 @@ from fmtool import __version__
 from fmtool.errors import InputError
 from fmtool.task import Task
 from runtime import atomic
+from runtime.trust import Trust
 
 _FORMAT = 1
 
@@ -31,6 +32,7 @@ class Head:
         evidence: how well it did and against what; see `training.evidence`.
         encoder_sha256: digest of the encoder whose embeddings it reads.
         sample: whom it was fitted on: "n", "n_subjects", "label_range", "sites".
+        trust: its intervals, calibration and novelty; None of a head without.
     """
 
     task: Task
@@ -39,6 +41,7 @@ class Head:
     evidence: dict[str, Any]
     encoder_sha256: str
     sample: dict[str, Any] = field(default_factory=dict)
+    trust: Trust | None = None
 
     def __call__(self, embeddings: ArrayLike) -> NDArray[np.float64]:
         """(..., F) -> (...): the regression's value, or the logit of class 1."""
@@ -60,6 +63,7 @@ class Head:
             "evidence": self.evidence,
             "bias": float(self.bias),
             "weight": np.asarray(self.weight, dtype=np.float64).tolist(),
+            "trust": self.trust.to_dict() if self.trust else None,
         }
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         atomic.write_bytes(target, text.encode())
@@ -79,6 +83,7 @@ def load(path: str | os.PathLike[str]) -> Head:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
             raise InputError(f"head {path} has format {content['format']}; this fmtool reads 1")
+        trust = content.get("trust")  # absent from heads of earlier versions
         head = Head(
             task=Task.from_dict(content["task"]),
             weight=np.array(content["weight"], dtype=np.float64),
@@ -86,6 +91,7 @@ def load(path: str | os.PathLike[str]) -> Head:
             evidence=dict(content["evidence"]),
             encoder_sha256=str(content["encoder_sha256"]),
             sample=dict(content["sample"]),
+            trust=Trust.from_dict(trust) if trust else None,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"head {path} is damaged ({error}); fit it again") from None

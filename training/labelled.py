@@ -1,7 +1,7 @@
 """Training from labels, top to bottom: scans of three parts in, an encoder and its head out.
 
 The training part sets the weights, the validation part chooses the epoch, and the test part, which
-neither has seen, gives the figures that are reported.
+neither has seen, gives the figures that are reported and calibrates the head.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from lightning.fabric import Fabric
 from numpy.typing import NDArray
 
 from fmtool.space import CROP_SHAPE
-from training import encoders, evidence, sample
+from training import encoders, evidence, sample, trust
 from training.best import Best
+from training.embed import embeddings
 from training.fit.data import Prepared, Scans
 from training.fit.loop import Loop
 from training.fit.settings import Settings
@@ -89,13 +90,28 @@ def train(
     recipe.network.eval()
     predictions = recipe.predict(test.entries)
     weight, bias = recipe.affine()
+    encoder = recipe.network.get_submodule("encoder")
+    found = _evidence(recipe, training, test, predictions, settings.seed)
+    # Calibrated by the test part: the epoch was chosen by the validation part's errors, which are
+    # therefore too small.
+    x = embeddings(encoder, test.entries, folder / "embeddings", recipe.input_shape)
+    limits, found["trust"] = trust.split(
+        x.astype(np.float64),
+        test.labels,
+        [row.subject for row in test.rows],
+        recipe.task,
+        weight,
+        bias,
+        settings.seed,
+    )
     head = Head(
         recipe.task,
         weight,
         bias,
-        _evidence(recipe, training, test, predictions, settings.seed),
-        encoders.digest(recipe.network.get_submodule("encoder")),
+        found,
+        encoders.digest(encoder),
         sample.describe(training.rows),
+        limits,
     )
     return Trained(head, predictions, epoch)
 

@@ -32,7 +32,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fmtool.errors import InputError
 from fmtool.task import Task
-from training import evidence, splits
+from training import evidence, splits, trust
 from training.cohort import Row
 from training.head import Head
 from training.sample import describe, sentence
@@ -92,7 +92,8 @@ def fit(
     _check_enough(y, subjects, task)
 
     plans = [splits.by_subject(y, subjects, task, folds, seed + r) for r in range(repeats)]
-    predictions = np.stack([_out_of_fold(x, y, subjects, task, plan) for plan in plans])
+    heads = [_heads(x, y, subjects, task, plan) for plan in plans]
+    predictions = np.stack([_out_of_fold(x, *pair) for pair in zip(plans, heads, strict=True)])
     baseline = np.stack([_mean_out_of_fold(y, plan) for plan in plans])
     sample = describe(rows)
     found = {
@@ -104,11 +105,20 @@ def fit(
     }
     if brain_volume_ml is not None:
         volume = np.asarray(brain_volume_ml, dtype=np.float64)[:, None]
-        alone = np.stack([_out_of_fold(volume, y, subjects, task, plan) for plan in plans])
+        alone = np.stack(
+            [_out_of_fold(volume, p, _heads(volume, y, subjects, task, p)) for p in plans]
+        )
         found["brain_volume"] = evidence.against_volume(y, predictions, alone, subjects, task, seed)
 
-    weight, bias = fold_scaler(fit_model(x, y, subjects, task))
-    return Probe(Head(task, weight, bias, found, encoder_sha256, sample), predictions, baseline)
+    def affine(x: Array, y: Array, subjects: Sequence[str]) -> tuple[Array, float]:
+        return fold_scaler(fit_model(x, y, subjects, task))
+
+    limits, found["trust"] = trust.cross(
+        x, y, subjects, task, plans[0], heads[0], predictions, affine, seed
+    )
+    weight, bias = affine(x, y, subjects)
+    head = Head(task, weight, bias, found, encoder_sha256, sample, limits)
+    return Probe(head, predictions, baseline)
 
 
 def _check_enough(y: Array, subjects: Sequence[str], task: Task) -> None:
@@ -155,14 +165,21 @@ def fold_scaler(pipeline: Pipeline) -> tuple[Array, float]:
     return weight, float(np.ravel(model.intercept_)[0] - weight @ scale.mean_)
 
 
+def _heads(
+    x: Array, y: Array, subjects: Sequence[str], task: Task, plan: Sequence[splits.Split]
+) -> list[tuple[Array, float]]:
+    """Weight and bias of each training part of a plan."""
+    return [
+        fold_scaler(fit_model(x[train], y[train], [subjects[i] for i in train], task))
+        for train, _ in plan
+    ]
+
+
 def _out_of_fold(
-    x: Array, y: Array, subjects: Sequence[str], task: Task, plan: list[splits.Split]
+    x: Array, plan: Sequence[splits.Split], heads: Sequence[tuple[Array, float]]
 ) -> Array:
-    predicted = np.empty(len(y))
-    for train, test in plan:
-        weight, bias = fold_scaler(
-            fit_model(x[train], y[train], [subjects[i] for i in train], task)
-        )
+    predicted = np.empty(len(x))
+    for (_, test), (weight, bias) in zip(plan, heads, strict=True):
         predicted[test] = x[test] @ weight + bias
     return predicted
 

@@ -18,7 +18,7 @@ def test_a_regression_is_its_value_and_a_binary_task_a_probability():
 
 
 def test_a_value_that_cannot_be_true_is_to_be_discarded():
-    assert answer(task.AGE, 41.5, GOOD).warnings == []
+    assert not any("cannot be true" in w for w in answer(task.AGE, 41.5, GOOD).warnings)
     assert "0 to 120 can" in answer(task.AGE, 150.0, GOOD).warnings[0]
     assert "discard it" in answer(task.AGE, -3.0, GOOD).warnings[0]
 

@@ -17,7 +17,31 @@ def table(task: str, evidence: dict[str, Any], name: str) -> Any:
     if "brain_volume" in evidence:
         table.add_row("brain volume alone", f"{evidence['brain_volume']['value']:.3f}{unit}", "")
     beats = evidence["beats_baseline"]
-    table.caption = (
-        f"{'beats' if beats else 'does not beat'} its baseline: {evidence['baseline_name']}"
-    )
+    said = [f"{'beats' if beats else 'does not beat'} its baseline: {evidence['baseline_name']}"]
+    said += limits(evidence["trust"], evidence["unit"])
+    table.caption = "\n".join(said)
     return table
+
+
+def limits(trust: dict[str, Any], unit: str) -> list[str]:
+    """What was found of the head's limits, a line each; see `training.trust`."""
+    level, method = f"{100 * trust['level']:.0f} %", trust["method"]
+    said = []
+    if "probability" in trust:
+        said.append(
+            f"probabilities by {trust['probability']}; {level} prediction sets, {method}: "
+            f"{100 * trust['one_class']:.0f} % name one class"
+        )
+    elif trust.get("width") is not None:
+        said.append(f"{level} intervals, {method}: {trust['width']:.3g} {unit} wide (median)")
+        slope = trust["slope"]
+        said.append(
+            "regression to the mean: too little slope to correct"
+            if slope is None
+            else f"regression to the mean: slope {slope:.2f}, corrected values are given beside"
+        )
+    else:
+        said.append(f"no {level} limits: {trust['subjects']} subjects are too few or of one class")
+    if trust["novelty"] is not None:
+        said.append(f"novelty: p-values from {trust['novelty']:.2g}")
+    return said

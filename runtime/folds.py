@@ -1,0 +1,98 @@
+"""The heads of a cross-validation, and how each calibration scan did under one that never saw it.
+
+Everything conformal is evaluated from this: CV+ (Barber et al. 2021, arXiv 1905.02928) compares the
+new scan with each calibration scan under that scan's own head. One fold is split conformal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+SLACK = 1e-9
+"""Masses are sums of 1/k: without it, the last bit would decide whether a quantile is reached."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """K heads and N calibration scans.
+
+    Attributes:
+        weight: (K, F), per unit of each feature.
+        bias: (K,).
+        fold: (N,) the head that did not see the scan.
+        score: (N,) a regression's absolute residual, or a binary task's logit, by that head.
+        mass: (N,) 1 / the subject's number of scans, so that every subject counts once.
+    """
+
+    weight: Array
+    bias: Array
+    fold: NDArray[np.intp]
+    score: Array
+    mass: Array
+
+    def __post_init__(self) -> None:
+        heads, scans = len(self.bias), len(self.fold)
+        fitting = (
+            self.weight.ndim == 2
+            and len(self.weight) == heads > 0
+            and self.score.shape == self.mass.shape == (scans,)
+            and (scans == 0 or 0 <= self.fold.min() <= self.fold.max() < heads)
+        )
+        numbers = (self.weight, self.bias, self.score, self.mass)
+        if not fitting or not all(np.isfinite(a).all() for a in numbers) or (self.mass < 0).any():
+            raise ValueError("the calibration's arrays do not belong together")
+
+    def __call__(self, embedding: ArrayLike) -> Array:
+        """(F,) -> (N,): what each calibration scan's own head says of the new scan."""
+        values: Array = self.weight @ np.asarray(embedding, dtype=np.float64) + self.bias
+        return values[self.fold]
+
+    @property
+    def subjects(self) -> float:
+        """How many subjects the calibration scans are of."""
+        return float(self.mass.sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {name: getattr(self, name).tolist() for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Folds:
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError, TypeError, ValueError: for data that it did not write.
+        """
+        arrays = {name: array(data[name]) for name in cls.__dataclass_fields__}
+        return cls(**arrays | {"fold": arrays["fold"].astype(np.intp)})  # type: ignore[arg-type]
+
+
+def array(values: Any) -> Array:
+    """A stored list as float64."""
+    return np.array(values, dtype=np.float64)
+
+
+def quantile(values: Array, mass: Array, level: float) -> float | None:
+    """The conformal quantile: the smallest value at or below which lie `level` of the subjects.
+
+    The new subject counts as one more, at infinity; with equal masses this is the
+    ceil(level (n + 1))-th smallest value.
+
+    Args:
+        values: (N,).
+        mass: (N,), see `Folds`; repeated scans as in Lee, Barber and Willett, arXiv 2306.06342.
+        level: 0 to 1.
+
+    Returns:
+        None where so few subjects allow no bounded value.
+    """
+    order = np.argsort(values, kind="stable")
+    reached = np.flatnonzero(np.cumsum(mass[order]) >= level * (mass.sum() + 1.0) - SLACK)
+    return float(values[order[reached[0]]]) if reached.size else None
