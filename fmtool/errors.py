@@ -64,6 +64,12 @@ class EngineError(FmtoolError):
     exit_code = 1
 
 
+class LedgerError(FmtoolError):
+    """A ledger that cannot be read or written: no space, another program's, a newer version's."""
+
+    exit_code = 1
+
+
 class UsageError(FmtoolError):
     """A command whose words are wrong: an unknown task, an impossible combination."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fmtool.errors import InputError
 from runtime import report
 from runtime.picture import brain_png, registration_png
+from runtime.prepare import Ready
 from runtime.preprocess.template import Template
 from runtime.result import Result
 
@@ -22,7 +24,7 @@ class Publisher:
 
     Args:
         folder: made if it is absent; checked for writing before anything is computed.
-        template: drawn over the registered brain.
+        template: drawn over the registered brain by `write`.
 
     Raises:
         InputError: if the folder cannot be written.
@@ -36,20 +38,28 @@ class Publisher:
 
     def write(self, result: Result) -> Path:
         """Write `NAME.html` and `NAME.json`; the page's path."""
-        page = self.folder / f"{self._name(result.scan)}.html"
-        prepared, data = result.prepared, result.to_dict()
-        spacing = np.linalg.norm(prepared.affine[:3, :3], axis=0)
-        pictures = {
-            "brain": brain_png(prepared.corrected, prepared.brain, spacing.tolist()),
-            "registration": registration_png(prepared.volume, prepared.mask, self._template.crop),
-        }
+        drawn = pictures(result, self._template)
+        return self.put(self.name(result.scan), result.to_dict(), drawn)
+
+    def put(self, name: str, data: dict[str, Any], drawn: dict[str, bytes]) -> Path:
+        """Write `NAME.html` and `NAME.json` of a result's plain data; the page's path.
+
+        Args:
+            name: by `name`.
+            data: `Result.to_dict()`.
+            drawn: by `pictures`.
+        """
+        page = self.folder / f"{name}.html"
         report.write_json(page.with_suffix(".json"), data)
         # A path may name more than a reader of the page should see; the JSON keeps it.
-        report.write_html(page, data | {"scan": Path(result.scan).name}, pictures)
+        report.write_html(page, data | {"scan": Path(data["scan"]).name}, drawn)
         return page
 
-    def _name(self, scan: str) -> str:
-        """The scan's file name without its suffix, or its folder's for TurboPrep's files."""
+    def name(self, scan: str) -> str:
+        """The scan's file name without its suffix, or its folder's for TurboPrep's files.
+
+        No two calls give the same: to be asked once for each scan, in a stable order.
+        """
         path = Path(scan)
         name = path.parent.name if path.name == "normalized.nii.gz" else path.name
         for suffix in _SUFFIXES:
@@ -61,6 +71,16 @@ class Publisher:
             unique = f"{name}-{count}"
         self._used.add(unique)
         return unique
+
+
+def pictures(result: Result | Ready, template: Template) -> dict[str, bytes]:
+    """The report's pictures of a scan that is prepared: PNG files by name."""
+    prepared = result.prepared
+    spacing = np.linalg.norm(prepared.affine[:3, :3], axis=0)
+    return {
+        "brain": brain_png(prepared.corrected, prepared.brain, spacing.tolist()),
+        "registration": registration_png(prepared.volume, prepared.mask, template.crop),
+    }
 
 
 def check_writable(folder: Path) -> None:

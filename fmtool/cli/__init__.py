@@ -7,7 +7,18 @@ import sys
 import typer
 
 from fmtool import NOTICE, __version__
-from fmtool.cli import bench, bundle, doctor, engines, export, predict, preprocess, serve, train
+from fmtool.cli import (
+    bench,
+    bundle,
+    doctor,
+    engines,
+    export,
+    ledger,
+    predict,
+    preprocess,
+    serve,
+    train,
+)
 from fmtool.errors import FmtoolError
 
 app = typer.Typer(
@@ -41,6 +52,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(engines.app, name="engines")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(serve.app, name="serve")
 
 

@@ -38,6 +38,11 @@ def table(rows: Any) -> None:
     _out.print(rows, markup=False)
 
 
+def stderr() -> Console:
+    """Where remarks and progress go."""
+    return _err
+
+
 @contextmanager
 def activity(what: str) -> Iterator[Status]:
     """A spinner on a terminal's stderr while something takes its time."""

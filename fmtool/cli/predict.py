@@ -50,16 +50,48 @@ def predict(
     force: Annotated[
         bool, typer.Option("--force", help="Answer although a check refuses the scan.")
     ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for the results of many scans (CSV, JSON lines, Parquet) and their "
+            "ledger; folders, BIDS data sets and lists (.txt) may be named then. The same command "
+            "again does what is left.",
+        ),
+    ] = None,
+    identifiers: Annotated[
+        str,
+        typer.Option(help="What becomes of the scans' paths in --out: keep, hash or drop."),
+    ] = "keep",
 ) -> None:
     """Predict from T1-weighted head scans: raw, skull-stripped, or prepared by TurboPrep."""
     if json and csv:
         raise UsageError("--json and --csv exclude each other; name one")
+    if identifiers not in ("keep", "hash", "drop"):
+        raise UsageError(f"--identifiers is keep, hash or drop, not {identifiers!r}")
+    if out is None and identifiers != "keep":
+        raise UsageError("--identifiers goes with --out")
+    if out is not None and (json or csv):
+        raise UsageError("--out writes CSV and JSON lines itself; leave out --json and --csv")
     from fmtool.cli import console
     from runtime.dicom.gather import gather
     from runtime.predict import Predictor
     from runtime.publish import Publisher, check_writable
     from runtime.result import Result
 
+    if out is not None:
+        from fmtool.cli.batch import predict_into
+        from runtime.ledger import Identifiers
+
+        predictor = Predictor(
+            bundle, engine, device, precision=precision, say=console.say, prepares=False
+        )
+        kept = Identifiers(identifiers)
+        predict_into(
+            out, scans, predictor, task, head.value, assume_ras, force, series, report, kept
+        )
+        return
     if report is not None:
         check_writable(report)  # before minutes of work, not after
     outcomes: list[dict[str, Any]] = []

@@ -1,0 +1,117 @@
+"""`fmtool predict --out`: many scans into a folder of results with its ledger."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import typer
+
+from fmtool.cli import console, progress
+from runtime.batch import inputs, outputs
+from runtime.batch.enrol import enrol
+from runtime.batch.parquet import has_parquet
+from runtime.batch.resources import check_space
+from runtime.batch.run import Batch, run
+from runtime.batch.stop import Stop
+from runtime.batch.worker import Setup
+from runtime.ledger import Identifiers, Ledger
+from runtime.predict import Predictor
+from runtime.preprocess.pipeline import Head
+from runtime.preprocess.template import Template
+from runtime.publish import Publisher, check_writable
+
+LEDGER = "ledger.sqlite"
+
+
+def predict_into(
+    folder: Path,
+    named: Sequence[Path],
+    predictor: Predictor,
+    tasks: Sequence[str] | None,
+    head: Head,
+    assume_ras: bool,
+    force: bool,
+    series: str | None,
+    report: Path | None,
+    identifiers: Identifiers,
+) -> None:
+    """Answer all scans that are named and not yet answered, and write the results of all.
+
+    Args:
+        folder: of the results and the ledger.
+        named: files, folders, lists.
+        predictor: made with `prepares=False`; not entered.
+        tasks: to write; all are computed.
+        head, assume_ras, force, series: see `runtime.prepare.Preparer`.
+        report: a folder for a page per scan.
+        identifiers: what becomes of the scans' paths in the ledger and the results.
+
+    Raises:
+        typer.Exit: with 1 if a scan failed, or 128 plus the signal's number.
+    """
+    check_writable(folder)
+    if report is not None:
+        check_writable(report)
+    check_space(folder)
+    if not has_parquet():
+        console.say("No Parquet: pyarrow is not installed (`pip install 'fmtool[parquet]'`)")
+    bundle, choice = predictor.bundle, predictor.choice
+    wanted = [task.name for task in predictor.select(tasks)]
+    options = {
+        "head": head,
+        "assume_ras": assume_ras,
+        "force": force,
+        "series": series,
+        "engine": choice.engine,
+        "precision": choice.precision,
+    }
+    with ExitStack() as stack:
+        stack.callback(bundle.close)
+        sources = inputs.expand(named)
+        stop = stack.enter_context(Stop())
+        ledger = stack.enter_context(Ledger(folder / LEDGER, identifiers))
+        with console.activity("Finding the scans"):
+            scans = list(enrol(ledger, sources, bundle.digest, options))
+        items = list(dict.fromkeys(scan.item for scan in scans))
+        waiting = [item for item in items if ledger.state(item) in ("waiting", "running")]
+        console.say(f"{len(scans)} scans, {len(items) - len(waiting)} settled before: {folder}")
+        template = Template.load(bundle.file(bundle.manifest["template"]))
+        publisher = Publisher(report, template) if report is not None else None
+        advance = stack.enter_context(progress.scans(len(waiting), "Predicting"))
+
+        def settled(state: str, sentence: str) -> None:
+            if sentence:
+                console.complain(sentence)
+            advance()
+
+        try:
+            run(
+                Batch(
+                    scans=[scan for scan in scans if scan.item in set(waiting)],
+                    ledger=ledger,
+                    folder=folder,
+                    predictor=predictor,
+                    setup=Setup(
+                        bundle.path, head, assume_ras, force, series, folder, report is not None
+                    ),
+                    settled=settled,
+                    publisher=publisher,
+                    stop=stop,
+                )
+            )
+        finally:
+            paths = outputs.write(ledger, folder, [scan.item for scan in scans], wanted)
+            states = [ledger.state(item) for item in items]
+    for path in paths:
+        console.put(str(path))
+    done, failed = states.count("done"), states.count("failed") + states.count("quarantined")
+    left = len(states) - done - failed
+    console.say(f"{done} done, {failed} failed, {left} left")
+    if stop.signal is not None:
+        console.say(f"stopped by {signal.Signals(stop.signal).name}: run it again for the rest")
+        raise typer.Exit(128 + stop.signal)
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,115 @@
+"""`fmtool ledger show|export|retry|vacuum`: the record of a batch."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fmtool.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from runtime.ledger.ledger import State
+
+app = typer.Typer(help="The record of a batch: what is done, what failed.", no_args_is_help=True)
+
+_Ledger = Annotated[
+    Path, typer.Argument(help="A ledger, or the folder of a batch that holds it.", metavar="LEDGER")
+]
+
+
+@app.command("show")
+def show(
+    ledger: _Ledger,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", help="Only waiting, running, done, failed or quarantined ones."),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object per item, not a table.")
+    ] = False,
+) -> None:
+    """Show each item, its state, and why it failed."""
+    from fmtool.cli import console
+    from runtime.ledger import Ledger
+    from runtime.ledger.outcomes import counts, items
+    from runtime.ledger.table import render
+
+    with Ledger(_file(ledger)) as opened:
+        found = items(opened, _checked(state) if state else None)
+        if json:
+            for item in found:
+                console.put(json_format.dumps(item.to_dict()))
+        else:
+            console.table(render(found))
+            said = ", ".join(f"{n} {name}" for name, n in counts(opened).items() if n)
+            console.say(said or "no items")
+
+
+@app.command("export")
+def export(
+    ledger: _Ledger,
+    folder: Annotated[Path, typer.Argument(help="Folder for the files.", metavar="DIR")],
+) -> None:
+    """Write the results of all items: results.csv, results.jsonl, results.parquet."""
+    from fmtool.cli import console
+    from runtime.batch import outputs
+    from runtime.batch.parquet import has_parquet
+    from runtime.ledger import Ledger
+    from runtime.publish import check_writable
+
+    check_writable(folder)
+    with Ledger(_file(ledger)) as opened:
+        for path in outputs.write(opened, folder):
+            console.put(str(path))
+    if not has_parquet():
+        console.say("No Parquet: pyarrow is not installed (`pip install 'fmtool[parquet]'`)")
+
+
+@app.command("retry")
+def retry(
+    ledger: _Ledger,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help="failed (if absent) or quarantined.")
+    ] = None,
+) -> None:
+    """Let failed items wait again; the command that named them takes them up."""
+    from fmtool.cli import console
+    from runtime.ledger import Ledger
+
+    states = [_checked(one) for one in state or ["failed"]]
+    if wrong := [one for one in states if one not in ("failed", "quarantined")]:
+        raise UsageError(f"what is {wrong[0]} cannot be retried; failed or quarantined items can")
+    with Ledger(_file(ledger)) as opened:
+        console.put(f"{opened.retry(states)} items wait again")
+
+
+@app.command("vacuum")
+def vacuum(ledger: _Ledger) -> None:
+    """Give the space that the ledger does not use back to the disk."""
+    from fmtool.cli import console
+    from runtime.ledger import Ledger
+
+    path = _file(ledger)
+    before = path.stat().st_size
+    with Ledger(path) as opened:
+        opened.vacuum()
+    console.say(f"{max(0, before - path.stat().st_size) / 1e6:.2f} MB freed")
+
+
+def _file(given: Path) -> Path:
+    path = given / "ledger.sqlite" if given.is_dir() else given
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; name the --out folder of a batch")
+    return path
+
+
+def _checked(state: str) -> State:
+    from runtime.ledger.ledger import STATES
+
+    for known in STATES:
+        if state == known:
+            return known
+    raise UsageError(f"no item is {state!r}; there are {', '.join(STATES)}")

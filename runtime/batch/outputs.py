@@ -1,0 +1,52 @@
+"""A batch's results, from the ledger into three files: CSV, JSON lines and Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from runtime.atomic import write_bytes
+from runtime.batch.parquet import has_parquet, parquet
+from runtime.ledger import Ledger
+from runtime.ledger.outcomes import outcomes
+from runtime.rows import csv_rows
+
+NAME = "results"
+
+
+def write(
+    ledger: Ledger,
+    folder: Path,
+    items: Iterable[int] | None = None,
+    tasks: Collection[str] | None = None,
+) -> list[Path]:
+    """Write what has been answered or has failed, in order; the files' paths.
+
+    Each file is replaced in one step. Parquet is left out where pyarrow is not installed.
+
+    Args:
+        ledger: to read.
+        folder: for `results.csv`, `results.jsonl` and, with pyarrow, `results.parquet`.
+        items: numbers, in the order wanted; all in the ledger's order if absent.
+        tasks: those to write; all if absent.
+
+    Raises:
+        InputError: if the folder cannot be written, or is full.
+    """
+    rows = [_of(tasks, outcome) for outcome in outcomes(ledger, items)]
+    paths = [folder / f"{NAME}.{end}" for end in ("csv", "jsonl", "parquet")]
+    write_bytes(paths[0], csv_rows(rows).encode())
+    lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+    write_bytes(paths[1], lines.encode())
+    if not has_parquet():
+        return paths[:2]
+    write_bytes(paths[2], parquet(rows))
+    return paths
+
+
+def _of(tasks: Collection[str] | None, outcome: dict[str, Any]) -> dict[str, Any]:
+    if tasks is None or "values" not in outcome:
+        return outcome
+    return outcome | {"values": {k: v for k, v in outcome["values"].items() if k in tasks}}

@@ -1,0 +1,153 @@
+"""The worker processes of a batch; one that is ended from outside costs its scan one attempt."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+from runtime.batch.wire import Broken, Packed, Refused
+from runtime.batch.worker import Job, Setup, work
+from runtime.scan import called
+
+_SPAWN = multiprocessing.get_context("spawn")  # a fork would copy locks that threads may hold
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+_STARTING = threading.Lock()
+
+Reply = tuple[int, Packed | Refused | Broken]
+
+
+class Pool:
+    """Worker processes, each tended by a thread; use it as a context manager.
+
+    Whoever submits decides how much is under way at once, which bounds the memory.
+
+    Args:
+        setup: for every worker.
+        count: of processes.
+    """
+
+    def __init__(self, setup: Setup, count: int) -> None:
+        self._setup = setup
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+        self._closing = False
+        self._processes: dict[int, Any] = {}
+        self._threads = [
+            threading.Thread(target=self._tend, args=(number,), daemon=True)
+            for number in range(count)
+        ]
+
+    def __enter__(self) -> Pool:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the workers at once: what they were at is left undone."""
+        self._closing = True
+        for _ in self._threads:
+            self._jobs.put(None)
+        for process in list(self._processes.values()):
+            process.kill()
+        for thread in self._threads:
+            thread.join()
+
+    def submit(self, job: Job) -> None:
+        """Have a scan prepared; its reply comes from `reply`."""
+        self._jobs.put(job)
+
+    def reply(self, seconds: float) -> Reply | None:
+        """The next scan that is prepared or refused; None if there is none within `seconds`."""
+        try:
+            return self._replies.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    def _tend(self, number: int) -> None:
+        """Keep one worker at work; start it anew when it was ended."""
+        process, pipe = self._start(number)
+        ready = False
+        while (job := self._jobs.get()) is not None and not self._closing:
+            reply: Packed | Refused | Broken | None
+            try:
+                if not ready:
+                    reply = pipe.recv()  # its greeting
+                    ready = reply is None
+                if ready:
+                    pipe.send(job)
+                    reply = pipe.recv()
+            except (EOFError, OSError):
+                process.join()
+                pipe.close()
+                if self._closing:
+                    return
+                reply = _ended(job, process.exitcode) if ready else _stillborn(process.exitcode)
+                if ready:
+                    process, pipe = self._start(number)
+                    ready = False
+            assert reply is not None
+            self._replies.put((job.item, reply))
+        pipe.close()
+        process.join()
+
+    def _start(self, number: int) -> tuple[Any, Connection]:
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+        ours, theirs = _SPAWN.Pipe()
+        with _STARTING, _one_thread():
+            process = _SPAWN.Process(
+                target=work, args=(theirs, self._setup, cores[number % len(cores)]), daemon=True
+            )
+            process.start()
+            self._processes[number] = process
+        theirs.close()
+        if self._closing:
+            process.kill()
+        return process, ours
+
+
+def _stillborn(code: int | None) -> Broken:
+    return Broken(
+        f"a worker process ended as it started ({_how(code)}), perhaps for want of memory; close "
+        "other programs, or use a machine with more"
+    )
+
+
+def _how(code: int | None) -> str:
+    return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+
+
+def _ended(job: Job, code: int | None) -> Refused:
+    return Refused(
+        f"{called(job.source)}: the process that prepared it was ended ({_how(code)}), perhaps for "
+        "want of memory",
+        True,
+    )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """What numerical libraries read when they are loaded, for the processes started meanwhile."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

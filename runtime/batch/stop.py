@@ -1,0 +1,43 @@
+"""Being asked to stop: what runs is given back, what is done is written, then the process ends."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stop:
+    """While entered, the first SIGTERM or SIGINT is only noted; a second SIGINT interrupts.
+
+    systemd and Slurm send SIGTERM some seconds before they kill. Outside the main thread, where
+    Python cannot install handlers, the signals keep their meaning.
+
+    Attributes:
+        signal: the number of the one that came, or None.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._before: list[signal._HANDLER] = []
+
+    def __enter__(self) -> Stop:
+        if threading.current_thread() is threading.main_thread():
+            self._before = [signal.signal(number, self._handle) for number in _SIGNALS]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in zip(_SIGNALS, self._before, strict=False):
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number

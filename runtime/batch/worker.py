@@ -1,0 +1,140 @@
+"""A worker process: it reads and prepares one scan after another, and sends them on."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+import traceback
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from fmtool import bundle as bundles
+from fmtool.errors import FmtoolError
+from runtime.batch.inputs import Source
+from runtime.batch.wire import Broken, Packed, Refused, pack
+from runtime.ledger.content import stat_digest
+from runtime.prepare import Preparer
+from runtime.preprocess.pipeline import Head
+from runtime.publish import pictures
+from runtime.scan import called
+
+_log = logging.getLogger(__name__)
+_LASTING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every worker of a batch is told.
+
+    Attributes:
+        bundle: an opened bundle's folder.
+        head, assume_ras, force, series: see `Preparer`.
+        scratch: a folder for temporary files, which whoever started the worker removes.
+        pictures: whether the report's are wanted.
+    """
+
+    bundle: Path
+    head: Head
+    assume_ras: bool
+    force: bool
+    series: str | None
+    scratch: Path
+    pictures: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scan for a worker.
+
+    Attributes:
+        item: its number in the ledger.
+        source: where it is.
+        stat: what the file system said when its content was recorded; empty if unknown.
+    """
+
+    item: int
+    source: Source
+    stat: str
+
+
+def work(pipe: Connection, setup: Setup, core: int) -> None:
+    """Serve jobs until the pipe is closed: first None or `Broken`, then a reply for each job."""
+    # The parent hears the signals, too, and decides what becomes of its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    tempfile.tempdir = str(setup.scratch)
+    with ExitStack() as stack:
+        try:
+            preparer = stack.enter_context(_open(setup, core))
+        except FmtoolError as error:
+            pipe.send(Broken(str(error)))
+            return
+        pipe.send(None)
+        while True:
+            try:
+                job: Job = pipe.recv()
+            except EOFError:
+                return
+            pipe.send(_attempt(preparer, setup, job))
+
+
+def _open(setup: Setup, core: int) -> Preparer:
+    """The networks on one thread: libraries count the cores they may use when they are loaded.
+
+    The other workers use the other cores; afterwards the system may move this one as it likes.
+    """
+    opened = bundles.open(setup.bundle)
+    everywhere = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+    if everywhere:
+        os.sched_setaffinity(0, {core})
+    preparer = Preparer(opened, setup.head, setup.assume_ras, setup.force, setup.series)
+    preparer.__enter__()
+    if everywhere:
+        os.sched_setaffinity(0, everywhere)
+    return preparer
+
+
+def _attempt(preparer: Preparer, setup: Setup, job: Job) -> Packed | Refused:
+    try:
+        ready = preparer(job.source)
+        if job.stat and stat_digest(job.source) != job.stat:
+            return Refused(f"{ready.scan} was written to while it was read", True)
+        drawn = pictures(ready, preparer.template) if setup.pictures else {}
+        return pack(ready, drawn)
+    except FmtoolError as error:
+        return Refused(str(error), _is_passing(error))
+    except (OSError, MemoryError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        return Refused(f"{called(job.source)} cannot be read ({why})", True)
+    except Exception as error:  # a defect, but one scan's must not cost the others
+        # Without the error's own words, which may name the scan.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        _log.error("a scan met a defect: %s\n%s", type(error).__name__, where)
+        return Refused(
+            f"{called(job.source)} met a defect of fmtool ({error!r}); please report it", False
+        )
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether the system, not the scan, was the cause: a disk that did not answer, for example."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and not isinstance(cause, _LASTING):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def _follow_parent() -> None:
+    """End with the parent, however it ended: a worker would wait for its next scan for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,87 @@
+"""A connection to a ledger's file: its settings, its transactions, its errors in one sentence."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fmtool.errors import LedgerError
+from runtime.ledger.migrate import migrate
+
+_BUSY_MS = 30_000
+_SETTINGS = (
+    f"PRAGMA busy_timeout = {_BUSY_MS}",
+    "PRAGMA journal_mode = WAL",  # readers and the writer do not wait for each other
+    # Not NORMAL: with a write-ahead log that may lose the last commits to a power cut, so that a
+    # result that was sent on would be computed again. A sync is nothing beside a scan's seconds.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+)
+
+
+class Connection:
+    """SQLite, with transactions that take the write lock at once.
+
+    Raises:
+        LedgerError: from any use, if the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self.said():
+            # A ledger belongs to one thread at a time; a service may hand it from one to another.
+            self._sqlite = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._sqlite.row_factory = sqlite3.Row
+            try:
+                for setting in _SETTINGS:
+                    self._sqlite.execute(setting)
+                migrate(self._sqlite, path)
+            except BaseException:
+                self._sqlite.close()
+                raise
+
+    def __call__(self, statement: str, *values: object) -> sqlite3.Cursor:
+        """Run one statement."""
+        with self.said():
+            return self._sqlite.execute(statement, values)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of the block or none of it; no other process writes meanwhile."""
+        self("BEGIN IMMEDIATE")
+        try:
+            yield
+            self("COMMIT")
+        except BaseException:
+            if self._sqlite.in_transaction:  # a full disk has ended it already
+                self._sqlite.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def said(self) -> Iterator[None]:
+        """Turn SQLite's errors into a `LedgerError`."""
+        try:
+            yield
+        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+            if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+                raise  # a defect of ours
+            what = str(error)
+            raise LedgerError(f"cannot use the ledger {self.path} ({what}); {_remedy(what)}") from (
+                error
+            )
+
+    def close(self) -> None:
+        """Close the file; the last one to do so folds the write-ahead log into it."""
+        self._sqlite.close()
+
+
+def _remedy(what: str) -> str:
+    if "full" in what:
+        return "free some space and run the command again: what is done is kept"
+    if "locked" in what:
+        return "another process holds it: run the command again once that has ended"
+    if "not a database" in what or "malformed" in what:
+        return "it is damaged: put it aside, or restore it, and run the command again"
+    return "name a folder on a local disk that you may write to"

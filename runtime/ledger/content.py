@@ -1,0 +1,67 @@
+"""What a scan is, whatever its name: the digest of its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from fmtool.bundle import sha256
+
+_TURBOPREP = ("normalized.nii.gz", "mask.nii.gz")
+
+
+def content_digest(source: Path | Sequence[Path]) -> str:
+    """The SHA-256, in hexadecimal, of a file's bytes; of several files, of their sorted digests.
+
+    The names in a folder do not count: a series that was sent again under other names is the same.
+
+    Args:
+        source: a file, a folder, or the files of one scan.
+
+    Raises:
+        OSError: if something of it cannot be read.
+    """
+    files = _files(source)
+    if files == [source]:
+        return sha256(files[0])
+    members = sorted(sha256(file) for file in files)
+    return hashlib.sha256("\n".join(members).encode()).hexdigest()
+
+
+def stat_digest(source: Path | Sequence[Path]) -> str:
+    """A digest of what the file system says of a scan's files, which any change of them changes.
+
+    Raises:
+        OSError: if one does not exist.
+    """
+    said = []
+    for file in _files(source):
+        facts = file.stat()
+        said.append(f"{facts.st_dev} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}")
+    return hashlib.sha256("\n".join(sorted(said)).encode()).hexdigest()
+
+
+def _files(source: Path | Sequence[Path]) -> list[Path]:
+    """The files that a scan is read from; TurboPrep's two are one scan, however it is named."""
+    if not isinstance(source, Path):
+        return list(source)
+    folder = source if source.is_dir() else source.parent
+    pair = [folder / name for name in _TURBOPREP]
+    if source in (folder, pair[0]) and all(file.is_file() for file in pair):
+        return pair
+    if source.is_dir():
+        return _walk(source)
+    return [source]
+
+
+def _walk(folder: Path) -> list[Path]:
+    found = []
+    for place, _, names in os.walk(folder, onerror=_raise):
+        found += [file for name in names if (file := Path(place, name)).is_file()]
+    return found
+
+
+def _raise(error: OSError) -> None:
+    raise error

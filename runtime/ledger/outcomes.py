@@ -1,0 +1,106 @@
+"""Reading a ledger: its items, and what came of them as plain data."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fmtool import NOTICE
+from runtime.ledger.ledger import STATES, Ledger, State
+from runtime.ledger.names import shown
+
+_SELECT = """
+SELECT items.*, results.data, results.seconds, results.engine, results.finished, results.version,
+    (SELECT sentence FROM errors WHERE item = items.id ORDER BY id DESC LIMIT 1) AS sentence,
+    (SELECT at FROM errors WHERE item = items.id ORDER BY id DESC LIMIT 1) AS failed_at,
+    (SELECT version FROM errors WHERE item = items.id ORDER BY id DESC LIMIT 1) AS failed_by
+FROM items LEFT JOIN results ON results.id = items.result
+"""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item, for people and for JSON.
+
+    Attributes:
+        item: its number.
+        scan: what it is called, see `names.shown`.
+        state: see `ledger.State`.
+        attempts: that failed.
+        content: SHA-256, or None if it could not be read.
+        bundle: the bundle's digest.
+        seconds: that its result took, or None.
+        engine: that computed it, or None.
+        finished: UTC, of its result or of its last failure, or None.
+        error: the last sentence, of an item without a result.
+    """
+
+    item: int
+    scan: str
+    state: State
+    attempts: int
+    content: str | None
+    bundle: str
+    seconds: float | None
+    engine: str | None
+    finished: str | None
+    error: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def counts(ledger: Ledger) -> dict[State, int]:
+    """The number of items in each state."""
+    rows = ledger.run("SELECT state, count(*) AS n FROM items GROUP BY state").fetchall()
+    found = {row["state"]: int(row["n"]) for row in rows}
+    return {state: found.get(state, 0) for state in STATES}
+
+
+def items(ledger: Ledger, state: State | None = None) -> Iterator[Item]:
+    """The items, in the order in which they were first named."""
+    which = "" if state is None else " WHERE items.state = ?"
+    values = () if state is None else (state,)
+    for row in ledger.run(f"{_SELECT}{which} ORDER BY items.id", *values):
+        yield Item(
+            row["id"],
+            shown(row["source"], row["content"], row["id"]),
+            row["state"],
+            row["attempts"],
+            row["content"],
+            row["bundle"],
+            row["seconds"],
+            row["engine"],
+            row["finished"] or row["failed_at"],
+            row["sentence"] if row["result"] is None else None,
+        )
+
+
+def outcomes(ledger: Ledger, numbers: Iterable[int] | None = None) -> Iterator[dict[str, Any]]:
+    """The result or failure of each item that has one, as `Result` and `Failure` put it.
+
+    Args:
+        ledger: to be read.
+        numbers: of the items, in the order wanted; all, in the ledger's order, when absent.
+    """
+    if numbers is None:
+        rows: Iterable[sqlite3.Row] = ledger.run(f"{_SELECT} ORDER BY items.id")
+    else:
+        rows = (ledger.run(f"{_SELECT} WHERE items.id = ?", n).fetchone() for n in numbers)
+    for row in rows:
+        scan = shown(row["source"], row["content"], row["id"])
+        if row["state"] == "done":
+            yield {**json.loads(row["data"]), "scan": scan, "content": row["content"]}
+        elif row["state"] in ("failed", "quarantined"):
+            yield {
+                "scan": scan,
+                "error": row["sentence"],
+                "finished": row["failed_at"],
+                "version": row["failed_by"],
+                "notice": NOTICE,
+                "content": row["content"],
+            }
