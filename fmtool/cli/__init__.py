@@ -17,7 +17,9 @@ from fmtool.cli import (
     predict,
     preprocess,
     serve,
+    status,
     train,
+    watch,
 )
 from fmtool.errors import FmtoolError
 
@@ -48,6 +50,8 @@ app.command("predict")(predict.predict)
 app.command("preprocess")(preprocess.preprocess)
 app.command("export")(export.export)
 app.command("bench")(bench.bench)
+app.command("watch")(watch.watch)
+app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 app.add_typer(bundle.app, name="bundle")

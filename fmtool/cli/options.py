@@ -17,6 +17,14 @@ class Head(StrEnum):
     stripped = "stripped"
 
 
+class Identifiers(StrEnum):
+    """What becomes of scans' names."""
+
+    keep = "keep"
+    hash = "hash"
+    drop = "drop"
+
+
 BundleOption = Annotated[
     Path | None,
     typer.Option(
@@ -42,6 +50,12 @@ SeriesOption = Annotated[
         help="Of DICOM, the number or UID of the series to read; the best-suited T1-weighted one "
         "if absent.",
     ),
+]
+IdentifiersOption = Annotated[
+    Identifiers, typer.Option("--identifiers", help="Scans' names in the log and the ledger.")
+]
+LogOption = Annotated[
+    Path | None, typer.Option("--log", help="A log file, rotated by size; stderr if absent.")
 ]
 ScansArgument = Annotated[
     list[Path],

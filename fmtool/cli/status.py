@@ -1,0 +1,40 @@
+"""`fmtool status`: how a watch or a service stands."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fmtool.errors import UsageError
+
+
+def status(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The outbox of a watch, or of a batch.")
+    ] = None,
+    spool: Annotated[Path | None, typer.Option("--spool", help="The spool of a service.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what waits, what is done, what failed last, and how much space is left."""
+    folder = out or spool
+    if folder is None or (out and spool):
+        raise UsageError("name one folder, with --out or with --spool")
+    from fmtool.cli import console
+    from runtime.status import status as examine
+
+    facts = examine(folder)
+    if json:
+        console.put(json_format.dumps(facts, indent=1))
+        return
+    waiting = facts["oldest_waiting"]
+    console.put(f"fmtool {facts['version']}, {facts['folder']}, {facts['time']}")
+    console.put(", ".join(f"{n} {state}" for state, n in facts["states"].items()))
+    if waiting:
+        console.put(f"oldest waiting: item {waiting['item']}, for {waiting['seconds']} s")
+    console.put(f"last result: {facts['last_finished'] or 'none'}")
+    console.put(f"free: {facts['free_bytes'] / 1e9:.1f} GB")
+    for error in facts["errors"]:
+        console.put(f"error, {error['times']} times, last {error['last']}: {error['sentence']}")

@@ -1,0 +1,57 @@
+"""`fmtool watch`: a folder that is answered for as long as the machine runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fmtool.cli.options import BundleOption, Identifiers, IdentifiersOption, LogOption
+
+
+def watch(
+    inbox: Annotated[
+        Path, typer.Argument(help="Where scans appear: NIfTI files, DICOM folders or zips.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where answers and the ledger go.")],
+    bundle: BundleOption = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", "-t", help="A task to show; repeat for several, all if absent."),
+    ] = None,
+    settle: Annotated[
+        float, typer.Option("--settle", min=0.0, help="Seconds without a change: it is complete.")
+    ] = 30.0,
+    once: Annotated[bool, typer.Option("--once", help="End when the inbox is empty.")] = False,
+    min_free: Annotated[
+        int, typer.Option("--min-free", min=0, help="Of the disk, MiB: below it nothing is begun.")
+    ] = 1024,
+    keep_days: Annotated[
+        float | None,
+        typer.Option(
+            "--keep-days", min=0.0, help="Delete answered originals after so long; never if absent."
+        ),
+    ] = None,
+    log: LogOption = None,
+    identifiers: IdentifiersOption = Identifiers.drop,
+) -> None:
+    """Answer every scan that appears in INBOX, until told to end."""
+    from runtime import log as logs
+    from runtime.ending import Ending
+    from runtime.ledger.names import Identifiers as Policy
+    from runtime.watch import service
+    from runtime.watch.watch import Settings
+    from runtime.worker import open_worker
+
+    policy = Policy(identifiers.value)
+    logs.configure(log, policy)
+    tasks = tuple(task) if task else None
+    settings = Settings(inbox, settle, tasks, once, keep_days)
+    ending = Ending()
+    with ending.on_signals():
+        counts = service.watch(
+            settings, out, lambda: open_worker(bundle, tasks), ending, min_free << 20, policy
+        )
+    if ending.code or (counts["quarantined"] and once):
+        raise typer.Exit(ending.code or 1)

@@ -1,0 +1,106 @@
+"""Looking at an inbox: what lies in it, and a fingerprint that any change of an item changes.
+
+Only `os.scandir` and `stat` are used, so that network mounts, which send no events, work too.
+Nothing is opened, and no link is followed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from fmtool.errors import InputError
+
+MAX_ITEMS = 20_000
+"""Looked at per pass; the others wait until some of these are gone."""
+
+MAX_FILES = 20_000
+MAX_DEPTH = 16
+"""Of one item; beyond it is no series."""
+
+_UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload")
+"""What copying programs call a file that they still write."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How an item looked.
+
+    Attributes:
+        fingerprint: of its files' names, sizes and times.
+        bytes: in all its files.
+        refused: why it is never opened, or empty.
+    """
+
+    fingerprint: bytes
+    bytes: int
+    refused: str = ""
+
+
+def names(inbox: Path) -> Iterator[str]:
+    """The items of an inbox; hidden and unfinished files are none.
+
+    Raises:
+        OSError: if the folder cannot be listed just now.
+    """
+    with os.scandir(inbox) as entries:
+        found = (e.name for e in entries if not is_hidden(e.name))
+        yield from islice(found, MAX_ITEMS)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name says that it is none of ours, or not yet."""
+    return name.startswith((".", "~")) or name.lower().endswith(_UNFINISHED)
+
+
+def look(item: Path) -> Seen:
+    """How an item looks now.
+
+    Raises:
+        OSError: if it is gone, or cannot be listed just now.
+    """
+    facts = item.lstat()
+    if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
+        kind = "a link" if stat.S_ISLNK(facts.st_mode) else "no file and no folder"
+        return Seen(_fingerprint([_line(item.name, facts)]), 0, f"it is {kind}; copy the scan")
+    if stat.S_ISREG(facts.st_mode):
+        return Seen(_fingerprint([_line("", facts)]), facts.st_size)
+    lines, size, linked = [_line("", facts)], 0, False
+    try:
+        for name, inside in _walk(item):
+            lines.append(_line(name, inside))
+            size += inside.st_size
+            linked |= stat.S_ISLNK(inside.st_mode)
+    except InputError as error:
+        return Seen(_fingerprint(lines), size, str(error))
+    return Seen(_fingerprint(lines), size, "it holds links; copy the files" if linked else "")
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    count, waiting = 0, [(os.fspath(folder), 0)]
+    while waiting:
+        place, depth = waiting.pop()
+        with os.scandir(place) as entries:
+            for entry in entries:
+                count += 1
+                if count > MAX_FILES:
+                    raise InputError(f"it holds more than {MAX_FILES} files; send one series")
+                if entry.is_dir(follow_symlinks=False):
+                    if depth == MAX_DEPTH:
+                        raise InputError(f"it holds folders more than {MAX_DEPTH} deep")
+                    waiting.append((entry.path, depth + 1))
+                yield entry.path, entry.stat(follow_symlinks=False)
+
+
+def _line(name: str, facts: os.stat_result) -> bytes:
+    text = f"{name}\0{facts.st_mode}\0{facts.st_ino}\0{facts.st_size}\0{facts.st_mtime_ns}"
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _fingerprint(lines: list[bytes]) -> bytes:
+    return hashlib.sha256(b"\n".join(sorted(lines))).digest()[:16]
