@@ -30,8 +30,9 @@ def gather(bundle: Bundle, scans: Sequence[Path]) -> Arrays:
         crop = Template.load(bundle.file(bundle.manifest["template"])).crop
         pairs = [(crop, crop > 0)]
     else:
+        heads = [scan.read(path) for path in scans]
         with Preprocessor(bundle) as preprocessor:
-            prepared = [preprocessor.run(scan.read(path)) for path in scans]
+            prepared = [preprocessor.run(head) for head in heads]
         pairs = [(each.volume, each.mask) for each in prepared]
     columns = zip(*pairs, strict=True)
     return {

@@ -23,7 +23,7 @@ CHAIN = 4
 """Multiplications in a row, so that what is around them weighs little."""
 
 CHANNELS = 256
-_SIDES = (16, 24, 32, 48, 64)
+_SIDES = (10, 12, 16, 24, 32, 64)
 _ROWS = (512, 1024, 2048, 4096, 8192)
 _PASSES = 3
 

@@ -40,16 +40,19 @@ def write(path: Path, kind: str, size: int, channels: int, chain: int, precision
     graph = _Graph(np.float16 if half else np.float32)
     graph.constant("large", rng.standard_normal(whole, dtype=np.float32))
     kernel = rng.standard_normal(weight, dtype=np.float32) / np.float32(np.sqrt(fan))
-    graph.nodes.append(helper.make_node("Cast", ["vector"], ["cast"], to=graph.kind))
-    graph.nodes.append(helper.make_node("Add", ["cast", "large"], ["x0"]))
+    first, last = ("cast", "mean") if half else ("vector", "out")
+    if half:
+        graph.nodes.append(helper.make_node("Cast", ["vector"], ["cast"], to=TensorProto.FLOAT16))
+    graph.nodes.append(helper.make_node("Add", [first, "large"], ["x0"]))
     graph.weights("kernel", kernel, quantised=precision == "int8")
     for i in range(chain):
         x = graph.quantised(f"x{i}") if precision == "int8" else f"x{i}"
         operator = "Conv" if convolution else "MatMul"
         graph.nodes.append(helper.make_node(operator, [x, "kernel"], [f"x{i + 1}"]))
     graph.tensors.append(numpy_helper.from_array(np.array(axes), "axes"))
-    graph.nodes.append(helper.make_node("ReduceMean", [f"x{chain}", "axes"], ["mean"]))
-    graph.nodes.append(helper.make_node("Cast", ["mean"], ["out"], to=TensorProto.FLOAT))
+    graph.nodes.append(helper.make_node("ReduceMean", [f"x{chain}", "axes"], [last]))
+    if half:
+        graph.nodes.append(helper.make_node("Cast", ["mean"], ["out"], to=TensorProto.FLOAT))
     values = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, vector) for name in ("vector", "out")
     ]
@@ -64,7 +67,6 @@ class _Graph:
 
     def __init__(self, dtype: type[np.floating]) -> None:  # type: ignore[type-arg]
         self.dtype = dtype
-        self.kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: list[onnx.TensorProto] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import tempfile
@@ -35,15 +36,21 @@ class Worker:
 
     def __init__(self, candidate: Candidate, volumes: str) -> None:
         self.candidate = candidate
+        # Not its standard output: libraries write there.
+        reading, writing = os.pipe()
+        self._answers = os.fdopen(reading, encoding="utf-8")
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        spec = {**candidate.spec, "volumes": volumes, "started": time.monotonic()}
+        spec = {**candidate.spec, "volumes": volumes, "answers": writing}
+        spec["started"] = time.monotonic()
         self._process = subprocess.Popen(
             [*candidate.command, json.dumps(spec)],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=self._errors,
             stderr=self._errors,
             text=True,
+            pass_fds=(writing,),
         )
+        os.close(writing)
         try:
             self.opened: dict[str, Any] = self._answer()
         except BaseException:
@@ -66,7 +73,6 @@ class Worker:
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # it has left already
             self._process.stdin.close()  # the end of its commands: it leaves by itself
         try:
@@ -74,12 +80,11 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process.stdout.close()
+        self._answers.close()
         self._errors.close()
 
     def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._answers.readline()
         if not line:
             raise self._ended()
         answer = json.loads(line)

@@ -3,7 +3,8 @@
     python -m benchmarks.bench.worker SPEC
 
 SPEC is JSON: "kind" ("engine" or "torch") and what that kind needs, "volumes" (a file by
-`benchmarks.bench.inputs`) and "started" (the parent's clock). The first answer is the cold start.
+`benchmarks.bench.inputs`), "answers" (an open file's number) and "started" (the parent's clock).
+The first answer is the cold start.
 """
 
 from __future__ import annotations
@@ -127,6 +128,8 @@ class Measurements:
 
     def _check_memory(self, batch: int) -> None:
         """A batch needs at most as many times what a single volume took; less is not dared."""
+        if batch == 1:  # it has just run
+            return
         peak, held, free = (
             machine.peak_memory(),
             machine.resident_memory(),
@@ -141,9 +144,9 @@ class Measurements:
 
 
 def main() -> None:
-    """Answer on what was standard output; what libraries print goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    """Answer until standard input ends."""
+    spec = json.loads(sys.argv[1])
+    answers = os.fdopen(spec["answers"], "w", encoding="utf-8")
 
     def answer(make: Any, *args: Any, **details: Any) -> Any:
         try:
@@ -156,7 +159,7 @@ def main() -> None:
         print(json.dumps({"ok": found}), file=answers, flush=True)
         return made
 
-    measurements = answer(Measurements, json.loads(sys.argv[1]))
+    measurements = answer(Measurements, spec)
     if measurements is None:
         return
     for line in sys.stdin:
