@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
-from fmtool import __version__
 from runtime.clock import stamp, utc
-from runtime.ledger import owner
+from runtime.ledger.claims import Claims
 from runtime.ledger.connect import Connection
 from runtime.ledger.names import Identifiers, shown, source_name
+from runtime.ledger.states import ATTEMPTS, STATES, State
 
-ATTEMPTS = 3
-"""How often an item is tried before a passing cause counts as a lasting one."""
-
-State = Literal["waiting", "running", "done", "failed", "quarantined"]
-STATES: tuple[State, ...] = ("waiting", "running", "done", "failed", "quarantined")
-
-Claim = Literal["claimed", "busy", "done", "failed", "quarantined"]
-"""Ours now; in another process's hands, as it is or as its twin; or settled."""
+__all__ = ["ATTEMPTS", "STATES", "Ledger", "State"]
 
 
-class Ledger:
+class Ledger(Claims):
     """One SQLite file, shared by any number of processes of a machine; use it as a context manager.
 
     An item is one scan to be answered by one bundle under certain options. The same content with
@@ -43,11 +34,9 @@ class Ledger:
     """
 
     def __init__(self, path: Path, identifiers: Identifiers = Identifiers.keep) -> None:
+        super().__init__(Connection(path))
         self.path = path
         self.identifiers = identifiers
-        self.run = Connection(path)
-        self._me = owner.me()
-        self._beaten = 0.0
         self.run("INSERT OR IGNORE INTO settings VALUES ('salt', ?)", secrets.token_hex(16))
         self._salt = str(
             self.run("SELECT value FROM settings WHERE name = 'salt'").fetchone()["value"]
@@ -115,95 +104,10 @@ class Ledger:
                 self.run("UPDATE items SET stat = ? WHERE id = ?", stat, number)
             return number
 
-    def state(self, item: int) -> State:
-        """What has become of an item so far."""
-        state: State = self._row(item)["state"]
-        return state
-
     def shown(self, item: int) -> str:
         """What an item is called in results and messages."""
         row = self._row(item)
         return shown(row["source"], row["content"], item)
-
-    def claim(self, item: int) -> Claim:
-        """Take an item that waits, or whose process is gone; what it is otherwise."""
-        with self.run.transaction():
-            row = self._row(item)
-            if row["state"] in ("done", "failed", "quarantined"):
-                settled: Claim = row["state"]
-                return settled
-            if row["state"] == "running" and owner.lives(row["owner"], row["heartbeat"]):
-                return "busy"
-            key = (row["content"], row["bundle"], row["options"])
-            same = self.run(
-                "SELECT id FROM results WHERE content = ? AND bundle = ? AND options = ?", *key
-            ).fetchone()
-            if same is not None:
-                self._settle(item, "done", same["id"])
-                return "done"
-            twins = self.run(
-                "SELECT owner, heartbeat FROM items WHERE content = ? AND bundle = ? "
-                "AND options = ? AND state = 'running' AND id <> ?",
-                *(*key, item),
-            ).fetchall()
-            if any(owner.lives(twin["owner"], twin["heartbeat"]) for twin in twins):
-                return "busy"
-            self.run(
-                "UPDATE items SET state = 'running', owner = ?, claimed = ?, heartbeat = ? "
-                "WHERE id = ?",
-                *(self._me, utc(stamp())[0], time.time(), item),
-            )
-            return "claimed"
-
-    def finish(self, item: int, data: Mapping[str, Any]) -> bool:
-        """Record a claimed item's result; False, and nothing recorded, if the claim was lost.
-
-        Args:
-            item: claimed by this process.
-            data: `Result.to_dict()` of all tasks.
-        """
-        at, offset = utc(data["finished"])
-        text = json.dumps({**data, "scan": ""}, allow_nan=False)
-        with self.run.transaction():
-            row = self._mine(item)
-            if row is None:
-                return False
-            key = (row["content"], row["bundle"], row["options"])
-            number = self.run(
-                "INSERT INTO results (content, bundle, options, data, seconds, engine, version, "
-                "finished, utc_offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-                *(*key, text, data["timings"]["total"], data["engine"], data["version"]),
-                *(at, offset),
-            ).fetchone()["id"]
-            self._settle(item, "done", number)
-            return True
-
-    def fail(self, item: int, sentence: str, passing: bool = False) -> State:
-        """Record why a claimed item could not be answered, and what state that leaves it in.
-
-        Args:
-            item: claimed by this process.
-            sentence: without the scan's path, unless identifiers are kept.
-            passing: whether another attempt may succeed: there are `ATTEMPTS` of those.
-        """
-        return self._end(item, "failed", sentence, passing)
-
-    def quarantine(self, item: int, sentence: str) -> State:
-        """Record that a claimed item was put aside, and why."""
-        return self._end(item, "quarantined", sentence, False)
-
-    def release(self) -> int:
-        """Give back all that this process has claimed; the number of items."""
-        return self.run(
-            "UPDATE items SET state = 'waiting', owner = NULL WHERE owner = ?", self._me
-        ).rowcount
-
-    def beat(self) -> None:
-        """Say that this process lives, if that was long ago."""
-        now = time.time()
-        if abs(now - self._beaten) >= owner.BEAT_SECONDS:
-            self.run("UPDATE items SET heartbeat = ? WHERE owner = ?", now, self._me)
-            self._beaten = now
 
     def retry(self, states: Iterable[State] = ("failed",)) -> int:
         """Let settled items without a result wait again; the number of items."""
@@ -218,38 +122,6 @@ class Ledger:
 
     def vacuum(self) -> None:
         """Fold the write-ahead log into the file, and give unused space back to the disk."""
-        self.run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self.run("VACUUM")
         self.run("PRAGMA optimize").fetchall()
-
-    def _end(self, item: int, state: State, sentence: str, passing: bool) -> State:
-        with self.run.transaction():
-            row = self._mine(item)
-            if row is None:
-                lost: State = self._row(item)["state"]
-                return lost
-            attempt = int(row["attempts"]) + 1
-            self.run(
-                "INSERT INTO errors (item, attempt, sentence, at, version) VALUES (?, ?, ?, ?, ?)",
-                *(item, attempt, sentence, utc(stamp())[0], __version__),
-            )
-            after: State = "waiting" if passing and attempt < ATTEMPTS else state
-            self.run("UPDATE items SET attempts = ? WHERE id = ?", attempt, item)
-            self._settle(item, after, None)
-            return after
-
-    def _settle(self, item: int, state: State, result: int | None) -> None:
-        self.run(
-            "UPDATE items SET state = ?, result = ?, owner = NULL WHERE id = ?",
-            *(state, result, item),
-        )
-
-    def _row(self, item: int) -> sqlite3.Row:
-        row: sqlite3.Row | None = self.run("SELECT * FROM items WHERE id = ?", item).fetchone()
-        if row is None:
-            raise KeyError(f"{self.path} has no item {item}")
-        return row
-
-    def _mine(self, item: int) -> sqlite3.Row | None:
-        row = self._row(item)
-        return row if row["state"] == "running" and row["owner"] == self._me else None
+        self.run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
