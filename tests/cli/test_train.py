@@ -61,6 +61,7 @@ def test_the_whole_way(fmtool, checkpoint, cohort, prepared_head, tmp_path):
     assert evidence["n_subjects"] == 16
     assert evidence["beats_baseline"], evidence
     assert "beats its baseline" in done.stdout
+    assert "90 % intervals, CV+ over 5 folds" in done.stdout
 
     done = fmtool(
         "export", tmp_path / "encoder", "--head", tmp_path / "age.json",
@@ -75,7 +76,13 @@ def test_the_whole_way(fmtool, checkpoint, cohort, prepared_head, tmp_path):
     assert result["bundle"]["name"] == "mine"
     head = json.loads((tmp_path / "age.json").read_text())
     expected = np.dot(head["weight"], result["embedding"]) + head["bias"]
-    assert result["values"]["age"]["value"] == pytest.approx(expected, abs=0.5)
+    answered = result["values"]["age"]
+    assert answered["value"] == pytest.approx(expected, abs=0.5)
+    assert answered["interval"]["low"] < answered["interval"]["high"]
+    assert answered["interval"]["level"] == 0.9
+    assert 1 / 17 <= answered["novelty_p"] == result["novelty_p"] <= 1
+    card = (tmp_path / "mine.fmtool" / "MODEL_CARD.md").read_text()
+    assert "90 % intervals by CV+ over 5 folds on 16 subjects" in card
 
 
 def test_import_to_upstreams_layout_and_back(fmtool, checkpoint, tmp_path):

@@ -113,3 +113,50 @@ def test_no_heads_and_no_limits(manifest):
     text = card(manifest)
     assert "embeddings only" in text
     assert "untested ground" in text
+
+
+AGE_TRUST = {
+    "method": "CV+ over 5 folds",
+    "level": 0.9,
+    "subjects": 28,
+    "guarantee": 0.663,
+    "novelty": 1 / 29,
+    "width": 29.4,
+    "normalised": False,
+    "slope": None,
+}
+SEX_TRUST = {
+    "method": "CV+ over 5 folds",
+    "level": 0.9,
+    "subjects": 28,
+    "guarantee": 0.663,
+    "novelty": None,
+    "by_class": True,
+    "one_class": 0.75,
+    "probability": "platt",
+    "log_loss": 0.41,
+}
+
+
+def test_intervals_sets_and_what_breaks_them(manifest):
+    assert card(manifest).count("no interval and no calibration") == 2
+    assert "breaks that" not in card(manifest)
+    manifest["tasks"][0]["evidence"]["trust"] = AGE_TRUST
+    manifest["tasks"][1]["evidence"]["trust"] = SEX_TRUST
+    text = card(manifest)
+    assert "90 % intervals by CV+ over 5 folds on 28 subjects, 29.4 years wide (median)" in text
+    assert "at least 66 % of exchangeable subjects" in text
+    assert "too little to correct regression to the mean" in text
+    assert "p-value, at least 0.034" in text
+    assert "Platt's sigmoid (cross-validated log loss 0.410)" in text
+    assert "within F and within M; 75 % of the cohort's name one class" in text
+    assert "No novelty check" in text
+    assert "Another scanner, sequence, age range, disease, skull strip" in text
+    exact = {"method": "split conformal", "guarantee": 0.9, "normalised": True, "slope": 0.5}
+    manifest["tasks"][0]["evidence"]["trust"] = AGE_TRUST | exact
+    text = card(manifest)
+    assert "coverage of 90 % is proven" in text
+    assert "scaled by the error expected of each scan" in text
+    assert "(slope 0.50)" in text
+    manifest["tasks"][0]["evidence"]["trust"] = AGE_TRUST | {"width": None, "subjects": 6}
+    assert "No interval: 6 calibration subjects are too few." in card(manifest)

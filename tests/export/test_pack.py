@@ -25,9 +25,10 @@ from export.volumes import template_volume, variant
 from fmtool import bundle as bundles
 from fmtool import space
 from fmtool.errors import BundleError, CapabilityError, InputError, ToleranceError, UsageError
+from runtime import trust as limits
 from runtime.engines import selftest
 from runtime.engines.choose import choose, open_engine
-from training import encoders
+from training import encoders, trust
 
 
 def make_template() -> bytes:
@@ -92,6 +93,24 @@ def test_the_manifest_says_what_is_in_the_bundle(small, graph, heads, parts, vol
     assert "A name" in bundle.file("MODEL_CARD.md").read_text()
     assert steps[0].startswith("Running torch on 3 volume")  # the template and two
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.fmtool"]
+
+
+def test_what_the_heads_know_of_their_limits_comes_along(small, graph, heads, parts, tmp_path):
+    rng = np.random.default_rng(0)
+    x, subjects = rng.normal(size=(20, 32)), [str(i) for i in range(20)]
+    known, summary = trust.split(x, rng.normal(size=20), subjects, heads[0].task, x[0], 0.0, 0)
+    age = dataclasses.replace(
+        heads[0], trust=known, evidence={**heads[0].evidence, "trust": summary}
+    )
+    bundle = assemble(tmp_path / "a.fmtool", graph.encoder, [age, heads[1]], parts, ABOUT)
+    assert bundle.manifest["trust"] == "trust.json"
+    found = limits.read(bundles.open(bundle.path))
+    assert list(found) == ["age"]
+    assert found["age"].to_dict() == known.to_dict()
+    assert "split conformal on 20 subjects" in bundle.file("MODEL_CARD.md").read_text()
+    bare = assemble(tmp_path / "b.fmtool", graph.encoder, heads, parts, ABOUT)
+    assert "trust" not in bare.manifest
+    assert limits.read(bare) == {}
 
 
 def test_the_self_test_is_torchs_and_the_model_reproduces_it(

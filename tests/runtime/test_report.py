@@ -227,6 +227,40 @@ def test_csv_has_a_row_per_scan_and_a_column_per_answer() -> None:
     assert rows[1]["scan"] == "'=bad.nii.gz"  # no spreadsheet runs it as a formula
 
 
+def calibrated() -> dict[str, Any]:
+    """The result of a bundle that knows its heads' limits."""
+    result = copy.deepcopy(RESULT)
+    interval = {"low": 25.14, "high": 43.0, "level": 0.9}
+    result["values"]["age"] |= {"interval": interval, "corrected": 31.2, "novelty_p": 0.5}
+    limits = {"prediction_set": ["F", "M"], "prediction_set_level": 0.9}
+    result["values"]["sex"] |= {"probability": 0.35, "novelty_p": 0.034, **limits}
+    return result | {"novelty_p": 0.034}
+
+
+def test_the_answers_own_limits_are_in_the_csv() -> None:
+    (row,) = csv.DictReader(io.StringIO(report.csv_rows([calibrated()])))
+    assert [row[f"age_{c}"] for c in ("low", "high", "level")] == ["25.14", "43", "0.9"]
+    assert row["age_corrected"] == "31.2"
+    assert [row[f"sex_{c}"] for c in ("probability", "set", "level")] == ["0.35", "F|M", "0.9"]
+    assert row["novelty_p"] == "0.034"
+    (row,) = csv.DictReader(io.StringIO(report.csv_rows([RESULT])))
+    empty = ["age_low", "age_high", "age_corrected", "sex_probability", "sex_set", "novelty_p"]
+    assert [row[name] for name in empty] == [""] * 6
+
+
+def test_the_answers_own_limits_are_in_the_table() -> None:
+    console = Console(record=True, width=160)
+    console.print(table.render([calibrated(), RESULT]))
+    text = console.export_text()
+    for said in ("90 %: 25.1 to 43.0", "corrected 31.2", "probability 0.65", "90 %: F or M"):
+        assert said in text
+    assert "0.034" in text
+    assert "novelty p: small" in text
+    assert "± 7.18 years" in text  # the result without calibration
+    console.print(table.render([RESULT]))
+    assert "novelty" not in console.export_text()
+
+
 def test_csv_keeps_negative_numbers_and_works_without_results() -> None:
     result = copy.deepcopy(RESULT)
     result["values"]["age"]["value"] = -3.5
