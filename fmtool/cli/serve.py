@@ -67,27 +67,18 @@ def dicom(
     """A DICOM node: MR series in by C-STORE, a structured report and a page back to a peer."""
     from runtime.node import tls
     from runtime.node.policy import Policy, parse_peer
-    from runtime.node.service import Settings, serve
 
-    files = tls.files(tls_cert, tls_key, tls_ca, tls_required)
-    serve(
-        Settings(
-            policy=Policy(
-                aet=aet,
-                allow=tuple(allow),
-                quiet_s=quiet,
-                max_associations=max_associations,
-                max_object_bytes=max_object << 20,
-                min_free_bytes=min_free << 20,
-                keep_days=keep_days,
-            ),
-            inbox=inbox,
-            host=host,
-            port=port,
-            peer=parse_peer(peer) if peer else None,
-            peer_tls=peer_tls,
-            tls=files,
-            bundle=bundle,
-            tasks=task,
-        )
+    policy = Policy(
+        aet=aet,
+        allow=tuple(allow),
+        quiet_s=quiet,
+        max_associations=max_associations,
+        max_object_bytes=max_object << 20,
+        min_free_bytes=min_free << 20,
+        keep_days=keep_days,
     )
+    to = parse_peer(peer) if peer else None
+    files = tls.files(tls_cert, tls_key, tls_ca, tls_required)
+    from runtime.node.service import Settings, serve  # which loads the libraries
+
+    serve(Settings(policy, inbox, host, port, to, peer_tls, files, bundle, task))

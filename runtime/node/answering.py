@@ -92,7 +92,8 @@ def _serve(
     """The process: one series after the other until the pipe ends."""
     from runtime.predict import Predictor
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the node decides when this ends
+    for number in (signal.SIGINT, signal.SIGTERM):  # which a whole process group may be sent
+        signal.signal(number, signal.SIG_IGN)  # the node decides when this ends
     try:
         predictor = Predictor(bundle)
         predictor.select(tasks)

@@ -6,7 +6,6 @@ import socket
 import ssl
 import sys
 import weakref
-from socketserver import BaseServer
 from typing import Any, cast
 
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
@@ -75,8 +74,3 @@ class Listener(ThreadedAssociationServer):
             why="no TLS" if kind and issubclass(kind, OSError) and self.ssl_context else "failed",
             exception=kind.__name__ if kind else None,
         )
-
-    def stop(self) -> None:
-        """Listen no more; associations that are open go on."""
-        BaseServer.shutdown(self)  # pynetdicom's own expects a server that the AE started
-        self.server_close()

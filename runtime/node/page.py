@@ -23,7 +23,7 @@ from runtime.picture import brain_png
 from runtime.result import Result
 
 _WIDTH, _MARGIN = 1200, 40
-_CHARACTERS = 96
+_CHARACTERS = 104
 _INK, _DIM, _WARN, _PAPER = (235, 235, 235), (170, 170, 170), (255, 190, 90), (16, 16, 18)
 
 Line = tuple[str, int, tuple[int, int, int]]
@@ -56,6 +56,7 @@ def page(result: Result, first: Dataset, name: str) -> SCImage:
         device_serial_number=str(result.bundle["digest"])[:64],
         series_description="fmtool: research, not for clinical use",
     )
+    document.BodyPartExamined = "HEAD"
     document.BurnedInAnnotation = "NO"  # of the patient's identity, which is what it means
     document.copy_patient_and_study_information(first)
     return document

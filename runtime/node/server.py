@@ -7,6 +7,7 @@ import time
 import traceback
 from hashlib import sha256
 from pathlib import Path
+from socketserver import BaseServer
 from ssl import SSLContext
 from typing import Any
 
@@ -63,28 +64,27 @@ _HOUSEKEEPING_S = 3600.0
 
 
 class Node:
-    """A DICOM node that is up from `start` to `stop`.
+    """A DICOM node: its address is taken at once, and served from `start` to `stop`.
 
     Args:
         policy: who may send what.
         folder: the inbox; see `runtime.node.storage`.
-        answer: what computes; called by one thread, one series at a time.
+        log: what happens is told to it.
         peer: where results go; without one they wait in the outbox.
         host: the address to listen on.
         port: 0 takes a free one; see `Node.port`.
         tls: the server's context; without one the port is plain DICOM.
         peer_tls: the client's context for the peer.
-        log: what happens is told to it.
 
     Raises:
         InputError: if the inbox cannot be used.
+        CapabilityError: if the address cannot be listened on.
     """
 
     def __init__(
         self,
         policy: Policy,
         folder: Path,
-        answer: Answer,
         log: Log,
         peer: Peer | None = None,
         host: str = "127.0.0.1",
@@ -93,27 +93,51 @@ class Node:
         peer_tls: SSLContext | None = None,
     ) -> None:
         config.settings.reading_validation_mode = config.IGNORE  # warnings would quote the values
-        self._policy, self._answer, self._log = policy, answer, log
-        self._address, self._tls = (host, port), tls
+        self._policy, self._log = policy, log
         self.inbox = Inbox(folder, policy.min_free_bytes)
         self.outbox = Outbox(folder)
         self._sender = Sender(self.outbox, peer, policy, log, peer_tls) if peer else None
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._listener: Listener | None = None
+        self._listener = self._bound(host, port, tls)
 
     @property
-    def port(self) -> int:
-        """The port that the node listens on."""
-        assert self._listener is not None, "after `start` only"
-        return int(self._listener.server_address[1])
+    def address(self) -> tuple[str, int]:
+        """The address and the port that the node listens on."""
+        host, port = self._listener.server_address[:2]
+        return host, port
 
-    def start(self) -> None:
-        """Listen, answer and send, in threads.
+    def start(self, answer: Answer) -> None:
+        """Receive, answer and send, in threads.
 
-        Raises:
-            CapabilityError: if the address cannot be listened on.
+        Args:
+            answer: what computes; called by one thread, one series at a time.
         """
+        self._answer = answer
+        self._run(self._listener.serve_forever, _POLL_S)
+        self._run(self._work)
+        if self._sender is not None:
+            self._run(self._sender.run, self._stop, _POLL_S)
+        host, port = self.address
+        self._log("listening", aet=self._policy.aet, host=host, port=port)
+
+    def stop(self, grace_s: float = 20.0) -> None:
+        """Take no more, let what is open end for a while, and be gone; nothing is lost by it."""
+        self._stop.set()
+        if self._threads:
+            BaseServer.shutdown(self._listener)  # pynetdicom's own expects one that the AE started
+        self._listener.server_close()
+        end = time.monotonic() + grace_s
+        for association in self._listener.active_associations:
+            association.join(max(0.0, end - time.monotonic()))
+            if association.is_alive():
+                association.abort(block=False)
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        self.inbox.close()
+        self._log("stopped")
+
+    def _bound(self, host: str, port: int, tls: SSLContext | None) -> Listener:
         policy = self._policy
         self._ae = AE(policy.aet)
         self._ae.require_called_aet = True
@@ -134,8 +158,8 @@ class Node:
         ]
         try:
             listener = self._ae.make_server(
-                self._address,
-                ssl_context=self._tls,
+                (host, port),
+                ssl_context=tls,
                 evt_handlers=handlers,
                 server_class=Listener,
                 request_handler=Handshake,
@@ -145,30 +169,11 @@ class Node:
         except OSError as error:
             self.inbox.close()
             raise CapabilityError(
-                f"cannot listen on {self._address[0]} port {self._address[1]} "
-                f"({error.strerror or error}); name another with --host or --port"
+                f"cannot listen on {host} port {port} ({error.strerror or error}); name another "
+                "with --host or --port"
             ) from None
         assert isinstance(listener, Listener)
-        self._listener = listener
-        self._run(listener.serve_forever, _POLL_S)
-        self._run(self._work)
-        if self._sender is not None:
-            self._run(self._sender.run, self._stop, _POLL_S)
-        self._log("listening", aet=policy.aet, host=self._address[0], port=self.port)
-
-    def stop(self, grace_s: float = 20.0) -> None:
-        """Take no more, let what is open end for a while, and be gone; nothing is lost by it."""
-        self._stop.set()
-        if self._listener is not None:
-            self._listener.stop()
-            for association in self._listener.active_associations:
-                association.join(grace_s / max(1, len(self._listener.active_associations)))
-                if association.is_alive():
-                    association.abort(block=False)
-        for thread in self._threads:
-            thread.join(grace_s)
-        self.inbox.close()
-        self._log("stopped")
+        return listener
 
     def _run(self, target: Any, *args: Any) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)

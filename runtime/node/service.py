@@ -50,25 +50,26 @@ def serve(settings: Settings) -> None:
     client = tls.client_context(settings.tls) if settings.tls and settings.peer_tls else None
     if server is None and not _is_loopback(settings.host):
         log("warning", why="anyone on this network can read and send images: no TLS")
-    predictor = PredictorProcess(settings.bundle, settings.tasks)
+    node = Node(
+        settings.policy,
+        settings.inbox,
+        log,
+        settings.peer,
+        settings.host,
+        settings.port,
+        server,
+        client,
+    )
+    predictor = None
     try:
-        node = Node(
-            settings.policy,
-            settings.inbox,
-            predictor,
-            log,
-            settings.peer,
-            settings.host,
-            settings.port,
-            server,
-            client,
-        )
-        node.start()
+        predictor = PredictorProcess(settings.bundle, settings.tasks)
+        node.start(predictor)
         stop.wait()
         log("stopping")
-        node.stop()
     finally:
-        predictor.close()
+        node.stop()  # first, so that an answer under way may still be finished
+        if predictor is not None:
+            predictor.close()
 
 
 def _is_loopback(host: str) -> bool:

@@ -90,7 +90,7 @@ class Running:
 
     @property
     def port(self):
-        return self.node.port
+        return self.node.address[1]
 
     @property
     def log(self):
@@ -129,14 +129,13 @@ def run_node(tmp_path, monkeypatch):
         node = server.Node(
             policy,
             tmp_path / "inbox",
-            answer or (lambda folder: made_result(folder.name)),
             JsonLog(stream),
             peer,
             port=0,
             tls=tls,
             peer_tls=peer_tls,
         )
-        node.start()
+        node.start(answer or (lambda folder: made_result(folder.name)))
         try:
             yield Running(node, stream, policy)
         finally:

@@ -1,0 +1,176 @@
+"""The DICOM node under load: is anything lost, and does its memory stay flat?
+
+The node runs in a process of its own, with an answer that refuses every series at once; what is
+measured is receiving, storing, completing and putting aside. After a warm-up of every kind of load,
+one association after the other, then many at once until all instances are sent; the node's resident
+memory is read when it is idle again.
+
+    python -m benchmarks.node_load                      # 500 in a row, 32 at once, 10,000 instances
+    python -m benchmarks.node_load --in-a-row 50 --instances 1000 --at-once 8
+
+Writes one JSON object to stdout; exit code 1 if an instance was lost or memory grew beyond 5 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pynetdicom import AE
+from pynetdicom.sop_class import MRImageStorage, Verification  # type: ignore[attr-defined]
+
+from runtime.node.log import JsonLog, hush_libraries
+from runtime.node.policy import Policy
+from runtime.node.server import Node
+from runtime.result import Failure
+
+GROWTH = 0.05
+"""How much more memory than after the warm-up is too much."""
+
+_PER_SERIES = 100
+_QUIET_S = 1.0
+
+
+def main() -> int:
+    """Run the load; 0 if nothing was lost and memory stayed flat."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--in-a-row", type=int, default=500)
+    parser.add_argument("--at-once", type=int, default=32)
+    parser.add_argument("--instances", type=int, default=10_000)
+    parser.add_argument("--folder", type=Path, help="for the inbox; a temporary one if absent")
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=words.folder) as folder:
+        report = run(Path(folder), words.in_a_row, words.at_once, words.instances)
+    print(json.dumps(report, indent=1))
+    return 0 if not report["lost"] and report["growth"] <= GROWTH else 1
+
+
+def run(folder: Path, in_a_row: int, at_once: int, instances: int) -> dict[str, float]:
+    """Load a node; what was sent, lost and how memory went, bytes."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    node = context.Process(target=_node, args=(theirs, folder, at_once), daemon=True)
+    node.start()
+    port = ours.recv()
+    assert node.pid is not None
+    try:
+        sent = _in_a_row(port, max(60, in_a_row // 5))
+        sent += _at_once(port, at_once, max(10 * at_once, instances // 5))
+        warm = _idle_rss(node.pid)
+        start = time.monotonic()
+        sent += _in_a_row(port, in_a_row)
+        row_s = time.monotonic() - start
+        after_row = _idle_rss(node.pid)
+        start = time.monotonic()
+        sent += _at_once(port, at_once, instances)
+        once_s = time.monotonic() - start
+        after = _idle_rss(node.pid)
+    finally:
+        ours.send(None)
+        node.join(60)
+    stored = len(list(folder.rglob("*.dcm")))
+    return {
+        "in_a_row": in_a_row,
+        "at_once": at_once,
+        "instances": instances,
+        "sent": sent,
+        "lost": sent - stored,
+        "associations_per_s": round(in_a_row / row_s, 1),
+        "instances_per_s": round(instances / once_s, 1),
+        "rss_warm": warm,
+        "rss_after_row": after_row,
+        "rss_after": after,
+        "growth": round(max(after, after_row) / warm - 1, 4),
+    }
+
+
+def _node(pipe: Connection, folder: Path, at_once: int) -> None:
+    with (folder / "node.log").open("w") as stream:
+        log = JsonLog(stream)
+        hush_libraries(log)
+        policy = Policy(
+            allow=("LOAD",), max_associations=at_once, quiet_s=_QUIET_S, min_free_bytes=0
+        )
+        node = Node(policy, folder / "inbox", log, port=0)
+        node.start(lambda series: Failure(series.name, "a load test"))
+        pipe.send(node.address[1])
+        pipe.recv()
+        node.stop()
+
+
+def _instances(count: int) -> Iterator[Dataset]:
+    study = generate_uid(prefix=None)
+    for number in range(count):
+        if number % _PER_SERIES == 0:
+            series = generate_uid(prefix=None)
+        ds = Dataset()
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.SOPClassUID, ds.SOPInstanceUID = MRImageStorage, generate_uid(prefix=None)
+        ds.PatientID, ds.StudyInstanceUID, ds.SeriesInstanceUID = "LOAD", study, series
+        ds.Rows = ds.Columns = 8
+        ds.BitsAllocated, ds.PixelRepresentation = 16, 0
+        ds.PixelData = bytes(128)
+        yield ds
+
+
+def _associate(port: int, datasets: list[Dataset]) -> int:
+    """Send over one association, again until it is accepted; how many were acknowledged."""
+    ae = AE("LOAD")
+    ae.add_requested_context(Verification)
+    ae.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
+    while not (association := ae.associate("127.0.0.1", port, ae_title="FMTOOL")).is_established:
+        time.sleep(0.1)  # as many as may be are still open: ending takes a moment
+    try:
+        association.send_c_echo()
+        return sum(association.send_c_store(ds).get("Status") == 0 for ds in datasets)
+    finally:
+        association.release()
+
+
+def _in_a_row(port: int, count: int) -> int:
+    sent = sum(_associate(port, [ds]) for ds in _instances(count))
+    if sent != count:
+        raise RuntimeError(f"{count - sent} of {count} instances were refused")
+    return sent
+
+
+def _at_once(port: int, width: int, count: int) -> int:
+    """Send over `width` associations that are open at the same time."""
+    datasets = list(_instances(count))
+    shares = [datasets[number::width] for number in range(width)]
+    barrier = threading.Barrier(width)
+
+    def send(share: list[Dataset]) -> int:
+        barrier.wait()
+        return _associate(port, share)
+
+    with ThreadPoolExecutor(width) as pool:
+        sent = sum(pool.map(send, shares))
+    if sent != count:
+        raise RuntimeError(f"{count - sent} of {count} instances were refused")
+    return sent
+
+
+def _idle_rss(pid: int) -> int:
+    """The node's resident memory once it has dealt with everything."""
+    time.sleep(6 * _QUIET_S)
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) << 10
+    raise RuntimeError("no VmRSS: this benchmark needs Linux")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

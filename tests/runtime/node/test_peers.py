@@ -1,0 +1,182 @@
+"""Other people's DICOM software: dcmtk and Orthanc send a real series and take the report back.
+
+Debian has them: `apt-get install dcmtk orthanc dicom3tools`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from contextlib import contextmanager
+
+import highdicom
+import pytest
+from pydicom import dcmread
+
+from fmtool import NOTICE
+
+pytestmark = [pytest.mark.slow, pytest.mark.data, pytest.mark.timeout(600)]
+
+
+def _tool(name):
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        pytest.skip(f"{name} is absent: apt-get install dcmtk orthanc dicom3tools")
+    return found
+
+
+def _free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def _until(condition, seconds=240.0):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.5)
+    return found
+
+
+@contextmanager
+def _process(*words, log):
+    with open(log, "wb") as stream:
+        process = subprocess.Popen(list(map(str, words)), stdout=stream, stderr=stream)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) is not None
+
+
+@pytest.fixture(scope="module")
+def series(data_dir, tmp_path_factory):
+    """The real series, unpacked."""
+    archives = sorted((data_dir / "dicom").glob("*.zip"))
+    if not archives:
+        pytest.skip(f"no series in {data_dir / 'dicom'}")
+    folder = tmp_path_factory.mktemp("series")
+    zipfile.ZipFile(archives[0]).extractall(folder)
+    return folder
+
+
+@pytest.fixture
+def node(tmp_path):
+    """`with node(peer) as (port, log, inbox)`: `fmtool serve dicom` in a process of its own."""
+
+    @contextmanager
+    def run(peer):
+        port, log, inbox = _free_port(), tmp_path / "node.log", tmp_path / "inbox"
+        words = ["serve", "dicom", "--inbox", inbox, "--port", port, "--peer", peer]
+        words += ["--allow", "SCANNER", "--allow", "ORTHANC", "--quiet", "5", "--min-free", "100"]
+        with _process(sys.executable, "-m", "fmtool", *words, log=log) as process:
+            _until(lambda: '"listening"' in log.read_text() or process.poll() is not None)
+            assert process.poll() is None, log.read_text()
+            yield port, log, inbox
+        assert process.returncode == 0, log.read_text()
+        assert "Jane" not in log.read_text()
+
+    return run
+
+
+def _check(documents, source):
+    """A report and a page of the source's patient and study, clean where a checker is at hand."""
+    by_class = {ds.SOPClassUID.keyword: ds for ds in documents.values()}
+    assert set(by_class) == {"ComprehensiveSRStorage", "SecondaryCaptureImageStorage"}
+    for ds in by_class.values():
+        for keyword in ("PatientName", "PatientID", "StudyInstanceUID"):
+            assert ds[keyword].value == source[keyword].value
+    report = by_class["ComprehensiveSRStorage"]
+    groups = highdicom.sr.ComprehensiveSR.from_dataset(
+        report
+    ).content.get_image_measurement_groups()
+    values = {g.tracking_identifier: g.get_measurements()[0].value for g in groups}
+    assert 20 < values["age"] < 70
+    assert NOTICE in report.to_json()
+    assert by_class["SecondaryCaptureImageStorage"].pixel_array.ndim == 3
+    if checker := shutil.which("dciodvfy"):
+        for path in documents:
+            done = subprocess.run([checker, path], capture_output=True, text=True, check=False)
+            assert "Error" not in done.stdout + done.stderr, done.stderr
+
+
+def test_dcmtk_sends_and_receives(series, node, tmp_path):
+    echo, send, receive = _tool("echoscu"), _tool("storescu"), _tool("storescp")
+    out, port = tmp_path / "received", _free_port()
+    out.mkdir()
+    (one, *_) = sorted(series.rglob("*.dcm"))
+    with (
+        _process(receive, "-aet", "PACS", "-od", out, port, log=tmp_path / "scp.log"),
+        node(f"PACS@127.0.0.1:{port}") as (node_port, _, inbox),
+    ):
+        where = ("-aet", "SCANNER", "-aec", "FMTOOL", "127.0.0.1", str(node_port))
+        subprocess.run([echo, *where], check=True)
+        wrong = subprocess.run([echo, *where[:1], "NOBODY", *where[2:]], check=False)
+        assert wrong.returncode != 0
+        subprocess.run([send, *where, "+sd", "+r", str(series)], check=True)
+        _until(lambda: list((inbox / "sent").iterdir()) or list(inbox.glob("quarantine/*.json")))
+        assert not list(inbox.glob("quarantine/*.json")), [
+            p.read_text() for p in inbox.glob("quarantine/*.json")
+        ]
+        documents = {path: dcmread(path) for path in out.iterdir()}
+    assert len(documents) == 2
+    _check(documents, dcmread(one))
+
+
+def test_orthanc_sends_and_receives(series, node, tmp_path):
+    orthanc, send = _tool("Orthanc"), _tool("storescu")
+    dicom, http = _free_port(), _free_port()
+    (one, *_) = sorted(series.rglob("*.dcm"))
+
+    def rest(path, body=None):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{http}{path}", None if body is None else body.encode()
+        )
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.read()
+
+    def found(modality):
+        query = {"Level": "Series", "Query": {"Modality": modality}}
+        return json.loads(rest("/tools/find", json.dumps(query)))
+
+    with node(f"ORTHANC@127.0.0.1:{dicom}") as (node_port, _, _):
+        config = {
+            "DicomAet": "ORTHANC",
+            "DicomPort": dicom,
+            "DicomCheckCalledAet": True,
+            "HttpPort": http,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+            "DicomAlwaysAllowStore": True,
+            "StorageDirectory": str(tmp_path / "db"),
+            "IndexDirectory": str(tmp_path / "db"),
+            "DicomModalities": {"fmtool": ["FMTOOL", "127.0.0.1", node_port]},
+        }
+        (tmp_path / "orthanc.json").write_text(json.dumps(config))
+        with _process(orthanc, tmp_path / "orthanc.json", log=tmp_path / "orthanc.log") as server:
+            _until(lambda: "Orthanc has started" in (tmp_path / "orthanc.log").read_text())
+            assert server.poll() is None
+            where = ("-aet", "SCANNER", "-aec", "ORTHANC", "127.0.0.1", str(dicom))
+            subprocess.run([send, *where, "+sd", "+r", str(series)], check=True)
+            (source,) = found("MR")
+            rest("/modalities/fmtool/echo", "{}")
+            rest("/modalities/fmtool/store", source)
+            _until(lambda: found("SR") and found("OT"))
+            documents = {}
+            for modality in ("SR", "OT"):
+                (its,) = found(modality)
+                (instance,) = json.loads(rest(f"/series/{its}"))["Instances"]
+                path = tmp_path / f"{modality}.dcm"
+                path.write_bytes(rest(f"/instances/{instance}/file"))
+                documents[path] = dcmread(path)
+            assert len(json.loads(rest("/studies"))) == 1  # filed with the study it is about
+    _check(documents, dcmread(one))
