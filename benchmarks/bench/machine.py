@@ -13,7 +13,6 @@ from typing import Any
 
 from fmtool import __version__
 from fmtool.bundle import Bundle
-from runtime.doctor import cpu_name
 
 LOADED = 0.5
 """Load average per core from which on a warning is due."""
@@ -24,10 +23,16 @@ _STAT = Path("/proc/stat")
 
 def header(bundle: Bundle) -> dict[str, Any]:
     """The machine, its load, the bundle and the date, as plain data."""
+    from runtime import doctor, processor  # here, because a worker loads this file
+    from runtime.engines import cuda
+
     cores = len(os.sched_getaffinity(0))
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "processor": cpu_name(),
+        "processor": doctor.cpu_name(),
+        "instructions": processor.instructions(),
+        "gpus": doctor.gpus(),
+        "driver_cuda": cuda.driver(),
         "cores": cores,
         "machine_cores": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),

@@ -35,7 +35,7 @@ def head(report: Report) -> list[str]:
     )
     return [
         f"{facts['processor']}, {facts['cores']} of {facts['machine_cores']} cores, "
-        f"{facts['memory_gib']} GiB; load average {facts['load_average']:g} at the start; "
+        f"{facts['memory_gib']} GiB{_gpus(facts['gpus'])}; load average {facts['load_average']:g} at the start; "
         f"{facts['date']}",
         f"Bundle {bundle['name']} ({bundle['digest'][:12]}); fmtool {facts['fmtool']}, "
         f"Python {facts['python']}, {', '.join(sorted(libraries))}",
@@ -43,6 +43,10 @@ def head(report: Report) -> list[str]:
         f"interleaved rounds, {method['warm_up_seconds']:g} s of warm-up; no outlier is left out.",
         *report["warnings"],
     ]
+
+
+def _gpus(gpus: list[dict[str, Any]]) -> str:
+    return "".join(f"; cuda:{gpu['number']} {gpu['name']} ({gpu['capability']})" for gpu in gpus)
 
 
 def sheets(report: Report) -> Iterator[Sheet]:
@@ -75,6 +79,7 @@ def _extended(sheet: Sheet, report: Report) -> Sheet:
     elif sheet.title.startswith("Against"):
         extra["self-test"] = [_verdict(system["self_test"]) for system in systems]
     elif sheet.title.startswith("Start"):
+        extra["cores busy"] = [f"{system['cores_busy']:.1f}" for system in systems]
         for part in ("host_to_device", "compute", "device_to_host"):
             if any(system["split"] for system in systems):
                 extra[f"{part} [s]"] = [_part(system["split"], part) for system in systems]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -73,14 +74,16 @@ class Measurements:
 
         if batch not in self._expected:
             self._check_memory(batch)
-            self._first(infer, batch)
-        expected = self._expected.get(batch, 0.0) or float("inf")
-        found = timing.block(infer, seconds, count, expected, self._meter, self.system.split)
+            self._expected[batch] = self._first(infer, batch)
+        found = timing.block(
+            infer, seconds, count, self._expected[batch], self._meter, self.system.split
+        )
         self._expected[batch] = float(np.median(found.latencies))
         return asdict(found)
 
-    def _first(self, infer: Callable[[int], None], batch: int) -> None:
-        """Whatever a library raises at a larger batch is a reason; at one, it is a defect."""
+    def _first(self, infer: Callable[[int], None], batch: int) -> float:
+        """Its seconds. What a library raises at a larger batch is a reason; at one, a defect."""
+        start = time.perf_counter()
         try:
             infer(0)
         except Exception as error:
@@ -88,6 +91,7 @@ class Measurements:
                 raise
             why = str(error).strip().splitlines() or [type(error).__name__]
             raise CapabilityError(f"a batch of {batch} does not run: {why[0]}") from error
+        return time.perf_counter() - start
 
     def memory(self) -> int | None:
         """Bytes at the peak so far."""
