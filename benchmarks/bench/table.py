@@ -35,8 +35,8 @@ def head(report: Report) -> list[str]:
     )
     return [
         f"{facts['processor']}, {facts['cores']} of {facts['machine_cores']} cores, "
-        f"{facts['memory_gib']} GiB{_gpus(facts['gpus'])}; load average {facts['load_average']:g} at the start; "
-        f"{facts['date']}",
+        f"{facts['memory_gib']} GiB{_gpus(facts['gpus'])}; "
+        f"load average {facts['load_average']:g} at the start; {facts['date']}",
         f"Bundle {bundle['name']} ({bundle['digest'][:12]}); fmtool {facts['fmtool']}, "
         f"Python {facts['python']}, {', '.join(sorted(libraries))}",
         f"Volumes: {', '.join(report['volumes'])}. {much} per system in {method['rounds']} "
