@@ -30,7 +30,8 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage, Verification  # type: ignore[attr-defined]
 
-from runtime.node.log import JsonLog, hush_libraries
+from runtime.log import configure
+from runtime.node.log import hush_libraries, node_log
 from runtime.node.policy import Policy
 from runtime.node.server import Node
 from runtime.result import Failure
@@ -39,7 +40,7 @@ GROWTH = 0.05
 """How much more memory than after the warm-up is too much."""
 
 _PER_SERIES = 100
-_QUIET_S = 1.0
+_SETTLE_S = 1.0
 
 
 def main() -> int:
@@ -96,17 +97,14 @@ def run(folder: Path, in_a_row: int, at_once: int, instances: int) -> dict[str, 
 
 
 def _node(pipe: Connection, folder: Path, at_once: int) -> None:
-    with (folder / "node.log").open("w") as stream:
-        log = JsonLog(stream)
-        hush_libraries(log)
-        policy = Policy(
-            allow=("LOAD",), max_associations=at_once, quiet_s=_QUIET_S, min_free_bytes=0
-        )
-        node = Node(policy, folder / "inbox", log, port=0)
-        node.start(lambda series: Failure(series.name, "a load test"))
-        pipe.send(node.address[1])
-        pipe.recv()
-        node.stop()
+    configure(folder / "node.log")
+    hush_libraries(node_log)
+    policy = Policy(allow=("LOAD",), max_associations=at_once, settle_s=_SETTLE_S, min_free_bytes=0)
+    node = Node(policy, folder / "inbox", node_log, port=0)
+    node.start(lambda series: Failure(series.name, "a load test"))
+    pipe.send(node.address[1])
+    pipe.recv()
+    node.stop()
 
 
 def _instances(count: int) -> Iterator[Dataset]:
@@ -165,7 +163,7 @@ def _at_once(port: int, width: int, count: int) -> int:
 
 def _idle_rss(pid: int) -> int:
     """The node's resident memory once it has dealt with everything."""
-    time.sleep(6 * _QUIET_S)
+    time.sleep(6 * _SETTLE_S)
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) << 10

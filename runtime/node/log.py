@@ -1,39 +1,28 @@
-"""One JSON object a line: what happened, never to whom.
+"""What the node tells its log, and what the DICOM libraries may not.
 
 Patients, studies and series appear only as the hashes that name the files. What pydicom,
-pynetdicom and highdicom have to say may quote an object's content, so it is not passed on: of
-pynetdicom's errors only the fact that there was one.
+pynetdicom and highdicom have to say may quote an object's content, so it is not passed on: of their
+errors only the fact that there was one.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
-import threading
 import warnings
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
+
+from runtime.log import tell
 
 Log = Callable[..., None]
-"""`log("stored", series=..., instances=3)`; the event's name, then its facts."""
+"""`log("quarantined", series=...)`: the event's name, then its facts."""
+
+_LIBRARIES = ("pydicom", "pynetdicom", "highdicom")
 
 
-class JsonLog:
-    """A `Log` that writes to a stream, one line at a time from any thread."""
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = sys.stderr if stream is None else stream
-        self._lock = threading.Lock()
-
-    def __call__(self, event: str, **facts: Any) -> None:
-        """Write one line; `event` in snake_case."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": now, "event": event, **facts})
-        with self._lock:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+def node_log(event: str, **facts: Any) -> None:
+    """The `Log` of a service: through Python's logging, as `runtime.log` formats it."""
+    tell(logging.getLogger("fmtool.node"), event, **facts)
 
 
 class _Bare(logging.Handler):
@@ -50,10 +39,9 @@ class _Bare(logging.Handler):
 
 
 def hush_libraries(log: Log) -> None:
-    """Keep the DICOM libraries' own words out of this process's log, warnings included."""
-    for name in ("pydicom", "pynetdicom", "highdicom"):
+    """Keep the DICOM libraries' own words out of this process's output, warnings included."""
+    for name in _LIBRARIES:
         logger = logging.getLogger(name)
         logger.handlers = [_Bare(log)]
         logger.propagate = False
-    for module in ("pydicom", "pynetdicom", "highdicom"):
-        warnings.filterwarnings("ignore", module=rf"{module}(\.|$)")
+        warnings.filterwarnings("ignore", module=rf"{name}(\.|$)")

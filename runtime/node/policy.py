@@ -34,7 +34,7 @@ class Policy:
         pdu_s: from a PDU's first byte to its last.
         association_s: from the connection to its end.
         min_free_bytes: of the inbox's disk; below it nothing is accepted.
-        quiet_s: without a new object until a series is taken for complete.
+        settle_s: without a new object until a series is taken for complete.
         keep_days: until an answered series is deleted.
     """
 
@@ -53,7 +53,7 @@ class Policy:
     pdu_s: float = 30.0
     association_s: float = 6 * 3600.0
     min_free_bytes: int = 2 * _GIB
-    quiet_s: float = 30.0
+    settle_s: float = 30.0
     keep_days: float = 7.0
 
     def __post_init__(self) -> None:

@@ -199,7 +199,7 @@ class Node:
         """Answer one series after the other; whatever one does, the next has its turn."""
         cleaned = -_HOUSEKEEPING_S
         while not self._stop.wait(_POLL_S):
-            for series in self.inbox.settled(self._policy.quiet_s):
+            for series in self.inbox.settled(self._policy.settle_s):
                 if self._stop.is_set():
                     return
                 try:

@@ -1,18 +1,17 @@
-"""The node as a process: started with its settings, stopped by a signal."""
+"""The node as a service: put together from its settings, up until it is told to end."""
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
 from fmtool.errors import UsageError
+from runtime.ending import Ending
 from runtime.node import tls
 from runtime.node.answering import PredictorProcess
-from runtime.node.log import JsonLog, hush_libraries
+from runtime.node.log import hush_libraries, node_log
 from runtime.node.policy import Peer, Policy
 from runtime.node.server import Node
 
@@ -32,8 +31,8 @@ class Settings:
     tasks: Sequence[str] | None = None
 
 
-def serve(settings: Settings) -> None:
-    """Run a node until SIGTERM or SIGINT, logging to stderr.
+def serve(settings: Settings, ending: Ending) -> None:
+    """Run a node until the end is asked for.
 
     Raises:
         UsageError: if the peer is to be spoken to over TLS without files for it.
@@ -41,19 +40,15 @@ def serve(settings: Settings) -> None:
     """
     if settings.peer_tls and settings.tls is None:
         raise UsageError("--peer-tls needs --tls-cert and --tls-key")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    log = JsonLog()
-    hush_libraries(log)
+    hush_libraries(node_log)
     server = tls.server_context(settings.tls) if settings.tls else None
     client = tls.client_context(settings.tls) if settings.tls and settings.peer_tls else None
     if server is None and not _is_loopback(settings.host):
-        log("warning", why="anyone on this network can read and send images: no TLS")
+        node_log("no_tls", host=settings.host, why="anyone on the network can read and send")
     node = Node(
         settings.policy,
         settings.inbox,
-        log,
+        node_log,
         settings.peer,
         settings.host,
         settings.port,
@@ -64,8 +59,9 @@ def serve(settings: Settings) -> None:
     try:
         predictor = PredictorProcess(settings.bundle, settings.tasks)
         node.start(predictor)
-        stop.wait()
-        log("stopping")
+        while not ending.wait(3600):
+            pass
+        node_log("stopping")
     finally:
         node.stop()  # first, so that an answer under way may still be finished
         if predictor is not None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fmtool.errors import InputError
+from runtime import guard
 from runtime.atomic import write_bytes
 from runtime.publish import check_writable
 
@@ -68,7 +69,7 @@ class Inbox:
     def __init__(self, folder: Path, min_free_bytes: int) -> None:
         check_writable(folder)
         self.folder = folder
-        self._min_free = min_free_bytes
+        self._space = guard.SpaceGuard(folder, min_free_bytes)
         self._file_lock = FileLock(folder / "node.lock")
         try:
             self._file_lock.acquire(timeout=0)
@@ -87,7 +88,7 @@ class Inbox:
 
     def check_space(self, more: int = 0) -> None:
         """Raise NoSpace if `more` bytes would leave too little."""
-        if shutil.disk_usage(self.folder).free - more < self._min_free:
+        if not self._space.enough(more):
             raise NoSpace("the disk is too full")
 
     def store(self, name: Names, parts: Iterable[bytes], size: int, sender: object = None) -> bool:
@@ -122,12 +123,12 @@ class Inbox:
                 self._arrivals[name.series] = time.monotonic()
                 if isinstance(sender, threading.Thread):
                     self._senders.setdefault(name.series, set()).add(sender)
-            _sync(series)
+            guard.sync(series)
             return True
         finally:
             scratch.unlink(missing_ok=True)
 
-    def settled(self, quiet_s: float) -> list[str]:
+    def settled(self, settle_s: float) -> list[str]:
         """The series that are complete: no new object for so long, and their senders gone.
 
         A sender that stays connected is waited for four times as long. A folder that someone put
@@ -140,7 +141,7 @@ class Inbox:
             for series, arrival in self._arrivals.items():
                 senders = self._senders.get(series, set())
                 open_ = {sender for sender in senders if sender.is_alive()}
-                if now - arrival >= (4 * quiet_s if open_ else quiet_s):
+                if now - arrival >= (4 * settle_s if open_ else settle_s):
                     found.append(series)
         return found
 
@@ -215,12 +216,3 @@ def _merge(source: Path, target: Path) -> None:
     for file in source.iterdir():
         file.rename(target / file.name)
     source.rmdir()
-
-
-def _sync(folder: Path) -> None:
-    """Have the names in a folder survive a loss of power, as fsync has the bytes."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

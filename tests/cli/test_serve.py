@@ -63,7 +63,7 @@ def test_a_node_from_start_to_sigterm(tmp_path):
     from pynetdicom import AE
 
     words = ["serve", "dicom", "--inbox", str(tmp_path / "inbox"), "--allow", "SCANNER"]
-    words += ["--port", "0", "--quiet", "0.5", "--min-free", "0"]
+    words += ["--port", "0", "--settle", "0.5", "--min-free", "0"]
     with (tmp_path / "log").open("w") as stream:
         node = subprocess.Popen([sys.executable, "-m", "fmtool", *words], stderr=stream)
     try:
@@ -87,7 +87,7 @@ def test_a_node_from_start_to_sigterm(tmp_path):
         event("quarantined")  # one object of a few bytes is no head
     finally:
         node.send_signal(signal.SIGTERM)
-        assert node.wait(60) == 0
+        assert node.wait(60) == 143
     log = (tmp_path / "log").read_text()
     assert [json.loads(line)["event"] for line in log.splitlines()][-1] == "stopped"
     names = " ".join(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))

@@ -24,7 +24,6 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from fmtool.task import AGE, SEX
 from runtime.node import server
-from runtime.node.log import JsonLog
 from runtime.node.policy import Peer, Policy
 from runtime.preprocess.pipeline import Prepared
 from runtime.result import Prediction, Result
@@ -124,12 +123,12 @@ def run_node(tmp_path, monkeypatch):
 
     @contextmanager
     def run(answer=None, peer=None, tls=None, peer_tls=None, **changes):
-        changes = {"allow": ("SCANNER",), "quiet_s": 0.15, "min_free_bytes": 0, **changes}
+        changes = {"allow": ("SCANNER",), "settle_s": 0.15, "min_free_bytes": 0, **changes}
         policy, stream = Policy(**changes), io.StringIO()
         node = server.Node(
             policy,
             tmp_path / "inbox",
-            JsonLog(stream),
+            lambda event, **facts: print(json.dumps({"event": event, **facts}), file=stream),
             peer,
             port=0,
             tls=tls,

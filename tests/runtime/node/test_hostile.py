@@ -15,7 +15,7 @@ from runtime.node import tls
 from runtime.node.metered import Budget, Meter, Refused
 from runtime.node.policy import Policy
 
-_FAST = {"quiet_s": 60.0, "acse_s": 0.6, "pdu_s": 0.6, "network_s": 1.0}
+_FAST = {"settle_s": 60.0, "acse_s": 0.6, "pdu_s": 0.6, "network_s": 1.0}
 
 
 def _gone(sock, seconds):

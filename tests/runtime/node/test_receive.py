@@ -21,9 +21,10 @@ from pydicom.uid import (
 )
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage
 
+from runtime import guard
 from runtime.node import storage
 
-_WAITING = {"quiet_s": 60.0}  # what is received stays in `receiving`
+_WAITING = {"settle_s": 60.0}  # what is received stays in `receiving`
 
 
 def test_echo(run_node, kit):
@@ -150,8 +151,7 @@ def test_a_full_disk_is_answered_with_out_of_resources(run_node, kit, monkeypatc
     usage = namedtuple("usage", "total used free")
     with run_node(**_WAITING) as node:
         with monkeypatch.context() as patch:
-            node.node.inbox._min_free = 1000
-            patch.setattr(storage.shutil, "disk_usage", lambda _: usage(10, 5, 5))
+            patch.setattr(guard.shutil, "disk_usage", lambda _: usage(10, 10, 0))
             assert kit.send(node, sent[:1]) == [0xA700]
         with monkeypatch.context() as patch:
 
