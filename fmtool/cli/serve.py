@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fmtool.cli.options import BundleOption
+from fmtool.cli.options import BundleOption, LogOption
 
 app = typer.Typer(no_args_is_help=True, help="Services that a site leaves running.")
 
@@ -50,8 +50,8 @@ def dicom(
     peer_tls: Annotated[
         bool, typer.Option("--peer-tls", help="Speak TLS to the peer, with the same files.")
     ] = False,
-    quiet: Annotated[
-        float, typer.Option("--quiet", min=0.1, help="Seconds without an object: it is complete.")
+    settle: Annotated[
+        float, typer.Option("--settle", min=0.1, help="Seconds without an object: it is complete.")
     ] = 30.0,
     max_associations: Annotated[int, typer.Option("--max-associations", min=1)] = 32,
     max_object: Annotated[
@@ -63,6 +63,7 @@ def dicom(
     keep_days: Annotated[
         float, typer.Option("--keep-days", min=0, help="Until an answered series is deleted.")
     ] = 7.0,
+    log: LogOption = None,
 ) -> None:
     """A DICOM node: MR series in by C-STORE, a structured report and a page back to a peer."""
     from runtime.node import tls
@@ -71,7 +72,7 @@ def dicom(
     policy = Policy(
         aet=aet,
         allow=tuple(allow),
-        quiet_s=quiet,
+        settle_s=settle,
         max_associations=max_associations,
         max_object_bytes=max_object << 20,
         min_free_bytes=min_free << 20,
@@ -79,6 +80,12 @@ def dicom(
     )
     to = parse_peer(peer) if peer else None
     files = tls.files(tls_cert, tls_key, tls_ca, tls_required)
+    from runtime import log as logs
+    from runtime.ending import Ending
     from runtime.node.service import Settings, serve  # which loads the libraries
 
-    serve(Settings(policy, inbox, host, port, to, peer_tls, files, bundle, task))
+    logs.configure(log)  # the node tells of no patient, so there is nothing to keep or hash
+    ending = Ending()
+    with ending.on_signals():
+        serve(Settings(policy, inbox, host, port, to, peer_tls, files, bundle, task), ending)
+    raise typer.Exit(ending.code)
