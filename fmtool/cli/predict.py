@@ -125,6 +125,9 @@ def predict(
                 failed = True
                 console.complain(outcome.reason)
             outcomes.append(outcome.to_dict())
+        if publisher is not None:
+            index = publisher.write_index([o for o in outcomes if "error" in o])
+            console.say(f"Index: {index}")
     console.results(outcomes, "json" if json else "csv" if csv else "table")
     if failed:
         raise typer.Exit(1)
