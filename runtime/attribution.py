@@ -173,7 +173,7 @@ def _stride(voxels: int, positions: int) -> int:
     """The power of two that halving `voxels` again and again, rounding up, takes to `positions`."""
     for power in range(10):
         if -(-voxels // 2**power) == positions:
-            return 2**power
+            return int(2**power)
     raise BundleError(
         f"the bundle's maps have {positions} positions along {voxels} voxels, which no stride of "
         "its encoder gives; export the bundle again"

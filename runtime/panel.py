@@ -7,7 +7,7 @@ coronal planes, anterior is on the left of sagittal ones; superior and anterior 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,23 @@ _PIXELS_PER_MM = 2.0
 _GAP = 12
 _FOOT = 34
 _WINDOW = (0.5, 99.7)  # percentiles of the brain that become black and white
+
+
+AXES = {"axial": 2, "coronal": 1, "sagittal": 0}
+"""The planes, by the axis (x, y, z) that they are cut across."""
+
+
+class Tint(Protocol):
+    """Colours laid over a plane."""
+
+    @property
+    def array(self) -> NDArray[np.float32]:
+        """(x, y, z), what they stand for."""
+
+    def over(
+        self, pixels: NDArray[np.uint8], values: NDArray[np.float32], mask: NDArray[np.bool_]
+    ) -> NDArray[np.uint8]:
+        """RGB pixels with the colours of the plane's values, where the mask is true."""
 
 
 class Contour(NamedTuple):
@@ -39,7 +56,7 @@ def row(
     spacing: Sequence[float],
     words: str,
 ) -> Image.Image:
-    """Axial, coronal and sagittal planes through the mask's centre.
+    """Axial, coronal and sagittal planes through the mask's centre, side by side.
 
     Args:
         volume: intensities, RAS+ axes (x, y, z).
@@ -48,17 +65,7 @@ def row(
         spacing: voxel sizes in mm.
         words: what the contours show.
     """
-    low, high = _window(volume, mask)
-    panels = []
-    for axis, index in zip((2, 1, 0), reversed(_centre(mask)), strict=True):
-        across, up = (round(volume.shape[a] * spacing[a] * _PIXELS_PER_MM) for a in _others(axis))
-        size = (max(across, 1), max(up, 1))
-        grey = np.clip((plane(volume, axis, index) - low) * (255.0 / (high - low)), 0, 255)
-        picture = Image.fromarray(grey.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
-        pixels = np.array(picture.convert("RGB"))
-        for contour in contours:
-            pixels[_edge(plane(contour.array, axis, index), contour, size)] = contour.colour
-        panels.append(_lettered(Image.fromarray(pixels), axis))
+    panels = list(planes(volume, mask, contours, spacing).values())
     height = max(p.height for p in panels)
     sheet = Image.new(
         "RGB", (sum(p.width for p in panels) + _GAP * (len(panels) + 1), height + _GAP + _FOOT)
@@ -71,15 +78,49 @@ def row(
     return sheet
 
 
+def planes(
+    volume: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    contours: Sequence[Contour],
+    spacing: Sequence[float],
+    at: Sequence[int] | None = None,
+    tint: Tint | None = None,
+) -> dict[str, Image.Image]:
+    """The same planes one by one, by the names of `AXES`.
+
+    Args:
+        volume, mask, contours, spacing: see `row`.
+        at: the voxel (x, y, z) they go through; the mask's centre when absent.
+        tint: a volume laid over the intensities.
+    """
+    low, high = window(volume, mask)
+    through = _centre(mask) if at is None else at
+    panels = {}
+    for name, axis in AXES.items():
+        index = through[axis]
+        across, up = (round(volume.shape[a] * spacing[a] * _PIXELS_PER_MM) for a in others(axis))
+        size = (max(across, 1), max(up, 1))
+        grey = np.clip((plane(volume, axis, index) - low) * (255.0 / (high - low)), 0, 255)
+        picture = Image.fromarray(grey.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+        pixels = np.array(picture.convert("RGB"))
+        if tint is not None:
+            pixels = tint.over(pixels, plane(tint.array, axis, index), plane(mask, axis, index))
+        for contour in contours:
+            pixels[_edge(plane(contour.array, axis, index), contour, size)] = contour.colour
+        panels[name] = _lettered(Image.fromarray(pixels), axis)
+    return panels
+
+
 def plane(array: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
     """One plane of an array (x, y, z), rows down and columns across as it is shown."""
-    across, up = _others(axis)
+    across, up = others(axis)
     fixed = [slice(None)] * 3
     fixed[axis] = slice(index, index + 1)
     return array[tuple(fixed)].transpose(axis, up, across)[0, ::-1, ::-1]
 
 
-def _others(axis: int) -> tuple[int, int]:
+def others(axis: int) -> tuple[int, int]:
+    """The axes (across, up) of a plane cut across `axis`."""
     return {0: (1, 2), 1: (0, 2), 2: (0, 1)}[axis]
 
 
@@ -109,7 +150,7 @@ def _caption(sheet: Image.Image, colour: Colour, words: str) -> None:
     draw.text((_GAP + 34, middle), said, (215, 215, 215), ImageFont.load_default(17), "lm")
 
 
-def _window(volume: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float, float]:
+def window(volume: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float, float]:
     """The intensities shown black and white, from every other voxel along each axis."""
     some = (slice(None, None, 2),) * 3
     values = volume[some][mask[some]] if mask[some].any() else volume[some]
@@ -121,7 +162,7 @@ def _centre(mask: NDArray[np.bool_]) -> tuple[int, int, int]:
     """The mask's centre, or the array's where the mask is empty."""
     found = []
     for axis in range(3):
-        profile = mask.sum(axis=_others(axis), dtype=np.int64)
+        profile = mask.sum(axis=others(axis), dtype=np.int64)
         total = int(profile.sum())
         index = np.arange(profile.size)
         found.append(int(profile @ index) // total if total else profile.size // 2)

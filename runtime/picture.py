@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from runtime.panel import Contour, row
+from runtime.panel import Contour, planes, row
 
 MASK_COLOUR = (230, 159, 0)
 """Orange: the brain mask's outline."""
@@ -23,6 +23,7 @@ TEMPLATE_COLOUR = (86, 180, 233)
 
 _WHITE_MATTER = 0.6  # the quantile of the template's brain above which it is mostly white matter
 _ONE_MM = (1.0, 1.0, 1.0)
+_ROOM = 8  # voxels
 
 Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -50,6 +51,34 @@ def registration_png(volume: Volume, mask: Mask, template: Volume) -> bytes:
     return _png(_registered(volume, mask, template))
 
 
+def brain_planes(
+    volume: Volume, mask: Mask, spacing: Sequence[float] = _ONE_MM
+) -> dict[str, Image.Image]:
+    """`brain_png` plane by plane, by the names of `panel.AXES`."""
+    return planes(volume, mask, [Contour(mask, 0.5, MASK_COLOUR)], spacing)
+
+
+def registration_planes(volume: Volume, mask: Mask, template: Volume) -> dict[str, Image.Image]:
+    """`registration_png` plane by plane, by the names of `panel.AXES`, around the brains alone."""
+    box = around(mask | (template > 0))
+    return planes(_xyz(volume[box]), _xyz(mask[box]), _template_contours(template, box), _ONE_MM)
+
+
+def around(mask: Mask) -> tuple[slice, ...]:
+    """The box of the true voxels and a little more; everything where there are none."""
+    box = []
+    for axis in range(3):
+        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        first, last = (filled[0], filled[-1]) if filled.size else (0, mask.shape[axis])
+        box.append(slice(max(int(first) - _ROOM, 0), int(last) + _ROOM + 1))
+    return tuple(box)
+
+
+def white(template: Volume) -> float:
+    """The template's intensity above which it is mostly white matter."""
+    return float(np.quantile(template[template > 0], _WHITE_MATTER))
+
+
 def qc_png(volume: Volume, mask: Mask, template: Volume) -> bytes:
     """Both of the above for one prepared volume, one over the other; all crop axes (z, y, x)."""
     above = _outlined(_xyz(volume), _xyz(mask), _ONE_MM)
@@ -65,14 +94,16 @@ def _outlined(volume: Volume, mask: Mask, spacing: Sequence[float]) -> Image.Ima
 
 
 def _registered(volume: Volume, mask: Mask, template: Volume) -> Image.Image:
-    brain = template > 0
-    white = float(np.quantile(template[brain], _WHITE_MATTER))
-    contours = [
-        Contour(_xyz(template), white, TEMPLATE_COLOUR, blur=1.5, width=1),
-        Contour(_xyz(brain), 0.5, TEMPLATE_COLOUR),
-    ]
     words = "template, outline and white matter (a brain keeps its own size)"
-    return row(_xyz(volume), _xyz(mask), contours, _ONE_MM, words)
+    return row(_xyz(volume), _xyz(mask), _template_contours(template), _ONE_MM, words)
+
+
+def _template_contours(template: Volume, box: tuple[slice, ...] = ()) -> list[Contour]:
+    part = _xyz(template[box])
+    return [
+        Contour(part, white(template), TEMPLATE_COLOUR, blur=1.5, width=1),
+        Contour(part > 0, 0.5, TEMPLATE_COLOUR),
+    ]
 
 
 def _xyz(crop: NDArray[Any]) -> NDArray[Any]:

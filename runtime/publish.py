@@ -1,20 +1,24 @@
-"""A folder of reports: a page with pictures and a JSON file for each result."""
+"""A folder of reports: a page with pictures and a JSON file for each result, and an index."""
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fmtool.errors import InputError
 from runtime import report
-from runtime.picture import brain_png, registration_png
+from runtime.atomic import write_bytes
+from runtime.page import index
+from runtime.pictures import of_maps, of_scan
 from runtime.prepare import Ready
 from runtime.preprocess.template import Template
 from runtime.result import Result
+
+INDEX = "index.html"
 
 _SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".zip", ".dcm")
 
@@ -33,7 +37,7 @@ class Publisher:
     def __init__(self, folder: Path, template: Template) -> None:
         self.folder = folder
         self._template = template
-        self._used: set[str] = set()
+        self._used = {Path(INDEX).stem}
         check_writable(folder)
 
     def write(self, result: Result) -> Path:
@@ -41,7 +45,7 @@ class Publisher:
         drawn = pictures(result, self._template)
         return self.put(self.name(result.scan), result.to_dict(), drawn)
 
-    def put(self, name: str, data: dict[str, Any], drawn: dict[str, bytes]) -> Path:
+    def put(self, name: str, data: dict[str, Any], drawn: Mapping[str, bytes]) -> Path:
         """Write `NAME.html` and `NAME.json` of a result's plain data; the page's path.
 
         Args:
@@ -54,6 +58,23 @@ class Publisher:
         # A path may name more than a reader of the page should see; the JSON keeps it.
         report.write_html(page, data | {"scan": Path(data["scan"]).name}, drawn)
         return page
+
+    def maps(self, result: Result) -> dict[str, bytes]:
+        """The pictures that a result adds to those that its scan had while it waited."""
+        return of_maps(result.maps, result.prepared, self._template)
+
+    def write_index(self, failures: Sequence[Mapping[str, Any]] = ()) -> Path:
+        """Write `index.html` over every result in the folder, earlier runs' included; its path.
+
+        Args:
+            failures: `Failure.to_dict()` of scans of this run.
+
+        Raises:
+            InputError: if the folder cannot be read or written.
+        """
+        path = self.folder / INDEX
+        write_bytes(path, index.html(_results(self.folder), failures).encode("utf-8"))
+        return path
 
     def name(self, scan: str) -> str:
         """The scan's file name without its suffix, or its folder's for TurboPrep's files.
@@ -74,13 +95,26 @@ class Publisher:
 
 
 def pictures(result: Result | Ready, template: Template) -> dict[str, bytes]:
-    """The report's pictures of a scan that is prepared: PNG files by name."""
-    prepared = result.prepared
-    spacing = np.linalg.norm(prepared.affine[:3, :3], axis=0)
-    return {
-        "brain": brain_png(prepared.corrected, prepared.brain, spacing.tolist()),
-        "registration": registration_png(prepared.volume, prepared.mask, template.crop),
-    }
+    """The report's pictures, see `runtime.pictures`; of a scan that waits, all but the maps."""
+    files = of_scan(result.prepared, template)
+    if isinstance(result, Result):
+        files |= of_maps(result.maps, result.prepared, template)
+    return files
+
+
+def _results(folder: Path) -> dict[str, dict[str, Any]]:
+    """The results that have a page, by its name; other JSON files are none of ours."""
+    found = {}
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):
+        if not path.with_suffix(".html").is_file():
+            continue
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read {path} ({error}); remove it or its page") from None
+        if isinstance(data, dict) and {"scan", "values", "quality", "bundle"} <= set(data):
+            found[path.stem] = data
+    return found
 
 
 def check_writable(folder: Path) -> None:

@@ -4,65 +4,57 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from runtime import sections
 from runtime.atomic import write_bytes
+from runtime.page import answers, browser, facts, figures, why
+from runtime.page.document import document
+from runtime.page.script import SLICES
 from runtime.rows import csv_rows
-from runtime.style import CSS
 
 __all__ = ["csv_rows", "html", "write_html", "write_json"]
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-# The page loads nothing from anywhere and runs no script, whatever a file name says.
 
-
-def html(result: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
+def html(result: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
     """A page without any reference to the network, for screen, phone and paper, light and dark.
 
     Args:
         result: `Result.to_dict()`.
-        pictures: PNG files by name: "brain" and "registration" have captions of their own.
+        files: its pictures, by the names of `runtime.pictures`; what is missing is left out.
     """
-    bundle = result["bundle"]
+    bundle, values = result["bundle"], result["values"]
     limits = list(bundle["limits"])
     if bundle["demonstration"]:
         limits.insert(0, "It shows how fmtool works; its answers are not to be relied on.")
     refusals = [c["sentence"] for c in result["quality"] if c["verdict"] == "refuse"]
     warnings = [w for w in result["warnings"] if w not in refusals]
-    values = "".join(sections.result(name, value) for name, value in result["values"].items())
+    cards = "".join(answers.card(name, value) for name, value in values.items())
     lead = f"{'Demonstration bundle' if bundle['demonstration'] else 'Limits of the bundle'}"
-    body = [
-        "<header><p>fmtool report</p>",
-        f"<h1>{escape(result['scan'])}</h1><p>{escape(result['notice'])}</p></header>",
-        sections.banner(refusals, "A check refuses this scan; the answer was forced", "bad"),
-        f'<div class="results">{values}</div>',
-        sections.banner(warnings, "To be looked at", "warn"),
-        sections.pictures(pictures),
-        sections.checks(result["quality"]),
-        sections.timings(result["timings"]),
-        sections.banner(limits, lead, "warn"),
-        sections.provenance(result),
-        f"<footer><strong>{escape(result['notice'])}</strong></footer>",
+    viewer = browser.section(values, files)
+    parts = [
+        answers.head(result),
+        answers.banner(refusals, "A check refuses this scan; the answer was forced", "bad"),
+        f'<div class="results">{cards}</div>',
+        answers.banner(warnings, "To be looked at", "warn"),
+        why.section(values, files),
+        viewer,
+        figures.section(files),
+        facts.checks(result["quality"]),
+        answers.banner(limits, lead, "warn"),
+        facts.timings(result["timings"]),
+        facts.provenance(result),
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(result['scan'])} · fmtool</title><style>{CSS}</style></head>"
-        f"<body><main>{''.join(body)}</main></body></html>\n"
-    )
+    return document(str(result["scan"]), parts, SLICES if viewer else "")
 
 
-def write_html(path: Path, result: Mapping[str, Any], pictures: Mapping[str, bytes]) -> None:
-    """Write `html(result, pictures)` to `path` in one step.
+def write_html(path: Path, result: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+    """Write `html(result, files)` to `path` in one step.
 
     Raises:
         InputError: if the file cannot be written.
     """
-    write_bytes(path, html(result, pictures).encode("utf-8"))
+    write_bytes(path, html(result, files).encode("utf-8"))
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

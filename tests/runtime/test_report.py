@@ -12,13 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from fmtool import NOTICE
 from fmtool.errors import InputError
 from runtime import report, table
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+
+
+def jpeg(width: int = 8) -> bytes:
+    stream = io.BytesIO()
+    Image.new("L", (width, 6)).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+PLANES = ("axial", "coronal", "sagittal")
+FILES = {f"{name}/{plane}.jpg": jpeg() for name in ("brain", "registration") for plane in PLANES}
 RESULT: dict[str, Any] = {
     "scan": "sub-01_T1w.nii.gz",
     "values": {
@@ -35,6 +45,7 @@ RESULT: dict[str, Any] = {
                 "interval": [6.1, 8.4],
                 "baseline": 7.08,
                 "baseline_name": "predicting the mean age",
+                "label_range": [19.0, 46.0],
                 "beats_baseline": False,
                 "n": 28,
                 "sample": "28 people of one site",
@@ -111,7 +122,7 @@ class _Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.text += data + " "
 
 
@@ -131,6 +142,7 @@ def test_the_page_says_what_matters() -> None:
         "probability 0.87",
         "F 0.87",
         "M 0.13",
+        "its cohort",
         "Better than its baseline (brain volume alone)",
         "Look twice.",
         "! warning",
@@ -157,8 +169,12 @@ def test_a_forced_answer_leads_with_the_refusal() -> None:
     assert "To be looked at" not in text
 
 
-def test_the_page_needs_no_network_and_runs_no_script() -> None:
-    text = report.html(RESULT, {"brain": PNG, "registration": PNG})
+def test_the_notice_comes_first() -> None:
+    assert page().text.split("·")[1].split("fmtool report")[0].strip().endswith(NOTICE)
+
+
+def test_without_slices_the_page_runs_no_script_and_never_needs_a_network() -> None:
+    text = report.html(RESULT, FILES)
     found = _Page(text)
     assert not re.search(r"https?:|//[a-z]|url\(|@import", text)
     tags = [tag for tag, _ in found.tags]
@@ -168,18 +184,18 @@ def test_the_page_needs_no_network_and_runs_no_script() -> None:
 
 
 def test_every_picture_is_embedded_with_words_for_those_who_do_not_see_it() -> None:
-    found = page(pictures={"brain": PNG, "registration": PNG, "other": PNG})
+    found = page(pictures=FILES)
     images = [a for tag, a in found.tags if tag == "img"]
-    assert len(images) == 3
+    assert len(images) == 6
     for image in images:
-        assert image["alt"]
-        assert (image["src"] or "").startswith("data:image/png;base64,iVBOR")
+        assert (image["alt"] or "").split()[0] in ("Axial", "Coronal", "Sagittal")
+        assert (image["src"] or "").startswith("data:image/jpeg;base64,/9j/")
     assert "patient's right (R) is on the left" in found.text
 
 
 def test_light_dark_phone_and_paper_are_provided_for() -> None:
     text = report.html(RESULT, {})
-    for rule in ("prefers-color-scheme:dark", "max-width:640px", "@media print"):
+    for rule in ("prefers-color-scheme:dark", "max-width:700px", "@media print"):
         assert rule in text
     assert 'name="viewport"' in text
 
@@ -200,13 +216,14 @@ def test_nothing_that_comes_in_becomes_markup() -> None:
     for check in result["quality"]:
         check["verdict"] = "warn"
     result["values"] = {evil + name: value for name, value in result["values"].items()}
-    text = report.html(result, {evil: PNG})
+    text = report.html(result, {evil: jpeg()})
     assert "<script" not in text
     found = _Page(text)
     assert found.open == []
     assert "script" not in [tag for tag, _ in found.tags]
     known = {"lang", "charset", "http-equiv", "content", "name", "class", "style", "src", "alt"}
-    known |= {"role", "aria-label", "aria-hidden", "scope"}
+    known |= {"role", "aria-label", "aria-hidden", "scope", "viewbox", "text-anchor"}
+    known |= {"x", "y", "x1", "x2", "y1", "y2", "rx", "width", "height"}
     assert {key for _, attrs in found.tags for key in attrs} <= known
 
 
