@@ -137,7 +137,6 @@ class Failure:
     scan: str
     reason: str
     finished: str = field(default_factory=stamp)
-    maps: dict[str, Attribution] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON and CSV."""
