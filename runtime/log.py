@@ -35,7 +35,7 @@ _FACTS = "fmtool_facts"
 _EVENT = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
-def tell(logger: logging.Logger, event: str, level: int = logging.INFO, **facts: Any) -> None:
+def tell(logger: logging.Logger, event: str, level: int = logging.INFO, /, **facts: Any) -> None:
     """Log an event, a word in snake_case, with its facts (plain data)."""
     logger.log(level, event, extra={_FACTS: facts})
 

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from fmtool.errors import InputError, UsageError
+from runtime.alone import alone
 from runtime.ending import Ending
 from runtime.guard import SpaceGuard
 from runtime.ledger import Identifiers, Ledger
@@ -16,8 +15,6 @@ from runtime.publish import check_writable
 from runtime.watch.outbox import LEDGER, Outbox
 from runtime.watch.watch import Settings, Watch
 from runtime.worker import Worker
-
-_LOCK = ".watch.lock"
 
 
 def watch(
@@ -44,12 +41,7 @@ def watch(
         FmtoolError: if the bundle cannot be loaded.
     """
     check(settings.inbox, out)
-    lock = FileLock(out / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"another watch uses {out}; name another folder") from None
-    with lock, Ledger(out / LEDGER, identifiers) as ledger:
+    with alone(out, "watch"), Ledger(out / LEDGER, identifiers) as ledger:
         worker = make()
         try:
             guard = SpaceGuard(out, min_free_bytes)

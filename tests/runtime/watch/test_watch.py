@@ -12,6 +12,7 @@ import time
 import pytest
 
 from fmtool.errors import InputError, UsageError
+from runtime.alone import alone
 from runtime.answerer import Outcome, Verdict
 from runtime.guard import SpaceGuard
 from runtime.ledger import Ledger
@@ -343,7 +344,7 @@ def test_folders_that_cannot_serve_are_refused(inbox, out, tmp_path, run):
     with pytest.raises(InputError, match="is not a folder"):
         service.check(tmp_path / "absent", out)
     out.mkdir()
-    with service.FileLock(out / ".watch.lock"), pytest.raises(InputError, match="another watch"):
+    with alone(out, "watch"), pytest.raises(InputError, match="another watch"):
         run()
 
 

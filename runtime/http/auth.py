@@ -1,0 +1,104 @@
+"""Who may use the service: whoever has the token; without one, this machine's own programs."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from fmtool.errors import InputError, UsageError
+
+SHORTEST = 16
+LONGEST = 4096
+_LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
+
+
+def read_token(path: Path) -> str:
+    """The token that a file holds: one line.
+
+    Raises:
+        InputError: if the file cannot be read, is open to others, or its token is too short.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(handle, "rb") as stream:
+            facts = os.fstat(handle)
+            text = stream.read(LONGEST + 1) if stat.S_ISREG(facts.st_mode) else b""
+    except OSError as error:
+        raise InputError(
+            f"the token file {path} cannot be read ({error.strerror}); make one: "
+            "(umask 077; openssl rand -hex 32 > FILE)"
+        ) from None
+    if facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise InputError(f"the token file {path} is open to others; chmod 600 it, then renew it")
+    token = text.strip()
+    if not SHORTEST <= len(token) <= LONGEST or not all(33 <= c < 127 for c in token):
+        raise InputError(
+            f"the token file {path} must hold one line of at least {SHORTEST} letters and digits: "
+            "(umask 077; openssl rand -hex 32 > FILE)"
+        )
+    return token.decode("ascii")
+
+
+def check_host(host: str, has_token: bool) -> None:
+    """Refuse to listen beyond this machine without a token.
+
+    Raises:
+        UsageError: then.
+    """
+    if not has_token and not is_loopback(host):
+        raise UsageError(
+            f"{host} may be reached from other machines: give --token-file, or listen on 127.0.0.1"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or a host's name means this machine and no other."""
+    bare = host.strip("[]").lower()
+    try:
+        return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return bare in _LOCAL_NAMES
+
+
+class Auth:
+    """Says who may pass.
+
+    Args:
+        token: that a request must show; None to let local programs pass, but not web pages.
+    """
+
+    def __init__(self, token: str | None) -> None:
+        self._digest = None if token is None else _digest(token)
+
+    @property
+    def has_token(self) -> bool:
+        """Whether a token must be shown."""
+        return self._digest is not None
+
+    def passes(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request may pass; the time this takes tells nothing about the token.
+
+        Without a token, a page in this machine's browser must not pass for a local program: it
+        sends `Origin`, or, if its own name was made to point here, that name as `Host`.
+        """
+        if self._digest is None:
+            return "origin" not in headers and is_loopback(_name(headers.get("host", "")))
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        same = hmac.compare_digest(_digest(given.strip()), self._digest)
+        return scheme.lower() == "bearer" and same
+
+
+def _name(host: str) -> str:
+    """The name of a `Host` header, without the port."""
+    if host.startswith("["):
+        return host.partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
