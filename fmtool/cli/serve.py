@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fmtool.cli.options import BundleOption, LogOption
+from fmtool.cli.options import BundleOption, Identifiers, IdentifiersOption, LogOption
 
 app = typer.Typer(no_args_is_help=True, help="Services that a site leaves running.")
 
@@ -88,4 +88,56 @@ def dicom(
     ending = Ending()
     with ending.on_signals():
         serve(Settings(policy, inbox, host, port, to, peer_tls, files, bundle, task), ending)
+    raise typer.Exit(ending.code)
+
+
+@app.command("http")
+def http(
+    spool: Annotated[Path, typer.Option("--spool", help="Folder for jobs and their ledger.")],
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help="The bearer token; needed beyond loopback."),
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8080,
+    bundle: BundleOption = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", help="The certificate, PEM; TLS only, then.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", help="Its key, PEM.")] = None,
+    queue: Annotated[
+        int, typer.Option("--queue", min=1, help="Jobs at once; one more gets 429.")
+    ] = 16,
+    max_upload: Annotated[int, typer.Option("--max-upload", min=1, help="Of a scan, MiB.")] = 1024,
+    min_free: Annotated[
+        int, typer.Option("--min-free", min=0, help="Of the disk, MiB: below it nothing is taken.")
+    ] = 1024,
+    keep_days: Annotated[
+        float, typer.Option("--keep-days", min=0.0, help="Until a settled job is deleted.")
+    ] = 7.0,
+    log: LogOption = None,
+    identifiers: IdentifiersOption = Identifiers.drop,
+) -> None:
+    """An HTTP service: POST a scan, GET the job, its result and its page."""
+    from runtime import log as logs
+    from runtime.ending import Ending
+    from runtime.http import service
+    from runtime.http.limits import Limits
+    from runtime.ledger.names import Identifiers as Policy
+    from runtime.worker import open_worker
+
+    logs.configure(log, Policy(identifiers.value))
+    settings = service.Settings(
+        spool=spool,
+        host=host,
+        port=port,
+        token_file=token_file,
+        tls=service.tls_files(tls_cert, tls_key),
+        limits=Limits(max_bytes=max_upload << 20, queue=queue),
+        min_free_bytes=min_free << 20,
+        keep_days=keep_days,
+    )
+    ending = Ending()
+    with ending.on_signals():
+        service.serve(settings, lambda: open_worker(bundle), ending)
     raise typer.Exit(ending.code)
