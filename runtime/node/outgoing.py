@@ -24,6 +24,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 
+from fmtool.errors import FmtoolError
+from runtime import guard
 from runtime.atomic import write_bytes
 from runtime.node.log import Log
 from runtime.node.policy import Peer, Policy
@@ -63,7 +65,9 @@ class Outbox:
                     document.save_as(stream, enforce_file_format=True)
                     stream.flush()
                     os.fsync(stream.fileno())
+            guard.sync(staged)
             staged.rename(self._outgoing / job)
+            guard.sync(self._outgoing)
         finally:
             shutil.rmtree(staged, ignore_errors=True)  # gone already, unless something failed
 
@@ -90,6 +94,23 @@ class Outbox:
                 file.unlink()
 
 
+class _Backoff:
+    """When to try again: later each time."""
+
+    def __init__(self) -> None:
+        self._delay, self._until = _FIRST_S, 0.0
+
+    def over(self) -> bool:
+        return time.monotonic() >= self._until
+
+    def longer(self) -> float:
+        """Wait once more; for how many seconds."""
+        delay = self._delay
+        self._until = time.monotonic() + delay
+        self._delay = min(2 * delay, _LONGEST_S)
+        return delay
+
+
 class Sender:
     """Sends what is in the outbox, again and again until it is acknowledged.
 
@@ -109,38 +130,48 @@ class Sender:
         self._ae.dimse_timeout = policy.dimse_s
         self._ae.network_timeout = policy.network_s
         self._ae.connection_timeout = policy.acse_s
-        self._not_before: dict[str, float] = {}
-        self._delays: dict[str, float] = {}
+        self._jobs: dict[str, _Backoff] = {}
+        self._away = _Backoff()
 
     def run(self, stop: threading.Event, pause_s: float) -> None:
         """Send until `stop` is set, looking for work so often."""
         while not stop.wait(pause_s):
             try:
                 self.send_due(stop)
-            except OSError as error:  # the disk, not the peer: nothing is lost by waiting
-                self._log("outbox_trouble", exception=type(error).__name__, errno=error.errno)
+            except (OSError, FmtoolError) as error:  # the disk, not the peer: nothing is lost
+                number = getattr(error, "errno", None)
+                self._log("outbox_trouble", exception=type(error).__name__, errno=number)
                 stop.wait(_FIRST_S)
 
     def send_due(self, stop: threading.Event) -> None:
-        """Try every job whose time has come, once."""
+        """Try every job whose time has come, once; none while the peer is away."""
+        if not self._away.over():
+            return
         for job in self._outbox.jobs():
+            backoff = self._jobs.setdefault(job, _Backoff())
             if stop.is_set():
                 return
-            if time.monotonic() < self._not_before.get(job, 0.0):
+            if not backoff.over():
                 continue
-            if self._send(job):
+            try:
+                done = self._send(job)
+            except ConnectionError:
+                self._log("peer_unreachable", again_in_s=self._away.longer())
+                return
+            self._away = _Backoff()
+            if done:
                 self._outbox.done(job)
-                self._not_before.pop(job, None)
-                self._delays.pop(job, None)
+                del self._jobs[job]
                 self._log("sent", job=job)
             else:
-                delay = self._delays.get(job, _FIRST_S)
-                self._not_before[job] = time.monotonic() + delay
-                self._delays[job] = min(2 * delay, _LONGEST_S)
-                self._log("send_failed", job=job, again_in_s=delay)
+                self._log("send_failed", job=job, again_in_s=backoff.longer())
 
     def _send(self, job: str) -> bool:
-        """Send what is not acknowledged; whether everything is now."""
+        """Send what is not acknowledged; whether everything is now.
+
+        Raises:
+            ConnectionError: if there is no association with the peer.
+        """
         files = self._outbox.files(job)
         if not files:  # acknowledged just before a crash
             return True
@@ -158,8 +189,7 @@ class Sender:
             tls_args=(self._tls, peer.host) if self._tls else None,
         )
         if not association.is_established:
-            self._log("peer_unreachable", rejected=association.is_rejected)
-            return False
+            raise ConnectionError
         try:
             for file, document in zip(files, documents, strict=True):
                 if not self._store(association, document, job):

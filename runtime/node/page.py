@@ -18,6 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from fmtool import NOTICE, __version__
 from runtime import words
+from runtime.node.sr import UTF8
 from runtime.node.uids import derived
 from runtime.picture import brain_png
 from runtime.result import Result
@@ -54,6 +55,7 @@ def page(result: Result, first: Dataset, name: str) -> SCImage:
         manufacturer_model_name=str(result.bundle["name"])[:64],
         software_versions=__version__,
         device_serial_number=str(result.bundle["digest"])[:64],
+        specific_character_set=UTF8,
         series_description="fmtool: research, not for clinical use",
     )
     document.BodyPartExamined = "HEAD"

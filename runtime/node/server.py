@@ -99,6 +99,7 @@ class Node:
         self._sender = Sender(self.outbox, peer, policy, log, peer_tls) if peer else None
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._cleaned = -_HOUSEKEEPING_S
         self._listener = self._bound(host, port, tls)
 
     @property
@@ -120,6 +121,15 @@ class Node:
             self._run(self._sender.run, self._stop, _POLL_S)
         host, port = self.address
         self._log("listening", aet=self._policy.aet, host=host, port=port)
+
+    def check(self) -> None:
+        """See that everything still runs.
+
+        Raises:
+            FmtoolError: if a thread of the node has ended; only a new start helps.
+        """
+        if not all(thread.is_alive() for thread in self._threads):
+            raise FmtoolError("a part of the node has ended unexpectedly; start it again")
 
     def stop(self, grace_s: float = 20.0) -> None:
         """Take no more, let what is open end for a while, and be gone; nothing is lost by it."""
@@ -155,6 +165,7 @@ class Node:
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_DIMSE_RECV, _arrived),
             (evt.EVT_REJECTED, self._rejected),
+            (evt.EVT_ABORTED, self._aborted),
         ]
         try:
             listener = self._ae.make_server(
@@ -195,24 +206,35 @@ class Node:
         # The titles are not logged: whoever is not known may put anything there.
         self._log("association_refused", peer=event.assoc.requestor.address)
 
+    def _aborted(self, event: evt.Event) -> None:
+        self._log("association_aborted", peer=event.assoc.requestor.address)
+
     def _work(self) -> None:
         """Answer one series after the other; whatever one does, the next has its turn."""
-        cleaned = -_HOUSEKEEPING_S
         while not self._stop.wait(_POLL_S):
-            for series in self.inbox.settled(self._policy.settle_s):
-                if self._stop.is_set():
-                    return
-                try:
-                    self._one(series)
-                except (OSError, FmtoolError) as error:  # the disk or the machine, not the study
-                    number = getattr(error, "errno", None)
-                    self._log("trouble", exception=type(error).__name__, errno=number)
-                    self.inbox.give_back(series)
-                    self._stop.wait(_TROUBLE_S)
-            if time.monotonic() - cleaned >= _HOUSEKEEPING_S:
-                cleaned = time.monotonic()
-                self.outbox.forget(self._policy.keep_days)
-                self._log("cleaned", series=self.inbox.forget(self._policy.keep_days))
+            try:
+                for series in self.inbox.settled(self._policy.settle_s):
+                    if self._stop.is_set():
+                        return
+                    self._attempt(series)
+                self._clean()
+            except (OSError, FmtoolError) as error:  # the disk or the machine, not the study
+                number = getattr(error, "errno", None)
+                self._log("trouble", exception=type(error).__name__, errno=number)
+                self._stop.wait(_TROUBLE_S)
+
+    def _attempt(self, series: str) -> None:
+        try:
+            self._one(series)
+        except (OSError, FmtoolError):
+            self.inbox.give_back(series)
+            raise
+
+    def _clean(self) -> None:
+        if time.monotonic() - self._cleaned >= _HOUSEKEEPING_S:
+            self._cleaned = time.monotonic()
+            self.outbox.forget(self._policy.keep_days)
+            self._log("cleaned", series=self.inbox.forget(self._policy.keep_days))
 
     def _one(self, series: str) -> None:
         """Answer a series: its documents into the outbox, or itself into quarantine."""

@@ -59,8 +59,8 @@ def serve(settings: Settings, ending: Ending) -> None:
     try:
         predictor = PredictorProcess(settings.bundle, settings.tasks)
         node.start(predictor)
-        while not ending.wait(3600):
-            pass
+        while not ending.wait(5.0):
+            node.check()
         node_log("stopping")
     finally:
         node.stop()  # first, so that an answer under way may still be finished

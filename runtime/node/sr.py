@@ -30,6 +30,9 @@ from runtime import words
 from runtime.node.uids import derived
 from runtime.result import Prediction, Result
 
+UTF8 = "ISO_IR 192"
+"""What documents are written in, whatever the source was (PS3.3, C.12.1.1.2)."""
+
 SCHEME = "99FMTOOL"
 """The coding scheme of fmtool's own concepts; 99 marks it as private (PS3.16, 8)."""
 
@@ -91,6 +94,7 @@ def report(result: Result, source: Sequence[Dataset], name: str) -> Comprehensiv
         is_complete=True,
         is_final=False,
         is_verified=False,
+        specific_character_set=UTF8,
         coding_schemes=[
             CodingSchemeIdentificationItem(
                 designator=SCHEME, name="Measurements of fmtool", responsible_organization="fmtool"

@@ -67,6 +67,7 @@ class Inbox:
     """
 
     def __init__(self, folder: Path, min_free_bytes: int) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # patients' data: for the owner alone
         check_writable(folder)
         self.folder = folder
         self._space = guard.SpaceGuard(folder, min_free_bytes)

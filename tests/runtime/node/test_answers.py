@@ -12,7 +12,7 @@ from pydicom import config, dcmread
 
 from fmtool import NOTICE
 from fmtool.errors import InputError
-from runtime.node import outgoing, server
+from runtime.node import outgoing, page, server, source, sr
 from runtime.result import Failure
 
 
@@ -58,6 +58,28 @@ def test_a_series_is_answered_with_a_report_and_a_page(run_node, kit, pacs):
     assert page.pixel_array.shape[2] == 3
     assert page.pixel_array.std() > 5
     assert page.BurnedInAnnotation == "NO"
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [("", "Plain^Name"), ("ISO_IR 100", "Müller^Jürgen"), ("ISO_IR 192", "山田^太郎"),
+     (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎")],
+)  # fmt: skip
+def test_names_of_any_alphabet_come_back(kit, tmp_path, charset, name):
+    (ds,) = kit.objects(1)
+    ds.SpecificCharacterSet, ds.PatientName = charset, name
+    ds.save_as(tmp_path / "one.dcm", enforce_file_format=True)
+    result = kit.result()
+    result.warnings.append("5 µm ± 1 – more than ASCII")
+    headers = source.read(tmp_path)
+    for number, made in enumerate(
+        [sr.report(result, headers, "a"), page.page(result, headers[0], "a")]
+    ):
+        made.save_as(tmp_path / f"{number}.made", enforce_file_format=True)
+        got = dcmread(tmp_path / f"{number}.made")
+        assert got.PatientName == name
+    report = highdicom.sr.ComprehensiveSR.from_dataset(dcmread(tmp_path / "0.made"))
+    assert result.warnings[-1] in [item.get("TextValue") for item in report.ContentSequence]
 
 
 def test_what_is_logged_and_named_tells_no_patient(run_node, kit, pacs):
@@ -142,10 +164,10 @@ def test_results_wait_for_a_peer_that_is_down_over_a_restart(run_node, kit, pacs
     pacs.stop()
     with run_node(peer=pacs.peer) as node:
         kit.send(node, kit.objects(1))
-        node.wait("send_failed", 2)
+        node.wait("peer_unreachable", 2)
         assert len(node.files("outgoing")) == 2
     with run_node(peer=pacs.peer) as node:
-        node.wait("send_failed")
+        node.wait("peer_unreachable")
         pacs.start()
         node.wait("sent")
         assert not list((node.inbox / "outgoing").iterdir())
