@@ -112,6 +112,8 @@ def _warnings(series: Series) -> list[str]:
         said.append(
             f"{series.name} was taken with a contrast agent, which the models have not seen."
         )
+    if series.about.photometric == "MONOCHROME1":
+        said.append(f"{series.name} stores white as its least value; it was inverted.")
     if series.about.lossy:
         said.append(f"{series.name} was compressed with loss.")
     return [sentence[0].upper() + sentence[1:] for sentence in said]

@@ -68,6 +68,7 @@ def stack(name: str, frames: Sequence[Frame]) -> Stack:
             "single slices or as Enhanced MR"
         )
     _uniform(name, frames)
+    across, down = _axes(name, frames[0])
     several = volumes(frames)
     if several:
         raise InputError(
@@ -81,13 +82,16 @@ def stack(name: str, frames: Sequence[Frame]) -> Stack:
     ordered = [frames[int(i)] for i in order]
     positions = np.array([frame.position for frame in ordered], dtype=np.float64)
     step = _step(name, np.asarray(places)[order], positions)
-    across, down = _axes(name, ordered[0])
     _tilt(name, step, np.cross(across, down))
     between_rows, between_columns = ordered[0].spacing or (0.0, 0.0)
     lps = np.eye(4)
     lps[:3, 0], lps[:3, 1] = across * between_columns, down * between_rows
     lps[:3, 2], lps[:3, 3] = step, positions[0]
     return Stack(ordered, _LPS_TO_RAS @ lps, shape)
+
+
+def _slices(count: int) -> str:
+    return f"{count} slice{'s' * (count != 1)}"
 
 
 def _uniform(name: str, frames: Sequence[Frame]) -> None:
@@ -100,7 +104,7 @@ def _uniform(name: str, frames: Sequence[Frame]) -> None:
         without = sum(value is None for value in values)
         if without:
             raise InputError(
-                f"{name} has {without} slices of {len(frames)} without a valid {what}; export it "
+                f"{name} has {_slices(without)} of {len(frames)} without a valid {what}; export it "
                 "again from the scanner or the archive"
             )
     shapes = sorted({f.shape for f in frames})
@@ -149,7 +153,7 @@ def _step(
     if same:
         where = places[int(np.argmin(gaps))]
         raise InputError(
-            f"{name} has {same} slices at the place of another (one at {where:.2f} mm along the "
+            f"{name} has {_slices(same)} at the place of another (one at {where:.2f} mm along the "
             "normal); remove the duplicates, or choose the volume to be read"
         )
     usual = float(np.median(gaps))
@@ -159,7 +163,7 @@ def _step(
     if (missing > 0).any() and on_grid.all():
         first = int(np.argmax(missing > 0))
         raise InputError(
-            f"{name} lacks {int(missing.sum())} slices: the first gap is of {gaps[first]:.2f} mm "
+            f"{name} lacks {_slices(int(missing.sum()))}: the first gap is of {gaps[first]:.2f} mm "
             f"behind {places[first]:.2f} mm, where the slices are {usual:.2f} mm apart; send it "
             "again whole"
         )

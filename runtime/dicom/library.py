@@ -17,7 +17,8 @@ def pydicom() -> ModuleType:
     """The module.
 
     Its warnings quote the values that they are about, which may be a patient's: they are shut
-    off, for the process; what is wrong with a file is said in fmtool's own words.
+    off, for the process, and so is the validation that raises most of them; what is wrong with a
+    file is said in fmtool's own words.
 
     Raises:
         CapabilityError: if it is not installed.
@@ -26,6 +27,7 @@ def pydicom() -> ModuleType:
         import pydicom
     except ImportError:
         raise CapabilityError(f"reading DICOM needs pydicom; install it: {INSTALL}") from None
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"pydicom(\..*)?$")
     return pydicom

@@ -17,7 +17,7 @@ MAX_FILE_BYTES = 1 << 30
 MAX_HEADER_BYTES = 1 << 23
 """Before the pixels; an Enhanced MR object of 350 frames has a few MiB."""
 
-MAX_SEQUENCE_ITEMS = 250_000
+MAX_SEQUENCE_ITEMS = 100_000
 """In one header: each item of a few bytes becomes an object of a kilobyte."""
 
 MAX_FRAMES = 200_000

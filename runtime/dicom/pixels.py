@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,9 @@ KEYWORDS = (
     "Rows",
     "SamplesPerPixel",
 )
+_Decoded: TypeAlias = tuple[NDArray[Any], Frame, str]
 _SAMPLE_BYTES = 4  # at most, of one voxel as stored
+_UNDEFINED = 0xFFFFFFFF  # the length of compressed pixels
 _BLOCK = 16  # slices
 _BESIDES = 1 << 26  # bytes of a file that may be neither header nor pixels
 
@@ -57,8 +59,8 @@ def fill(
     kinds: set[str] = set()
     columns, rows, count = volume.shape
     block = np.empty((min(_BLOCK, count), rows, columns), dtype=np.float32)
-    for done, (stored, frame) in enumerate(_slices(name, frames, items, deadline), 1):
-        kinds.add(stored.dtype.name)
+    for done, (stored, frame, kind) in enumerate(_slices(name, frames, items, deadline), 1):
+        kinds.add(kind)
         place = block[(done - 1) % _BLOCK]
         place[...] = stored
         if frame.slope != 1.0:
@@ -73,14 +75,14 @@ def fill(
 
 def _slices(
     name: str, frames: Sequence[Frame], items: Sequence[Item], deadline: Deadline
-) -> Iterator[tuple[NDArray[Any], Frame]]:
+) -> Iterator[_Decoded]:
     """The stored voxels (rows, columns) of each frame, in their order."""
     done = 0
     for number, group in itertools.groupby(frames, key=lambda frame: frame.item):
         wanted = list(group)
         try:
-            for stored, frame in _decoded(name, items[number], wanted, deadline):
-                yield stored, frame
+            for decoded in _decoded(name, items[number], wanted, deadline):
+                yield decoded
                 done += 1
         except FmtoolError:
             raise
@@ -93,7 +95,7 @@ def _slices(
 
 def _decoded(
     name: str, item: Item, wanted: Sequence[Frame], deadline: Deadline
-) -> Iterator[tuple[NDArray[Any], Frame]]:
+) -> Iterator[_Decoded]:
     rows, columns = wanted[0].shape
     most = rows * columns * (max(frame.index for frame in wanted) + 1) * _SAMPLE_BYTES
     if item.size > 2 * most + MAX_HEADER_BYTES + _BESIDES:
@@ -110,7 +112,7 @@ def _decoded(
         array, _ = decoder.as_array(data, index=frame.index, raw=True)
         if array.shape != (rows, columns):
             raise InputError(f"{name} is damaged: a slice decodes to {array.shape}")
-        yield _upright(data, array), frame
+        yield _upright(data, array), frame, array.dtype.name
 
 
 def _check(name: str, data: Dataset, shape: tuple[int, int]) -> None:
@@ -127,6 +129,12 @@ def _check(name: str, data: Dataset, shape: tuple[int, int]) -> None:
         )
     if "PixelData" not in data:
         raise InputError(f"{name} has a slice without pixels; send it again")
+    raw = data.get_item("PixelData")
+    if raw.length not in (_UNDEFINED, len(raw.value or b"")):
+        raise InputError(
+            f"{name} is cut off: a slice promises {raw.length} bytes of voxels, "
+            f"{len(raw.value or b'')} are there; send it again"
+        )
 
 
 def _upright(data: Dataset, array: NDArray[Any]) -> NDArray[Any]:
