@@ -4,12 +4,12 @@ Each trial holds subjects out, fits a probe on the others as `fmtool train probe
 cross-validation of five folds), and answers for those held out as `fmtool predict` does from their
 embeddings. Three kinds of data:
 
-* a real cohort, embedded by a bundle, a fifth held out each time;
+* a real cohort, embedded by a bundle, a quarter held out each time;
 * a law: y = x1 + noise whose size follows x2, 64 features, 500 scans to fit on and 1000 new ones,
   drawn anew each time; and the same with 250 subjects of one to four scans;
 * synthetic heads (`training.synth`), embedded by random weights, 600 of 800 to fit on.
 
-    python -m benchmarks.coverage [COHORT] [--splits 40] [--draws 20] [--heads 800] [--json FILE]
+    python -m benchmarks.coverage [COHORT] [--splits 100] [--draws 20] [--heads 800] [--json FILE]
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def main() -> None:
     """Run every kind of data, print a line for each, and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cohort", type=Path, nargs="?")
-    parser.add_argument("--splits", type=int, default=40)
+    parser.add_argument("--splits", type=int, default=100)
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--heads", type=int, default=800)
     parser.add_argument("--cache", type=Path, default=Path(".cache/fmtool"))
@@ -160,8 +160,8 @@ def main() -> None:
         x, rows = real(args.cohort, args.cache, args.bundle)
         for task in (AGE, SEX):
             named = rows[task.name]
-            fifth = len({row.subject for row in named}) // 5
-            run("real", resplit(x, named, fifth, args.splits), task)
+            quarter = len({row.subject for row in named}) // 4
+            run("real", resplit(x, named, quarter, args.splits), task)
     for task in (AGE, SEX):
         run("law", law(task, args.draws, 500, 1000, 1), task)
         run("law, repeated scans", law(task, args.draws, 500, 1000, 4), task)

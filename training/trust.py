@@ -55,7 +55,7 @@ def cross(
         folds, hard = difficulty.choose(x, y, subjects, task, plan, folds, affine)
         lines = tendency.fit(y, predictions, subjects, seed)
         trust, found = Trust(LEVEL, folds, hard, tendency=lines), {}
-    trust = replace(trust, novelty=novelty.fit(x, subjects, seed))
+    trust = replace(_anonymous(trust), novelty=novelty.fit(x, subjects, seed))
     return trust, {
         "method": f"CV+ over {len(plan)} folds",
         **_summary(trust, x, subjects, task),
@@ -91,8 +91,18 @@ def split(
     else:
         lines = tendency.fit(y, (x @ weight + bias)[None], subjects, seed)
         trust, found = Trust(LEVEL, folds, tendency=lines), {}
-    trust = replace(trust, novelty=novelty.fit(x, subjects, seed))
+    trust = replace(_anonymous(trust), novelty=novelty.fit(x, subjects, seed))
     return trust, {"method": "split conformal", **_summary(trust, x, subjects, task), **found}
+
+
+def _anonymous(trust: Trust) -> Trust:
+    """The same, its scans in the order of their scores: not in that of a table that names them."""
+    folds, order = trust.folds, np.argsort(trust.folds.score, kind="stable")
+    shuffled = replace(
+        folds, fold=folds.fold[order], score=folds.score[order], mass=folds.mass[order]
+    )
+    labels = None if trust.labels is None else trust.labels[order]
+    return replace(trust, folds=shuffled, labels=labels)
 
 
 def _binary(

@@ -235,6 +235,17 @@ def test_scans_that_were_never_seen_give_split_conformal_limits():
     assert (span.low, span.high) == pytest.approx((50 - residual, 50 + residual))
 
 
+def test_calibration_scans_are_not_in_the_order_of_the_table():
+    x, y, subjects = draw(np.random.default_rng(0), 50)
+    y = (y > 50).astype(float)
+    weight = np.r_[5.0, np.zeros(FEATURES - 1)]
+    found, _ = trust.split(x, y, subjects, SEX, weight, 0.0, seed=0)
+    assert np.all(np.diff(found.folds.score) >= 0)
+    order = np.argsort(x @ weight)
+    np.testing.assert_allclose(found.folds.score, (x @ weight)[order])
+    np.testing.assert_array_equal(found.labels, y[order])
+
+
 def test_few_scans_or_one_class_give_none():
     x, y, subjects = draw(np.random.default_rng(0), 6)
     found, summary = trust.split(x, y, subjects, AGE, np.ones(FEATURES), 0.0, seed=0)
