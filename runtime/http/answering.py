@@ -144,7 +144,9 @@ class Answering(threading.Thread):
         now = time.monotonic()
         if now - self._swept >= _RETENTION_S:
             self._swept = now
-            tell(logger, "forgotten", jobs=self._spool.forget(ledger, self._keep_days))
+            count = self._spool.forget(ledger, self._keep_days)
+            if count:
+                tell(logger, "forgotten", jobs=count)
 
 
 class _Blocked(Exception):

@@ -33,7 +33,7 @@ def read_token(path: Path) -> str:
             f"the token file {path} cannot be read ({error.strerror}); make one: "
             "(umask 077; openssl rand -hex 32 > FILE)"
         ) from None
-    if facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if facts.st_mode & (stat.S_IRWXO | (0 if _is_credential(path) else stat.S_IRWXG)):
         raise InputError(f"the token file {path} is open to others; chmod 600 it, then renew it")
     token = text.strip()
     if not SHORTEST <= len(token) <= LONGEST or not all(33 <= c < 127 for c in token):
@@ -42,6 +42,12 @@ def read_token(path: Path) -> str:
             "(umask 077; openssl rand -hex 32 > FILE)"
         )
     return token.decode("ascii")
+
+
+def _is_credential(path: Path) -> bool:
+    """Whether systemd keeps the file for this service: the bits of the group are its ACL's mask."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return folder is not None and path.absolute().parent == Path(folder)
 
 
 def check_host(host: str, has_token: bool) -> None:

@@ -282,7 +282,9 @@ class Watch:
         keep, now = self._settings.keep_days, time.monotonic()
         if keep is not None and now - self._swept >= _RETENTION_S:
             self._swept = now
-            tell(logger, "forgotten", originals=self._outbox.forget(keep))
+            count = self._outbox.forget(keep)
+            if count:
+                tell(logger, "forgotten", originals=count)
 
 
 class _Blocked(Exception):

@@ -233,6 +233,19 @@ def test_a_token_file_that_is_not_safe_is_refused(tmp_path, mode, text, said):
         read_token(path)
 
 
+def test_a_credential_of_systemd_may_show_its_mask(tmp_path, monkeypatch):
+    path = tmp_path / "token"
+    path.write_text("t" * 32)
+    path.chmod(0o440)
+    with pytest.raises(InputError, match="open to others"):
+        read_token(path)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_token(path) == "t" * 32
+    path.chmod(0o444)
+    with pytest.raises(InputError, match="open to others"):
+        read_token(path)
+
+
 def test_what_cannot_be_used_is_refused_in_a_sentence(served, tmp_path, worker, token_file):
     with pytest.raises(InputError, match="cannot be read"):
         read_token(tmp_path / "absent")

@@ -1,0 +1,98 @@
+"""`fmtool serve http`, as a site runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+TOKEN = "t" * 32
+
+
+@pytest.fixture
+def service(tmp_path):
+    """A running service: its process, and a client with the token."""
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text(TOKEN)
+    words = ["--port", "0", "--token-file", token, "--spool", tmp_path / "spool"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fmtool", "serve", "http", *map(str, words)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )
+    line = json.loads(process.stderr.readline())
+    assert line["event"] == "listening"
+    client = httpx.Client(
+        base_url=f"http://127.0.0.1:{line['port']}",
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        timeout=60,
+        trust_env=False,
+    )
+    yield process, client
+    client.close()
+    process.kill()
+    process.communicate()
+
+
+def settled(client, path, seconds=300.0):
+    end = time.monotonic() + seconds
+    while (job := client.get(path).json())["state"] in ("queued", "running"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return job
+
+
+def test_a_bad_scan_and_the_end(service, fmtool, tmp_path):
+    process, client = service
+    while client.get("/ready").status_code != 200:
+        time.sleep(0.05)
+    files = {"file": ("Smith_J.nii.gz", b"\x1f\x8b nothing")}
+    job = settled(client, client.post("/v1/scans", files=files).headers["location"])
+    assert job["state"] == "failed"
+    assert str(tmp_path) not in job["error"]
+    facts = json.loads(fmtool("status", "--spool", tmp_path / "spool", "--json").stdout)
+    assert facts["states"]["failed"] == 1
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 143
+    said = process.stderr.read()
+    assert "Smith" not in said
+    assert {json.loads(line)["event"] for line in said.splitlines()} >= {"accepted", "settled"}
+
+
+@pytest.mark.slow
+def test_a_whole_head(service, whole_head):
+    _, client = service
+    answer = client.post(
+        "/v1/scans",
+        content=whole_head.read_bytes(),
+        headers={"content-type": "application/octet-stream"},
+    )
+    path = answer.headers["location"]
+    job = settled(client, path)
+    assert job["state"] == "done", job
+    assert set(job["result"]["values"]) == {"age", "sex"}
+    assert "data:image/png" in client.get(path + "/report").text
+
+
+def test_wrong_words(fmtool, tmp_path):
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o644)
+    spool = tmp_path / "spool"
+    for words, code, said in (
+        (("--host", "0.0.0.0"), 2, "--token-file"),
+        (("--tls-cert", token), 2, "go together"),
+        (("--token-file", token), 1, "open to others"),
+    ):
+        done = fmtool("serve", "http", "--spool", spool, *words)
+        assert done.returncode == code, done.stderr
+        assert said in done.stderr
+    assert not spool.exists()

@@ -1,0 +1,94 @@
+"""What is deployed: units that systemd accepts, a Containerfile of a user who may do little, and
+commands that fmtool has."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from fmtool.cli import app
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+UNITS = sorted(DEPLOY.glob("*.service"))
+
+
+def accepted(words):
+    """Have the command line parse the words, without running anything."""
+    command, rest = typer.main.get_command(app), list(words)
+    while hasattr(command, "commands"):
+        command = command.commands[rest.pop(0)]
+    command.make_context("fmtool", rest, resilient_parsing=True)
+
+
+def settings(unit):
+    """A unit's settings; the later of two lines of one name counts."""
+    lines = [line for line in unit.read_text().splitlines() if line and line[0] not in "#["]
+    return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_runs_a_command_that_there_is_with_few_rights(unit):
+    said = settings(unit)
+    program, *words = shlex.split(said["ExecStart"])
+    assert program == "/opt/fmtool/bin/fmtool"
+    accepted(words)
+    assert said.get("DynamicUser") == "yes" or said["User"] != "root"
+    assert said["NoNewPrivileges"] == said["ProtectHome"] == "yes"
+    assert said["ProtectSystem"] == "strict"
+    assert said["CapabilityBoundingSet"] == ""
+    assert said["Restart"] == "on-failure"
+    assert said["SuccessExitStatus"] == "143"
+    assert int(said["TimeoutStopSec"]) > 30
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_accepts_a_unit(unit, tmp_path):
+    here = tmp_path / unit.name
+    here.write_text(unit.read_text().replace("/opt/fmtool/bin/fmtool", sys.executable))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", here], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, [x for x in done.stderr.splitlines() if unit.name in x]) == (0, [])
+
+
+def instructions():
+    """The Containerfile's instructions: a name and its words."""
+    text = (DEPLOY / "Containerfile").read_text().replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines()]
+    return [tuple(line.split(None, 1)) for line in lines if line and not line.startswith("#")]
+
+
+def test_the_container_runs_a_command_that_there_is_as_nobody_special():
+    found = instructions()
+    last = max(i for i, (name, _) in enumerate(found) if name == "FROM")
+    said = dict(found[last:])
+    assert said["USER"].split(":")[0].isdigit()
+    assert int(said["USER"].split(":")[0]) > 0
+    assert json.loads(said["ENTRYPOINT"]) == ["fmtool"]
+    accepted(json.loads(said["CMD"]))
+    assert said["STOPSIGNAL"] == "SIGTERM"
+    check = json.loads(said["HEALTHCHECK"].partition("CMD ")[2])
+    compile(check[2], "HEALTHCHECK", "exec")
+    assert "/health" in check[2]
+    assert all(":latest" not in words for name, words in found if name == "FROM")
+
+
+def test_the_container_is_built_from_what_there_is():
+    for name, words in instructions():
+        if name == "COPY" and not words.startswith("--from"):
+            *sources, _ = words.split()
+            assert all((ROOT / source).exists() for source in sources)
+    text = (DEPLOY / "Containerfile").read_text()
+    extras = text.partition('".[')[2].partition(']"')[0].split(",")
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(extras) <= set(known)
