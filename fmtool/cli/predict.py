@@ -94,6 +94,7 @@ def predict(
         return
     if report is not None:
         check_writable(report)  # before minutes of work, not after
+    sources = gather(scans)
     outcomes: list[dict[str, Any]] = []
     failed = False
     with ExitStack() as stack:
@@ -113,7 +114,6 @@ def predict(
             stack.enter_context(predictor)
         publisher = Publisher(report, predictor.template) if report is not None else None
         console.say(f"Engine: {predictor.engine.describe()} ({predictor.choice.reason})")
-        sources = gather(scans)
         predicted = predictor.predict_many(sources, task)
         for outcome in console.track(predicted, len(sources), "Predicting"):
             if isinstance(outcome, Result):

@@ -42,6 +42,7 @@ class About:
 
     Attributes:
         sop_class: UID of the kind of object.
+        image_type: what the image is, of a frame too, and its part of a complex number.
         names: descriptions, in lower case, to be searched for words and never shown.
         sequence: "GR", "SE", "EP", "IR", ...
         contrast: AcquisitionContrast, of Enhanced MR.
@@ -87,7 +88,11 @@ def about(data: Dataset) -> About:
         " ".join(values.text(data, name) for name in _NAMES).lower(),
         tuple(
             word.upper()
-            for word in (*values.words(data, "ImageType"), *values.words(kind, "FrameType"))
+            for word in (
+                *values.words(data, "ImageType"),
+                *values.words(kind, "FrameType"),
+                *values.words(kind, "ComplexImageComponent"),
+            )
         ),
         values.text(data, "MRAcquisitionType").upper(),
         frozenset({*values.words(data, "ScanningSequence"), *pulses}),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fmtool.errors import FmtoolError
 from runtime.dicom import find, values
+from runtime.dicom.library import pydicom
 from runtime.dicom.limits import Deadline
 from runtime.dicom.parse import header
 
@@ -15,8 +16,10 @@ def gather(paths: Sequence[Path]) -> list[Path | tuple[Path, ...]]:
     """The scans that `paths` name, in the order of their first files.
 
     Raises:
-        CapabilityError: if several are DICOM and pydicom is not installed.
+        CapabilityError: if one is DICOM and pydicom is not installed.
     """
+    if any(find.kind(path) for path in paths):
+        pydicom()  # before minutes of work, not after
     slices = {path for path in dict.fromkeys(paths) if find.kind(path) == "dicom"}
     if len(slices) < 2:
         return list(paths)
