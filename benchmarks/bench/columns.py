@@ -49,6 +49,7 @@ _FIXED = (
     Column("latency_p99", "p99", "s", _LATENCY),
     Column("latency_min", "min", "s", _LATENCY),
     Column("speedup", "speedup", "", _LATENCY),
+    Column("processor_time", "processor", "s", _START),
 )
 _AFTER = (
     Column("cold_start", "cold start", "s", _START),
@@ -59,6 +60,7 @@ _AFTER = (
     Column("peak_gflops", "peak", "GFLOP/s", _ROOF),
     Column("share_of_peak", "of peak", "%", _ROOF),
     Column("share_of_peak_at_best", "at best", "%", _ROOF),
+    Column("share_of_peak_by_processor", "by CPU time", "%", _ROOF),
     Column("share_of_roofline", "of roof", "%", _ROOF),
     Column("intensity", "intensity", "FLOP/B", _ROOF),
     Column("embedding_error", "embedding", "relative", _ACCURACY),

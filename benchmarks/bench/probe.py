@@ -65,6 +65,11 @@ def flop(kind: str, size: int) -> float:
 class Ceiling:
     """The fastest that any probe has run so far; the sizes that this device needs are kept open.
 
+    Attributes:
+        best: operations per second.
+        name: of the probe that reached it.
+        best_by_processor: the most operations per processor second, over all cores.
+
     Args:
         make: opens a probe.
         seconds: a single pass should take this long: as large a probe as does, and no larger.
@@ -73,6 +78,7 @@ class Ceiling:
     def __init__(self, make: Make, seconds: float) -> None:
         self.best = 0.0
         self.name = ""
+        self.best_by_processor = 0.0
         self._kept = [self._grow(make, kind, sizes, seconds) for kind, sizes in KINDS.items()]
 
     def _grow(self, make: Make, kind: str, sizes: tuple[int, ...], seconds: float) -> Probe:
@@ -86,9 +92,11 @@ class Ceiling:
         return probe
 
     def _pass(self, probe: Probe) -> float:
-        start = time.perf_counter()
+        used, start = time.process_time(), time.perf_counter()
         probe.run()
         took = time.perf_counter() - start
+        used = max(time.process_time() - used, 1e-9)
+        self.best_by_processor = max(self.best_by_processor, probe.flop / used)
         if probe.flop / took > self.best:
             self.best, self.name = probe.flop / took, probe.name
         return took

@@ -25,7 +25,7 @@ class Record:
         offline: blocks by batch, above 1.
         reasons: why a metric, by name, has no value.
         memory: bytes at the peak of batch 1.
-        peak: "flop_per_second" and "probe".
+        peak: "flop_per_second", "probe" and "flop_per_processor_second".
         bandwidth: bytes per second.
         self_test: why the bundle's self-test refuses it; "" where there is none.
         stages: seconds by stage, per repetition.
@@ -63,6 +63,12 @@ class Record:
         """Seconds of each inference at batch 1."""
         return [block["latencies"] for block in self.blocks]
 
+    @property
+    def processor(self) -> list[list[float]] | None:
+        """Processor seconds of the same; None where a GPU computes."""
+        on_cpu = self.opened["facts"]["device"] == "cpu"
+        return [block["processor"] for block in self.blocks] if on_cpu else None
+
     def summary(self) -> statistics.Summary:
         """Of the latencies at batch 1."""
         return statistics.summary(self.rounds)
@@ -76,6 +82,7 @@ class Record:
             "latency_p99": found.p99,
             "latency_min": found.min,
             "speedup": self.speedup,
+            "processor_time": statistics.summary(self.processor).median if self.processor else None,
             "cold_start": sum(self.opened["cold"].values()),
             "compile": self.opened["cold"].get("compile"),
             "peak_memory": None if self.memory is None else self.memory / _GIB,
@@ -91,6 +98,7 @@ class Record:
                 "peak_gflops": self.peak["flop_per_second"] / 1e9,
                 "share_of_peak": share,
                 "share_of_peak_at_best": share * found.median / found.min,
+                "share_of_peak_by_processor": self._by_processor(),
                 "share_of_roofline": self.roofline["share_of_roofline"],
                 "intensity": self.roofline["intensity"],
             }
@@ -98,6 +106,13 @@ class Record:
             took = [timings[stage] for timings in self.stages if stage in timings]
             values[f"pipeline_{stage}"] = builtin.median(took) if took else None
         return values
+
+    def _by_processor(self) -> float | None:
+        """The share of the peak in processor seconds on both sides, whoever else is running."""
+        if self.processor is None or self.roofline is None or self.peak is None:
+            return None
+        reached = self.roofline["flop"] / statistics.summary(self.processor).median
+        return float(reached / self.peak["flop_per_processor_second"])
 
     def _energy(self) -> float | None:
         """Joules per volume."""
@@ -126,6 +141,7 @@ class Record:
             "reasons": {name: why for name, why in reasons.items() if metrics.get(name) is None},
             "cold_start": self.opened["cold"],
             "latency": {**self.summary().to_dict(), "rounds": self.rounds},
+            "processor": self.processor,
             "offline": {
                 str(batch): [block["latencies"] for block in blocks]
                 for batch, blocks in self.offline.items()

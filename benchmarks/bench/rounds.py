@@ -14,7 +14,14 @@ from fmtool.errors import FmtoolError
 Pairs = Sequence[tuple[Worker, Record]]
 Say = Callable[[str], None]
 
-PEAK = ("gflops", "peak_gflops", "share_of_peak", "share_of_peak_at_best", "share_of_roofline")
+PEAK = (
+    "gflops",
+    "peak_gflops",
+    "share_of_peak",
+    "share_of_peak_at_best",
+    "share_of_peak_by_processor",
+    "share_of_roofline",
+)
 
 
 def measure(pairs: Pairs, request: Request, say: Say) -> None:

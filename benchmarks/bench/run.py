@@ -70,6 +70,11 @@ def run(
     baseline = _baseline(records)
     ratios = _ratios(records)
     for record in records:
+        if record.processor is None:
+            on_gpu = dict.fromkeys(
+                ("processor_time", "share_of_peak_by_processor"), "a GPU computes"
+            )
+            record.reasons |= on_gpu
         if record.opened["no_energy"]:
             record.reasons["energy"] = record.opened["no_energy"]
         if baseline is None:
@@ -133,5 +138,8 @@ def _ratios(records: Sequence[Record]) -> list[dict[str, Any]]:
                 continue
             value, low, high = statistics.ratio(other.rounds, ours.rounds)
             row = {"system": ours.name, "against": other.name, "ratio": value}
-            found.append({**row, "interval": [low, high]})
+            row |= {"interval": [low, high], "processor_ratio": None}
+            if ours.processor and other.processor:
+                row["processor_ratio"] = statistics.ratio(other.processor, ours.processor)[0]
+            found.append(row)
     return found

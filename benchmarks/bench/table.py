@@ -123,11 +123,19 @@ def _no_split(systems: list[dict[str, Any]]) -> list[str]:
 def _ratios(report: Report) -> Sheet:
     peers = {system["name"] for system in report["systems"] if system["peer"]}
     rows = [
-        [r["system"], r["against"], f"{r['ratio']:.2f}", "{:.2f} to {:.2f}".format(*r["interval"])]
+        [
+            r["system"],
+            r["against"],
+            f"{r['ratio']:.2f}",
+            "{:.2f} to {:.2f}".format(*r["interval"]),
+            "-" if r["processor_ratio"] is None else f"{r['processor_ratio']:.2f}",
+        ]
         for r in report["ratios"]
         if r["ratio"] >= 1 or r["against"] in peers  # of two engines, the faster one's
     ]
-    return Sheet("Times as fast", ["", "as", "ratio of medians", "95 % interval"], rows)
+    return Sheet(
+        "Times as fast", ["", "as", "ratio of medians", "95 % interval", "by CPU time"], rows
+    )
 
 
 def _percent(share: float | None) -> str:

@@ -108,7 +108,11 @@ class Measurements:
         if self._ceiling is None:
             self._ceiling = Ceiling(self.system.probes(), seconds)
         self._ceiling.measure()
-        return {"flop_per_second": self._ceiling.best, "probe": self._ceiling.name}
+        return {
+            "flop_per_second": self._ceiling.best,
+            "probe": self._ceiling.name,
+            "flop_per_processor_second": self._ceiling.best_by_processor,
+        }
 
     def bandwidth(self) -> float:
         """Of the device's memory, in bytes per second."""
