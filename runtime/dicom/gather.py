@@ -18,7 +18,7 @@ def gather(paths: Sequence[Path]) -> list[Path | tuple[Path, ...]]:
     Raises:
         CapabilityError: if one is DICOM and pydicom is not installed.
     """
-    if any(find.kind(path) for path in paths):
+    if any(find.kind(path) or _folder(path) for path in paths):
         pydicom()  # before minutes of work, not after
     slices = {path for path in dict.fromkeys(paths) if find.kind(path) == "dicom"}
     if len(slices) < 2:
@@ -36,6 +36,11 @@ def gather(paths: Sequence[Path]) -> list[Path | tuple[Path, ...]]:
             studies[study] = [path]
             scans.append(studies[study])
     return [scan if isinstance(scan, Path) else _one(scan) for scan in scans]
+
+
+def _folder(path: Path) -> bool:
+    """A folder that is not TurboPrep's can only be DICOM."""
+    return path.is_dir() and not (path / "normalized.nii.gz").exists()
 
 
 def _study(path: Path, deadline: Deadline) -> str | None:

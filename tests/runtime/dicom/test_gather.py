@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import pytest
+
+from fmtool.errors import CapabilityError
+from runtime.dicom import library
 from runtime.dicom.gather import gather
 
 
@@ -33,3 +38,15 @@ def test_a_single_file_and_a_damaged_one_stay_as_they_are(make, tmp_path):
     damaged.write_bytes(bytes(128) + b"DICM" + b"\xff" * 9)
     assert gather([whole]) == [whole]
     assert gather([damaged, whole]) == [damaged, whole]
+
+
+def test_without_pydicom_dicom_is_refused_at_once_and_nifti_is_not(make, tmp_path, monkeypatch):
+    make.slices()
+    nifti = tmp_path / "x.nii.gz"
+    nifti.touch()
+    library.pydicom.cache_clear()
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    assert gather([nifti, nifti]) == [nifti, nifti]
+    for path in (make.folder, next(make.folder.iterdir())):
+        with pytest.raises(CapabilityError, match=r"fmtool\[dicom\]"):
+            gather([nifti, path])
