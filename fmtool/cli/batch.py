@@ -90,7 +90,7 @@ def predict_into(
         try:
             run(
                 Batch(
-                    scans=[scan for scan in scans if scan.item in set(waiting)],
+                    scans=scans,
                     ledger=ledger,
                     folder=folder,
                     predictor=predictor,
@@ -104,6 +104,8 @@ def predict_into(
             )
         finally:
             paths = outputs.write(ledger, folder, [scan.item for scan in scans], wanted)
+            if publisher is not None:
+                console.say(f"Index: {publisher.write_index()}")
             states = [ledger.state(item) for item in items]
     for path in paths:
         console.put(str(path))

@@ -9,10 +9,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
 
+from runtime.batch.stop import SIGNALS
 from runtime.batch.wire import Broken, Packed, Refused
 from runtime.batch.worker import Job, Setup, work
 from runtime.scan import called
@@ -47,6 +49,8 @@ class Pool:
         ]
 
     def __enter__(self) -> Pool:
+        # Python's own helper process: starting it would undo what `_tend` does about the signals.
+        resource_tracker.ensure_running()
         for thread in self._threads:
             thread.start()
         return self
@@ -79,6 +83,9 @@ class Pool:
 
     def _tend(self, number: int) -> None:
         """Keep one worker at work; start it anew when it was ended."""
+        if hasattr(signal, "pthread_sigmask"):
+            # Workers inherit this: until they can ignore the signals, those wait.
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         process, pipe = self._start(number)
         ready = False
         while (job := self._jobs.get()) is not None and not self._closing:

@@ -43,7 +43,8 @@ class Batch:
         folder: of the results; temporary files go to a folder in it that is removed at the end.
         predictor: made with `prepares=False`; entered once there is something to do.
         setup: for the workers; its scratch folder is replaced.
-        settled: called once for each scan that is "done", "failed" or "quarantined", and with why.
+        settled: called once for each scan that becomes "done", "failed" or "quarantined", and with
+            why.
         publisher: of the reports; None for none.
         workers: processes; by the cores and the memory when absent.
         stop: entered by the caller; once it has a signal, nothing new is begun.
@@ -80,14 +81,16 @@ class _Run:
     def __init__(self, batch: Batch, stack: ExitStack) -> None:
         self._batch = batch
         self._stack = stack
-        self._todo = deque({scan.item: scan for scan in batch.scans}.values())
+        scans = {scan.item: scan for scan in batch.scans}.values()
+        self._todo = deque(
+            scan for scan in scans if batch.ledger.state(scan.item) in ("waiting", "running")
+        )
         self._under_way: dict[int, Enrolled] = {}
         self._workers = batch.workers or resources.workers(len(self._todo))
         self._pool: Pool | None = None
         # Names in the order of the command, so that a run that is resumed gives the same ones.
         self._pages = {
-            scan.item: batch.publisher.name(scan.shown) if batch.publisher else ""
-            for scan in self._todo
+            scan.item: batch.publisher.name(scan.shown) if batch.publisher else "" for scan in scans
         }
 
     def until_settled(self) -> None:
@@ -101,7 +104,7 @@ class _Run:
                     time.sleep(_PATIENCE)  # all that is left is in other processes' hands
                 continue
             reply = self._pool.reply(_PATIENCE)
-            if reply is not None:
+            if reply is not None and self._batch.stop.signal is None:
                 self._take(*reply)
 
     def _begin(self) -> None:
@@ -144,11 +147,13 @@ class _Run:
             else:
                 self._batch.settled(state, sentence)
             return
-        data = self._batch.predictor.answer(unpack(reply)).to_dict()
+        result = self._batch.predictor.answer(unpack(reply))
+        data = result.to_dict()
         data |= {"scan": scan.shown}
         data["warnings"] = [self._said(sentence, scan) for sentence in data["warnings"]]
         if self._batch.publisher:  # first, so that what the ledger calls done has its page
-            self._batch.publisher.put(self._pages[item], data, reply.pictures)
+            drawn = reply.pictures | self._batch.publisher.maps(result)
+            self._batch.publisher.put(self._pages[item], data, drawn)
         del self._under_way[item]
         if ledger.finish(item, data):
             self._batch.settled("done", "")

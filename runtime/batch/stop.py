@@ -6,7 +6,8 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+"""What is heard by the process that runs the batch alone."""
 
 
 class Stop:
@@ -25,7 +26,7 @@ class Stop:
 
     def __enter__(self) -> Stop:
         if threading.current_thread() is threading.main_thread():
-            self._before = [signal.signal(number, self._handle) for number in _SIGNALS]
+            self._before = [signal.signal(number, self._handle) for number in SIGNALS]
         return self
 
     def __exit__(
@@ -34,7 +35,7 @@ class Stop:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in zip(_SIGNALS, self._before, strict=False):
+        for number, handler in zip(SIGNALS, self._before, strict=False):
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from fmtool import bundle as bundles
 from fmtool.errors import FmtoolError
 from runtime.batch.inputs import Source
+from runtime.batch.stop import SIGNALS
 from runtime.batch.wire import Broken, Packed, Refused, pack
 from runtime.ledger.content import stat_digest
 from runtime.prepare import Preparer
@@ -66,8 +67,8 @@ class Job:
 def work(pipe: Connection, setup: Setup, core: int) -> None:
     """Serve jobs until the pipe is closed: first None or `Broken`, then a reply for each job."""
     # The parent hears the signals, too, and decides what becomes of its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
     tempfile.tempdir = str(setup.scratch)
     with ExitStack() as stack:
