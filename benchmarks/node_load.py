@@ -20,10 +20,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
@@ -38,6 +39,14 @@ from runtime.result import Failure
 
 GROWTH = 0.05
 """How much more memory than after the warm-up is too much."""
+
+
+class Sent(NamedTuple):
+    """Instances acknowledged, and associations that broke on the way and were asked for again."""
+
+    instances: int
+    broken: int
+
 
 _PER_SERIES = 100
 _SETTLE_S = 1.0
@@ -66,27 +75,29 @@ def run(folder: Path, in_a_row: int, at_once: int, instances: int) -> dict[str, 
     port = ours.recv()
     assert node.pid is not None
     try:
-        sent = _in_a_row(port, max(60, in_a_row // 5))
-        sent += _at_once(port, at_once, max(10 * at_once, instances // 5))
+        parts = [_in_a_row(port, max(60, in_a_row // 5))]
+        parts.append(_at_once(port, at_once, max(10 * at_once, instances // 5)))
         warm = _idle_rss(node.pid)
         start = time.monotonic()
-        sent += _in_a_row(port, in_a_row)
+        parts.append(_in_a_row(port, in_a_row))
         row_s = time.monotonic() - start
         after_row = _idle_rss(node.pid)
         start = time.monotonic()
-        sent += _at_once(port, at_once, instances)
+        parts.append(_at_once(port, at_once, instances))
         once_s = time.monotonic() - start
         after = _idle_rss(node.pid)
     finally:
         ours.send(None)
         node.join(60)
     stored = len(list(folder.rglob("*.dcm")))
+    sent = _sum(parts)
     return {
         "in_a_row": in_a_row,
         "at_once": at_once,
         "instances": instances,
-        "sent": sent,
-        "lost": sent - stored,
+        "sent": sent.instances,
+        "lost": sent.instances - stored,
+        "associations_broken": sent.broken,
         "associations_per_s": round(in_a_row / row_s, 1),
         "instances_per_s": round(instances / once_s, 1),
         "rss_warm": warm,
@@ -123,42 +134,52 @@ def _instances(count: int) -> Iterator[Dataset]:
         yield ds
 
 
-def _associate(port: int, datasets: list[Dataset]) -> int:
-    """Send over one association, again until it is accepted; how many were acknowledged."""
+def _send(port: int, datasets: list[Dataset]) -> Sent:
+    """Send over one association, or over more if one breaks or is refused, as a scanner does."""
     ae = AE("LOAD")
     ae.add_requested_context(Verification)
     ae.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
-    while not (association := ae.associate("127.0.0.1", port, ae_title="FMTOOL")).is_established:
-        time.sleep(0.1)  # as many as may be are still open: ending takes a moment
-    try:
+    sent, broken = 0, 0
+    while sent < len(datasets):
+        association = ae.associate("127.0.0.1", port, ae_title="FMTOOL")
+        if not association.is_established:
+            time.sleep(0.1)  # as many as may be are still open: ending takes a moment
+            continue
         association.send_c_echo()
-        return sum(association.send_c_store(ds).get("Status") == 0 for ds in datasets)
-    finally:
+        for ds in datasets[sent:]:
+            status = association.send_c_store(ds) if association.is_established else Dataset()
+            if "Status" not in status:
+                broken += 1
+                break
+            if status.Status:
+                raise RuntimeError(f"an instance was refused with 0x{status.Status:04X}")
+            sent += 1
         association.release()
+    return Sent(sent, broken)
 
 
-def _in_a_row(port: int, count: int) -> int:
-    sent = sum(_associate(port, [ds]) for ds in _instances(count))
-    if sent != count:
-        raise RuntimeError(f"{count - sent} of {count} instances were refused")
-    return sent
+def _in_a_row(port: int, count: int) -> Sent:
+    """Send over as many associations as instances, one after the other."""
+    return _sum(_send(port, [ds]) for ds in _instances(count))
 
 
-def _at_once(port: int, width: int, count: int) -> int:
+def _at_once(port: int, width: int, count: int) -> Sent:
     """Send over `width` associations that are open at the same time."""
     datasets = list(_instances(count))
     shares = [datasets[number::width] for number in range(width)]
     barrier = threading.Barrier(width)
 
-    def send(share: list[Dataset]) -> int:
+    def send(share: list[Dataset]) -> Sent:
         barrier.wait()
-        return _associate(port, share)
+        return _send(port, share)
 
     with ThreadPoolExecutor(width) as pool:
-        sent = sum(pool.map(send, shares))
-    if sent != count:
-        raise RuntimeError(f"{count - sent} of {count} instances were refused")
-    return sent
+        return _sum(pool.map(send, shares))
+
+
+def _sum(parts: Iterable[Sent]) -> Sent:
+    every = list(parts)
+    return Sent(sum(part.instances for part in every), sum(part.broken for part in every))
 
 
 def _idle_rss(pid: int) -> int:
