@@ -13,50 +13,16 @@ from typing import Any
 
 from pydicom import config
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    JPEG2000,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
-from pynetdicom import AE, evt
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    EnhancedMRImageStorage,
-    MRImageStorage,
-    Verification,
-)
 
 from fmtool.errors import CapabilityError, FmtoolError, InputError
 from runtime.node import page, source, sr
 from runtime.node.answering import Answer
-from runtime.node.listener import Handshake, Listener
 from runtime.node.log import Log
-from runtime.node.metered import Meter
 from runtime.node.outgoing import Outbox, Sender
 from runtime.node.policy import Peer, Policy
-from runtime.node.receive import receive
+from runtime.node.scp import listen
 from runtime.node.storage import Inbox
 from runtime.result import Failure
-
-TRANSFER_SYNTAXES = [
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    DeflatedExplicitVRLittleEndian,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    JPEG2000Lossless,
-    JPEG2000,
-    RLELossless,
-]
-"""What the node takes; objects are stored as they were sent."""
 
 _POLL_S = 0.2
 _TROUBLE_S = 30.0  # before the next try when the disk, not a study, is at fault
@@ -72,7 +38,7 @@ class Node:
         log: what happens is told to it.
         peer: where results go; without one they wait in the outbox.
         host: the address to listen on.
-        port: 0 takes a free one; see `Node.port`.
+        port: 0 takes a free one; see `Node.address`.
         tls: the server's context; without one the port is plain DICOM.
         peer_tls: the client's context for the peer.
 
@@ -100,7 +66,11 @@ class Node:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._cleaned = -_HOUSEKEEPING_S
-        self._listener = self._bound(host, port, tls)
+        try:
+            self._listener = listen(policy, self.inbox, log, host, port, tls)
+        except CapabilityError:
+            self.inbox.close()
+            raise
 
     @property
     def address(self) -> tuple[str, int]:
@@ -147,67 +117,10 @@ class Node:
         self.inbox.close()
         self._log("stopped")
 
-    def _bound(self, host: str, port: int, tls: SSLContext | None) -> Listener:
-        policy = self._policy
-        self._ae = AE(policy.aet)
-        self._ae.require_called_aet = True
-        self._ae.require_calling_aet = list(policy.allow)
-        self._ae.maximum_associations = policy.max_associations
-        self._ae.maximum_pdu_size = policy.max_pdu
-        self._ae.acse_timeout = policy.acse_s
-        self._ae.dimse_timeout = policy.dimse_s
-        self._ae.network_timeout = policy.network_s
-        self._ae.add_supported_context(Verification)
-        for sop_class in (MRImageStorage, EnhancedMRImageStorage):
-            self._ae.add_supported_context(sop_class, TRANSFER_SYNTAXES)
-        handlers: list[Any] = [
-            (evt.EVT_C_ECHO, self._echo),
-            (evt.EVT_C_STORE, self._store),
-            (evt.EVT_DIMSE_RECV, _arrived),
-            (evt.EVT_REJECTED, self._rejected),
-            (evt.EVT_ABORTED, self._aborted),
-        ]
-        try:
-            listener = self._ae.make_server(
-                (host, port),
-                ssl_context=tls,
-                evt_handlers=handlers,
-                server_class=Listener,
-                request_handler=Handshake,
-                policy=policy,
-                log=self._log,
-            )
-        except OSError as error:
-            self.inbox.close()
-            raise CapabilityError(
-                f"cannot listen on {host} port {port} ({error.strerror or error}); name another "
-                "with --host or --port"
-            ) from None
-        assert isinstance(listener, Listener)
-        return listener
-
     def _run(self, target: Any, *args: Any) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
         self._threads.append(thread)
         thread.start()
-
-    def _echo(self, event: evt.Event) -> int:
-        _handled(event)
-        return 0x0000
-
-    def _store(self, event: evt.Event) -> int:
-        try:
-            outcome = receive(event, self.inbox, self._policy, self._log)
-        finally:
-            _handled(event)
-        return outcome.status
-
-    def _rejected(self, event: evt.Event) -> None:
-        # The titles are not logged: whoever is not known may put anything there.
-        self._log("association_refused", peer=event.assoc.requestor.address)
-
-    def _aborted(self, event: evt.Event) -> None:
-        self._log("association_aborted", peer=event.assoc.requestor.address)
 
     def _work(self) -> None:
         """Answer one series after the other; whatever one does, the next has its turn."""
@@ -267,18 +180,3 @@ class Node:
             raise
         except Exception:  # a defect, or an object that one library took and another did not
             return Failure(folder.name, f"an error of fmtool:\n{traceback.format_exc()}")
-
-
-def _wire(event: evt.Event) -> Meter | None:
-    wire = getattr(event.assoc.dul.socket, "socket", None)  # None once the connection is closed
-    return getattr(wire, "meter", None)
-
-
-def _arrived(event: evt.Event) -> None:
-    if meter := _wire(event):
-        meter.arrived()
-
-
-def _handled(event: evt.Event) -> None:
-    if meter := _wire(event):
-        meter.handled()
