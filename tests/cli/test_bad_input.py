@@ -121,7 +121,7 @@ def test_a_bundle_with_a_changed_byte(fmtool, prepared_head, tmp_path):
     ("words", "code", "said"),
     [
         (("--task", "iq"), 2, "no task 'iq'; it has age, sex"),
-        (("--engine", "magic"), 2, "unknown engine 'magic'; there are auto, openvino, onnxruntime"),
+        (("--engine", "magic"), 2, "unknown engine 'magic'; there are auto, onnxruntime, openvino"),
         (("--device", "tpu"), 2, "tpu"),
         (("--json", "--csv"), 2, "exclude each other"),
         (("--device", "cuda:0", "--engine", "openvino"), 3, "OpenVINO runs on the CPU"),
