@@ -194,3 +194,9 @@ def test_tls_that_cannot_be_is_said(tmp_path, certificates):
         tls.server_context(tls.TlsFiles(cert, certificates / "client.key"))
     with pytest.raises(InputError, match="absent"):
         tls.server_context(tls.TlsFiles(tmp_path / "absent.pem", key))
+
+
+def test_a_pdu_that_claims_too_much_is_refused_at_its_head():
+    meter = Meter(Policy(allow=("A",)), Budget(1 << 30), lambda why: None)
+    with pytest.raises(Refused, match="PDU is too large"):
+        meter.read(struct.pack(">BBL", 1, 0, 2**31 - 1))
