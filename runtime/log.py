@@ -27,7 +27,9 @@ from typing import Any
 from fmtool.errors import InputError
 from runtime.ledger.names import Identifiers
 
-ROOT = "fmtool"
+LEVELS = {"fmtool": logging.INFO, "uvicorn": logging.WARNING, "asyncio": logging.WARNING}
+"""Whose words go to the log, and from what level on."""
+
 MAX_BYTES = 10 << 20
 KEPT_FILES = 5
 
@@ -69,13 +71,14 @@ def configure(
                 f"cannot write the log {file} ({error.strerror}); name another file"
             ) from None
     handler.setFormatter(JsonLines(identifiers))
-    root = logging.getLogger(ROOT)
-    for old in list(root.handlers):
-        root.removeHandler(old)
-        old.close()
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    root.propagate = False
+    for name, level in LEVELS.items():
+        root = logging.getLogger(name)
+        for old in list(root.handlers):
+            root.removeHandler(old)
+            old.close()
+        root.addHandler(handler)
+        root.setLevel(level)
+        root.propagate = False
     return handler
 
 

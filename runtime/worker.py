@@ -83,14 +83,15 @@ class ProcessWorker:
         return self._process is not None and self._process.is_alive()
 
     def __call__(self, order: Order, stop: Stop = lambda: False) -> Outcome:
-        """Send an order and wait for its outcome, or until `stop` says to give up."""
-        try:
-            self.ensure()
-            self._pipe.send(order)
-        except (FmtoolError, OSError) as error:
-            return Outcome(Verdict.broken, type(error).__name__, str(error))
+        """Send an order and wait for its outcome, or until `stop` says to give up.
+
+        Raises:
+            FmtoolError: if the process died before and does not start.
+        """
+        self.ensure()  # what keeps it from starting is no fault of the order's
         end = time.monotonic() + self._answer_s
         try:
+            self._pipe.send(order)
             while not self._pipe.poll(_TICK_S):
                 if stop():
                     self.close()

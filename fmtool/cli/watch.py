@@ -53,5 +53,5 @@ def watch(
         counts = service.watch(
             settings, out, lambda: open_worker(bundle, tasks), ending, min_free << 20, policy
         )
-    if ending.code or (counts["quarantined"] and once):
+    if ending.code or (once and (counts["quarantined"] or counts["left"])):
         raise typer.Exit(ending.code or 1)

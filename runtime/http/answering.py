@@ -104,6 +104,8 @@ class Answering(threading.Thread):
             self._settled(identity, "known")
         elif claim == "claimed":
             self._answer(ledger, number, identity, content)
+        else:
+            return _IDLE_S
         return 0.0
 
     def _answer(self, ledger: Ledger, number: int, identity: str, content: str) -> None:

@@ -19,6 +19,7 @@ from fmtool.errors import InputError
 MAX_ITEMS = 20_000
 """Looked at per pass; the others wait until some of these are gone."""
 
+MAX_BYTES = 8 << 30
 MAX_FILES = 20_000
 MAX_DEPTH = 16
 """Of one item; beyond it is no series."""
@@ -69,7 +70,7 @@ def look(item: Path) -> Seen:
         kind = "a link" if stat.S_ISLNK(facts.st_mode) else "no file and no folder"
         return Seen(_fingerprint([_line(item.name, facts)]), 0, f"it is {kind}; copy the scan")
     if stat.S_ISREG(facts.st_mode):
-        return Seen(_fingerprint([_line("", facts)]), facts.st_size)
+        return Seen(_fingerprint([_line("", facts)]), facts.st_size, _large(facts.st_size))
     lines, size, linked = [_line("", facts)], 0, False
     try:
         for name, inside in _walk(item):
@@ -78,7 +79,13 @@ def look(item: Path) -> Seen:
             linked |= stat.S_ISLNK(inside.st_mode)
     except InputError as error:
         return Seen(_fingerprint(lines), size, str(error))
-    return Seen(_fingerprint(lines), size, "it holds links; copy the files" if linked else "")
+    refused = "it holds links; copy the files" if linked else _large(size)
+    return Seen(_fingerprint(lines), size, refused)
+
+
+def _large(size: int) -> str:
+    """A sparse file may claim any size; to read it for its digest would take days."""
+    return f"it holds {size} bytes; send one series" if size > MAX_BYTES else ""
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:

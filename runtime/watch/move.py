@@ -8,6 +8,8 @@ import secrets
 import shutil
 from pathlib import Path
 
+from runtime.watch.look import look
+
 SCRATCH = ".fmtool-"
 """How what is not finished begins; whatever a crash leaves of it may be deleted."""
 
@@ -27,6 +29,9 @@ def move(item: Path, folder: Path, name: str) -> Path:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
+        size = look(item).bytes
+        if size > shutil.disk_usage(folder).free:
+            raise OSError(errno.EFBIG, f"{size} bytes do not fit there") from None
         scratch = folder / f"{SCRATCH}{secrets.token_hex(8)}"
         try:
             _copy(item, scratch)

@@ -25,7 +25,7 @@ def watch(
     min_free_bytes: int,
     identifiers: Identifiers = Identifiers.drop,
 ) -> Counter[str]:
-    """Watch until the end; how many items were "answered" and "quarantined".
+    """Watch until the end; how many items were "answered", "quarantined" and "left".
 
     Args:
         settings: see there.

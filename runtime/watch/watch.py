@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from fmtool.errors import LedgerError
+from fmtool.errors import FmtoolError
 from runtime.answerer import Order, Outcome, Verdict, write
 from runtime.ending import Ending
 from runtime.guard import SpaceGuard, is_full
@@ -109,7 +109,7 @@ class Watch:
         self.counts: Counter[str] = Counter()
 
     def run(self) -> Counter[str]:
-        """Watch until the end is asked for; how many items were "answered" and "quarantined"."""
+        """Watch until the end; how many items were "answered", "quarantined" and "left"."""
         about = self._worker.about
         tell(logger, "started", bundle=about.digest[:SHORT], engine=about.engine)
         while not self._ending.asked:
@@ -119,12 +119,15 @@ class Watch:
             self._ending.wait(pause)
         if self._claimed:
             self._ledger.release()
+        if self._stuck:
+            self.counts["left"] = len(self._stuck)
         tell(logger, "ended", **self.counts)
         return self.counts
 
     def _pass(self) -> float | None:
         """Look once and deal with what is complete; the seconds to sleep, or None at the end."""
         try:
+            self._worker.ensure()
             if not self._guard.enough():
                 return self._backoff.fail("disk_full", free_bytes=self._guard.free())
             if self._claimed:  # a write failed after the claim
@@ -140,8 +143,8 @@ class Watch:
             self._sweep()
         except _Blocked as error:
             return self._backoff.fail(str(error))
-        except LedgerError as error:
-            return self._backoff.fail("ledger", reason=str(error))
+        except FmtoolError as error:  # of the ledger, or of the worker's start
+            return self._backoff.fail(type(error).__name__, reason=str(error))
         except OSError as error:
             return self._backoff.fail("files", kind=type(error).__name__, errno=error.errno)
         self._backoff.over()

@@ -9,7 +9,7 @@ import pytest
 
 from fmtool.errors import InputError
 from runtime.ledger import Identifiers
-from runtime.log import configure, tell
+from runtime.log import LEVELS, configure, tell
 
 logger = logging.getLogger("fmtool.test")
 
@@ -25,11 +25,11 @@ def lines(tmp_path):
         return lambda: [json.loads(x) for x in (tmp_path / "logs" / "fmtool.log").open()]
 
     yield start
-    root = logging.getLogger("fmtool")
     for handler in made:
-        root.removeHandler(handler)
         handler.close()
-    root.propagate = True
+        for name in LEVELS:
+            logging.getLogger(name).removeHandler(handler)
+            logging.getLogger(name).propagate = True
 
 
 def test_an_event_has_its_time_its_level_and_its_facts(lines):

@@ -50,11 +50,13 @@ def test_a_process_that_dies_or_hangs_is_replaced(tmp_path):
     said = run(
         tmp_path,
         """
-        worker = ProcessWorker(Answers, answer_s=0.5)
+        worker = ProcessWorker(Answers)
         first = worker(order("a"))
         died = worker(order("die"))
         second = worker(order("b"))
-        late = worker(order("long"))
+        hasty = ProcessWorker(Answers, answer_s=0.2)
+        late = hasty(order("long"))
+        hasty.close()
         print(first.verdict, died.kind, second.verdict, late.kind, first.reason != second.reason)
         stopped = worker(order("long"), lambda: True)
         def broken():

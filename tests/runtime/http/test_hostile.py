@@ -12,7 +12,7 @@ import pytest
 from runtime.http.limits import Limits
 
 QUICK = Limits(
-    max_bytes=1 << 20, header_s=0.4, body_s=0.4, linger_s=0.4, min_bytes_per_s=1000, connections=8
+    max_bytes=1 << 20, header_s=1.0, body_s=1.0, linger_s=1.0, min_bytes_per_s=1000, connections=8
 )
 HEAD = (
     "POST /v1/scans HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + "t" * 32 + "\r\n"

@@ -11,13 +11,14 @@ import time
 
 import pytest
 
-from fmtool.errors import InputError, UsageError
+from fmtool.errors import FmtoolError, InputError, UsageError
 from runtime.alone import alone
 from runtime.answerer import Outcome, Verdict
 from runtime.guard import SpaceGuard
 from runtime.ledger import Ledger
 from runtime.watch import outbox as outboxes
 from runtime.watch import service
+from runtime.watch.settle import Settling
 
 
 def until(true, seconds=8.0):
@@ -86,15 +87,36 @@ def test_another_content_of_the_same_name_replaces_nothing(inbox, out, run):
     assert json.loads((second / "result.json").read_text())["content"][:12] == second.name[2:]
 
 
-def test_an_item_that_still_grows_is_waited_for(inbox, out, running, worker):
-    running(settle_s=0.4)
-    for part in range(5):
-        with (inbox / "a.nii").open("ab") as stream:
-            stream.write(b"good")
-        time.sleep(0.15)
-        assert worker.orders == [], f"taken after part {part}"
-    until((out / "a" / "result.json").exists)
-    assert (out / "done" / "a.nii").read_bytes() == b"good" * 5
+def test_an_item_that_still_grows_is_waited_for(inbox):
+    now = [0.0]
+    settling = Settling(inbox, 10.0, clock=lambda: now[0])
+    folder = inbox / "series"
+    folder.mkdir()
+    for part in range(5):  # each part resets the window, also one deep in a folder
+        (folder / f"{part}").mkdir()
+        (folder / f"{part}" / "1.dcm").write_bytes(b"x")
+        now[0] += 9.0
+        assert settling.update(["series"]) == []
+    with (folder / "0" / "1.dcm").open("ab") as stream:
+        stream.write(b"x")
+    now[0] += 9.0
+    assert settling.update(["series"]) == []
+    now[0] += 10.0
+    ((name, seen),) = settling.update(["series"])
+    assert (name, seen.refused) == ("series", "")
+    settling.again("series")
+    assert settling.update(["series"]) == []
+
+
+def test_the_longest_unchanged_goes_first(inbox):
+    now = [0.0]
+    settling = Settling(inbox, 10.0, clock=lambda: now[0])
+    for name in ("b", "a"):
+        (inbox / name).touch()
+        settling.update(sorted(p.name for p in inbox.iterdir()))
+        now[0] += 5.0
+    now[0] += 10.0
+    assert [name for name, _ in settling.update(["a", "b"])] == ["b", "a"]
 
 
 def test_an_item_that_changes_while_it_is_read_is_read_again(inbox, out, run, worker, ledger):
@@ -130,6 +152,44 @@ def test_links_and_pipes_are_never_opened(inbox, out, run, worker, tmp_path):
     assert secret.read_bytes() == b"good secret"
     assert "link" in (out / "quarantine" / "series" / "reason.txt").read_text()
     assert (out / "quarantine" / "link" / "link.nii").is_symlink()
+
+
+def test_a_size_that_no_series_has_is_refused_without_reading_it(inbox, out, run, worker):
+    with (inbox / "sparse.nii").open("wb") as stream:
+        stream.truncate(1 << 42)
+    assert run() == {"quarantined": 1}
+    assert worker.orders == []
+    assert "4398046511104 bytes" in (out / "quarantine" / "sparse" / "reason.txt").read_text()
+
+
+def test_what_cannot_be_moved_holds_up_no_other(inbox, out, run, monkeypatch):
+    real = os.rename
+
+    def rename(source, target):
+        if str(source).endswith("inbox/a.nii"):
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        real(source, target)
+
+    monkeypatch.setattr("runtime.watch.move.os.rename", rename)
+    (inbox / "a.nii").write_bytes(b"good")
+    (inbox / "b.nii").write_bytes(b"good b")
+    assert run()["left"] == 1
+    assert (out / "a" / "result.json").exists()
+    assert (out / "done" / "b.nii").exists()
+
+
+def test_a_worker_that_does_not_start_is_no_scans_fault(inbox, run, worker, ledger):
+    failures = [2]
+
+    def ensure():
+        if failures[0]:
+            failures[0] -= 1
+            raise FmtoolError("the predicting process did not start")
+
+    worker.ensure = ensure
+    (inbox / "a.nii").write_bytes(b"good")
+    assert run() == {"answered": 1}
+    assert ledger("SELECT attempts FROM items") == [(0,)]
 
 
 def test_too_many_files_are_refused_without_reading_them(inbox, run, worker, monkeypatch):
