@@ -74,7 +74,11 @@ def predict_into(
         stop = stack.enter_context(Stop())
         ledger = stack.enter_context(Ledger(folder / LEDGER, identifiers))
         with console.activity("Finding the scans"):
-            scans = list(enrol(ledger, sources, bundle.digest, options))
+            scans = []
+            for scan in enrol(ledger, sources, bundle.digest, options):
+                scans.append(scan)
+                if stop.signal is not None:  # the files of an earlier run stay as they are
+                    raise typer.Exit(128 + stop.signal)
         items = list(dict.fromkeys(scan.item for scan in scans))
         waiting = [item for item in items if ledger.state(item) in ("waiting", "running")]
         console.say(f"{len(scans)} scans, {len(items) - len(waiting)} settled before: {folder}")

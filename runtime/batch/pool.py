@@ -44,7 +44,7 @@ class Pool:
         self._closing = False
         self._processes: dict[int, Any] = {}
         self._threads = [
-            threading.Thread(target=self._tend, args=(number,), daemon=True)
+            threading.Thread(target=self._guard, args=(number,), daemon=True)
             for number in range(count)
         ]
 
@@ -80,6 +80,14 @@ class Pool:
             return self._replies.get(timeout=seconds)
         except queue.Empty:
             return None
+
+    def _guard(self, number: int) -> None:
+        """No thread ends in silence: the batch would wait for it for ever."""
+        try:
+            self._tend(number)
+        except Exception as error:
+            why = getattr(error, "strerror", None) or type(error).__name__
+            self._replies.put((0, Broken(f"a worker process cannot be started ({why})")))
 
     def _tend(self, number: int) -> None:
         """Keep one worker at work; start it anew when it was ended."""

@@ -3,7 +3,8 @@
     inputs -> ledger -> workers (read and prepare) -> network -> ledger -> files
 
 The network runs in this process on all cores, one scan at a time: two at once cost the same
-processor time per scan (measured with OpenVINO in float32). No more than a few scans per worker are under way, which bounds the memory.
+processor time per scan (measured with OpenVINO in float32). No more than a few scans per worker are
+under way, which bounds the memory.
 """
 
 from __future__ import annotations
@@ -134,10 +135,9 @@ class _Run:
 
     def _take(self, item: int, reply: Packed | Refused | Broken) -> None:
         """Answer a scan that is prepared, and record it; or record why it is not."""
-        scan = self._under_way[item]
-        ledger = self._batch.ledger
         if isinstance(reply, Broken):
             raise CapabilityError(reply.sentence)
+        scan, ledger = self._under_way[item], self._batch.ledger
         if isinstance(reply, Refused):
             sentence = self._said(reply.sentence, scan)
             state = ledger.fail(item, sentence, reply.passing)

@@ -162,6 +162,15 @@ def test_workers_that_cannot_start_end_the_batch(batch):
     assert counts(made.ledger)["waiting"] == 3
 
 
+def test_a_machine_that_starts_no_process_ends_the_batch(batch, monkeypatch):
+    def process(**_):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(pool._SPAWN, "Process", process)
+    with pytest.raises(CapabilityError, match="Cannot allocate memory"):
+        run(batch())
+
+
 def test_a_signal_ends_the_batch_and_leaves_the_rest_waiting(batch):
     made = batch()
     with made.stop:
