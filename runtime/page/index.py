@@ -96,7 +96,8 @@ def _row(
 def _failed(failure: Mapping[str, Any], columns: Sequence[str]) -> str:
     name = Path(str(failure["scan"])).name
     cells = [(name, escape(name)), *[("", "–")] * (len(columns) - 4)]
-    reason = f"<span><small>{escape(str(failure['error']))}</small></span>"
+    said = str(failure["error"]).replace(str(failure["scan"]), name)  # no more than its name
+    reason = f"<span><small>{escape(said)}</small></span>"
     cells += [(str(_WORST.index("failed")), _badge("failed")), ("", reason), ("", "–")]
     return _cells(cells, columns, "failed")
 

@@ -183,10 +183,12 @@ padding:8px 10px;width:100%;text-align:left;cursor:pointer}
 .planes>:last-child{flex:0 0 74%!important}
 .scale text{font-size:17px}
 dl{grid-template-columns:minmax(0,1fr);gap:0}dd{margin-bottom:9px}
-.list thead{display:none}.list tr{display:block;padding:10px 0;border-bottom:1px solid var(--line)}
+.list thead{display:none}.list,.list tbody,.list tr{display:block}
+.list tr{padding:10px 0;border-bottom:1px solid var(--line)}
 .list td{display:flex;gap:14px;justify-content:space-between;border:0;padding:3px 0;
 text-align:right}
-.list td::before{content:attr(data-label);color:var(--soft);font-weight:400;text-align:left}
+.list td>*{min-width:0;overflow-wrap:anywhere}
+.list td::before{flex:none;content:attr(data-label);color:var(--soft);text-align:left}
 .list td:first-child{display:block;text-align:left}.list td:first-child::before{content:""}}
 @media print{body{font-size:10pt}main{max-width:none;padding:12px 0 0}
 .viewer,.tools{display:none!important}

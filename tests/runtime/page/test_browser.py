@@ -93,7 +93,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
         one["quality"][0]["verdict"] = verdict
         pages[name] = one | {"scan": f"{name}.nii.gz"}
     path = tmp_path_factory.mktemp("index") / "index.html"
-    path.write_text(index.html(pages, [{"scan": "d.nii", "error": "it is empty"}]), "utf-8")
+    reason = f"/somewhere/else/{'very-' * 12}long/d.nii does not exist; check the path"
+    path.write_text(index.html(pages, [{"scan": "d.nii", "error": reason}]), "utf-8")
     return path
 
 
@@ -103,6 +104,12 @@ def test_pages_open_quietly_and_fit(browser, page, table, width, dark, tmp_path)
     for file in (page, table):
         browser.open(file, width, dark)
         assert browser.run("document.documentElement.scrollWidth") <= width
+        beyond = (
+            "[...document.querySelectorAll('section')].filter(s => [...s.querySelectorAll('*')]"
+        )
+        beyond += ".some(e => e.offsetWidth && e.getBoundingClientRect().right > 1 +"
+        beyond += " s.getBoundingClientRect().right)).length"
+        assert browser.run(beyond) == 0
         small = "[...document.querySelectorAll('main *')].filter(e => e.textContent.trim() &&"
         small += " !e.closest('svg') && parseFloat(getComputedStyle(e).fontSize) < 12).length"
         assert browser.run(small) == 0

@@ -35,7 +35,10 @@ def result(scan: str, age: float, verdict: str = "ok", **more: Any) -> dict[str,
     }
 
 
-FAILED = {"scan": "/secret/path/<i>bad.nii.gz", "error": "it is a <script>"}
+FAILED = {
+    "scan": "/secret/path/<i>bad.nii.gz",
+    "error": "/secret/path/<i>bad.nii.gz cannot be read: it is a <script>",
+}
 
 
 @pytest.fixture
