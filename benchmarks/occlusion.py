@@ -34,7 +34,7 @@ def changes(
     run: Run,
     volume: NDArray[np.float32],
     mask: NDArray[np.bool_],
-    centres: Sequence[Sequence[float]],
+    centres: NDArray[np.integer[Any]] | Array,
     size: int,
     outputs: Sequence[str],
 ) -> Array:
@@ -44,7 +44,7 @@ def changes(
         run: a network, from "volume" and "mask" [1, 1, z, y, x] to outputs [1, 1].
         volume: (z, y, x), zero outside the mask.
         mask: the brain, same shape.
-        centres: (z, y, x) voxels of the cubes' centres.
+        centres: (n, 3), the (z, y, x) voxels of the cubes' centres.
         size: voxels along a cube's side.
         outputs: their names.
     """

@@ -7,10 +7,10 @@ from html import escape
 from typing import Any
 
 from runtime import words
+from runtime.novelty import WARN
 from runtime.page import scale
 
 _GRADES = {"ok": "✓ checks passed", "warn": "! a check warns", "refuse": "✕ a check refuses"}
-_UNUSUAL = 0.05
 
 
 def head(result: Mapping[str, Any]) -> str:
@@ -19,8 +19,8 @@ def head(result: Mapping[str, Any]) -> str:
     chips = [f'<li class="chip {worst}">{escape(_GRADES[worst])}</li>']
     p = result.get("novelty_p")
     if p is not None:
-        grade, said = ("warn", "! unlike") if p <= _UNUSUAL else ("ok", "✓ like")
-        chips.append(f'<li class="chip {grade}">{said} the calibration cohort, p = {p:.2g}</li>')
+        grade, sign = (" warn", "! ") if p <= WARN else ("", "")
+        chips.append(f'<li class="chip{grade}">{sign}likeness to its cohort: p = {p:.2g}</li>')
     total = result["timings"].get("total")
     if total is not None:
         chips.append(f'<li class="chip">{total:.1f} s</li>')

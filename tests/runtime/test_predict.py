@@ -67,6 +67,16 @@ def test_a_head_no_better_than_brain_volume_says_so(predictor, head):
         assert any("brain volume alone" in w for w in prediction.warnings) is not better
 
 
+def test_each_answer_has_its_map_beside_the_templates(predictor, head):
+    result = predictor.predict(head)
+    assert set(result.maps) == {"age", "sex"}
+    for found in result.maps.values():
+        assert found.error < 1e-4
+        # This scan is the template itself: nothing differs but the rounding of its resampling.
+        assert np.abs(found.difference).max() < 1e-3 * np.abs(found.values).max()
+    assert "maps" not in result.to_dict()
+
+
 def test_unknown_tasks_are_refused_before_anything_is_read(predictor):
     with pytest.raises(UsageError, match="no task 'iq'; it has age, sex"):
         predictor.predict("nowhere.nii.gz", ["iq"])

@@ -136,6 +136,30 @@ def test_a_pass_is_remembered(bundle: Bundle, tmp_path: Path) -> None:
     assert not engine.given
 
 
+def test_the_templates_maps_are_kept_with_a_pass(bundle: Bundle, tmp_path: Path) -> None:
+    bundle.manifest["tasks"] = [{"name": "age", "map": "age_map"}, {"name": "sex"}]
+    engine = Fake(EXPECTED | {"age_map": [39.0, 41.0]})
+    first = selftest.verify(engine, bundle, tmp_path)
+    again = selftest.verify(engine, bundle, tmp_path)
+    assert again.from_cache
+    for passed in (first, again):
+        assert list(passed.maps) == ["age_map"]
+        assert passed.maps["age_map"].dtype == np.float32
+        np.testing.assert_array_equal(passed.maps["age_map"], [[39.0, 41.0]])
+
+
+def test_a_pass_of_an_earlier_version_without_maps_is_measured_anew(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    engine = Fake(EXPECTED)
+    selftest.verify(engine, bundle, tmp_path)
+    (stamp,) = tmp_path.glob("*.json")
+    content = json.loads(stamp.read_text())
+    del content["maps"]
+    stamp.write_text(json.dumps(content))
+    assert not selftest.verify(engine, bundle, tmp_path).from_cache
+
+
 def test_another_precision_version_or_bundle_is_measured_anew(
     bundle: Bundle, tmp_path: Path
 ) -> None:
