@@ -28,18 +28,19 @@ def service(tmp_path):
         text=True,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
     )
-    line = json.loads(process.stderr.readline())
-    assert line["event"] == "listening"
-    client = httpx.Client(
-        base_url=f"http://127.0.0.1:{line['port']}",
-        headers={"Authorization": f"Bearer {TOKEN}"},
-        timeout=60,
-        trust_env=False,
-    )
-    yield process, client
-    client.close()
-    process.kill()
-    process.communicate()
+    try:
+        line = json.loads(process.stderr.readline())
+        assert line["event"] == "listening"
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{line['port']}",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            timeout=60,
+            trust_env=False,
+        ) as client:
+            yield process, client
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def settled(client, path, seconds=300.0):
