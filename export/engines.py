@@ -21,9 +21,15 @@ def engines(path: Path) -> Iterator[tuple[str, Run]]:
 
     yield f"ONNX Runtime {onnxruntime.__version__}", _onnxruntime(path)
     if importlib.util.find_spec("openvino"):
-        import openvino
+        yield _named_openvino(path)
 
-        yield f"OpenVINO {openvino.__version__.split('-')[0]}", _openvino(path)
+
+def quickest(path: Path) -> Iterator[tuple[str, Run]]:
+    """One of them: OpenVINO where it is installed, in INT8 several times quicker."""
+    if importlib.util.find_spec("openvino"):
+        yield _named_openvino(path)
+    else:
+        yield next(engines(path))
 
 
 def session(model: str | os.PathLike[str] | bytes) -> Any:
@@ -39,6 +45,12 @@ def _onnxruntime(path: Path) -> Run:
     opened = session(path)
     names = [output.name for output in opened.get_outputs()]
     return lambda inputs: dict(zip(names, opened.run(None, inputs), strict=True))
+
+
+def _named_openvino(path: Path) -> tuple[str, Run]:
+    import openvino
+
+    return f"OpenVINO {openvino.__version__.split('-')[0]}", _openvino(path)
 
 
 def _openvino(path: Path) -> Run:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from export import half
-from export.engines import engines
+from export.engines import Run, engines
 from export.graph import EMBEDDING, BundleGraph
 from export.reference import Array, Outputs, Volume, feed, reference
 from fmtool.errors import ParityError, ShapeError, ToleranceError
@@ -143,14 +143,17 @@ def compare(
     batches: Sequence[int],
     expected: Sequence[Outputs],
     allowed: Mapping[str, float],
+    opened: Callable[[Path], Iterator[tuple[str, Run]]] | None = None,
 ) -> tuple[Difference, ...]:
     """Every engine's, batch size's and output's worst difference, whatever it is; see `parity`.
+
+    `opened` gives the engines; all that are installed, when absent.
 
     Raises:
         ShapeError: naming the output that is missing or of another shape.
     """
     found: dict[tuple[str, int, str], Difference] = {}
-    for engine, run in engines(path):
+    for engine, run in (opened or engines)(path):
         for batch in batches:
             for picked in _rows(len(volumes), batch):
                 outputs = run(feed([volumes[i] for i in picked]))

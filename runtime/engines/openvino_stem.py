@@ -45,7 +45,8 @@ def _reads_one_channel(node: Any) -> bool:
     if weight.get_type_name() != "Constant" or len(weight.shape) != 5 or weight.shape[1] != 1:
         return False
     settings = node.get_attributes()
-    return weight.shape[4] > CHANNELS and settings["strides"][2] == settings["dilations"][2] == 1
+    step = settings["strides"][2], settings["dilations"][2]
+    return int(weight.shape[4]) > CHANNELS and step == (1, 1)
 
 
 def _rearrange(node: Any) -> None:
