@@ -108,10 +108,12 @@ def busy(scan: Path, count: int, work: Path) -> dict[str, Any]:
     first: tuple[float, float] | None = None
     last = (0.0, 0.0)
     peak, done = 0, 0
+    spent_by: dict[int, float] = {}  # a process that has ended keeps what it was last seen with
     while process.poll() is None:
         time.sleep(0.2)
         family = [process, *process.children(recursive=True)]
-        spent, held = _of(family)
+        held = _look(family, spent_by)
+        spent = sum(spent_by.values())
         peak = max(peak, held)
         now = _done(out / "ledger.sqlite")
         if now and first is None:
@@ -129,17 +131,17 @@ def busy(scan: Path, count: int, work: Path) -> dict[str, Any]:
     }
 
 
-def _of(family: Sequence[psutil.Process]) -> tuple[float, int]:
-    """Processor seconds and unshared memory of the processes that still live."""
-    spent, held = 0.0, 0
+def _look(family: Sequence[psutil.Process], spent_by: dict[int, float]) -> int:
+    """Note the processor seconds of the processes that still live; their unshared memory, bytes."""
+    held = 0
     for one in family:
         try:
             times = one.cpu_times()
-            spent += times.user + times.system
+            spent_by[one.pid] = times.user + times.system
             held += one.memory_full_info().uss
         except psutil.NoSuchProcess:
             continue
-    return spent, held
+    return held
 
 
 def _done(ledger: Path) -> int:
