@@ -133,9 +133,7 @@ class Predictor:
                 )
         return [known[name] for name in dict.fromkeys(tasks)] if tasks else list(known.values())
 
-    def predict(
-        self, source: Source | Scan, tasks: Sequence[str] | None = None
-    ) -> Result:
+    def predict(self, source: Source | Scan, tasks: Sequence[str] | None = None) -> Result:
         """The result of one scan.
 
         Args:

@@ -20,7 +20,6 @@ from fmtool.errors import InputError
 from runtime import report, table
 
 
-
 def jpeg(width: int = 8) -> bytes:
     stream = io.BytesIO()
     Image.new("L", (width, 6)).save(stream, "JPEG")
