@@ -91,11 +91,13 @@ def summary(trials: Iterable[dict[str, float]]) -> dict[str, Any]:
     return found
 
 
-def resplit(x: Array, rows: Sequence[Row], held: int, splits: int) -> Iterator[Data]:
-    """Other subjects held out each time."""
-    subjects = sorted({row.subject for row in rows})
+def resplit(x: Array, rows: Sequence[Row], task: Task, splits: int) -> Iterator[Data]:
+    """Another quarter of the subjects held out each time; of a binary task, of either class."""
+    group = {row.subject: row.label if task.kind == "binary" else 0.0 for row in rows}
+    groups = [sorted(s for s, g in group.items() if g == which) for which in set(group.values())]
     for seed in range(splits):
-        out = set(np.random.default_rng(seed).permutation(subjects)[:held])
+        rng = np.random.default_rng(seed)
+        out = {s for names in groups for s in rng.permutation(names)[: len(names) // 4]}
         yield Data(x, rows, np.array([row.subject in out for row in rows]))
 
 
@@ -159,9 +161,7 @@ def main() -> None:
     if args.cohort is not None:
         x, rows = real(args.cohort, args.cache, args.bundle)
         for task in (AGE, SEX):
-            named = rows[task.name]
-            quarter = len({row.subject for row in named}) // 4
-            run("real", resplit(x, named, quarter, args.splits), task)
+            run("real", resplit(x, rows[task.name], task, args.splits), task)
     for task in (AGE, SEX):
         run("law", law(task, args.draws, 500, 1000, 1), task)
         run("law, repeated scans", law(task, args.draws, 500, 1000, 4), task)
@@ -170,8 +170,7 @@ def main() -> None:
         heads, drawn = learnability.cohort(args.heads, seed=1)
         y = learnability.embed(encoders.build(width=learnability.WIDTH), heads).astype(np.float64)
         for task in (AGE, SEX):
-            parts = resplit(y, drawn[task.name], args.heads // 4, args.draws)
-            run("synthetic heads", parts, task)
+            run("synthetic heads", resplit(y, drawn[task.name], task, args.draws), task)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fmtool import NOTICE, __version__
 from fmtool.task import Task
-from runtime.clock import stamp
 from runtime.attribution import Attribution
+from runtime.clock import stamp
 from runtime.interval import Interval
 from runtime.preprocess.pipeline import Prepared
 from runtime.quality import Check

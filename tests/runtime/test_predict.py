@@ -55,6 +55,18 @@ def test_a_result_names_its_bundle_engine_limits_and_notice(predictor, head):
     assert data["timings"]["total"] >= data["timings"]["network"] > 0
 
 
+def test_a_result_says_its_own_limits(predictor, head):
+    result = predictor.predict(head)
+    age, sex = (result.predictions[name] for name in ("age", "sex"))
+    assert 0 <= age.interval.low < age.interval.high <= 120
+    assert 0 < sex.probability < 1
+    assert set(sex.members) <= {"F", "M"}
+    least = 1 / (predictor.bundle.evidence("age")["n_subjects"] + 1)
+    assert least <= result.novelty == min(age.novelty, sex.novelty) <= 1
+    said = any("unlike those of the 28 subjects" in w for w in result.warnings)
+    assert said is (result.novelty <= least + 1e-9)
+
+
 def test_a_head_that_does_not_beat_its_baseline_says_so(predictor, head):
     for name, prediction in predictor.predict(head).predictions.items():
         beaten = predictor.bundle.evidence(name)["beats_baseline"]
