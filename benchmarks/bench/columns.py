@@ -41,6 +41,7 @@ _LATENCY = "Latency of one volume (SingleStream) and throughput (Offline)"
 _START = "Start, memory, energy"
 _ACCURACY = "Against float32, on the same volumes, at worst"
 _ROOF = "Share of the hardware's limit"
+_BOUND = "What limits it"
 _STAGES = "A scan's whole way, median"
 
 _FIXED = (
@@ -62,7 +63,7 @@ _AFTER = (
     Column("share_of_peak_at_best", "at best", "%", _ROOF),
     Column("share_of_peak_by_processor", "by CPU time", "%", _ROOF),
     Column("share_of_roofline", "of roof", "%", _ROOF),
-    Column("intensity", "intensity", "FLOP/B", _ROOF),
+    Column("intensity", "intensity", "FLOP/B", _BOUND),
     Column("embedding_error", "embedding", "relative", _ACCURACY),
 )
 

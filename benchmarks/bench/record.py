@@ -65,9 +65,9 @@ class Record:
 
     @property
     def processor(self) -> list[list[float]] | None:
-        """Processor seconds of the same; None where a GPU computes."""
+        """Processor seconds of an inference, round by round; None where a GPU computes."""
         on_cpu = self.opened["facts"]["device"] == "cpu"
-        return [block["processor"] for block in self.blocks] if on_cpu else None
+        return [[block["processor"]] for block in self.blocks] if on_cpu else None
 
     def summary(self) -> statistics.Summary:
         """Of the latencies at batch 1."""
@@ -141,7 +141,7 @@ class Record:
             "reasons": {name: why for name, why in reasons.items() if metrics.get(name) is None},
             "cold_start": self.opened["cold"],
             "latency": {**self.summary().to_dict(), "rounds": self.rounds},
-            "processor": self.processor,
+            "processor": [block["processor"] for block in self.blocks],
             "offline": {
                 str(batch): [block["latencies"] for block in blocks]
                 for batch, blocks in self.offline.items()

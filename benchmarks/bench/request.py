@@ -14,7 +14,7 @@ ROUNDS = 10
 
 OFFLINE_ROUNDS = 3
 STAGE_ROUNDS = 3
-PROBE_SECONDS = 0.25
+PROBE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,9 @@ def _extended(sheet: Sheet, report: Report) -> Sheet:
     if sheet.title.startswith("Latency"):
         extra["n"] = [str(system["latency"]["n"]) for system in systems]
         extra["others busy [%]"] = [_percent(system["others_busy"]) for system in systems]
-    elif sheet.title.startswith("Share"):
+    elif sheet.title.startswith("What"):
         extra["bound by"] = [(s["roofline"] or {}).get("bound", "-") for s in systems]
-        extra["peak is a"] = [(s["peak"] or {}).get("probe", "-") for s in systems]
+        extra["peak from"] = [(s["peak"] or {}).get("probe", "-") for s in systems]
     elif sheet.title.startswith("Against"):
         extra["self-test"] = [_verdict(system["self_test"]) for system in systems]
     elif sheet.title.startswith("Start"):
@@ -178,6 +178,7 @@ def rich_tables(report: Report) -> Iterator[Any]:
                 Text(name.replace(" ", "\n")),
                 justify="left" if i == 0 else "right",
                 no_wrap=single,
+                min_width=14 if i == 0 else None,
                 overflow="fold",
             )
         for row in sheet.rows:

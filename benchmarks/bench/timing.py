@@ -26,8 +26,9 @@ class Block:
 
     Attributes:
         latencies: seconds of each inference.
-        processor: processor seconds of each, over all cores: what other processes take is not in
-            them.
+        processor: processor seconds of an inference, over all cores, the mean of the block: the
+            system counts those of running threads in steps of milliseconds. What other processes
+            take is not in it.
         split: seconds of each inference by part, where the engine tells them.
         joules: drawn meanwhile, where there is a counter.
         cores_busy: processor seconds of this process per second.
@@ -35,7 +36,7 @@ class Block:
     """
 
     latencies: list[float]
-    processor: list[float]
+    processor: float
     split: list[dict[str, float]]
     joules: float | None
     cores_busy: float
@@ -64,15 +65,13 @@ def block(
     for i in range(int(WARM_UP / max(expected, 1e-6))):
         infer(i)
     latencies: list[float] = []
-    processor: list[float] = []
     parts = []
     joules = energy.read() if energy.read else 0.0
     before = Clocks.now()
     while len(latencies) < count or sum(latencies) < seconds:
-        used, start = time.process_time(), time.perf_counter()
+        start = time.perf_counter()
         infer(len(latencies))
         latencies.append(time.perf_counter() - start)
-        processor.append(time.process_time() - used)
         found = split()
         if found is not None:
             parts.append(found)
@@ -84,4 +83,4 @@ def block(
         share = (after.machine - before.machine - own) / (wall * (os.cpu_count() or 1))
         others = min(max(share, 0.0), 1.0)
     drawn = energy.read() - joules if energy.read else None
-    return Block(latencies, processor, parts, drawn, own / wall, others)
+    return Block(latencies, own / len(latencies), parts, drawn, own / wall, others)

@@ -58,6 +58,7 @@ def test_a_probe_multiplies(
 def test_probes_grow_until_they_take_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     now, opened, closed = [0.0], [], []
     monkeypatch.setattr(probe.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(probe.time, "process_time", lambda: 2 * now[0])
 
     def make(kind: str, size: int) -> Probe:
         cost = probe.flop(kind, size)
@@ -74,6 +75,7 @@ def test_probes_grow_until_they_take_long_enough(monkeypatch: pytest.MonkeyPatch
     assert all(probe.flop(*entry) / 100e9 >= 0.25 for entry in kept)
     ceiling.measure()
     assert ceiling.best == pytest.approx(100e9)
+    assert ceiling.best_by_processor == pytest.approx(50e9)  # on two cores
 
 
 def test_shares_of_a_roof() -> None:

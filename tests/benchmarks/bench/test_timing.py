@@ -36,7 +36,7 @@ class Clock:
 def test_a_block_lasts(monkeypatch, cost, seconds, count, timed, warm):
     clock = Clock(monkeypatch, cost)
     found = timing.block(clock.infer, seconds, count, cost, NO_METER, lambda: None)
-    assert len(found.processor) == len(found.latencies)
+    assert found.processor >= 0.0
     assert len(found.latencies) == pytest.approx(timed, abs=1)
     assert clock.calls - len(found.latencies) == warm
     assert found.latencies == pytest.approx([cost] * len(found.latencies))
