@@ -70,9 +70,8 @@ def unlike(predictions: Mapping[str, Prediction], trusts: Mapping[str, Trust]) -
         if novelty is not None and p is not None and novelty.unusual(p):
             heads.setdefault((p, trusts[name].folds.subjects), []).append(name)
     return [
-        f"The scan is unlike those of the {subjects:.0f} subjects that the head of "
-        f"{' and of '.join(names)} was calibrated on (p = {p:.2g}): neither its error nor its "
-        "interval need hold."
+        f"The scan is unlike those of the {subjects:.0f} subjects that calibrate "
+        f"{' and '.join(names)} (p = {p:.2g}): neither error nor interval need hold."
         for (p, subjects), names in heads.items()
     ]
 

@@ -106,7 +106,7 @@ def test_a_scan_unlike_the_cohort_is_said_once_for_all_heads():
 
     assert sentences(near) == []
     (said,) = sentences(far)
-    assert "unlike those of the 40 subjects that the head of age and of height" in said
+    assert "unlike those of the 40 subjects that calibrate age and height" in said
     assert "(p = 0.024)" in said
 
 
