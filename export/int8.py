@@ -71,6 +71,7 @@ def to_int8(
     out_path: str | os.PathLike[str],
     calibration: Sequence[Volume],
     score: Score,
+    quick: Score | None = None,
 ) -> Mix:
     """Write `onnx_path` with int8 convolutions, as many as `score` lets pass.
 
@@ -84,6 +85,7 @@ def to_int8(
         calibration: prepared volumes and masks (z, y, x) whose activations set the ranges; real
             ones of the population to serve.
         score: of a candidate's file, best on volumes that are not among `calibration`.
+        quick: a cheaper one, which ranks the layers; `score` where there is none.
 
     Raises:
         ValueError: without a calibration volume.
@@ -97,15 +99,19 @@ def to_int8(
         stem.rearrange(plain)
         whole = _quantise(plain, folder, calibration)
 
-        def tried(names: Collection[str]) -> float:
-            return score(save(qdq.in_float(whole, plain, names), folder / "candidate.onnx"))
+        def tried(names: Collection[str], judge: Score = score) -> float:
+            return judge(save(qdq.in_float(whole, plain, names), folder / "candidate.onnx"))
 
         names = qdq.quantised(whole)
         full = share = tried(())
         alone: dict[str, float] = {}
         kept: list[str] = []
         if not full <= 1:
-            alone = {name: tried(_with_shift(name, names)) for name in names if name != stem.SHIFT}
+            alone = {
+                name: tried(_with_shift(name, names), quick or score)
+                for name in names
+                if name != stem.SHIFT
+            }
             for name in sorted(alone, key=alone.__getitem__):
                 kept += _with_shift(name, names)
                 share = tried(kept)

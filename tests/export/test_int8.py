@@ -104,6 +104,25 @@ def test_the_layer_that_cannot_bear_int8_is_the_one_let_off(
     assert error(tmp_path / "mixed.onnx", hard, volumes[2:]) == mix.share * allowed
 
 
+def test_layers_are_ranked_by_the_quick_score_and_passed_by_the_other(
+    model32: Path, volumes: list[Volume], tmp_path: Path
+) -> None:
+    calls = {"score": 0, "quick": 0}
+
+    def score(path: Path) -> float:
+        calls["score"] += 1
+        return 3.0 - calls["score"]  # all in int8: 2; with one layer in floating point: 1
+
+    def quick(path: Path) -> float:
+        calls["quick"] += 1
+        return 0.5 if calls["quick"] == 7 else 0.9
+
+    mix = to_int8(model32, tmp_path / "mixed.onnx", volumes[:1], score, quick)
+    assert calls == {"score": 2, "quick": 20}
+    assert [layer.precision for layer in mix.layers].index("float32") == 6
+    assert (mix.full, mix.share) == (2.0, 1.0)
+
+
 def test_a_gate_that_never_passes_leaves_nothing_quantised(
     model32: Path, volumes: list[Volume], tmp_path: Path
 ) -> None:
