@@ -185,7 +185,7 @@ def _sum(parts: Iterable[Sent]) -> Sent:
 def _idle_rss(pid: int) -> int:
     """The node's resident memory once it has dealt with everything."""
     time.sleep(6 * _SETTLE_S)
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) << 10
     raise RuntimeError("no VmRSS: this benchmark needs Linux")

@@ -82,7 +82,7 @@ def _status(name: str) -> int | None:
 def _field(file: Path, name: str) -> int | None:
     if not file.exists():
         return None  # not Linux
-    match = re.search(rf"^{name}:\s+(\d+) kB", file.read_text(), re.MULTILINE)
+    match = re.search(rf"^{name}:\s+(\d+) kB", file.read_text(encoding="utf-8"), re.MULTILINE)
     return int(match[1]) if match else None
 
 
@@ -100,7 +100,7 @@ class Clocks:
         machine = None
         if _STAT.exists():
             user, nice, system, _, _, irq, softirq, steal = map(
-                int, _STAT.read_text().split("\n", 1)[0].split()[1:9]
+                int, _STAT.read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9]
             )
             machine = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
         return cls(time.perf_counter(), time.process_time(), machine)

@@ -38,5 +38,5 @@ def check_space(folder: Path) -> None:
 def _memory() -> int:
     """Bytes of the machine, or of the container where that has less."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _CGROUP.read_text().strip() if _CGROUP.is_file() else "max"
+    limit = _CGROUP.read_text(encoding="utf-8").strip() if _CGROUP.is_file() else "max"
     return min(whole, int(limit)) if limit.isdigit() else whole

@@ -38,7 +38,7 @@ def _place() -> str:
     """The machine, its present run, and the container: process numbers mean nothing beyond it."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     space = Path("/proc/self/ns/pid")
-    run = boot.read_text().strip() if boot.exists() else ""
+    run = boot.read_text(encoding="utf-8").strip() if boot.exists() else ""
     return f"{socket.gethostname()}/{run}/{os.readlink(space) if space.exists() else ''}"
 
 
@@ -47,7 +47,7 @@ def _started(number: int) -> str | None:
     if not Path("/proc").is_dir():
         return _answers(number)
     try:
-        line = Path(f"/proc/{number}/stat").read_text(errors="replace")
+        line = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The second field, the name, may hold spaces and parentheses of its own.

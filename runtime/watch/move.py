@@ -64,7 +64,7 @@ def _copy(item: Path, target: Path) -> None:
     elif item.is_symlink() or item.is_file():
         shutil.copy2(item, target, follow_symlinks=False)
     else:
-        target.write_text("no file: a pipe, a socket or a device\n")
+        target.write_text("no file: a pipe, a socket or a device\n", encoding="utf-8")
 
 
 def _special(folder: str, names: list[str]) -> list[str]:

@@ -36,7 +36,10 @@ def test_a_batch_is_done_once_and_its_ledger_says_so(fmtool, inbox, tmp_path):
     assert done.returncode == 1
     assert "2 done, 1 failed, 0 left" in done.stderr
     assert done.stderr.count("broken.nii.gz") == 1
-    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for line in (out / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert [line["scan"].rsplit("/", 1)[1] for line in lines] == ["a", "broken.nii.gz", "b"]
     assert lines[0]["values"] == lines[2]["values"]
     rows = list(csv.DictReader((out / "results.csv").open()))
@@ -59,7 +62,9 @@ def test_a_batch_is_done_once_and_its_ledger_says_so(fmtool, inbox, tmp_path):
     assert "1 failed" in failed.stderr
     exported = fmtool("ledger", "export", out, tmp_path / "exported")
     assert exported.returncode == 0, exported.stderr
-    assert len((tmp_path / "exported" / "results.jsonl").read_text().splitlines()) == 3
+    assert (
+        len((tmp_path / "exported" / "results.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+    )
     retried = fmtool("ledger", "retry", out)
     assert "1 items wait again" in retried.stdout
     assert fmtool("ledger", "vacuum", out).returncode == 0

@@ -113,7 +113,7 @@ def test_a_slower_engine_is_reported_slower(bench, beside, tmp_path):
     assert "sleepy float32: latency_p90<0.05 is missed" in done.stderr
     assert "onnxruntime float32: energy<-1" in done.stderr
     assert "embedding_error" not in done.stderr
-    content = json.loads(report.read_text())
+    content = json.loads(report.read_text(encoding="utf-8"))
     assert content["schema"] == run.SCHEMA == "fmtool.bench/1"
     assert content["machine"]["bundle"]["name"] == "tiny"
     assert content["reference"] == "onnxruntime float32"
@@ -138,10 +138,10 @@ def test_a_slower_engine_is_reported_slower(bench, beside, tmp_path):
     faster = next(r for r in content["ratios"] if r["system"] == plain["name"])
     assert faster["ratio"] == pytest.approx(slow["latency_median"] / fast["latency_median"])
     assert faster["interval"][0] > 1.0
-    for text in (done.stdout, tables.read_text()):
+    for text in (done.stdout, tables.read_text(encoding="utf-8")):
         assert "SingleStream" in text
         assert "not applicable on the CPU" in text
-    assert "| sleepy float32 |" in tables.read_text()
+    assert "| sleepy float32 |" in tables.read_text(encoding="utf-8")
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -232,7 +232,7 @@ def test_against_torch_on_the_demonstration_bundle(fmtool, prepared_head, tmp_pa
         *("--against", "torch:eager", "--repeats", 2, "--batch", 1, "--json", report),
     )
     assert done.returncode == 0, done.stderr
-    content = json.loads(report.read_text())
+    content = json.loads(report.read_text(encoding="utf-8"))
     ours, torch = content["systems"]
     assert torch["peer"]
     assert torch["facts"]["weights_of_bundle"]

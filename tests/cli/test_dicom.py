@@ -66,7 +66,7 @@ def test_a_study_is_read_and_nothing_names_anyone(fmtool, maker, study, tmp_path
     assert result["facts"]["other_series"][0]["why_not"].startswith("an echo time of 95 ms")
     assert "Series 3 was taken of 2 series" in done.stderr
     assert {p.name for p in tmp_path.iterdir()} >= {"study.html", "study.json"}
-    told = [done.stdout, done.stderr, *(p.read_text() for p in tmp_path.iterdir())]
+    told = [done.stdout, done.stderr, *(p.read_text(encoding="utf-8") for p in tmp_path.iterdir())]
     told += [p.name for p in tmp_path.iterdir()]
     said = re.sub("base64,[^\"']*", "", "".join(told)).lower()  # a picture spells anything
     assert not [word for word in planted(maker) if word.lower() in said]

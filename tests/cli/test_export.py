@@ -85,7 +85,9 @@ def test_triton_beside_the_bundle(export, without, tmp_path):
     done = export("--triton", tmp_path / "models", "--batch", "1,4,8")
     assert (done.exit_code, done.stderr) == (0, "")
     assert f"{tmp_path / 'models' / 'demo'}  (Triton, ONNX, float32)" in done.stdout
-    assert "max_batch_size: 8" in (tmp_path / "models" / "demo" / "config.pbtxt").read_text()
+    assert "max_batch_size: 8" in (tmp_path / "models" / "demo" / "config.pbtxt").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_triton_serves_onnx_where_no_engine_could_be_built_and_says_so(export, without, tmp_path):
@@ -164,7 +166,7 @@ def test_an_engine_of_the_demonstration_bundle(export, tmp_path):
     (engine,) = (tmp_path / "here").rglob("*.rtx")
     assert engine.name == "model.sm89.b1-2-4.rtx"
     assert str(engine) in done.stdout
-    content = json.loads(Path(f"{engine}.json").read_text())
+    content = json.loads(Path(f"{engine}.json").read_text(encoding="utf-8"))
     assert content["key"]["bundle"] == engine.parent.name == bundle.open().digest
     assert content["bytes"] == engine.stat().st_size
     assert len(content["engine"]["layers"]) > 20

@@ -47,14 +47,14 @@ def test_a_whole_head_to_table_json_and_page(fmtool, whole_head, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "years" in done.stdout
     name = whole_head.name.removesuffix(".nii.gz")
-    result = json.loads((tmp_path / "reports" / f"{name}.json").read_text())
+    result = json.loads((tmp_path / "reports" / f"{name}.json").read_text(encoding="utf-8"))
     assert result["facts"]["head"] == "whole"
     assert 900 < result["facts"]["brain_volume_ml"] < 2000
-    page = (tmp_path / "reports" / f"{name}.html").read_text()
+    page = (tmp_path / "reports" / f"{name}.html").read_text(encoding="utf-8")
     assert page.count('alt="') == 12  # mask, registration and two maps in three planes
     assert "://" not in page
     assert NOTICE in page
-    index = (tmp_path / "reports" / "index.html").read_text()
+    index = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
     assert f'href="{name}.html"' in index
 
 
@@ -79,7 +79,7 @@ def test_preprocess_writes_turboprep_files_that_predict_reads(fmtool, whole_head
     image = nib.load(tmp_path / "out" / "normalized.nii.gz")
     assert image.shape == space.GRID_SHAPE
     np.testing.assert_allclose(image.affine, space.grid_affine())
-    facts = json.loads((tmp_path / "out" / "preprocess.json").read_text())
+    facts = json.loads((tmp_path / "out" / "preprocess.json").read_text(encoding="utf-8"))
     matrix = np.loadtxt(tmp_path / "out" / "template_to_scan.txt")
     np.testing.assert_allclose(matrix, facts["template_to_scan"], atol=1e-9)
     np.testing.assert_allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-8)

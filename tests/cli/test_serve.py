@@ -71,11 +71,11 @@ def test_a_node_from_start_to_sigterm(tmp_path):
         def event(name):
             end = time.monotonic() + 120
             while time.monotonic() < end and node.poll() is None:
-                lines = map(json.loads, (tmp_path / "log").read_text().splitlines())
+                lines = map(json.loads, (tmp_path / "log").read_text(encoding="utf-8").splitlines())
                 if found := [line for line in lines if line["event"] == name]:
                     return found[0]
                 time.sleep(0.1)
-            raise AssertionError((tmp_path / "log").read_text())
+            raise AssertionError((tmp_path / "log").read_text(encoding="utf-8"))
 
         ae = AE("SCANNER")
         ae.add_requested_context("1.2.840.10008.1.1")  # Verification
@@ -88,7 +88,7 @@ def test_a_node_from_start_to_sigterm(tmp_path):
     finally:
         node.send_signal(signal.SIGTERM)
         assert node.wait(60) == 143
-    log = (tmp_path / "log").read_text()
+    log = (tmp_path / "log").read_text(encoding="utf-8")
     assert [json.loads(line)["event"] for line in log.splitlines()][-1] == "stopped"
     names = " ".join(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
     assert "planted" not in (log + names).lower()

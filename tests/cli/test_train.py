@@ -57,7 +57,7 @@ def test_the_whole_way(fmtool, checkpoint, cohort, prepared_head, tmp_path):
     words = ("--encoder", tmp_path / "encoder", "-o", tmp_path / "age.json")
     done = fmtool("train", "probe", cohort, "--task", "age", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    evidence = json.loads((tmp_path / "age.json").read_text())["evidence"]
+    evidence = json.loads((tmp_path / "age.json").read_text(encoding="utf-8"))["evidence"]
     assert evidence["n_subjects"] == 16
     assert evidence["beats_baseline"], evidence
     assert "beats its baseline" in done.stdout
@@ -74,14 +74,14 @@ def test_the_whole_way(fmtool, checkpoint, cohort, prepared_head, tmp_path):
     assert done.returncode == 0, done.stderr
     (result,) = json.loads(done.stdout)
     assert result["bundle"]["name"] == "mine"
-    head = json.loads((tmp_path / "age.json").read_text())
+    head = json.loads((tmp_path / "age.json").read_text(encoding="utf-8"))
     expected = np.dot(head["weight"], result["embedding"]) + head["bias"]
     answered = result["values"]["age"]
     assert answered["value"] == pytest.approx(expected, abs=0.5)
     assert answered["interval"]["low"] < answered["interval"]["high"]
     assert answered["interval"]["level"] == 0.9
     assert 1 / 17 <= answered["novelty_p"] == result["novelty_p"] <= 1
-    card = (tmp_path / "mine.fmtool" / "MODEL_CARD.md").read_text()
+    card = (tmp_path / "mine.fmtool" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "90 % intervals by CV+ over 5 folds on 16 subjects" in card
 
 
@@ -124,7 +124,9 @@ def test_import_of_a_monai_bundle(fmtool, tmp_path):
     assert info["layout"]["conv1_t_stride"] == [2, 2, 2]
     assert torch.equal(loaded.conv1.weight, network.conv1.weight)
 
-    text = place.read_text().replace('"stride": 2', f"\"stride\": \"$open('{tmp_path}/ran', 'w')\"")
+    text = place.read_text(encoding="utf-8").replace(
+        '"stride": 2', f"\"stride\": \"$open('{tmp_path}/ran', 'w')\""
+    )
     place.write_text(text)
     done = fmtool("train", "import", tmp_path / "bundle", "-o", tmp_path / "again")
     assert done.returncode == 1

@@ -67,7 +67,7 @@ def test_a_split(fmtool, folder, tmp_path, task):
     done = fmtool(*words, "-t", task, "-o", tmp_path / "s.json", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "s.json")
-    split = json.loads((tmp_path / "s.json").read_text())
+    split = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))
     assert [len(split["subjects"][part]) for part in ("train", "validation", "test")] == [35, 7, 8]
     assert len(split["subsets"]["0.5"]) == 18
     assert split["task"] == task.removesuffix(".toml")
@@ -78,7 +78,7 @@ def test_a_split_by_site(fmtool, folder, tmp_path):
     done = fmtool(*words, "-o", tmp_path / "s.json")
     assert done.returncode == 0, done.stderr
     assert "2 sites: A, B" in done.stderr
-    split = json.loads((tmp_path / "s.json").read_text())
+    split = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))
     assert sorted(split["subjects"]["test"]) == [f"scan{i}.nii" for i in range(40, 50)]
 
 

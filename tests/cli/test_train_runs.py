@@ -98,7 +98,7 @@ def test_from_pretraining_to_a_bundle(fmtool, cohort, tmp_path):
         "--encoder", tmp_path / "simclr" / "encoder", "-o", tmp_path / "finetune",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    head = json.loads((tmp_path / "finetune" / "head.json").read_text())
+    head = json.loads((tmp_path / "finetune" / "head.json").read_text(encoding="utf-8"))
     assert head["evidence"]["input_shape"] == [32, 40, 40]
     assert head["evidence"]["how"] == "held-out test"
 
@@ -119,7 +119,7 @@ def test_from_pretraining_to_a_bundle(fmtool, cohort, tmp_path):
         "-o", tmp_path / "mae",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    facts = json.loads((tmp_path / "mae" / "encoder" / "encoder.json").read_text())
+    facts = json.loads((tmp_path / "mae" / "encoder" / "encoder.json").read_text(encoding="utf-8"))
     assert facts["architecture"] == "vit_tiny"
 
 

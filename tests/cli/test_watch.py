@@ -43,7 +43,7 @@ def started(tmp_path):
 
 
 def events(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def test_a_day_of_a_watch(started, fmtool, tmp_path, prepared_head):
@@ -54,16 +54,18 @@ def test_a_day_of_a_watch(started, fmtool, tmp_path, prepared_head):
     (inbox / "Jones_K.nii.gz").write_bytes(b"nothing")
     until(lambda: (out / "done" / "Smith_J").exists())
     until((out / "quarantine" / "Jones_K" / "Jones_K.nii.gz").exists)
-    result = json.loads((out / "Smith_J" / "result.json").read_text())
+    result = json.loads((out / "Smith_J" / "result.json").read_text(encoding="utf-8"))
     assert list(result["values"]) == ["age"]
     assert result["finished"]
     assert result["version"]
-    assert "not a NIfTI" in (out / "quarantine" / "Jones_K" / "reason.txt").read_text()
+    assert "not a NIfTI" in (out / "quarantine" / "Jones_K" / "reason.txt").read_text(
+        encoding="utf-8"
+    )
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 143
     lines = events(log)
     assert {"started", "answered", "quarantined", "ended"} <= {line["event"] for line in lines}
-    text = log.read_text() + (tmp_path / "stderr").read_text()
+    text = log.read_text(encoding="utf-8") + (tmp_path / "stderr").read_text(encoding="utf-8")
     assert "Smith" not in text
     assert "Jones" not in text
     done = fmtool("status", "--out", out, "--json")

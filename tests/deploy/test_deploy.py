@@ -31,7 +31,11 @@ def accepted(words):
 
 def settings(unit):
     """A unit's settings; the later of two lines of one name counts."""
-    lines = [line for line in unit.read_text().splitlines() if line and line[0] not in "#["]
+    lines = [
+        line
+        for line in unit.read_text(encoding="utf-8").splitlines()
+        if line and line[0] not in "#["
+    ]
     return dict(line.split("=", 1) for line in lines)
 
 
@@ -54,7 +58,9 @@ def test_a_unit_runs_a_command_that_there_is_with_few_rights(unit):
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_accepts_a_unit(unit, tmp_path):
     here = tmp_path / unit.name
-    here.write_text(unit.read_text().replace("/opt/fmtool/bin/fmtool", sys.executable))
+    here.write_text(
+        unit.read_text(encoding="utf-8").replace("/opt/fmtool/bin/fmtool", sys.executable)
+    )
     done = subprocess.run(
         ["systemd-analyze", "verify", here], capture_output=True, text=True, check=False
     )
@@ -63,7 +69,7 @@ def test_systemd_accepts_a_unit(unit, tmp_path):
 
 def instructions():
     """The Containerfile's instructions: a name and its words."""
-    text = (DEPLOY / "Containerfile").read_text().replace("\\\n", " ")
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line.strip() for line in text.splitlines()]
     return [tuple(line.split(None, 1)) for line in lines if line and not line.startswith("#")]
 
@@ -88,7 +94,9 @@ def test_the_container_is_built_from_what_there_is():
         if name == "COPY" and not words.startswith("--from"):
             *sources, _ = words.split()
             assert all((ROOT / source).exists() for source in sources)
-    text = (DEPLOY / "Containerfile").read_text()
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
     extras = text.partition('".[')[2].partition(']"')[0].split(",")
-    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
     assert set(extras) <= set(known)

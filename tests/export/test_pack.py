@@ -90,7 +90,7 @@ def test_the_manifest_says_what_is_in_the_bundle(small, graph, heads, parts, vol
     assert manifest["limits"] == ["One scanner."]
     assert manifest["demonstration"] is True
     assert bundle.file("strip_locate.onnx").read_bytes() == b"locate"
-    assert "A name" in bundle.file("MODEL_CARD.md").read_text()
+    assert "A name" in bundle.file("MODEL_CARD.md").read_text(encoding="utf-8")
     assert steps[0].startswith("Running torch on 3 volume")  # the template and two
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.fmtool"]
 
@@ -107,7 +107,9 @@ def test_what_the_heads_know_of_their_limits_comes_along(small, graph, heads, pa
     found = limits.read(bundles.open(bundle.path))
     assert list(found) == ["age"]
     assert found["age"].to_dict() == known.to_dict()
-    assert "split conformal on 20 subjects" in bundle.file("MODEL_CARD.md").read_text()
+    assert "split conformal on 20 subjects" in bundle.file("MODEL_CARD.md").read_text(
+        encoding="utf-8"
+    )
     bare = assemble(tmp_path / "b.fmtool", graph.encoder, heads, parts, ABOUT)
     assert "trust" not in bare.manifest
     assert limits.read(bare) == {}
@@ -173,7 +175,7 @@ def test_the_manifest_and_the_card_say_how_close_each_model_is(
     assert half["worst"]["share"] <= 1
     assert 0 < half["peak"]["activation"] < 8188
     assert "peak" not in exact
-    text = bundle.file("MODEL_CARD.md").read_text()
+    text = bundle.file("MODEL_CARD.md").read_text(encoding="utf-8")
     assert f"| float16 | {half['embedding']:.2g} | age {half['tasks']['age']['shift']:.2g}" in text
     assert [model.precision for model in told] == ["float32", "float16"]
     assert "of its tolerance" in told[1].describe()

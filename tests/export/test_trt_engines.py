@@ -57,7 +57,7 @@ def test_each_target_is_built_from_the_precision_asked_for(bundle, library, tmp_
         "model.fp16.sm89.b1-4-8.rtx", "model.fp16.sm120.b1-4-8.rtx",
     ]  # fmt: skip
     assert len(steps) == 2
-    content = json.loads(Path(f"{outcome.built[0].path}.json").read_text())
+    content = json.loads(Path(f"{outcome.built[0].path}.json").read_text(encoding="utf-8"))
     assert content["key"]["version"] == "1.7"
     assert content["bytes"] == 6
     assert {"seconds", "network", "engine", "name"} < content.keys()

@@ -83,7 +83,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
 
 def test_a_manifest_cannot_name_a_path_outside(toy):
     path = toy.path / "manifest.json"
-    manifest = json.loads(path.read_text())
+    manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["files"]["../model.onnx"] = manifest["files"].pop("model.onnx")
     path.write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="may not name the path"):
@@ -125,7 +125,7 @@ def test_writing_leaves_others_alone(toy, tmp_path):
         bundle.write(other, MANIFEST, dict(FILES), overwrite=True)
     with pytest.raises(BundleError, match=r"ends in \.fmtool"):
         bundle.write(tmp_path / "toy", MANIFEST, dict(FILES))
-    assert (other / "precious.txt").read_text() == "keep"
+    assert (other / "precious.txt").read_text(encoding="utf-8") == "keep"
 
 
 def test_a_failed_write_leaves_the_old_bundle_and_no_trace(toy, tmp_path):

@@ -148,17 +148,17 @@ def folders(tmp_path):
 def test_two_folders_are_exchanged(tmp_path):
     staged, target = folders(tmp_path)
     disk.put(staged, target)
-    assert (target / "name").read_text() == "staged"
+    assert (target / "name").read_text(encoding="utf-8") == "staged"
     if sys.platform == "linux":
-        assert (staged / "name").read_text() == "target"
+        assert (staged / "name").read_text(encoding="utf-8") == "target"
 
 
 def test_where_they_cannot_be_the_old_one_moves_away_first(tmp_path, monkeypatch):
     monkeypatch.setattr(disk, "_exchange", lambda one, other: False)
     staged, target = folders(tmp_path)
     disk.put(staged, target)
-    assert (target / "name").read_text() == "staged"
-    assert (tmp_path / "old" / "name").read_text() == "target"
+    assert (target / "name").read_text(encoding="utf-8") == "staged"
+    assert (tmp_path / "old" / "name").read_text(encoding="utf-8") == "target"
 
 
 def test_the_old_one_comes_back_where_the_new_one_cannot_be_put(tmp_path, monkeypatch):
@@ -166,7 +166,7 @@ def test_the_old_one_comes_back_where_the_new_one_cannot_be_put(tmp_path, monkey
     _, target = folders(tmp_path)
     with pytest.raises(FileNotFoundError):
         disk.put(tmp_path / "absent", target)
-    assert (target / "name").read_text() == "target"
+    assert (target / "name").read_text(encoding="utf-8") == "target"
 
 
 def test_an_exchange_that_fails_says_why(tmp_path):

@@ -290,7 +290,7 @@ def test_files_are_written_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report.write_json(tmp_path / "a.json", RESULT)
-    assert json.loads((tmp_path / "a.json").read_text()) == RESULT
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == RESULT
     report.write_html(tmp_path / "a.html", RESULT, {})
     assert (tmp_path / "a.html").read_text(encoding="utf-8") == report.html(RESULT, {})
     with pytest.raises(InputError, match="cannot write"):
@@ -302,7 +302,7 @@ def test_files_are_written_whole_or_not_at_all(
     monkeypatch.setattr("os.replace", full)
     with pytest.raises(InputError, match="No space left"):
         report.write_json(tmp_path / "a.json", {})
-    assert json.loads((tmp_path / "a.json").read_text()) == RESULT
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == RESULT
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.html", "a.json"]
 
 

@@ -102,5 +102,5 @@ def _there(number):
         os.kill(number, 0)
     except ProcessLookupError:
         return False
-    with open(f"/proc/{number}/stat") as stat:
+    with open(f"/proc/{number}/stat", encoding="utf-8") as stat:
         return stat.read().rpartition(")")[2].split()[0] not in "ZX"

@@ -182,7 +182,7 @@ def test_sizes_are_refused_before_anything_is_unpacked(tmp_path, encoder, monkey
 def test_encoder_folder_round_trip_and_damage(tmp_path, encoder):
     folder = encoders.save_encoder(tmp_path / "enc", encoder, "a test")
     loaded, info = encoders.load_checkpoint(folder)
-    facts = json.loads((folder / "encoder.json").read_text())
+    facts = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
     assert same(loaded, encoder)
     assert facts["sha256"] == info["sha256"] == encoders.digest(encoder)
     assert (facts["features"], facts["width"], info["source"]) == (16, TINY, "a test")
@@ -221,7 +221,7 @@ def test_every_architecture_through_its_folder(tmp_path, name, width, patch):
     loaded, info = encoders.load_checkpoint(folder)
     assert same(loaded, encoder)
     assert not loaded.training
-    facts = json.loads((folder / "encoder.json").read_text())
+    facts = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
     for found in (facts, info):
         assert (found["architecture"], found["width"]) == (name, width)
         assert found["features"] == encoders.feature_count(encoder)
@@ -261,7 +261,7 @@ def test_other_networks_are_refused_in_a_sentence(tmp_path, encoder):
 def test_a_folder_with_impossible_facts_is_damaged(tmp_path, change):
     encoder = encoders.build("vit_tiny", 0.125)
     folder = encoders.save_encoder(tmp_path / "enc", encoder, "a test")
-    facts = json.loads((folder / "encoder.json").read_text())
+    facts = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
     (folder / "encoder.json").write_text(json.dumps(facts | change))
     with pytest.raises(InputError, match="damaged"):
         encoders.load_checkpoint(folder)
@@ -270,7 +270,7 @@ def test_a_folder_with_impossible_facts_is_damaged(tmp_path, change):
 def test_a_folder_of_another_kind_or_shape_is_refused(tmp_path):
     encoder = encoders.build("vit_tiny", 0.125)
     folder = encoders.save_encoder(tmp_path / "enc", encoder, "a test")
-    facts = json.loads((folder / "encoder.json").read_text())
+    facts = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
     for change, words in (
         ({"architecture": "vit_huge"}, "this fmtool reads resnet10, resnet18, .*vit_tiny"),
         ({"architecture": "resnet18"}, "damaged"),

@@ -18,12 +18,12 @@ def touch(folder, *names):
     for name in names:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"content of {name}")
+        file.write_text(f"content of {name}", encoding="utf-8")
 
 
 def csv_of(folder, *lines, name="cohort.csv"):
     path = folder / name
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
@@ -287,7 +287,8 @@ def test_sessions_of_a_csv(folder):
 def test_a_file_labels_any_task(folder):
     (folder / "iq.toml").write_text(
         'name = "iq"\nkind = "regression"\nunit = "points"\n'
-        'label = "wais"\nvalid_range = [40, 160]\n'
+        'label = "wais"\nvalid_range = [40, 160]\n',
+        encoding="utf-8",
     )
     iq = tasks.get(str(folder / "iq.toml"))
     path = csv_of(folder, "image_path,wais,label", "scan one.nii,101,3", "scan two.nii,99,3")

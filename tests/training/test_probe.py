@@ -151,7 +151,12 @@ def test_head_file_round_trip_and_damage(tmp_path):
     assert (loaded.encoder_sha256, loaded.sample) == ("abc", found.sample)
     np.testing.assert_array_equal(loaded.weight, found.weight)
     assert [p.name for p in tmp_path.iterdir()] == ["age.json"]
-    for text in ("{", "[]", '{"format": 2}', path.read_text().replace('"bias"', '"bios"')):
+    for text in (
+        "{",
+        "[]",
+        '{"format": 2}',
+        path.read_text(encoding="utf-8").replace('"bias"', '"bios"'),
+    ):
         path.write_text(text)
         with pytest.raises(InputError, match=r"age\.json"):
             head.load(path)

@@ -132,7 +132,7 @@ def written(tmp_path):
     split_file.write(path, make(whole, subsets=[0.5]))
 
     def change(edit):
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_text(encoding="utf-8"))
         edit(data)
         path.write_text(json.dumps(data))
 

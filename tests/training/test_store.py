@@ -96,7 +96,7 @@ def test_a_damaged_entry_is_rebuilt_and_said_aloud(tmp_path, caplog, name, damag
 def test_a_changed_fact_is_damage_too(tmp_path, caplog):
     prepare, scan, store = Preparer(), row(tmp_path / "a.nii"), Store(tmp_path / "store")
     facts = store.get(scan, prepare).folder / "facts.json"
-    facts.write_text(facts.read_text().replace("1200.5", "1200.6"))
+    facts.write_text(facts.read_text(encoding="utf-8").replace("1200.5", "1200.6"))
     assert store.get(scan, prepare).facts["brain_volume_ml"] == 1200.5
     assert "its facts have changed" in caplog.text
 
@@ -200,7 +200,7 @@ def test_a_store_that_cannot_be_written(tmp_path):
 
 def test_a_full_disk_stops_the_run_and_leaves_nothing(tmp_path, monkeypatch):
     def full(path, array):
-        Path(path).write_text("as far as it went")
+        Path(path).write_text("as far as it went", encoding="utf-8")
         raise OSError("5529600 requested and 17 written")
 
     monkeypatch.setattr(np, "save", full)
@@ -215,7 +215,7 @@ def test_entries_hold_no_file_open(tmp_path):
     assert all(entry.volume.shape == entry.mask.shape == SHAPE for entry in made)
     mapped = Path("/proc/self/maps")
     if mapped.exists():
-        assert str(tmp_path) not in mapped.read_text()
+        assert str(tmp_path) not in mapped.read_text(encoding="utf-8")
     (made[1].folder / "mask.npy").unlink()
     with pytest.raises(InputError, match=r"mask\.npy was there .* prepare the cohort again"):
         _ = made[1].mask

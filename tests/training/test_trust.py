@@ -216,7 +216,7 @@ def test_a_probe_keeps_its_limits_in_its_file(task, tmp_path):
 
 def test_a_head_of_an_earlier_version_has_no_limits(tmp_path):
     path = head.Head(AGE, np.ones(3), 1.0, {}, "").save(tmp_path / "head.json")
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     del content["trust"]
     path.write_text(json.dumps(content))
     assert head.load(path).trust is None

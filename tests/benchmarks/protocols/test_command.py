@@ -59,7 +59,7 @@ def test_each_script_writes_its_three_files(
     monkeypatch.setattr(sys, "argv", words)
     protocol.main()
     name = protocol.__name__.split(".")[-1]
-    content = json.loads((tmp_path / "out" / "results.json").read_text())
+    content = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     assert content["protocol"] == name
     assert content["size"]["name"] == "micro"
     assert {f.name for f in (tmp_path / "out").iterdir()} == {
@@ -127,7 +127,7 @@ def test_a_prepared_synthetic_cohort_from_disk(
     words += ["--cache", str(tmp_path / "cache"), "--task", "age"]
     monkeypatch.setattr(sys, "argv", words)
     methods.main()
-    content = json.loads((tmp_path / "out" / "results.json").read_text())
+    content = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     assert content["synthetic"] is True
     assert content["scans"] == 16
     assert [row["system"] for row in content["rows"]][:2] == ["mean", "brain volume"]

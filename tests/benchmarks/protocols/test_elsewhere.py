@@ -259,7 +259,7 @@ def test_each_script_writes_its_three_files(
     shared = ["--folds", "2", "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
     monkeypatch.setattr(sys, "argv", ["x", "t1", *shared, *words])
     protocol.main()
-    content = json.loads((tmp_path / "out" / "results.json").read_text())
+    content = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     assert content["protocol"] == protocol.__name__.split(".")[-1]
     names = {f.name for f in (tmp_path / "out").iterdir()}
     assert names == {"results.json", "results.csv", "plot.png"}

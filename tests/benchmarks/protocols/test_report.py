@@ -71,7 +71,7 @@ def test_three_files_are_written_whole(study_of: StudyOf, tmp_path: Path) -> Non
     made.write(tmp_path / "out", plots.forest(made.rows, made.title))
     files = {f.name for f in (tmp_path / "out").iterdir()}
     assert files == {"results.json", "results.csv", "plot.png"}
-    content = json.loads((tmp_path / "out/results.json").read_text())
+    content = json.loads((tmp_path / "out/results.json").read_text(encoding="utf-8"))
     assert content["synthetic"] is True
     assert content["versions"].keys() >= {"fmtool", "torch", "python"}
     assert content["rows"][1]["extra"] is None

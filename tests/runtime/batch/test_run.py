@@ -101,12 +101,12 @@ def test_a_batch_answers_as_a_predictor_does_and_names_what_failed(batch, heads,
     assert set(rows[1]) == {*alone, "content"}
     pages = sorted(path.name for path in (tmp_path / "pages").iterdir())
     assert pages == [f"head-{n}.{end}" for n in range(3) for end in ("html", "json")]
-    assert "data:image/png" in (tmp_path / "pages" / "head-1.html").read_text()
+    assert "data:image/png" in (tmp_path / "pages" / "head-1.html").read_text(encoding="utf-8")
     assert not list(tmp_path.glob(".work-*"))
 
     paths = outputs.write(made.ledger, tmp_path, [scan.item for scan in made.scans], ["age"])
     table = list(csv.DictReader(paths[0].open()))
-    lines = [json.loads(line) for line in paths[1].read_text().splitlines()]
+    lines = [json.loads(line) for line in paths[1].read_text(encoding="utf-8").splitlines()]
     assert [line["scan"] for line in lines] == [row["scan"] for row in table]
     assert list(lines[0]["values"]) == ["age"]
     assert all(line["finished"] and line["version"] for line in lines)

@@ -112,7 +112,7 @@ def test_two_at_once_build_once(tmp_path):
     both = [child(tmp_path, "end") for _ in range(2)]
     outs = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0], outs
-    assert (tmp_path / "builds").read_text() == "built\n"
+    assert (tmp_path / "builds").read_text(encoding="utf-8") == "built\n"
     assert outs[0][0] == outs[1][0] == f"{tmp_path / 'd1g' / KEY.name}\n"
 
 

@@ -135,7 +135,7 @@ def test_prune_leaves_what_is_not_fmtools(tmp_path, name):
     mine.write_text("mine")
     (tmp_path / f"{'0' * 64}.json").write_text("a self-test's stamp")
     cleared(tmp_path, everything=True)
-    assert mine.read_text() == "mine"
+    assert mine.read_text(encoding="utf-8") == "mine"
     assert not path.exists()
     assert len(list(tmp_path.iterdir())) == 2
 

@@ -154,7 +154,7 @@ def test_a_pass_of_an_earlier_version_without_maps_is_measured_anew(
     engine = Fake(EXPECTED)
     selftest.verify(engine, bundle, tmp_path)
     (stamp,) = tmp_path.glob("*.json")
-    content = json.loads(stamp.read_text())
+    content = json.loads(stamp.read_text(encoding="utf-8"))
     del content["maps"]
     stamp.write_text(json.dumps(content))
     assert not selftest.verify(engine, bundle, tmp_path).from_cache
@@ -178,7 +178,7 @@ def test_a_damaged_stamp_is_measured_anew(bundle: Bundle, tmp_path: Path, conten
     (stamp,) = tmp_path.iterdir()
     stamp.write_text(content)
     assert not selftest.verify(Fake(EXPECTED), bundle, tmp_path).from_cache
-    assert json.loads(stamp.read_text())["errors"].keys() == EXPECTED.keys()
+    assert json.loads(stamp.read_text(encoding="utf-8"))["errors"].keys() == EXPECTED.keys()
 
 
 def test_a_cache_that_cannot_be_written_costs_a_run_and_nothing_else(

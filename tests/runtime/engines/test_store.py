@@ -25,7 +25,7 @@ def test_the_json_pins_the_engine(tmp_path):
     path = store.save(tmp_path / "cache", KEY, b"engine", {"seconds": 0.5})
     assert path == tmp_path / "cache" / "d1g" / KEY.name
     assert path.read_bytes() == b"engine"
-    content = json.loads(Path(f"{path}.json").read_text())
+    content = json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))
     assert content == {
         "key": {
             "bundle": "d1g", "library": "rtx", "version": "1.7.1", "target": "sm89",
@@ -51,7 +51,7 @@ def test_an_interruption_between_the_two_files_shows(tmp_path, monkeypatch):
     monkeypatch.setattr(atomic, "write_bytes", stop)
     with pytest.raises(KeyboardInterrupt):
         store.save(tmp_path, KEY, b"new", {})
-    pinned = json.loads(Path(f"{path}.json").read_text())["sha256"]
+    pinned = json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))["sha256"]
     assert hashlib.sha256(path.read_bytes()).hexdigest() != pinned
 
 

@@ -102,7 +102,9 @@ def test_what_is_logged_and_named_tells_no_patient(run_node, kit, pacs):
         names = " ".join(str(path) for path in node.inbox.rglob("*"))
         assert "planted" not in (node.log + names).lower()
         (reason,) = (node.inbox / "quarantine").glob("*.json")
-        assert "Planted^Patient" in json.loads(reason.read_text())["reason"]  # stays with the data
+        assert (
+            "Planted^Patient" in json.loads(reason.read_text(encoding="utf-8"))["reason"]
+        )  # stays with the data
 
 
 @pytest.mark.parametrize("how", ["failure", "error", "defect"])
@@ -120,7 +122,7 @@ def test_one_bad_series_never_stops_the_next(run_node, kit, pacs, how):
         kit.send(node, kit.objects(2))
         node.wait("sent")
         (folder,) = (p for p in (node.inbox / "quarantine").iterdir() if p.is_dir())
-        reason = json.loads(folder.with_suffix(".json").read_text())
+        reason = json.loads(folder.with_suffix(".json").read_text(encoding="utf-8"))
         assert "a slice" in reason["reason"]
         assert not list((node.inbox / "answering").iterdir())
 

@@ -79,11 +79,15 @@ def node(tmp_path):
         words = ["serve", "dicom", "--inbox", inbox, "--port", port, "--peer", peer]
         words += ["--allow", "SCANNER", "--allow", "ORTHANC", "--settle", "5", "--min-free", "100"]
         with _process(sys.executable, "-m", "fmtool", *words, log=log) as process:
-            _until(lambda: '"listening"' in log.read_text() or process.poll() is not None)
-            assert process.poll() is None, log.read_text()
+            _until(
+                lambda: (
+                    '"listening"' in log.read_text(encoding="utf-8") or process.poll() is not None
+                )
+            )
+            assert process.poll() is None, log.read_text(encoding="utf-8")
             yield port, log, inbox
-        assert process.returncode == 143, log.read_text()
-        assert "Jane" not in log.read_text()
+        assert process.returncode == 143, log.read_text(encoding="utf-8")
+        assert "Jane" not in log.read_text(encoding="utf-8")
 
     return run
 
@@ -125,7 +129,7 @@ def test_dcmtk_sends_and_receives(series, node, tmp_path):
         subprocess.run([send, *where, "+sd", "+r", str(series)], check=True)
         _until(lambda: list((inbox / "sent").iterdir()) or list(inbox.glob("quarantine/*.json")))
         assert not list(inbox.glob("quarantine/*.json")), [
-            p.read_text() for p in inbox.glob("quarantine/*.json")
+            p.read_text(encoding="utf-8") for p in inbox.glob("quarantine/*.json")
         ]
         documents = {path: dcmread(path) for path in out.iterdir()}
     assert len(documents) == 2
@@ -163,7 +167,11 @@ def test_orthanc_sends_and_receives(series, node, tmp_path):
         }
         (tmp_path / "orthanc.json").write_text(json.dumps(config))
         with _process(orthanc, tmp_path / "orthanc.json", log=tmp_path / "orthanc.log") as server:
-            _until(lambda: "Orthanc has started" in (tmp_path / "orthanc.log").read_text())
+            _until(
+                lambda: (
+                    "Orthanc has started" in (tmp_path / "orthanc.log").read_text(encoding="utf-8")
+                )
+            )
             assert server.poll() is None
             where = ("-aet", "SCANNER", "-aec", "ORTHANC", "127.0.0.1", str(dicom))
             subprocess.run([send, *where, "+sd", "+r", str(series)], check=True)

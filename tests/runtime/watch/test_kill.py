@@ -64,7 +64,7 @@ def check(inbox, out):
     assert list(inbox.iterdir()) == []
     assert len(list((out / "done").iterdir())) == GOOD
     for number in range(GOOD):
-        result = json.loads((out / f"good{number}" / "result.json").read_text())
+        result = json.loads((out / f"good{number}" / "result.json").read_text(encoding="utf-8"))
         assert result["scan"] == f"good{number}.nii"
         assert (out / f"good{number}" / "report.html").exists()
     aside = sorted((out / "quarantine").iterdir())

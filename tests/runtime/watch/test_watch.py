@@ -35,15 +35,15 @@ def test_good_items_are_answered_and_bad_ones_put_aside_with_the_reason(inbox, o
     (inbox / "series" / "1.dcm").write_bytes(b"x")
     assert run() == {"answered": 2, "quarantined": 1}
     assert list(inbox.iterdir()) == []
-    result = json.loads((out / "a" / "result.json").read_text())
+    result = json.loads((out / "a" / "result.json").read_text(encoding="utf-8"))
     assert result["scan"] == "a.nii.gz"
     assert len(result["content"]) == 64
     assert result["finished"]
-    assert "a.nii.gz" in (out / "a" / "report.html").read_text()
+    assert "a.nii.gz" in (out / "a" / "report.html").read_text(encoding="utf-8")
     assert (out / "series" / "result.json").exists()
     assert (out / "done" / "a.nii.gz").read_bytes() == b"good 1"
     assert (out / "quarantine" / "bad" / "bad.nii.gz").read_bytes() == b"nothing"
-    reason = (out / "quarantine" / "bad" / "reason.txt").read_text()
+    reason = (out / "quarantine" / "bad" / "reason.txt").read_text(encoding="utf-8")
     assert reason == "bad.nii.gz is not a NIfTI file\n"
     states = ledger("SELECT source, state FROM items ORDER BY source")
     assert states == [("a.nii.gz", "done"), ("bad.nii.gz", "quarantined"), ("series", "done")]
@@ -53,7 +53,9 @@ def test_good_items_are_answered_and_bad_ones_put_aside_with_the_reason(inbox, o
 def test_only_the_tasks_asked_for_are_shown_and_all_are_recorded(inbox, out, run, ledger):
     (inbox / "a.nii").write_bytes(b"good")
     run(tasks=("age",))
-    assert list(json.loads((out / "a" / "result.json").read_text())["values"]) == ["age"]
+    assert list(json.loads((out / "a" / "result.json").read_text(encoding="utf-8"))["values"]) == [
+        "age"
+    ]
     ((data,),) = ledger("SELECT data FROM results")
     assert list(json.loads(data)["values"]) == ["age", "sex"]
 
@@ -67,11 +69,11 @@ def test_the_same_content_is_computed_once_and_answered_under_each_name(
     (inbox / "a.nii").write_bytes(b"good")
     run()
     assert len(worker.orders) == 1
-    twin = json.loads((out / "b" / "result.json").read_text())
+    twin = json.loads((out / "b" / "result.json").read_text(encoding="utf-8"))
     assert twin["scan"] == "b.nii"
     assert "another name" in twin["warnings"][0]
-    assert "b.nii" in (out / "b" / "report.html").read_text()
-    assert "a.nii" not in (out / "b" / "report.html").read_text()
+    assert "b.nii" in (out / "b" / "report.html").read_text(encoding="utf-8")
+    assert "a.nii" not in (out / "b" / "report.html").read_text(encoding="utf-8")
     assert sorted(p.name for p in (out / "done").iterdir()) == ["a.nii", "a.nii-2", "b.nii"]
     assert ledger("SELECT count(*) FROM results") == [(1,)]
 
@@ -79,12 +81,15 @@ def test_the_same_content_is_computed_once_and_answered_under_each_name(
 def test_another_content_of_the_same_name_replaces_nothing(inbox, out, run):
     (inbox / "a.nii").write_bytes(b"good 1")
     run()
-    before = (out / "a" / "result.json").read_text()
+    before = (out / "a" / "result.json").read_text(encoding="utf-8")
     (inbox / "a.nii").write_bytes(b"good 2")
     run()
-    assert (out / "a" / "result.json").read_text() == before
+    assert (out / "a" / "result.json").read_text(encoding="utf-8") == before
     (second,) = out.glob("a-*")
-    assert json.loads((second / "result.json").read_text())["content"][:12] == second.name[2:]
+    assert (
+        json.loads((second / "result.json").read_text(encoding="utf-8"))["content"][:12]
+        == second.name[2:]
+    )
 
 
 def test_an_item_that_still_grows_is_waited_for(inbox):
@@ -150,7 +155,7 @@ def test_links_and_pipes_are_never_opened(inbox, out, run, worker, tmp_path):
     assert run() == {"quarantined": 3}
     assert worker.orders == []
     assert secret.read_bytes() == b"good secret"
-    assert "link" in (out / "quarantine" / "series" / "reason.txt").read_text()
+    assert "link" in (out / "quarantine" / "series" / "reason.txt").read_text(encoding="utf-8")
     assert (out / "quarantine" / "link" / "link.nii").is_symlink()
 
 
@@ -159,7 +164,9 @@ def test_a_size_that_no_series_has_is_refused_without_reading_it(inbox, out, run
         stream.truncate(1 << 42)
     assert run() == {"quarantined": 1}
     assert worker.orders == []
-    assert "4398046511104 bytes" in (out / "quarantine" / "sparse" / "reason.txt").read_text()
+    assert "4398046511104 bytes" in (out / "quarantine" / "sparse" / "reason.txt").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_what_cannot_be_moved_holds_up_no_other(inbox, out, run, monkeypatch):
@@ -241,7 +248,9 @@ def test_what_fails_otherwise_is_tried_three_times(inbox, out, run, worker, ledg
     )
     assert run() == {"answered": 1, "quarantined": 1}
     assert [o.scan for o in worker.orders].count("a.nii") == 3
-    assert "ended the process" in (out / "quarantine" / "a" / "reason.txt").read_text()
+    assert "ended the process" in (out / "quarantine" / "a" / "reason.txt").read_text(
+        encoding="utf-8"
+    )
     assert ledger("SELECT state, attempts FROM items WHERE source = 'a.nii'") == [("failed", 3)]
 
 
@@ -258,7 +267,9 @@ def test_an_unreadable_file_holds_up_no_other(inbox, out, run, monkeypatch):
 
     monkeypatch.setattr(f"{real}.content_digest", digest)
     assert run() == {"answered": 1, "quarantined": 1}
-    assert "Permission denied" in (out / "quarantine" / "a" / "reason.txt").read_text()
+    assert "Permission denied" in (out / "quarantine" / "a" / "reason.txt").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_full_disk_is_waited_for_and_said_once(inbox, out, running, worker, monkeypatch, caplog):
@@ -322,7 +333,7 @@ def test_a_crash_between_two_steps_is_made_good(inbox, out, run, worker, monkeyp
     monkeypatch.setattr(owner, step, real)
     run()
     assert len(worker.orders) == 1
-    assert "another name" not in (out / "a" / "result.json").read_text()
+    assert "another name" not in (out / "a" / "result.json").read_text(encoding="utf-8")
     assert [p.name for p in (out / "done").iterdir()] == ["a.nii"]
     assert list(inbox.iterdir()) == []
     assert ledger("SELECT state FROM items") == [("done",)]
@@ -344,7 +355,7 @@ def test_a_crash_while_putting_aside_is_made_good(inbox, out, run, monkeypatch):
         run()
     assert run() == {"quarantined": 1}
     assert [p.name for p in (out / "quarantine").iterdir()] == ["a"]
-    assert "not a NIfTI" in (out / "quarantine" / "a" / "reason.txt").read_text()
+    assert "not a NIfTI" in (out / "quarantine" / "a" / "reason.txt").read_text(encoding="utf-8")
 
 
 def test_another_disk_is_copied_to_before_the_original_goes(inbox, out, run, monkeypatch):

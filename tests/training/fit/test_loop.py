@@ -172,7 +172,7 @@ def test_a_damaged_checkpoint_is_said(
     (kept[-1] / "network.safetensors").write_bytes(content)
     with pytest.raises(InputError, match=r"network.safetensors is damaged; delete .*step-00000012"):
         train(fabric, toy(), scans, tmp_path, resume=True)
-    state = json.loads((kept[-1] / "state.json").read_text())
+    state = json.loads((kept[-1] / "state.json").read_text(encoding="utf-8"))
     (kept[-1] / "state.json").write_text(json.dumps({**state, "format": 9}))
     with pytest.raises(InputError, match="has format 9"):
         train(fabric, toy(), scans, tmp_path, resume=True)

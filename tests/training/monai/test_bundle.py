@@ -203,7 +203,7 @@ def test_a_layout_that_upstream_cannot_say_is_not_written_so(made, tmp_path):
 def test_a_damaged_layout_in_our_own_folder_is_refused(made, imported, tmp_path, change):
     imported(*made.resnet())
     place = tmp_path / "encoder" / "encoder.json"
-    facts = json.loads(place.read_text())
+    facts = json.loads(place.read_text(encoding="utf-8"))
     assert facts["layout"] == {
         "conv1_t_size": [7, 7, 7], "conv1_t_stride": [2, 2, 2], "no_max_pool": False,
         "shortcut_type": "B", "bias_downsample": False,

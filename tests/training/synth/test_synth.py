@@ -224,8 +224,11 @@ def test_sessions_show_one_head_with_other_nuisances(folder: Path) -> None:
 
 
 def test_everything_says_that_it_is_synthetic(folder: Path) -> None:
-    assert "NO PERSON WAS SCANNED" in (folder / "README").read_text()
-    assert json.loads((folder / "dataset_description.json").read_text())["Synthetic"] is True
+    assert "NO PERSON WAS SCANNED" in (folder / "README").read_text(encoding="utf-8")
+    assert (
+        json.loads((folder / "dataset_description.json").read_text(encoding="utf-8"))["Synthetic"]
+        is True
+    )
     for table in ("participants.tsv", "truth.tsv"):
         with (folder / table).open() as stream:
             assert {row["synthetic"] for row in csv.DictReader(stream, delimiter="\t")} == {"yes"}
