@@ -43,12 +43,16 @@ def to_fp16(onnx_path: str | os.PathLike[str], out_path: str | os.PathLike[str])
     return save(half, out_path)
 
 
+def pooled(graph: onnx.GraphProto) -> str:
+    """Name of the feature map [B, F, z, y, x] whose mean over positions is the embedding."""
+    return next(str(node.input[0]) for node in graph.node if EMBEDDING in node.output)
+
+
 def trunk_nodes(graph: onnx.GraphProto) -> set[str]:
     """Names of the nodes from the first convolution to the feature map that is pooled."""
     maker = {name: node for node in graph.node for name in node.output}
-    pooling = maker[EMBEDDING]
     ancestors: dict[str, onnx.NodeProto] = {}
-    waiting = [maker[pooling.input[0]]]
+    waiting = [maker[pooled(graph)]]
     while waiting:
         node = waiting.pop()
         if node.name not in ancestors:
