@@ -10,7 +10,7 @@ from typing import Any
 from fmtool import __version__
 from fmtool.errors import CapabilityError
 from runtime import processor
-from runtime.engines import cuda
+from runtime.engines import cuda, lacking
 from runtime.engines.choose import backends, choose
 from runtime.engines.trt import bindings
 
@@ -21,9 +21,9 @@ def examine() -> dict[str, Any]:
     Returns:
         "fmtool", "python", "processor", "instructions" (those that speed networks up, each
         there or not), "cores" (usable by this process), "memory_gib", "gpus" (number, name,
-        capability), "no_gpu" (why there is none, or None), "driver_cuda" (the newest CUDA that
-        the driver runs), "backends" (see `Backend`), "builds" (library, name, version, targets,
-        reason: whether TensorRT and TensorRT-RTX can compile here, and for which GPUs), "choice"
+        capability), "no_gpu" (why there is none and what to do, or None), "driver_cuda" (the
+        newest CUDA that the driver runs), "backends" (see `Backend`), "builds" (library, name,
+        version, targets, reason: whether TensorRT and TensorRT-RTX can compile here, and for which GPUs), "choice"
         (what `auto` takes and why, or None), "training" (what the `train` extra brings, with
         versions or None).
     """
@@ -38,7 +38,7 @@ def examine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "gpus": gpus(),
-        "no_gpu": cuda.missing(0),
+        "no_gpu": lacking.gpu(0),
         "driver_cuda": cuda.driver(),
         "backends": [vars(b) for b in found],
         "builds": [_builds(library) for library in bindings.LIBRARIES],

@@ -30,7 +30,8 @@ def doctor(
                 backend["name"],
                 backend["version"] or "-",
                 "yes" if backend["available"] else "no",
-                Text(backend["reason"]),  # not markup: it may name an extra in brackets
+                # What all rows of a GPU lack is said once, above. No markup: brackets are extras.
+                Text(backend["reason"].replace(facts["no_gpu"] or "\n", "no GPU")),
             )
         console.table(
             f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
@@ -46,7 +47,7 @@ def doctor(
         if not facts["gpus"]:
             console.table(f"No GPU: {facts['no_gpu']}")
         console.table(table)
-        for build in facts["builds"]:
+        for build in (b for b in facts["builds"] if b["version"]):
             what = f"for {', '.join(build['targets'])}" if build["targets"] else "nothing"
             why = f": {build['reason']}" if build["reason"] else ""
             name = " ".join(filter(None, (build["name"], build["version"])))

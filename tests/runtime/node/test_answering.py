@@ -33,14 +33,14 @@ def test_a_process_that_hangs_or_dies_costs_one_series(tmp_path):
         empty = answer(tmp_path)
         assert isinstance(empty, Failure)
         assert "without DICOM" in empty.reason
-        os.kill(answer._process.pid, signal.SIGSTOP)
+        os.kill(answer.pid, signal.SIGSTOP)
         assert "longer than 3 s" in answer(tmp_path).reason
         assert answer(tmp_path).reason == empty.reason  # a new process
-        os.kill(answer._process.pid, signal.SIGTERM)  # as a service manager sends to all
+        os.kill(answer.pid, signal.SIGTERM)  # as a service manager sends to all
         assert answer(tmp_path).reason == empty.reason
         # SIGSTOP first, so that the kill comes while the series is being answered
-        os.kill(answer._process.pid, signal.SIGSTOP)
-        killer = f"import os, time; time.sleep(1); os.kill({answer._process.pid}, 9)"
+        os.kill(answer.pid, signal.SIGSTOP)
+        killer = f"import os, time; time.sleep(1); os.kill({answer.pid}, 9)"
         with subprocess.Popen([sys.executable, "-c", killer]):
             assert "ended the process" in answer(tmp_path).reason
         assert answer(tmp_path).reason == empty.reason

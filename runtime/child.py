@@ -1,0 +1,173 @@
+"""A process of its own for what a hostile input may break, started anew after it died."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Protocol
+
+from fmtool.errors import BundleError, CapabilityError, FmtoolError, UsageError
+
+Stop = Callable[[], bool]
+"""Whether to give up now."""
+
+START_S = 600.0
+"""The first start of a bundle may measure and compile."""
+
+_TICK_S = 0.1
+
+
+class Server(Protocol):
+    """What runs in the process."""
+
+    @property
+    def about(self) -> Any:
+        """What the parent is told once it is up; not None."""
+
+    def __call__(self, request: Any, /) -> Any:
+        """The reply to one request."""
+
+    def close(self) -> None:
+        """Called when the parent needs it no more."""
+
+
+class Crashed(Exception):
+    """The process ended before it replied."""
+
+
+class Late(Exception):
+    """The process took too long, and was ended."""
+
+
+class Stopped(Exception):
+    """The parent gave up, and the process was ended."""
+
+
+class Child:
+    """A `Server` in a process of its own; whatever ends it, the next request starts another.
+
+    Args:
+        make: gives the server, in the process; can be pickled.
+
+    Raises:
+        FmtoolError: what `make` raised.
+    """
+
+    about: Any
+
+    def __init__(self, make: Callable[[], Server]) -> None:
+        self._make = make
+        self._process: BaseProcess | None = None
+        self._start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is up, with its bundle loaded."""
+        return self._process is not None and self._process.is_alive()
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number; None where there is none."""
+        return self._process.pid if self._process is not None else None
+
+    def ask(self, request: Any, seconds: float, stop: Stop = lambda: False) -> Any:
+        """The reply to a request.
+
+        Raises:
+            Crashed, Late, Stopped: instead of a reply; an exception of `stop` goes through. In all
+                of them the process is ended, for its reply would be taken for the next request's.
+            FmtoolError: if the process died before and does not start.
+        """
+        self.ensure()  # what keeps it from starting is no fault of the request's
+        end = time.monotonic() + seconds
+        try:
+            self._pipe.send(request)
+            while not self._pipe.poll(_TICK_S):
+                if stop():
+                    raise Stopped
+                if time.monotonic() > end:
+                    raise Late
+            return self._pipe.recv()
+        except (EOFError, ConnectionError):
+            self.close()
+            raise Crashed from None
+        except BaseException:
+            self.close()
+            raise
+
+    def ensure(self) -> None:
+        """Start the process anew if it died.
+
+        Raises:
+            FmtoolError: if it does not start.
+        """
+        if not self.alive:
+            self._start()
+
+    def close(self) -> None:
+        """Kill the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+            self._process = None
+            self._pipe.close()
+
+    def _start(self) -> None:
+        self.close()
+        context = multiprocessing.get_context("spawn")  # a fork would inherit sockets and locks
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, self._make), daemon=True)
+        self._process.start()
+        theirs.close()
+        try:
+            ready = self._pipe.recv() if self._pipe.poll(START_S) else TimeoutError()
+        except (EOFError, OSError) as error:
+            ready = error
+        if isinstance(ready, BaseException):
+            self.close()
+            if isinstance(ready, FmtoolError):
+                raise ready
+            raise FmtoolError(f"the predicting process did not start ({type(ready).__name__})")
+        self.about = ready
+
+
+def _serve(pipe: Connection, make: Callable[[], Server]) -> None:
+    """The process: one request after the other until the pipe, or the parent, ends."""
+    for name in (signal.SIGINT, signal.SIGTERM):  # which a whole process group may be sent
+        signal.signal(name, signal.SIG_IGN)  # the parent decides when this ends
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        server = make()
+    except FmtoolError as error:
+        pipe.send(_portable(error))
+        return
+    pipe.send(server.about)
+    while True:
+        try:
+            request = pipe.recv()
+        except EOFError:
+            server.close()
+            return
+        pipe.send(server(request))
+
+
+def _portable(error: FmtoolError) -> FmtoolError:
+    """The error as one that a pipe can carry: the sentence and the exit code are what counts."""
+    kinds = (UsageError, CapabilityError, BundleError)
+    kind = next((k for k in kinds if isinstance(error, k)), FmtoolError)
+    return kind(str(error))
+
+
+def _end_with_parent() -> None:
+    """A killed parent must not leave a process that goes on writing its answer."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
