@@ -23,9 +23,9 @@ def examine() -> dict[str, Any]:
         there or not), "cores" (usable by this process), "memory_gib", "gpus" (number, name,
         capability), "no_gpu" (why there is none and what to do, or None), "driver_cuda" (the
         newest CUDA that the driver runs), "backends" (see `Backend`), "builds" (library, name,
-        version, targets, reason: whether TensorRT and TensorRT-RTX can compile here, and for which GPUs), "choice"
-        (what `auto` takes and why, or None), "training" (what the `train` extra brings, with
-        versions or None).
+        version, targets, reason: whether TensorRT and TensorRT-RTX can compile here, and for which
+        GPUs), "choice" (what `auto` takes and why, or None), "training" (what the `train` extra
+        brings, with versions or None).
     """
     found = backends()
     usable = any(b.available for b in found)
