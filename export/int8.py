@@ -35,6 +35,9 @@ from fmtool import disk
 Score = Callable[[Path], float]
 """A model's worst error as a share of what is allowed; it passes up to 1."""
 
+_RANKED_ON = 4
+# Calibration volumes that tell the shift while layers are ranked: each is a pass per layer.
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -108,9 +111,11 @@ def to_int8(
         candidate = folder / "candidate.onnx"
         wanted = _embeddings(folder / "plain.onnx", calibration)
 
-        def tried(names: Collection[str], judge: Score = score) -> float:
+        def tried(
+            names: Collection[str], judge: Score = score, known: int = len(calibration)
+        ) -> float:
             mixed = qdq.in_float(whole, plain, names)
-            shift = wanted - _embeddings(save(mixed, candidate), calibration)
+            shift = wanted[:known] - _embeddings(save(mixed, candidate), calibration[:known])
             return judge(save(_shifted(mixed, shift.mean(axis=0)), candidate))
 
         names = qdq.quantised(whole)
@@ -119,7 +124,7 @@ def to_int8(
         kept: list[str] = []
         if not full <= 1:
             alone = {
-                name: tried(_with_shift(name, names), quick or score)
+                name: tried(_with_shift(name, names), quick or score, _RANKED_ON)
                 for name in names
                 if name != stem.SHIFT
             }
