@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from export.reference import Array
+from runtime.engines.openvino_core import core
 
 Run = Callable[[dict[str, Array]], dict[str, Array]]
 
@@ -54,10 +55,8 @@ def _named_openvino(path: Path) -> tuple[str, Run]:
 
 
 def _openvino(path: Path) -> Run:
-    import openvino
-
     # Its own choice on a machine that has bfloat16 would be bfloat16.
-    model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     names = [output.any_name for output in model.outputs]
 
     def run(inputs: dict[str, Array]) -> dict[str, Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 
 from fmtool.errors import CapabilityError
-from runtime.engines import cuda, onnxruntime, openvino, ort_providers
+from runtime.engines import cuda, onnxruntime, openvino_core, ort_providers
 from runtime.engines.lacking import gpu, together
 from runtime.engines.table import NATIVE, Row
 from runtime.engines.trt import bindings
@@ -17,7 +17,7 @@ def missing(row: Row, number: int = 0) -> str | None:
         if row.name in NATIVE:
             return _native_missing(NATIVE[row.name], number)
         if row.name == "openvino":
-            openvino.load()
+            openvino_core.load()
             return None
         ort = onnxruntime.load()
         return None if row.device == "cpu" else ort_providers.missing(ort, row.name, number)
@@ -37,7 +37,7 @@ def version(row: Row) -> str | None:
 
 def precisions(row: Row) -> tuple[str, ...]:
     """What the row's engine, which must not be missing, computes in on this machine."""
-    return openvino.precisions(openvino.load().Core()) if row.name == "openvino" else row.precisions
+    return openvino_core.precisions() if row.name == "openvino" else row.precisions
 
 
 def _native_missing(library: str, number: int) -> str | None:

@@ -16,6 +16,7 @@ import numpy as np
 from fmtool.errors import CapabilityError
 from runtime.engines import openvino_stem
 from runtime.engines.base import Arrays, Engine
+from runtime.engines.openvino_core import core, precisions
 
 _HINT = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
@@ -37,11 +38,9 @@ class OpenVINOEngine(Engine):
     library = "openvino"
 
     def __init__(self, model: Path, device: str = "cpu", precision: str = "float32") -> None:
-        ov = load()
         if device != "cpu":
             raise CapabilityError(f"OpenVINO runs on the CPU here, not on {device!r}")
-        core = ov.Core()
-        can = precisions(core)
+        can = precisions()
         if precision not in can:
             raise CapabilityError(
                 f"OpenVINO cannot compute in {precision} on this CPU; it can in {', '.join(can)}"
@@ -49,13 +48,12 @@ class OpenVINOEngine(Engine):
         self.version = metadata.version("openvino")
         self.device = device
         self.precision = precision
-        core.set_property({"ENABLE_MMAP": True})
         rest = "bfloat16" if precision == "int8" and "bfloat16" in can else precision
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINT[rest]}
-        network = core.read_model(model)
+        network = core().read_model(model)
         if precision == "bfloat16":
             openvino_stem.rearrange(network)
-        compiled = core.compile_model(network, "CPU", settings)
+        compiled = core().compile_model(network, "CPU", settings)
         self._names = [output.get_any_name() for output in compiled.outputs]
         self._request: Any = compiled.create_infer_request()
 
@@ -72,27 +70,3 @@ class OpenVINOEngine(Engine):
     def close(self) -> None:
         """Release the compiled model and its memory."""
         self._request = None
-
-
-def load() -> Any:
-    """The OpenVINO module.
-
-    Raises:
-        CapabilityError: if it is not installed or cannot be loaded.
-    """
-    try:
-        import openvino
-    except ImportError as error:
-        raise CapabilityError(
-            f"OpenVINO cannot be used ({error}); install it with `pip install 'fmtool[cpu]'`"
-        ) from None
-    return openvino
-
-
-def precisions(core: Any) -> tuple[str, ...]:
-    """What the CPU computes in: "float32", "int8", and "bfloat16" where it has the instructions.
-
-    OpenVINO would emulate bfloat16 elsewhere, which is slower and no more exact than float32.
-    """
-    abilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return ("float32", "bfloat16", "int8") if "BF16" in abilities else ("float32", "int8")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 import pytest
 
 import fmtool
 from export.onnx import check, export, save
 from export.reference import feed, reference
+from runtime.engines.openvino_core import core, precisions
 
 
 def test_it_is_one_checked_file_without_batchnorm(model32):
@@ -80,10 +80,9 @@ def test_what_the_exporter_promises_is_checked(model32, graph):
 
 
 def test_heads_are_float32_where_openvino_convolves_in_bfloat16(model32, graph, volumes):
-    core = openvino.Core()
-    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "bfloat16" not in precisions():
         pytest.skip("this CPU has no bfloat16")
-    model = core.compile_model(model32, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    model = core().compile_model(model32, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
     found = model(feed(volumes))
     weight, bias = graph.weight.numpy(), graph.bias.numpy()
     for i, name in enumerate(("age", "sex")):

@@ -10,7 +10,7 @@ import pytest
 
 from fmtool import bundle
 from fmtool.errors import BundleError, CapabilityError, UsageError
-from runtime.engines import cuda, onnxruntime, openvino, ort_providers, table
+from runtime.engines import cuda, onnxruntime, openvino_core, ort_providers, table
 from runtime.engines.choose import Choice, backends, choose, open_bundle, open_engine
 from runtime.engines.trt import bindings, driver
 
@@ -24,8 +24,9 @@ class Machine:
         self.architecture = "sm89"
         self.providers: list[str] = []
         self.bfloat16 = True
-        for module, name in ((openvino, "openvino"), (onnxruntime, "onnxruntime")):
+        for module, name in ((openvino_core, "openvino"), (onnxruntime, "onnxruntime")):
             monkeypatch.setattr(module, "load", self.loader(name))
+        monkeypatch.setattr(openvino_core, "core", lambda: openvino_core.load().Core())
         monkeypatch.setattr(cuda, "missing", self.missing)
         monkeypatch.setattr(
             cuda, "architecture", lambda number=0: self.architecture if self.gpus else None

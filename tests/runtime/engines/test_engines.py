@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage
 
 from fmtool.errors import CapabilityError
-from runtime.engines import cuda, openvino
+from runtime.engines import cuda, openvino, openvino_core
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.engines.openvino import OpenVINOEngine
@@ -79,8 +79,7 @@ def test_says_what_it_is(engine_class: type[Engine], model: Path) -> None:
 
 
 def test_bfloat16_rounds_but_does_not_break(model: Path, weights: np.ndarray) -> None:
-    ov = pytest.importorskip("openvino")
-    if "bfloat16" not in openvino.precisions(ov.Core()):
+    if "bfloat16" not in openvino_core.precisions():
         pytest.skip("this CPU has no bfloat16 instructions")
     given = inputs(1)
     with OpenVINOEngine(model, precision="bfloat16") as engine:
@@ -93,7 +92,7 @@ def test_bfloat16_rounds_but_does_not_break(model: Path, weights: np.ndarray) ->
 def test_a_precision_that_is_not_to_be_had_is_refused(
     engine_class: type[Engine], model: Path, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openvino, "precisions", lambda core: ("float32",))
+    monkeypatch.setattr(openvino, "precisions", lambda: ("float32",))
     with pytest.raises(CapabilityError, match=precision):
         engine_class(model, precision=precision)
 
@@ -110,7 +109,8 @@ def test_int8_computes_the_rest_in_bfloat16_where_the_cpu_has_it(
 
     core = MagicMock(compile_model=compile_model)
     core.get_property.side_effect = lambda device, key: abilities
-    monkeypatch.setattr(openvino, "load", lambda: MagicMock(Core=lambda: core))
+    monkeypatch.setattr(openvino, "core", lambda: core)
+    monkeypatch.setattr(openvino_core, "core", lambda: core)
     monkeypatch.setattr(openvino.metadata, "version", lambda name: "1")
     with OpenVINOEngine(model, precision="int8") as engine:
         assert engine.precision == "int8"
@@ -138,5 +138,6 @@ def test_a_missing_library_names_the_extra(
     name: str, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, name, None)  # makes `import` fail
+    monkeypatch.setattr(openvino_core, "_core", openvino_core._core.__wrapped__)
     with pytest.raises(CapabilityError, match=r"fmtool\[cpu\]"):
         ENGINES[name](model)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from runtime.engines import openvino_stem
+from runtime.engines.openvino_core import core
 
 ov = pytest.importorskip("openvino")
 ops = pytest.importorskip("openvino.opset13")
@@ -29,7 +30,7 @@ def network(kernel: tuple[int, ...], begin: list[int], end: list[int], **other: 
 
 def run(model: Any, channels: int = 1) -> np.ndarray:
     volume = np.random.default_rng(1).normal(size=(2, channels, *SHAPE)).astype(np.float32)
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return np.array(compiled([volume])[0])
 
 
