@@ -125,13 +125,7 @@ class Predictor:
         Raises:
             UsageError: for a task the bundle has no head for, listing those it has.
         """
-        known = self.bundle.tasks
-        for name in tasks or ():
-            if name not in known:
-                raise UsageError(
-                    f"bundle {self.bundle.name} has no task {name!r}; it has {', '.join(known)}"
-                )
-        return [known[name] for name in dict.fromkeys(tasks)] if tasks else list(known.values())
+        return select(self.bundle, tasks)
 
     def predict(self, source: Source | Scan, tasks: Sequence[str] | None = None) -> Result:
         """The result of one scan.
@@ -206,6 +200,21 @@ class Predictor:
             "demonstration": bool(manifest.get("demonstration", False)),
             "limits": list(manifest.get("limits", [])),
         }
+
+
+def select(bundle: Bundle, tasks: Sequence[str] | None) -> list[Task]:
+    """The bundle's tasks of these names, or all.
+
+    Raises:
+        UsageError: for a task it has no head for, listing those it has.
+    """
+    known = bundle.tasks
+    for name in tasks or ():
+        if name not in known:
+            raise UsageError(
+                f"bundle {bundle.name} has no task {name!r}; it has {', '.join(known)}"
+            )
+    return [known[name] for name in dict.fromkeys(tasks)] if tasks else list(known.values())
 
 
 def self_test(

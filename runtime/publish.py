@@ -59,10 +59,6 @@ class Publisher:
         report.write_html(page, data | {"scan": Path(data["scan"]).name}, drawn)
         return page
 
-    def maps(self, result: Result) -> dict[str, bytes]:
-        """The pictures that a result adds to those that its scan had while it waited."""
-        return of_maps(result.maps, result.prepared, self._template)
-
     def write_index(self, failures: Sequence[Mapping[str, Any]] = ()) -> Path:
         """Write `index.html` over every result in the folder, earlier runs' included; its path.
 

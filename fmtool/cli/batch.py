@@ -17,8 +17,9 @@ from runtime.batch.resources import check_space
 from runtime.batch.run import Batch, run
 from runtime.batch.stop import Stop
 from runtime.batch.worker import Setup
+from runtime.batch.workers import Place
 from runtime.ledger import Identifiers, Ledger
-from runtime.predict import Predictor
+from runtime.predict import select
 from runtime.preprocess.pipeline import Head
 from runtime.preprocess.template import Template
 from runtime.publish import Publisher, check_writable
@@ -29,7 +30,7 @@ LEDGER = "ledger.sqlite"
 def predict_into(
     folder: Path,
     named: Sequence[Path],
-    predictor: Predictor,
+    place: Place,
     tasks: Sequence[str] | None,
     head: Head,
     assume_ras: bool,
@@ -43,7 +44,7 @@ def predict_into(
     Args:
         folder: of the results and the ledger.
         named: files, folders, lists.
-        predictor: made with `prepares=False`; not entered.
+        place: where the workers are.
         tasks: to write; all are computed.
         head, assume_ras, force, series: see `runtime.prepare.Preparer`.
         report: a folder for a page per scan.
@@ -58,20 +59,22 @@ def predict_into(
     check_space(folder)
     if not has_parquet():
         console.say("No Parquet: pyarrow is not installed (`pip install 'fmtool[parquet]'`)")
-    bundle, choice = predictor.bundle, predictor.choice
-    wanted = [task.name for task in predictor.select(tasks)]
-    options = {
-        "head": head,
-        "assume_ras": assume_ras,
-        "force": force,
-        "series": series,
-        "engine": choice.engine,
-        "precision": choice.precision,
-    }
+    bundle = place.bundle
     with ExitStack() as stack:
         stack.callback(bundle.close)
+        wanted = [task.name for task in select(bundle, tasks)]
         sources = inputs.expand(named)
         stop = stack.enter_context(Stop())
+        setup = Setup(bundle.path, head, assume_ras, force, series, folder, report is not None)
+        staff = stack.enter_context(place.open(setup, stop))
+        options = {
+            "head": head,
+            "assume_ras": assume_ras,
+            "force": force,
+            "series": series,
+            "engine": staff.engine,
+            "precision": staff.precision,
+        }
         ledger = stack.enter_context(Ledger(folder / LEDGER, identifiers))
         with console.activity("Finding the scans"):
             scans = []
@@ -97,10 +100,7 @@ def predict_into(
                     scans=scans,
                     ledger=ledger,
                     folder=folder,
-                    predictor=predictor,
-                    setup=Setup(
-                        bundle.path, head, assume_ras, force, series, folder, report is not None
-                    ),
+                    hire=staff.hire,
                     settled=settled,
                     publisher=publisher,
                     stop=stop,

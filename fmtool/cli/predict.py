@@ -82,15 +82,14 @@ def predict(
 
     if out is not None:
         from fmtool.cli.batch import predict_into
+        from runtime.batch.here import Here
         from runtime.ledger import Identifiers
 
-        predictor = Predictor(
-            bundle, engine, device, precision=precision, say=console.say, prepares=False
+        place = Here(
+            Predictor(bundle, engine, device, precision=precision, say=console.say, prepares=False)
         )
         kept = Identifiers(identifiers)
-        predict_into(
-            out, scans, predictor, task, head.value, assume_ras, force, series, report, kept
-        )
+        predict_into(out, scans, place, task, head.value, assume_ras, force, series, report, kept)
         return
     if report is not None:
         check_writable(report)  # before minutes of work, not after

@@ -26,6 +26,7 @@ class Enrolled:
         name: its path as text that any file can hold.
         shown: what results and messages call it.
         stat: see `content.stat_digest`; empty if it could not be read.
+        content: see `content.content_digest`; None if it could not be read.
     """
 
     item: int
@@ -33,6 +34,7 @@ class Enrolled:
     name: str
     shown: str
     stat: str
+    content: str | None
 
 
 def enrol(
@@ -58,7 +60,8 @@ def enrol(
             for source, stat, content in zip(some, stats, fresh, strict=True):
                 name = called(source).encode("utf-8", "backslashreplace").decode()
                 item = ledger.add(name, content, bundle, options, stat)
-                yield Enrolled(item, source, name, ledger.shown(item), stat if content else "")
+                shown = ledger.shown(item)
+                yield Enrolled(item, source, name, shown, stat if content else "", content)
 
 
 def _stat(source: Source) -> str:

@@ -1,8 +1,9 @@
-"""What a worker process sends to the one that has the network, as small as it can be."""
+"""What comes of a scan on its way: prepared and as small as it can be, answered, or refused."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,21 @@ class Packed:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """A scan that has its result.
+
+    Attributes:
+        data: `Result.to_dict()` of all tasks.
+        pictures: the report's PNG, JPEG and JSON files by name, if they were asked for.
+    """
+
+    data: dict[str, Any]
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Refused:
-    """A scan that could not be prepared.
+    """A scan that could not be prepared or answered.
 
     Attributes:
         sentence: why.

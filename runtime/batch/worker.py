@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import signal
 import tempfile
 import threading
-import traceback
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -18,15 +16,12 @@ from fmtool import bundle as bundles
 from fmtool.errors import FmtoolError
 from runtime.batch.inputs import Source
 from runtime.batch.stop import SIGNALS
+from runtime.batch.tried import changed, tried
 from runtime.batch.wire import Broken, Packed, Refused, pack
 from runtime.ledger.content import stat_digest
 from runtime.prepare import Preparer
 from runtime.preprocess.pipeline import Head
 from runtime.publish import pictures
-from runtime.scan import called
-
-_log = logging.getLogger(__name__)
-_LASTING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
 
 
 @dataclass(frozen=True)
@@ -57,11 +52,13 @@ class Job:
         item: its number in the ledger.
         source: where it is.
         stat: what the file system said when its content was recorded; empty if unknown.
+        content: the SHA-256 that was recorded; None if unknown.
     """
 
     item: int
     source: Source
     stat: str
+    content: str | None = None
 
 
 def work(pipe: Connection, setup: Setup, core: int) -> None:
@@ -69,7 +66,7 @@ def work(pipe: Connection, setup: Setup, core: int) -> None:
     # The parent hears the signals, too, and decides what becomes of its workers.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=follow_parent, daemon=True).start()
     tempfile.tempdir = str(setup.scratch)
     with ExitStack() as stack:
         try:
@@ -103,37 +100,17 @@ def _open(setup: Setup, core: int) -> Preparer:
 
 
 def _attempt(preparer: Preparer, setup: Setup, job: Job) -> Packed | Refused:
-    try:
+    def prepare() -> Packed | Refused:
         ready = preparer(job.source)
         if job.stat and stat_digest(job.source) != job.stat:
-            return Refused(f"{ready.scan} was written to while it was read", True)
+            return changed(job.source)
         drawn = pictures(ready, preparer.template) if setup.pictures else {}
         return pack(ready, drawn)
-    except FmtoolError as error:
-        return Refused(str(error), _is_passing(error))
-    except (OSError, MemoryError) as error:
-        why = getattr(error, "strerror", None) or type(error).__name__
-        return Refused(f"{called(job.source)} cannot be read ({why})", True)
-    except Exception as error:  # a defect, but one scan's must not cost the others
-        # Without the error's own words, which may name the scan.
-        where = "".join(traceback.format_tb(error.__traceback__))
-        _log.error("a scan met a defect: %s\n%s", type(error).__name__, where)
-        return Refused(
-            f"{called(job.source)} met a defect of fmtool ({error!r}); please report it", False
-        )
+
+    return tried(job.source, prepare)
 
 
-def _is_passing(error: BaseException) -> bool:
-    """Whether the system, not the scan, was the cause: a disk that did not answer, for example."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and not isinstance(cause, _LASTING):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
-
-
-def _follow_parent() -> None:
+def follow_parent() -> None:
     """End with the parent, however it ended: a worker would wait for its next scan for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ from fmtool import bundle
 from fmtool.errors import CapabilityError, InputError, LedgerError
 from runtime.batch import outputs, pool, resources, worker
 from runtime.batch.enrol import enrol
+from runtime.batch.here import Here
 from runtime.batch.inputs import expand
 from runtime.batch.run import Batch, run
+from runtime.batch.stop import Stop
 from runtime.batch.wire import Refused, pack, unpack
 from runtime.batch.worker import Job, Setup
+from runtime.engines.choose import Choice
 from runtime.ledger import Identifiers, Ledger, claims
 from runtime.ledger.outcomes import counts, outcomes
 from runtime.predict import Predictor
@@ -29,12 +33,15 @@ from runtime.result import Result
 pytestmark = pytest.mark.timeout(300)
 
 
-def setup(folder, pictures=False):
-    return Setup(bundle.DEMO, "auto", False, False, None, folder, pictures)
+def setup(folder, pictures=False, bundle_path=bundle.DEMO):
+    return Setup(bundle_path, "auto", False, False, None, folder, pictures)
 
 
 class Answers:
     """A predictor without a network."""
+
+    choice = Choice("none", "cpu", "float32", "as asked for")
+    bundle = None
 
     def __enter__(self):
         return self
@@ -61,25 +68,29 @@ def batch(heads, tmp_path):
     """`batch(*more, identifiers=...)`: the heads and whatever else, in an open ledger."""
     opened = []
 
-    def make(*more, identifiers=Identifiers.keep, report=False, real=False):
+    def make(
+        *more, identifiers=Identifiers.keep, report=False, real=False, bundle_path=bundle.DEMO
+    ):
         ledger = Ledger(tmp_path / "ledger.sqlite", identifiers)
         opened.append(ledger)
         predictor = Predictor(prepares=False) if real else Answers()
         template = Template.load(bundle.DEMO / "template.nii.gz")
+        publisher = Publisher(tmp_path / "pages", template) if report else None
+        stop, place = Stop(), Here(predictor, 2 if real else 1)
         return Batch(
             scans=list(enrol(ledger, expand([heads, *more]), "b" * 64, {})),
             ledger=ledger,
             folder=tmp_path,
-            predictor=predictor,
-            setup=setup(tmp_path, report),
+            hire=entered.enter_context(place.open(setup(tmp_path, report, bundle_path), stop)).hire,
             settled=lambda state, sentence: settled.append((state, sentence)),
-            publisher=Publisher(tmp_path / "pages", template) if report else None,
-            workers=2 if real else 1,
+            publisher=publisher,
+            stop=stop,
         )
 
     settled = []
     make.settled = settled
-    yield make
+    with ExitStack() as entered:
+        yield make
     for ledger in opened:
         ledger.run.close()
 
@@ -120,7 +131,7 @@ def test_a_batch_answers_as_a_predictor_does_and_names_what_failed(batch, heads,
 
     # The same again: nothing is computed, so that not even a worker starts.
     again = batch(tmp_path / "absent.nii")
-    run(Batch(**{**again.__dict__, "scans": again.scans[:3], "setup": None}))
+    run(Batch(**{**again.__dict__, "scans": again.scans[:3], "hire": None}))
 
 
 def test_a_worker_that_is_killed_costs_one_attempt(batch, monkeypatch):
@@ -154,9 +165,8 @@ def _killed_by_head_0(pipe, setup, core):
     worker.work(pipe, setup, core)
 
 
-def test_workers_that_cannot_start_end_the_batch(batch):
-    made = batch()
-    made.setup = Setup(made.folder / "no.fmtool", "auto", False, False, None, made.folder, False)
+def test_workers_that_cannot_start_end_the_batch(batch, tmp_path):
+    made = batch(bundle_path=tmp_path / "no.fmtool")
     with pytest.raises(CapabilityError, match=r"no\.fmtool"):
         run(made)
     assert counts(made.ledger)["waiting"] == 3
