@@ -1,4 +1,4 @@
-"""What the engine cache holds: every engine with its state, as it is on this machine."""
+"""What the engine cache holds: engines and providers' folders, with their state here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-from runtime.engines import cuda, store
+from runtime.engines import cuda, provider_folder, store
 from runtime.engines.key import Key, serves
 
 _OURS = re.compile(
@@ -23,13 +23,13 @@ Versions = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class Item:
-    """An engine in the cache, whole or not.
+    """An engine in the cache, whole or not, or the folder of one of ONNX Runtime's providers.
 
     Attributes:
-        path: the engine's file.
+        path: the engine's file, or the folder.
         state: "ok", "damaged", or "stale" for one that would be built anew here.
         reason: why it is not ok; "" if it is.
-        key: what it is; None if that cannot be read.
+        key: what it is; None if that cannot be read, and for a folder, whose name says it.
         bundle: the name of its bundle; None if that is not known.
         bytes: its size.
         used: when it was built or last loaded, in seconds since 1970.
@@ -51,8 +51,18 @@ class Item:
 
 
 def inventory(folder: Path, versions: Versions) -> list[Item]:
-    """Every engine in the cache, by bundle and name; each is read once and its SHA-256 checked."""
-    return [examine(path, versions) for path in engines(folder) if exists(path)]
+    """Every engine in the cache, by bundle and name, then every provider's folder.
+
+    Each engine is read once and its SHA-256 checked.
+    """
+    items = [examine(path, versions) for path in engines(folder) if exists(path)]
+    return items + [_examine_folder(path, versions) for path in provider_folder.folders(folder)]
+
+
+def _examine_folder(path: Path, versions: Versions) -> Item:
+    reason = provider_folder.stale(path, versions)
+    size, used = provider_folder.size(path), path.stat().st_mtime
+    return Item(path, "stale" if reason else "ok", reason or "", None, None, size, used)
 
 
 def engines(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError
-from runtime.engines import cuda, here, onnxruntime, openvino, store
+from runtime.engines import cuda, here, onnxruntime, openvino, provider_folder, store
 from runtime.engines.base import Engine
 from runtime.engines.table import NATIVE, Row, find
 
@@ -49,12 +49,13 @@ def open_bundle(row: Row, bundle: Bundle, device: str, precision: str, say: Say)
 
 
 def _provider_cache(row: Row, bundle: Bundle, device: str, precision: str) -> Path | None:
-    """A folder of the engine cache, named by all that the provider's own key leaves out."""
+    """Where the provider keeps what it compiles; None for one that compiles nothing."""
     compiler = find(_COMPILERS.get(row.name, ""), "cuda")
     if compiler is None:
         return None
     built_by = here.version(compiler) or "unknown"
-    number = cuda.index(device)
-    facts = (row.name, precision, str(cuda.architecture(number)), f"trt{built_by}")
-    name = ".".join((*facts, f"ort{onnxruntime.version()}", f"driver{cuda.driver()}"))
-    return store.claim(store.default_folder() / bundle.digest / name)
+    target, driver = str(cuda.architecture(cuda.index(device))), str(cuda.driver())
+    cache = store.default_folder()
+    return provider_folder.claim(
+        cache, bundle.digest, row.name, precision, target, built_by, driver
+    )

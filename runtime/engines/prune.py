@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from runtime.engines import store
+from runtime.engines import provider_folder, store
 from runtime.engines.ensure import leftovers, lock_of
 from runtime.engines.inventory import Versions, engines, examine, exists, inventory
 
@@ -24,30 +24,33 @@ def prune(
     older_than: float | None = None,
     everything: bool = False,
 ) -> int:
-    """Remove damaged and stale engines, and what killed builds left; return the bytes freed.
+    """Remove what is damaged or stale and what killed builds left; return the bytes freed.
 
     An engine that a process is building is left alone.
 
     Args:
         folder: the cache.
         versions: of the libraries installed here.
-        tell: the path of each engine of which something was removed, or that is left alone; why.
+        tell: each engine or folder of which something was removed, or that is left alone; why.
         older_than: also remove the engines of bundles of which none was used for as many days.
-        everything: remove every engine, and TensorRT's measurements.
+        everything: remove every engine and folder, and TensorRT's measurements.
     """
     used: dict[Path, float] = {}
     for item in inventory(folder, versions):
         used[item.path.parent] = max(item.used, used.get(item.path.parent, 0.0))
 
-    def verdict(path: Path) -> str | None:
+    def of_any(path: Path) -> str | None:
         if everything:
             return "removed with all others"
-        if not exists(path):
-            return None
         idle = (time.time() - used.get(path.parent, time.time())) / _DAY
         if older_than is not None and idle > older_than:
             return f"its bundle was not used for {idle:.0f} days"
-        return examine(path, versions).reason or None
+        return None
+
+    def verdict(path: Path) -> str | None:
+        if not everything and not exists(path):
+            return None
+        return of_any(path) or examine(path, versions).reason or None
 
     freed = 0
     for path in engines(folder):
@@ -65,6 +68,12 @@ def prune(
             lock.release()
         with suppress(OSError):  # there is more in it
             path.parent.rmdir()
+    for path in provider_folder.folders(folder):
+        if why := of_any(path) or provider_folder.stale(path, versions):
+            freed += provider_folder.remove(path)
+            tell(path, why)
+            with suppress(OSError):  # there is more in it
+                path.parent.rmdir()
     for file in folder.glob("timings.*.sm*") if everything else ():
         freed += file.stat().st_size
         file.unlink()
