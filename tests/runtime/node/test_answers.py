@@ -151,11 +151,11 @@ def test_a_series_that_grows_after_its_answer_is_answered_anew_and_whole(run_nod
 
 
 def test_a_series_is_not_complete_while_its_objects_keep_coming(run_node, kit):
-    with run_node(settle_s=0.6) as node, kit.calling(node) as assoc:
+    with run_node(settle_s=1.2) as node, kit.calling(node) as assoc:
         for ds in kit.objects(5):
             assoc.send_c_store(ds)
-            time.sleep(0.25)
-        time.sleep(0.8)
+            time.sleep(0.3)
+        time.sleep(1.4)
         assert not node.events("series_complete")  # quiet, but its sender is still connected
         assoc.release()
         (line,) = node.wait("series_complete")

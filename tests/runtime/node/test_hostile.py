@@ -47,7 +47,7 @@ def test_half_an_association_is_closed_soon(run_node, kit, start):
     with run_node(**_FAST) as node:
         with socket.create_connection(("127.0.0.1", node.port)) as sock:
             sock.sendall(start)
-            closed, _ = _gone(sock, 5.0)
+            closed, _ = _gone(sock, 30.0)
             assert closed
         assert kit.send(node, kit.objects(1)) == [0]
 
@@ -90,7 +90,7 @@ def test_too_many_connections_are_refused_and_later_taken_again(run_node, kit):
         many = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(8)]
         assert node.wait("connection_refused")[0]["why"] == "too many connections"
         for sock in many:
-            assert _gone(sock, 5.0)[0]
+            assert _gone(sock, 30.0)[0]
             sock.close()
         kit.until(lambda: not node.node._listener.active_associations)
         assert kit.send(node, kit.objects(1)) == [0]
@@ -180,7 +180,7 @@ def test_an_unfinished_handshake_holds_up_nobody(run_node, kit, certificates):
         start = time.monotonic()
         assert kit.send(node, kit.objects(1), tls_args=_as_client(certificates, "client")) == [0]
         assert time.monotonic() - start < 2.5
-        assert _gone(silent, 6.0)[0]
+        assert _gone(silent, 30.0)[0]
 
 
 def test_tls_that_cannot_be_is_said(tmp_path, certificates):
