@@ -112,7 +112,7 @@ def _node(pipe: Connection, folder: Path, at_once: int) -> None:
     hush_libraries(node_log)
     policy = Policy(allow=("LOAD",), max_associations=at_once, settle_s=_SETTLE_S, min_free_bytes=0)
     node = Node(policy, folder / "inbox", node_log, port=0)
-    node.start(lambda series: Failure(series.name, "a load test"))
+    node.start(lambda series: Failure(series.name, "a load test"), "")
     pipe.send(node.address[1])
     pipe.recv()
     node.stop()

@@ -120,6 +120,14 @@ class Ledger(Claims):
             ).rowcount
         return count
 
+    def again(self, item: int) -> None:
+        """Let one item wait again, if it is settled without a result."""
+        self.run(
+            "UPDATE items SET state = 'waiting', attempts = 0 "
+            "WHERE id = ? AND state IN ('failed', 'quarantined')",
+            item,
+        )
+
     def vacuum(self) -> None:
         """Fold the write-ahead log into the file, and give unused space back to the disk."""
         self.run("VACUUM")

@@ -20,9 +20,10 @@ from runtime.node.answering import Answer
 from runtime.node.log import Log
 from runtime.node.outgoing import Outbox, Sender
 from runtime.node.policy import Peer, Policy
+from runtime.node.record import Record
 from runtime.node.scp import listen
 from runtime.node.storage import Inbox
-from runtime.result import Failure
+from runtime.result import Failure, Result
 
 _POLL_S = 0.2
 _TROUBLE_S = 30.0  # before the next try when the disk, not a study, is at fault
@@ -78,13 +79,14 @@ class Node:
         host, port = self._listener.server_address[:2]
         return host, port
 
-    def start(self, answer: Answer) -> None:
+    def start(self, answer: Answer, bundle: str) -> None:
         """Receive, answer and send, in threads.
 
         Args:
             answer: what computes; called by one thread, one series at a time.
+            bundle: the digest of the bundle it answers with, for the ledger.
         """
-        self._answer = answer
+        self._answer, self._bundle = answer, bundle
         self._run(self._listener.serve_forever, _POLL_S)
         self._run(self._work)
         if self._sender is not None:
@@ -124,24 +126,26 @@ class Node:
 
     def _work(self) -> None:
         """Answer one series after the other; whatever one does, the next has its turn."""
-        while not self._stop.wait(_POLL_S):
+        while not self._stop.is_set():
             try:
-                for series in self.inbox.settled(self._policy.settle_s):
-                    if self._stop.is_set():
-                        return
-                    self._attempt(series)
-                self._clean()
+                with Record(self.inbox.folder, self._bundle) as record:
+                    while not self._stop.wait(_POLL_S):
+                        self._pass(record)
             except (OSError, FmtoolError) as error:  # the disk or the machine, not the study
                 number = getattr(error, "errno", None)
                 self._log("trouble", exception=type(error).__name__, errno=number)
                 self._stop.wait(_TROUBLE_S)
 
-    def _attempt(self, series: str) -> None:
-        try:
-            self._one(series)
-        except (OSError, FmtoolError):
-            self.inbox.give_back(series)
-            raise
+    def _pass(self, record: Record) -> None:
+        for series in self.inbox.settled(self._policy.settle_s):
+            if self._stop.is_set():
+                return
+            try:
+                self._one(series, record)
+            except (OSError, FmtoolError):
+                self.inbox.give_back(series)
+                raise
+        self._clean()
 
     def _clean(self) -> None:
         if time.monotonic() - self._cleaned >= _HOUSEKEEPING_S:
@@ -149,7 +153,7 @@ class Node:
             self.outbox.forget(self._policy.keep_days)
             self._log("cleaned", series=self.inbox.forget(self._policy.keep_days))
 
-    def _one(self, series: str) -> None:
+    def _one(self, series: str, record: Record) -> None:
         """Answer a series: its documents into the outbox, or itself into quarantine."""
         start = time.monotonic()
         folder = self.inbox.take(series)
@@ -157,23 +161,27 @@ class Node:
         job = f"{series}-{sha256(chr(0).join(objects).encode()).hexdigest()[:16]}"
         self._log("series_complete", series=series, objects=len(objects))
         if not self.outbox.known(job):  # known: a crash came after this job and before the rename
+            item = record.begin(series, folder)
             made = self._documents(folder, job)
             if isinstance(made, Failure):
                 if not self._stop.is_set():  # a stop may fail an answer; the next start repeats it
+                    record.quarantined(item, series)
                     self.inbox.quarantine(series, made.reason)
                     self._log("quarantined", series=series)
                 return
-            self.outbox.put(job, made)
+            result, documents = made
+            record.done(item, result)
+            self.outbox.put(job, documents)
         self.inbox.answered(series)
         self._log("answered", series=series, seconds=round(time.monotonic() - start, 3))
 
-    def _documents(self, folder: Path, job: str) -> list[Dataset] | Failure:
+    def _documents(self, folder: Path, job: str) -> tuple[Result, list[Dataset]] | Failure:
         try:
             outcome = self._answer(folder)
             if isinstance(outcome, Failure):
                 return outcome
             headers = source.read(folder)
-            return [sr.report(outcome, headers, job), page.page(outcome, headers[0], job)]
+            return outcome, [sr.report(outcome, headers, job), page.page(outcome, headers[0], job)]
         except InputError as error:
             return Failure(folder.name, str(error))
         except (OSError, FmtoolError):

@@ -58,7 +58,7 @@ def serve(settings: Settings, ending: Ending) -> None:
     predictor = None
     try:
         predictor = PredictorProcess(settings.bundle, settings.tasks)
-        node.start(predictor)
+        node.start(predictor, predictor.about)
         while not ending.wait(5.0):
             node.check()
         node_log("stopping")

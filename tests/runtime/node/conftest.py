@@ -134,7 +134,7 @@ def run_node(tmp_path, monkeypatch):
             tls=tls,
             peer_tls=peer_tls,
         )
-        node.start(answer or (lambda folder: made_result(folder.name)))
+        node.start(answer or (lambda folder: made_result(folder.name)), "ab" * 32)
         try:
             yield Running(node, stream, policy)
         finally:

@@ -12,8 +12,11 @@ from pydicom import config, dcmread
 
 from fmtool import NOTICE
 from fmtool.errors import InputError
+from runtime.ledger import Ledger
+from runtime.ledger.outcomes import outcomes
 from runtime.node import outgoing, page, server, source, sr
 from runtime.result import Failure
+from runtime.status import status
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +104,8 @@ def test_what_is_logged_and_named_tells_no_patient(run_node, kit, pacs):
         node.wait("sent")
         names = " ".join(str(path) for path in node.inbox.rglob("*"))
         assert "planted" not in (node.log + names).lower()
+        for file in node.inbox.glob("ledger.sqlite*"):
+            assert b"planted" not in file.read_bytes().lower()
         (reason,) = (node.inbox / "quarantine").glob("*.json")
         assert (
             "Planted^Patient" in json.loads(reason.read_text(encoding="utf-8"))["reason"]
@@ -148,6 +153,30 @@ def test_a_series_that_grows_after_its_answer_is_answered_anew_and_whole(run_nod
         assert seen == [1, 2, 3]
         assert [p.name for p in (node.inbox / "quarantine").iterdir()] == []
     assert len({ds.SOPInstanceUID for ds in pacs.received}) == 4
+    with Ledger(node.inbox / "ledger.sqlite") as ledger:
+        put_aside, *answers = outcomes(ledger)
+    assert "says why" in put_aside["error"]
+    assert [data["values"]["age"]["value"] for data in answers] == [pytest.approx(41.2345678)] * 2
+    assert len({data["content"] for data in (put_aside, *answers)}) == 3
+
+
+def test_what_is_moved_out_of_quarantine_is_answered_and_recorded_anew(run_node, kit):
+    good = []
+
+    def answer(folder):
+        return kit.result(folder.name) if good else Failure(folder.name, "not yet")
+
+    with run_node(answer=answer) as node:
+        kit.send(node, kit.objects(1))
+        (line,) = node.wait("quarantined")
+        good.append(True)
+        series = node.inbox / "quarantine" / line["series"]
+        series.rename(node.inbox / "receiving" / series.name)
+        node.wait("answered")
+    facts = status(node.inbox)
+    assert facts["states"] == {
+        "waiting": 0, "running": 0, "done": 1, "failed": 0, "quarantined": 0,
+    }  # fmt: skip
 
 
 def test_a_series_is_not_complete_while_its_objects_keep_coming(run_node, kit):
