@@ -39,6 +39,7 @@ from training.fit.loop import Loop
 from training.fit.settings import Settings
 from training.prepare import prepare
 from training.probe import Probe
+from training.ranges import ranges
 from training.simclr import SimCLR
 
 WIDTH = 0.125
@@ -148,6 +149,7 @@ def make(folder: Path, epochs: int, cache: Path, out: Path) -> Bundle:
             name="demo",
             source=f"{best} (mean cross-validated skill over both tasks: {compared})",
             limits=limits(entries, heads),
+            calibration=ranges([entry.facts for entry in entries]),
             demonstration=True,
         )
         return assemble(out, candidates[best], heads, parts, about, fp16=True, overwrite=True)

@@ -51,6 +51,7 @@ def pack(
     batches: Sequence[int] = BATCHES,
     exported: Callable[[Exported], None] = _silent,
     int8: Sequence[Volume] = (),
+    ranges: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Make a bundle whose preprocessing is another bundle's.
 
@@ -72,6 +73,8 @@ def pack(
         exported: told each model of the bundle, once it is written.
         int8: real, prepared volumes to calibrate an INT8 model on, none of `volumes`; without any,
             none is made.
+        ranges: of the checks, as `training.ranges` measures them on a cohort; those of the source
+            bundle where there are none.
 
     Raises:
         BundleError: if `out` exists, or the source bundle is damaged.
@@ -88,7 +91,7 @@ def pack(
             name=name or Path(out).stem,
             source=source,
             limits=limits,
-            calibration=opened.manifest.get("calibration", {}),
+            calibration=ranges or opened.manifest.get("calibration", {}),
         )
         parts = parts_of(opened)
         return assemble(

@@ -92,7 +92,7 @@ OPTIONS = {
     "compared with torch at each of them and at 1.",
     "--engines": "Folder to keep engines in; the user's cache folder if absent.",
     "--calibration": "A CSV or BIDS folder of scans: --int8 is calibrated on some of them, others "
-    "join the comparison with torch.",
+    "join the comparison with torch, and up to 64 set the normal ranges of the checks.",
     "--cache": "Folder for prepared volumes.",
 }
 

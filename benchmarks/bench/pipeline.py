@@ -10,7 +10,7 @@ from fmtool import bundle as bundles
 from runtime import scan
 from runtime.preprocess.pipeline import Preprocessor
 
-STAGES = ("read", "strip", "bias", "register", "resample", "network", "total")
+STAGES = ("read", "strip", "bias", "register", "resample", "check", "network", "total")
 """In order; a prepared scan is not stripped, corrected or registered again."""
 
 

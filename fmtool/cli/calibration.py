@@ -14,6 +14,9 @@ COMPARED = 3
 CALIBRATED = 16
 """Scans that INT8 is calibrated on."""
 
+RANGED = 64
+"""Scans whose values set the checks' ranges, at most; they may be among the others."""
+
 
 @dataclass(frozen=True)
 class Scans:
@@ -22,10 +25,12 @@ class Scans:
     Attributes:
         compared: for the parity gates.
         calibrated: for INT8, none of the others.
+        ranges: of the checks, by key; empty where the cohort is too small to tell.
     """
 
     compared: list[tuple[Any, Any]] = field(default_factory=list)
     calibrated: list[tuple[Any, Any]] = field(default_factory=list)
+    ranges: dict[str, list[float]] = field(default_factory=dict)
 
 
 def volumes(cohort: Path, cache: Path, preprocessing: Path | None, int8: bool) -> Scans:
@@ -45,22 +50,37 @@ def volumes(cohort: Path, cache: Path, preprocessing: Path | None, int8: bool) -
     from fmtool import bundle as bundles
     from training import cohort as cohorts
     from training.prepare import prepare
+    from training.ranges import ranges
 
     table = cohorts.read(cohort, None)
     if int8 and len(table.rows) < 2:
         raise InputError(
             f"{table.path} lists one scan; --int8 needs one to calibrate on and another to compare"
         )
-    count = COMPARED + CALIBRATED if int8 else COMPARED
-    picked = sorted({round(i) for i in np.linspace(0, len(table.rows) - 1, count)})
+    last = len(table.rows) - 1
+    ranged = _evenly(last, RANGED)
+    taken = _evenly(last, COMPARED + CALIBRATED if int8 else COMPARED)
+    picked = sorted({*ranged, *taken})
     some = replace(table, rows=[table.rows[i] for i in picked])
     with bundles.open(preprocessing) as opened:
-        entries = prepare(some, cache / "volumes", opened)
-    found = [(np.asarray(e.volume), np.asarray(e.mask, dtype=np.float32)) for e in entries]
+        entries = dict(zip(picked, prepare(some, cache / "volumes", opened), strict=True))
+    usual = ranges([entries[i].facts for i in ranged])
+    found = [
+        (np.asarray(entries[i].volume), np.asarray(entries[i].mask, dtype=np.float32))
+        for i in taken
+    ]
     if not int8:
-        return Scans(found)
-    compared = {round(i) for i in np.linspace(0, len(found) - 1, min(COMPARED, len(found) // 2))}
+        return Scans(found, ranges=usual)
+    compared = set(_evenly(len(found) - 1, min(COMPARED, len(found) // 2)))
     return Scans(
         [one for i, one in enumerate(found) if i in compared],
         [one for i, one in enumerate(found) if i not in compared],
+        usual,
     )
+
+
+def _evenly(last: int, count: int) -> list[int]:
+    """At most `count` of the numbers from 0 to `last`."""
+    import numpy as np
+
+    return sorted({round(i) for i in np.linspace(0, last, count)})

@@ -99,6 +99,7 @@ def export(
         overwrite=overwrite,
         volumes=scans.compared,
         int8=scans.calibrated,
+        ranges=scans.ranges,
         batches=wanted.checked,
         progress=console.say,
         exported=models.append,

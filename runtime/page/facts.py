@@ -16,6 +16,7 @@ _STAGES = {
     "bias": "Correct the bias field",
     "register": "Register to the template",
     "resample": "Resample once",
+    "check": "Measure for the checks",
     "network": "Run the network",
 }
 _FACTS = {

@@ -24,7 +24,7 @@ from runtime.preprocess import bias, register, resample
 from runtime.preprocess.strip import StripNets, strip, tight
 from runtime.preprocess.stripped import brain_mask_of_stripped, is_stripped
 from runtime.preprocess.template import Template
-from runtime.quality import contrast
+from runtime.quality import measure
 from runtime.scan import Scan
 
 Head = Literal["auto", "whole", "stripped"]
@@ -51,8 +51,8 @@ class Prepared:
         brain: bool (x, y, z), the brain mask in that space.
         affine: 4x4, that space's voxel -> scan RAS mm.
         facts: "head" ("whole", "stripped" or "prepared"), "brain_volume_ml", "similarity",
-            "registration_problem" (empty when there is none), "contrast", "mask_at_border"
-            (fraction of the mask).
+            "registration_problem" (empty when there is none), and what `runtime.quality.measure`
+            found, by the checks' keys.
         timings: seconds per stage.
     """
 
@@ -127,13 +127,23 @@ class Preprocessor:
             volume[~mask] = 0.0
         if not mask.any():
             raise PreprocessingError("the brain lies outside the model's field of view")
+        with _timed(timings, "check"):
+            found = measure(
+                scan.array,
+                corrected,
+                brain,
+                scan.affine,
+                volume,
+                mask,
+                rigid.matrix,
+                self.template.crop,
+            )
         facts = {
             "head": head,
             "brain_volume_ml": volume_ml,
             "similarity": rigid.similarity,
             "registration_problem": rigid.reason,
-            "mask_at_border": _at_border(brain),
-            "contrast": contrast(volume, mask, self.template.crop),
+            **found,
         }
         return Prepared(volume, mask, rigid.matrix, corrected, brain, scan.affine, facts, timings)
 
@@ -151,13 +161,24 @@ class Preprocessor:
         with _timed(timings, "resample"):
             crop_mask = np.ascontiguousarray(space.to_crop(mask)).astype(bool)
             crop = np.where(crop_mask, space.to_crop(scan.array), 0.0).astype(np.float32)
+        with _timed(timings, "check"):
+            found = measure(
+                scan.array,
+                scan.array,
+                mask,
+                scan.affine,
+                crop,
+                crop_mask,
+                np.eye(4),
+                self.template.crop,
+            )
+        place = scan.affine, mask
         facts = {
             "head": "prepared",
             "brain_volume_ml": float(mask.sum()) / 1000.0,
-            "similarity": register.similarity(scan.array, scan.affine, mask, self.template),
+            "similarity": register.similarity(_lifted(scan.array, mask), *place, self.template),
             "registration_problem": "",
-            "mask_at_border": _at_border(mask),
-            "contrast": contrast(crop, crop_mask, self.template.crop),
+            **found,
         }
         return Prepared(crop, crop_mask, np.eye(4), scan.array, mask, scan.affine, facts, timings)
 
@@ -179,11 +200,10 @@ def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     timings[stage] = time.perf_counter() - start
 
 
-def _at_border(mask: NDArray[np.bool_]) -> float:
-    """The fraction of the mask's voxels that lie on the outermost faces of the array."""
-    inner = mask[1:-1, 1:-1, 1:-1].sum(dtype=np.int64)
-    total = mask.sum(dtype=np.int64)
-    return float((total - inner) / max(total, 1))
+def _lifted(array: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Intensities above zero in the brain: WhiteStripe leaves white matter at zero, grey below."""
+    least = np.float32(array[mask].min())
+    return array if least > 0 else array + (np.float32(1e-3) * np.ptp(array[mask]) - least)
 
 
 def _around(

@@ -55,7 +55,7 @@ def shrink(volume: Volume, spacing: float, sigma: float) -> Volume:
     padded by 3 sigma, so that a cut-out brain fades to zero within it.
     """
     factors = np.maximum(1, np.floor(spacing / volume.spacing + 0.3)).astype(int)
-    small = _block_means(volume.array, factors)
+    small = block_means(volume.array, factors)
     affine = volume.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ ((factors - 1) / 2.0)
     affine[:3, :3] = affine[:3, :3] * factors
@@ -69,7 +69,7 @@ def shrink(volume: Volume, spacing: float, sigma: float) -> Volume:
     return Volume(np.asarray(blurred, dtype=np.float32), affine)
 
 
-def _block_means(array: NDArray[Any], factors: NDArray[np.int64]) -> NDArray[Any]:
+def block_means(array: NDArray[Any], factors: NDArray[np.int64]) -> NDArray[Any]:
     """Means over blocks of `factors` voxels; zeros complete the last block of an axis."""
     for axis in (2, 1, 0):
         n = int(factors[axis])

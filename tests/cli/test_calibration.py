@@ -18,10 +18,14 @@ def test_scans_are_picked_evenly_and_prepared(monkeypatch, tmp_path):
 
     def prepare(cohort, folder, bundle):
         asked.extend(row.image.name for row in cohort.rows)
-        entry = SimpleNamespace(
-            volume=np.ones((2, 2, 2), np.float32), mask=np.ones((2, 2, 2), bool)
-        )
-        return [entry for _ in cohort.rows]
+        return [
+            SimpleNamespace(
+                volume=np.full((2, 2, 2), float(row.image.stem[0]), np.float32),
+                mask=np.ones((2, 2, 2), bool),
+                facts={"noise": 2.0 + 0.1 * float(row.image.stem[0])},
+            )
+            for row in cohort.rows
+        ]
 
     monkeypatch.setattr(prepared, "prepare", prepare)
     for number in range(9):
@@ -30,7 +34,9 @@ def test_scans_are_picked_evenly_and_prepared(monkeypatch, tmp_path):
     table = tmp_path / "cohort.csv"
     table.write_text(f"image_path\n{names}\n")
     found = calibration.volumes(table, tmp_path / "cache", None, int8=False)
-    assert asked == ["0.nii.gz", "4.nii.gz", "8.nii.gz"]
+    assert asked == names.split()  # all of so few are looked at for the checks' ranges
+    assert [float(v.mean()) for v, _ in found.compared] == [0.0, 4.0, 8.0]
+    assert list(found.ranges) == ["noise"]
     assert [(v.dtype, m.dtype) for v, m in found.compared] == [(np.float32, np.float32)] * 3
     assert found.calibrated == []
     asked.clear()

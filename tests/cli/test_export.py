@@ -112,12 +112,15 @@ def test_the_batches_and_the_cohorts_scans_go_to_the_gates(export, monkeypatch, 
     )
     monkeypatch.setattr(
         "fmtool.cli.calibration.volumes",
-        lambda cohort, cache, source, int8: Scans([str(cohort), str(cache)], [int8]),
+        lambda cohort, cache, source, int8: Scans(
+            [str(cohort), str(cache)], [int8], {"noise": [1.0, 2.0]}
+        ),
     )
     export("--batch", "2,4,8", "--calibration", "cohort.csv", "--cache", "here")
     assert asked["batches"] == (1, 2, 4, 8)
     assert asked["volumes"] == ["cohort.csv", "here"]
     assert asked["int8"] == [False]
+    assert asked["ranges"] == {"noise": [1.0, 2.0]}
 
 
 @pytest.mark.parametrize(

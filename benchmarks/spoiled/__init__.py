@@ -1,0 +1,1 @@
+"""Bad scans made from good ones, seeded: what the checks of `runtime.quality` must notice."""
