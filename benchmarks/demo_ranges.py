@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks import halves, heads
 from fmtool import bundle as bundles
+from fmtool import seal
 from fmtool.bundle import DEMO
 from runtime import scan as scans
 from runtime.atomic import write_bytes
@@ -41,7 +42,9 @@ def main() -> None:
     path = args.bundle / bundles.MANIFEST
     manifest = json.loads(path.read_bytes())
     manifest["calibration"] = found
-    write_bytes(path, (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode())
+    raw = (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode()
+    write_bytes(path, raw)
+    write_bytes(path.with_name(seal.FILE), seal.of(raw, path.name))
     with bundles.open(args.bundle) as opened:
         print(json.dumps(found, indent=1), f"digest {opened.digest}", sep="\n")
 

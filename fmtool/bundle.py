@@ -1,7 +1,8 @@
 """Bundle: a folder (or a zip of one) with everything an edge machine needs, and nothing else.
 
-`NAME.fmtool/manifest.json` lists every other file with its SHA-256 and size; both are checked on
-open. A bundle is plain data: JSON, ONNX, NIfTI, Markdown; no pickle and no code.
+`NAME.fmtool/manifest.json` lists every other file with its SHA-256 and size, `manifest.sha256` is
+the manifest's own; all are checked on open. A bundle is plain data: JSON, ONNX, NIfTI, Markdown;
+no pickle and no code.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
 
-from fmtool import disk
+from fmtool import disk, seal
 from fmtool.errors import BundleError
 from fmtool.task import Task
 
@@ -28,6 +31,18 @@ MAX_BYTES = 4 << 30
 
 DEMO = Path(__file__).parent / "bundles" / "demo.fmtool"
 """The demonstration bundle that ships with fmtool and is the default."""
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    IndexError,
+    OverflowError,
+    RuntimeError,  # encrypted; NotImplementedError, for a method, is one
+    ValueError,
+)
+"""What zipfile raises of an archive with a wrong byte."""
 
 _REQUIRED = ("name", "encoder", "tasks", "model", "strip", "template", "self_test", "files")
 
@@ -53,6 +68,11 @@ class Bundle:
     def name(self) -> str:
         """The bundle's own name."""
         return str(self.manifest["name"])
+
+    @property
+    def zipped(self) -> bool:
+        """Whether it was unpacked from a zip, to a folder that goes when it is closed."""
+        return self._folder is not None
 
     def file(self, name: str) -> Path:
         """The path of one of the bundle's files.
@@ -129,6 +149,7 @@ def _open_folder(path: Path) -> Bundle:
     if not manifest_path.is_file():
         raise BundleError(f"{path} is not a bundle: it holds no {MANIFEST}")
     raw = manifest_path.read_bytes()
+    seal.check(manifest_path, raw)
     try:
         manifest = json.loads(raw)
     except ValueError as error:
@@ -175,13 +196,20 @@ def _unzip(source: Path, folder: Path) -> Path:
             if sum(m.file_size for m in members) > MAX_BYTES:
                 raise BundleError(f"{source} unpacks to more than {MAX_BYTES >> 30} GiB: refused")
             for member in members:
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise BundleError(f"{source} is packed by a method that no bundle is packed by")
                 target = folder / _safe(member.filename)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as stream, target.open("wb") as out:
                     shutil.copyfileobj(stream, out)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except _DAMAGED as error:
         raise BundleError(
             f"{source} is neither a bundle's folder nor a zip of one ({error})"
+        ) from None
+    except OSError as error:  # of the disk, or of a place that a wrong byte leads to
+        raise BundleError(
+            f"{source} cannot be unpacked ({error.strerror or 'damaged'}); copy it again, "
+            f"and see that there is space in {folder.parent}"
         ) from None
     manifests = sorted(folder.glob(MANIFEST)) + sorted(folder.glob(f"*/{MANIFEST}"))
     if len(manifests) != 1:
@@ -258,4 +286,5 @@ def _fill(staged: Path, manifest: dict[str, Any], files: dict[str, Path | bytes]
             shutil.copyfile(content, file)
         listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
     text = json.dumps({"format": FORMAT, **manifest, "files": listed}, indent=1, allow_nan=False)
+    (staged / seal.FILE).write_bytes(seal.of(f"{text}\n".encode(), MANIFEST))
     (staged / MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from fmtool import bundle, task
+from fmtool import bundle, seal, task
 from fmtool.errors import BundleError
 
 MANIFEST = {
@@ -86,6 +86,7 @@ def test_a_manifest_cannot_name_a_path_outside(toy):
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["files"]["../model.onnx"] = manifest["files"].pop("model.onnx")
     path.write_text(json.dumps(manifest))
+    (toy.path / seal.FILE).unlink()
     with pytest.raises(BundleError, match="may not name the path"):
         bundle.open(toy.path)
 
