@@ -111,3 +111,66 @@ def test_structure_is_one_for_a_ramp_and_none_for_noise():
     ramp = np.broadcast_to(np.linspace(0, 1, 40)[:, None, None], (40, 40, 40))
     assert occlusion.structure(ramp) > 0.9
     assert abs(occlusion.structure(np.random.default_rng(0).normal(size=(20, 20, 20)))) < 0.05
+
+
+def blocks(volume: np.ndarray) -> np.ndarray:
+    """Means of blocks of `STRIDE` voxels whose centres are the positions'."""
+    rolled = np.pad(volume, STRIDE // 2, mode="constant")[:SIDE, :SIDE, :SIDE]
+    cut = rolled.reshape(8, STRIDE, 8, STRIDE, 8, STRIDE)
+    return cut.mean(axis=(1, 3, 5))
+
+
+def network(features):
+    """A network of one head whose map is `features(volume, mask)`, (8, 8, 8)."""
+
+    def run(inputs):
+        volume, mask = (inputs[name][0, 0].astype(np.float64) for name in ("volume", "mask"))
+        found = features(volume, mask > 0)
+        return {"map": found[None, None], "value": found.mean().reshape(1, 1)}
+
+    return run
+
+
+def z_score(volume, mask):
+    return np.where(mask, (volume - volume[mask].mean()) / volume[mask].std(), 0.0)
+
+
+def shares(features, scan, cover):
+    volume, mask = scan
+    wanted = ["value"], ["map"]
+    found = occlusion.losses(network(features), *scan, INNER * STRIDE, STRIDE, *wanted, cover)
+    mapped = features(volume.astype(np.float64), mask)[tuple(INNER.T)]
+    assert found.maps.mean(axis=(2, 3, 4)) == pytest.approx(found.outputs, abs=1e-9)
+    agreement = occlusion.agreement(found.outputs[:, 0], mapped)
+    return np.median(occlusion.local_share(found.maps, INNER, 1)), agreement
+
+
+def test_where_each_position_sees_its_cube_alone_the_two_agree(scan):
+    found = shares(lambda v, m: blocks(np.maximum(v, 0.0)), scan, np.zeros_like)
+    assert found[0] == pytest.approx(1.0)
+    assert found[1] > 0.99
+
+
+def test_where_each_position_sees_everything_they_say_different_things(scan):
+    mixing = np.random.default_rng(5).normal(size=(512, 512)) / 512
+
+    def far(volume, mask):
+        return (mixing @ blocks(np.maximum(volume, 0.0)).ravel()).reshape(8, 8, 8)
+
+    local, agreement = shares(far, scan, np.zeros_like)
+    assert local < 0.15  # 27 of 512 positions are near: 5 % if spread evenly
+    assert abs(agreement) < 0.3
+
+
+def test_a_cube_of_mean_intensity_changes_every_position_by_the_z_score(scan):
+    def features(volume, mask):
+        return blocks(np.maximum(z_score(volume, mask), 0.0))
+
+    mean, _ = shares(features, scan, occlusion.with_mean(*scan))
+    assert mean < 0.9
+    # Half of a block's voxels above the mean: in another order their sum is the same.
+    lost = occlusion.losses(
+        network(features), *scan, INNER[:20] * STRIDE, STRIDE, ["value"], ["map"],
+        occlusion.shuffled(),
+    )  # fmt: skip
+    assert np.abs(lost.maps).max() < 1e-9
