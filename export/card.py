@@ -19,12 +19,15 @@ _MEANING = {
 }
 
 
-def card(manifest: Mapping[str, Any], licences: Sequence[str] = ()) -> str:
+def card(
+    manifest: Mapping[str, Any], licences: Sequence[str] = (), robustness: Sequence[str] = ()
+) -> str:
     """The model card of a bundle.
 
     Args:
         manifest: the bundle's, `format` and `files` not needed.
         licences: names of the licence files in the bundle.
+        robustness: sentences by `runtime.robustness`.
 
     Returns:
         Markdown.
@@ -38,6 +41,7 @@ def card(manifest: Mapping[str, Any], licences: Sequence[str] = ()) -> str:
         _what(manifest),
         "## What it predicts, and how well",
         *(map(_task, manifest["tasks"]) if manifest["tasks"] else ["Nothing: embeddings only."]),
+        *(["## How far its outputs move", _bullets(robustness)] if robustness else []),
         *_parity(manifest.get("parity", {})),
         "## Intended use",
         _INTENDED,

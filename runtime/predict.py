@@ -16,7 +16,7 @@ from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.errors import FmtoolError, UsageError
 from fmtool.task import Task
-from runtime import attribution, quality, trust
+from runtime import attribution, quality, robustness, trust
 from runtime.answer import answer, unlike
 from runtime.engines import selftest
 from runtime.engines.base import Arrays, Engine
@@ -73,6 +73,7 @@ class Predictor:
             stored = self.bundle.manifest["model"]
             self.choice: Choice = choose(engine, device, precision, stored)
             self._trust = trust.read(self.bundle)
+            self._robustness = robustness.read(self.bundle)
             self._stack = opening.pop_all()
         self._say = say
         self._how = (head, assume_ras, force, series)
@@ -141,6 +142,14 @@ class Predictor:
         self.select(tasks)
         return self.answer(self._prepare(source), tasks)
 
+    def prepare(self, source: Source | Scan) -> Ready:
+        """One scan read, prepared and checked, for `answer`.
+
+        Raises:
+            InputError: if the scan cannot be used, saying why.
+        """
+        return self._prepare(source)
+
     def answer(self, ready: Ready, tasks: Sequence[str] | None = None) -> Result:
         """The result of one scan that is prepared, here or in another process.
 
@@ -199,6 +208,7 @@ class Predictor:
             "digest": self.bundle.digest,
             "demonstration": bool(manifest.get("demonstration", False)),
             "limits": list(manifest.get("limits", [])),
+            "robustness": self._robustness,
         }
 
 

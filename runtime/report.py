@@ -42,6 +42,7 @@ def html(result: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
         figures.section(files),
         facts.checks(result["quality"]),
         answers.banner(limits, lead, "warn"),
+        facts.robustness(bundle.get("robustness", [])),
         facts.timings(result["timings"]),
         facts.provenance(result),
     ]

@@ -1,4 +1,4 @@
-"""`fmtool bundle show|verify`: what a bundle holds, and whether it is whole."""
+"""`fmtool bundle show|verify|robustness`: what a bundle holds, is whole, and how far it moves."""
 
 from __future__ import annotations
 
@@ -52,3 +52,22 @@ def verify(
     console.put(f"self-test passed on {described}")
     for name, error in outcome.errors.items():
         console.put(f"  {name}: error {error:.1e}")
+
+
+@app.command("robustness")
+def robustness(
+    summary: Annotated[
+        Path, typer.Argument(help="robustness.json of `python -m benchmarks.robustness`.")
+    ],
+    bundle: Annotated[
+        Path, typer.Option("--bundle", help="The folder of the bundle it was measured on.")
+    ],
+) -> None:
+    """Put what was measured into the bundle: into its model card and every result's page."""
+    from export.robustness import attach
+    from fmtool import bundle as bundles
+    from fmtool.cli import console
+
+    with bundles.open(bundle) as opened:
+        written = attach(opened, summary)
+    console.put(f"{written.path}\ndigest {written.digest}")

@@ -1,4 +1,4 @@
-"""Checks, timings and provenance."""
+"""Checks, robustness, timings and provenance."""
 
 from __future__ import annotations
 
@@ -45,6 +45,14 @@ def checks(found: Iterable[Mapping[str, Any]]) -> str:
             "</div></li>"
         )
     return f'<section><h2>Checks</h2><ul class="checks">{"".join(items)}</ul></section>'
+
+
+def robustness(sentences: Iterable[str]) -> str:
+    """How far the bundle's outputs move with the scanner; empty of a bundle not measured."""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    if not items:
+        return ""
+    return f"<section><h2>How far the answers move</h2><ul>{items}</ul></section>"
 
 
 def timings(seconds: Mapping[str, float]) -> str:

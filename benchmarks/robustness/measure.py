@@ -1,0 +1,102 @@
+"""Every head, undisturbed and perturbed, through the pipeline and the network of a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import heads
+from benchmarks.robustness import head as seen
+from benchmarks.robustness import peers, stages
+from benchmarks.robustness.outputs import Output
+from benchmarks.robustness.perturbations import Perturbation
+from fmtool.errors import FmtoolError
+from runtime import scan as scans
+from runtime.predict import Predictor
+
+STRIPPED = "cohort"
+"""The set of `benchmarks.heads` whose heads come skull-stripped."""
+
+
+@dataclass
+class Row:
+    """One head, one way to see it.
+
+    Attributes:
+        head: its label.
+        name: the perturbation's; empty of the undisturbed head.
+        values: by task, in the unit of its `Output`.
+        embedding: (features,); empty where the scan was refused.
+        brain_volume_ml: what the pipeline found.
+        refused: why the pipeline refused it; empty where it answered.
+    """
+
+    head: str
+    name: str
+    values: dict[str, float] = field(default_factory=dict)
+    embedding: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    brain_volume_ml: float = float("nan")
+    refused: str = ""
+
+
+class Bench:
+    """A bundle's outputs for heads; `predictor` is open."""
+
+    def __init__(self, predictor: Predictor, outputs: list[Output]) -> None:
+        self.predictor = predictor
+        self.outputs = outputs
+
+    def rows(self, path: Path, perturbations: tuple[Perturbation, ...]) -> Iterator[Row]:
+        """The undisturbed head first, then each perturbation and each other tool."""
+        label, stripped = heads.label(path), path.parent.name == STRIPPED
+        head = seen.of(scans.read(path), stripped)
+        base = self._seen(head, np.eye(4))
+        brain = base.prepared.brain
+        yield self._row(label, "", base)
+        for one in perturbations:
+            if one.whole and stripped:
+                continue
+            try:
+                yield self._row(label, one.name, self._seen(one.of(head, brain), np.eye(4)))
+            except FmtoolError as error:
+                yield Row(label, one.name, refused=str(error))
+        if not stripped:
+            for name, volume, mask in peers.replaced(base, self.predictor.template):
+                values, embedding = self._answer(volume, mask)
+                yield Row(label, name, values, embedding)
+
+    def by_stage(
+        self, path: Path, perturbations: tuple[Perturbation, ...]
+    ) -> Iterator[tuple[str, Row]]:
+        """Of each perturbation the parts that `stages.substituted` gives, by the stage's name.
+
+        First the undisturbed head, as "base", and then of each perturbation also the "whole".
+        """
+        label = heads.label(path)
+        head = seen.of(scans.read(path), path.parent.name == STRIPPED)
+        base = self._seen(head, np.eye(4))
+        yield "base", self._row(label, "", base)
+        for one in perturbations:
+            other = self._seen(one.of(head, base.prepared.brain), one.pose(head))
+            yield "whole", self._row(label, one.name, other)
+            for stage, (volume, mask) in stages.substituted(base, other):
+                yield stage, Row(label, one.name, *self._answer(volume, mask))
+
+    def _seen(self, head: seen.Head, pose: NDArray[np.float64]) -> stages.Seen:
+        return stages.Seen(head, self.predictor.prepare(head.scan()).prepared, pose)
+
+    def _row(self, label: str, name: str, found: stages.Seen) -> Row:
+        values, embedding = self._answer(found.prepared.volume, found.prepared.mask)
+        return Row(label, name, values, embedding, found.prepared.facts["brain_volume_ml"])
+
+    def _answer(
+        self, volume: NDArray[np.float32], mask: NDArray[np.bool_]
+    ) -> tuple[dict[str, float], NDArray[np.float32]]:
+        inputs = {"volume": volume, "mask": mask}
+        batch = {k: np.ascontiguousarray(v, np.float32)[None, None] for k, v in inputs.items()}
+        found = self.predictor.engine.run(batch)
+        return {o.task: o.value(found) for o in self.outputs}, found["embedding"][0].copy()
