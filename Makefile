@@ -1,5 +1,6 @@
 # make demo   the edge runtime (no torch) and a prediction from a head scan; SCAN=file for your own
 # make test   the development environment and the tests
+# make package-check   the packages built twice, installed alone, each extra used once without network
 # make gpu-check   on a machine with a GPU: what is missing, the tests that need it, the benchmark
 PYTHON ?= python3
 EDGE := .venv
@@ -9,7 +10,7 @@ TORCH ?= torch==2.13.0
 SCAN ?= .demo/head.nii.gz
 PYTEST := $(DEV)/bin/python -m pytest
 
-.PHONY: demo test test-slow test-all gpu-check lint clean
+.PHONY: demo test test-slow test-all gpu-check package-check lint clean
 
 demo: $(EDGE)/.installed $(SCAN)
 	$(EDGE)/bin/fmtool doctor
@@ -27,6 +28,9 @@ test-all: $(DEV)/.installed
 
 gpu-check: $(DEV)/.installed
 	$(DEV)/bin/python -m benchmarks.gpu_check
+
+package-check: $(DEV)/.installed
+	$(DEV)/bin/python -m benchmarks.packages --torch "$(TORCH)"
 
 lint: $(DEV)/.installed
 	$(DEV)/bin/ruff check .

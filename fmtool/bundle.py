@@ -20,11 +20,10 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
 
-from fmtool import disk, seal
+from fmtool import bundle_format, disk, seal
 from fmtool.errors import BundleError
 from fmtool.task import Task
 
-FORMAT = 1
 MANIFEST = "manifest.json"
 MAX_BYTES = 4 << 30
 """No file of a bundle, and no unzipped bundle, may be larger: checked before reading."""
@@ -53,7 +52,7 @@ class Bundle:
 
     Attributes:
         path: the folder its files are in.
-        manifest: the parsed manifest; see `docs` in ARCHITECTURE.md for its fields.
+        manifest: the parsed manifest, in today's format; ARCHITECTURE.md has its fields.
         digest: SHA-256 of the manifest, which pins every file.
         tasks: what its heads predict, by name, in the manifest's order.
     """
@@ -154,16 +153,20 @@ def _open_folder(path: Path) -> Bundle:
         manifest = json.loads(raw)
     except ValueError as error:
         raise BundleError(f"{manifest_path} is not JSON ({error}); the bundle is damaged") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise BundleError(f"{path} has bundle format {found!r}; this fmtool reads {FORMAT}")
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if not bundle_format.is_read(found):
+        raise BundleError(
+            f"{path} has bundle format {found!r}, and this fmtool reads {bundle_format.FORMAT} and "
+            "others of its major version; use the fmtool that wrote the bundle, or export it anew"
+        )
     missing = [key for key in _REQUIRED if key not in manifest]
     if missing:
         raise BundleError(f"{manifest_path} lacks {', '.join(missing)}; the bundle is damaged")
     for name, facts in manifest["files"].items():
         _verify_file(path, name, facts)
     tasks = {entry["name"]: Task.from_dict(entry) for entry in manifest["tasks"]}
-    return Bundle(path, manifest, hashlib.sha256(raw).hexdigest(), tasks)
+    read = bundle_format.migrated(manifest)
+    return Bundle(path, read, hashlib.sha256(raw).hexdigest(), tasks)
 
 
 def _verify_file(folder: Path, name: str, facts: dict[str, Any]) -> None:
@@ -285,6 +288,7 @@ def _fill(staged: Path, manifest: dict[str, Any], files: dict[str, Path | bytes]
         else:
             shutil.copyfile(content, file)
         listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
-    text = json.dumps({"format": FORMAT, **manifest, "files": listed}, indent=1, allow_nan=False)
+    whole = {"format": bundle_format.FORMAT, **manifest, "files": listed}
+    text = json.dumps(whole, indent=1, allow_nan=False)
     (staged / seal.FILE).write_bytes(seal.of(f"{text}\n".encode(), MANIFEST))
     (staged / MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from importlib import import_module
+from pathlib import Path
 from types import TracebackType
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,3 +52,24 @@ class Engine(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class Module(Protocol):
+    """What the module of an engine for the CPU offers; `runtime.engines.openvino` is one."""
+
+    def ENGINE(self, model: Path, device: str, precision: str) -> Engine:
+        """Its class."""
+
+    def load(self) -> Any:
+        """The library; `CapabilityError` if it is not to be had, saying how to get it."""
+
+    def version(self) -> str | None:
+        """The library's installed version."""
+
+    def precisions(self) -> tuple[str, ...]:
+        """What it computes in on this machine."""
+
+
+def module(name: str) -> Module:
+    """The module of that name of `runtime.engines`, loaded when it is needed."""
+    return cast(Module, import_module(f"runtime.engines.{name}"))

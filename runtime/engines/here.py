@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
 from fmtool.errors import CapabilityError
-from runtime.engines import cuda, onnxruntime, openvino_core, ort_providers
+from runtime.engines import cuda, onnxruntime, ort_providers
+from runtime.engines.base import module
 from runtime.engines.lacking import gpu, together
 from runtime.engines.table import NATIVE, Row
 from runtime.engines.trt import bindings
@@ -16,8 +15,8 @@ def missing(row: Row, number: int = 0) -> str | None:
     try:
         if row.name in NATIVE:
             return _native_missing(NATIVE[row.name], number)
-        if row.name == "openvino":
-            openvino_core.load()
+        if row.module:
+            module(row.module).load()
             return None
         ort = onnxruntime.load()
         return None if row.device == "cpu" else ort_providers.missing(ort, row.name, number)
@@ -32,12 +31,12 @@ def version(row: Row) -> str | None:
             return str(bindings.load(NATIVE[row.name]).__version__)
         except CapabilityError:
             return None
-    return _version("openvino") if row.name == "openvino" else onnxruntime.version()
+    return module(row.module).version() if row.module else onnxruntime.version()
 
 
 def precisions(row: Row) -> tuple[str, ...]:
     """What the row's engine, which must not be missing, computes in on this machine."""
-    return openvino_core.precisions() if row.name == "openvino" else row.precisions
+    return module(row.module).precisions() if row.module else row.precisions
 
 
 def _native_missing(library: str, number: int) -> str | None:
@@ -66,10 +65,3 @@ def _bindings_missing() -> str | None:
     except CapabilityError as error:
         return str(error)
     return None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

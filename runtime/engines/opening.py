@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError
-from runtime.engines import cuda, here, onnxruntime, openvino, provider_folder, store
-from runtime.engines.base import Engine
+from runtime.engines import cuda, here, onnxruntime, provider_folder, store
+from runtime.engines.base import Engine, module
 from runtime.engines.table import NATIVE, Row, find
 
 Say = Callable[[str], None]
@@ -25,8 +25,8 @@ def open_file(
     """
     if row.name in NATIVE:
         raise CapabilityError(f"{row.title} runs the engines of the engine cache, not {model}")
-    if row.name == "openvino":
-        return openvino.OpenVINOEngine(model, device, precision)
+    if row.module:
+        return module(row.module).ENGINE(model, device, precision)
     return onnxruntime.OnnxRuntimeEngine(model, device, precision, row.name, cache)
 
 

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from fmtool.errors import CapabilityError
-from runtime.engines import openvino_stem
+from runtime.engines import openvino_core, openvino_stem
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.openvino_core import core, precisions
+
+__all__ = ["ENGINE", "OpenVINOEngine", "load", "precisions", "version"]
 
 _HINT = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
@@ -45,7 +47,7 @@ class OpenVINOEngine(Engine):
             raise CapabilityError(
                 f"OpenVINO cannot compute in {precision} on this CPU; it can in {', '.join(can)}"
             )
-        self.version = metadata.version("openvino")
+        self.version = version() or "unknown"
         self.device = device
         self.precision = precision
         rest = "bfloat16" if precision == "int8" and "bfloat16" in can else precision
@@ -70,3 +72,19 @@ class OpenVINOEngine(Engine):
     def close(self) -> None:
         """Release the compiled model and its memory."""
         self._request = None
+
+
+def load() -> Any:
+    """The OpenVINO module, or a `CapabilityError`."""
+    return openvino_core.load()
+
+
+def version() -> str | None:
+    """The installed package's version; None when there is none."""
+    try:
+        return metadata.version("openvino")
+    except metadata.PackageNotFoundError:
+        return None
+
+
+ENGINE = OpenVINOEngine

@@ -21,6 +21,8 @@ class Row:
         needs: what has to be there.
         get: the command that installs it.
         good_for: one phrase, for a machine that has it.
+        module: of `runtime.engines`, with what `runtime.engines.base.Module` says; "" for the
+            engines that may run on a GPU, which `here` and `opening` know one by one.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Row:
     needs: str
     get: str
     good_for: str
+    module: str = ""
 
 
 _CUDA = "an NVIDIA GPU and its driver"
@@ -62,7 +65,7 @@ ROWS = (
     ),
     Row(
         "openvino", "OpenVINO", "cpu", ("float32", "bfloat16", "int8"), "a CPU",
-        "pip install 'fmtool[cpu]'", "the fastest on a CPU",
+        "pip install 'fmtool[cpu]'", "the fastest on a CPU", "openvino",
     ),
     Row(
         "onnxruntime", "ONNX Runtime", "cpu", ("float32", "int8"), "a CPU",

@@ -96,7 +96,7 @@ def test_a_manifest_cannot_name_a_path_outside(toy):
     [
         ("not json", "not JSON"),
         ("[]", "bundle format None"),
-        ('{"format": 99}', "bundle format 99; this fmtool reads 1"),
+        ('{"format": 99}', "bundle format 99, and this fmtool reads 1"),
         ('{"format": 1}', "lacks name, encoder"),
     ],
 )

@@ -1,0 +1,70 @@
+"""The wheel and the source archive, built twice and compared byte for byte.
+
+The second build is of the first one's source archive, unpacked elsewhere, at another time and
+under another umask: so the archive holds all that the wheel needs, and neither depends on the
+place, the clock or the permissions of the one who builds it.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.packages.failed import UV, Failed, run
+
+EPOCH = "1700000000"
+"""SOURCE_DATE_EPOCH of both builds, unless the caller's environment has another."""
+
+LARGEST_WHEEL = 20e6
+"""Bytes: with the demonstration bundle in it."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """Two files that a build wrote."""
+
+    wheel: Path
+    sdist: Path
+
+
+def build(source: Path, folder: Path) -> Built:
+    """Build both from `source` into `folder`, with the build requirements of pyproject.toml."""
+    environment = {"SOURCE_DATE_EPOCH": EPOCH, **os.environ}
+    run([*UV, "build", "--quiet", "--out-dir", folder, source], environment=environment)
+    return Built(_only(folder, "*.whl"), _only(folder, "*.tar.gz"))
+
+
+def build_twice(root: Path, scratch: Path) -> Built:
+    """Build the repository at `root`, then what that built.
+
+    Raises:
+        Failed: if any byte differs, or the wheel is too large.
+    """
+    first = build(root, scratch / "first")
+    with tarfile.open(first.sdist) as archive:
+        archive.extractall(scratch / "unpacked", filter="data")
+    before = os.umask(0o077)
+    try:
+        second = build(_only(scratch / "unpacked", "*"), scratch / "second")
+    finally:
+        os.umask(before)
+    same(first.sdist, second.sdist)
+    same(first.wheel, second.wheel)
+    if first.wheel.stat().st_size > LARGEST_WHEEL:
+        raise Failed(f"the wheel has more than {LARGEST_WHEEL / 1e6:.0f} MB")
+    return first
+
+
+def same(one: Path, other: Path) -> None:
+    """Refuse two files that differ in their name or in any byte."""
+    if one.name != other.name or one.read_bytes() != other.read_bytes():
+        raise Failed(f"two builds of {one.name} differ; unpack both and compare them")
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        raise Failed(f"{folder} holds {len(found)} of {pattern}, not one")
+    return found[0]

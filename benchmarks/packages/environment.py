@@ -1,0 +1,79 @@
+"""A fresh environment with the wheel in it, and nothing of the repository or of the network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.packages import unplugged
+from benchmarks.packages.failed import UV, run
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment of its own, and a folder to work in.
+
+    Attributes:
+        folder: the environment's.
+        work: an empty folder, which is home, cache and working directory of what runs here.
+    """
+
+    folder: Path
+    work: Path
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "bin" / "python"
+
+    def run(self, *words: str | Path, more: Mapping[str, str] | None = None) -> str:
+        """Run one of its programs without a network; answers its stdout.
+
+        Raises:
+            Failed: if the exit code is not 0.
+        """
+        command = [self.python, unplugged.__file__, *words]
+        return run(command, self.work, {**self.variables(), **(more or {})})
+
+    def variables(self) -> dict[str, str]:
+        """The variables of what runs here: none that leads out of it."""
+        kept = {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "LC_"))}
+        path = f"{self.folder / 'bin'}:/usr/bin:/bin:/usr/sbin:/sbin"
+        return {**kept, "PATH": path, "HOME": str(self.work), "TMPDIR": str(self.work)}
+
+    def bytes(self) -> int:
+        """All that its packages hold, each file once."""
+        return sum(size(folder) for folder in self.folder.glob("lib/python*/site-packages"))
+
+    def packages(self) -> set[str]:
+        """The names of all that is installed in it."""
+        asked = "import importlib.metadata as m; print(*[d.name for d in m.distributions()])"
+        return set(run([self.python, "-c", asked]).split())
+
+
+def make(folder: Path, python: str, requirements: Sequence[str | Path]) -> Environment:
+    """A new environment with all of `requirements` (of `uv pip install`) in it."""
+    run([*UV, "venv", "--quiet", "--python", python, folder / "environment"])
+    made = Environment(folder / "environment", folder / "work")
+    made.work.mkdir()
+    install: list[str | Path] = [*UV, "pip", "install", "--quiet", "--python", made.python]
+    run([*install, *find_links(), *requirements])
+    return made
+
+
+def find_links() -> list[str]:
+    """Where pip was told to look for wheels beside the registry, as for a CPU build of torch."""
+    given = os.environ.get("PIP_FIND_LINKS", "").split()
+    return [word for place in given for word in ("--find-links", place)]
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files below `folder`; one with several names counts once."""
+    found = {}
+    for path in folder.rglob("*"):
+        facts = path.lstat()
+        if not path.is_dir():
+            found[facts.st_dev, facts.st_ino] = facts.st_size
+    return sum(found.values())

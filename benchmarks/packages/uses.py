@@ -1,0 +1,116 @@
+"""What each extra is for, done once with what the wheel brings and no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.packages import made_series, post
+from benchmarks.packages.environment import Environment
+from benchmarks.packages.failed import Failed
+
+Use = Callable[[Environment], None]
+
+
+def predict(here: Environment) -> None:
+    """The wheel's scan, by both spellings of the command; help, doctor, completion."""
+    here.run("fmtool", "predict", "--help")
+    here.run("fmtool", "doctor")
+    _answers(here.run("fmtool", "predict", template(here), "--json"))
+    scan = here.run("python", "-m", "fmtool", "predict", template(here), "--engine", "onnxruntime")
+    if "age" not in scan:
+        raise Failed(f"no age in the table of `python -m fmtool predict`:\n{scan}")
+    completion(here)
+
+
+def completion(here: Environment) -> None:
+    """`fmtool --install-completion`, and what the shell would ask then."""
+    here.run("bash", "-c", "fmtool --install-completion; exit $?")
+    if not list((here.work / ".bash_completions").glob("fmtool*")):
+        raise Failed("fmtool --install-completion wrote nothing for bash")
+    asked = {"_FMTOOL_COMPLETE": "complete_bash", "COMP_WORDS": "fmtool pre", "COMP_CWORD": "1"}
+    found = here.run("fmtool", more=asked).split()
+    if found != ["predict", "preprocess"]:
+        raise Failed(f"completing `fmtool pre` gives {found}")
+
+
+def dicom(here: Environment) -> None:
+    """A DICOM series to an answer, and the node answers an echo."""
+    here.run("python", made_series.__file__, template(here), here.work / "series")
+    _answers(here.run("fmtool", "predict", here.work / "series", "--json"))
+    here.run("python", post.__file__, "dicom")
+
+
+def http(here: Environment) -> None:
+    """A scan by POST, its answer by GET."""
+    here.run("python", post.__file__, "http", template(here))
+
+
+def parquet(here: Environment) -> None:
+    """A table of many scans' answers that pyarrow reads back."""
+    here.run("fmtool", "predict", template(here), "--out", here.work / "many")
+    read = "import sys, pyarrow.parquet as p; print(p.read_table(sys.argv[1]).num_rows)"
+    rows = here.run("python", "-c", read, here.work / "many" / "results.parquet")
+    if int(rows) != 1:
+        raise Failed(f"results.parquet has {rows} rows, not one")
+
+
+def train(here: Environment) -> None:
+    """From a synthetic cohort to a bundle that predicts."""
+    here.run("fmtool", "train", "synth", "cohort", "-n", "12", "--seed", "1", "--prepared")
+    small = ("--width", "0.0625", "--epochs", "1", "--view", "48", "48", "48")
+    table = "cohort/cohort.csv"
+    here.run("fmtool", "train", "simclr", table, "-o", "run", *small)
+    here.run(
+        "fmtool", "train", "probe", table, "--task", "age", "-e", "run/encoder", "-o", "age.json"
+    )
+    here.run("fmtool", "export", "run/encoder", "--head", "age.json", "-o", "mine.fmtool")
+    _answers(here.run("fmtool", "predict", template(here), "-b", "mine.fmtool", "--json"))
+
+
+def bench(here: Environment) -> None:
+    """Few inferences beside torch, with a plot; the reference chain's libraries load."""
+    few = ("--repeats", "2", "--batch", "1", "--engine", "openvino", "--against", "torch:eager")
+    here.run("fmtool", "bench", *few, "--plot", "bench.png")
+    here.run("python", "-c", "import ants, matplotlib, psutil, SimpleITK")
+
+
+def rtx(here: Environment) -> None:
+    """Its libraries load; building needs no GPU but minutes, and has tests of its own."""
+    load = "import onnxruntime_ep_nv_tensorrt_rtx, tensorrt_rtx_bindings, cuda.bindings.driver"
+    here.run("python", "-c", load)
+
+
+def template(here: Environment) -> Path:
+    """The one scan that the wheel holds: the demonstration bundle's template, a stripped head."""
+    asked = "from fmtool import bundle; print(bundle.DEMO / 'template.nii.gz')"
+    return Path(here.run("python", "-c", asked).strip())
+
+
+def _answers(said: str) -> None:
+    """Refuse what is no result with a value."""
+    found = json.loads(said)
+    first = found[0] if isinstance(found, list) else found
+    if not first.get("values"):
+        raise Failed(f"no value in {said[:200]}")
+
+
+USES: dict[str, tuple[str, Use]] = {
+    "cpu": ("cpu", predict),
+    "dicom": ("cpu,dicom", dicom),
+    "http": ("cpu,http", http),
+    "parquet": ("cpu,parquet", parquet),
+    "train": ("train", train),
+    "bench": ("bench", bench),
+    "rtx": ("rtx", rtx),
+}
+"""Extra -> what is installed for it, and its use."""
+
+RESOLVED_ONLY = {
+    "cluster": "Ray's own tests start it",
+    "dev": "the tests themselves run in it",
+    "gpu": "needs a GPU: make gpu-check",
+    "tensorrt": "its libraries come from NVIDIA's index, and it needs a GPU",
+}
+"""Extras without a use here, and why."""

@@ -1,0 +1,43 @@
+"""The version of a bundle's format, MAJOR.MINOR.PATCH, and how older manifests are read.
+
+A major version is one that older readers would misread: they refuse it. A minor one adds fields
+that a reader may leave aside, so either side of it reads the other; what is absent from an older
+manifest is filled in here, and no other file asks for a version. A patch changes words alone.
+`docs/bundle.md` has a line per version.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+FORMAT = "1.3.0"
+"""What is written; the field `format` of the manifest."""
+
+_NUMBERED = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})")
+
+
+def version(found: object) -> tuple[int, int, int] | None:
+    """The version that a manifest's `format` names; None if it names none.
+
+    1.0 to 1.2 wrote the number 1.
+    """
+    if isinstance(found, int) and not isinstance(found, bool):
+        return found, 0, 0
+    numbers = _NUMBERED.fullmatch(found) if isinstance(found, str) else None
+    return (int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else None
+
+
+def is_read(found: object) -> bool:
+    """Whether this fmtool reads manifests whose `format` is `found`."""
+    theirs, ours = version(found), version(FORMAT)
+    return theirs is not None and ours is not None and theirs[0] == ours[0]
+
+
+def migrated(manifest: dict[str, Any]) -> dict[str, Any]:
+    """`manifest` with every field of today's format that has a neutral value.
+
+    The fields `trust` and, of a task's evidence, `trust` and `label_quartiles` have none: a head
+    that was not calibrated gives no interval, whatever fmtool reads it.
+    """
+    return {"parity": {}, "calibration": {}, "demonstration": False, "limits": [], **manifest}
