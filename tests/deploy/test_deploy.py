@@ -1,9 +1,10 @@
-"""What is deployed: units that systemd accepts, a Containerfile of a user who may do little, and
+"""What is deployed: units that systemd accepts, Containerfiles of a user who may do little, and
 commands that fmtool has."""
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -67,15 +68,20 @@ def test_systemd_accepts_a_unit(unit, tmp_path):
     assert (done.returncode, [x for x in done.stderr.splitlines() if unit.name in x]) == (0, [])
 
 
-def instructions():
-    """The Containerfile's instructions: a name and its words."""
-    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+FILES = sorted(DEPLOY.glob("Containerfile*"))
+EACH = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+
+
+def instructions(file):
+    """A Containerfile's instructions: a name and its words."""
+    text = file.read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line.strip() for line in text.splitlines()]
     return [tuple(line.split(None, 1)) for line in lines if line and not line.startswith("#")]
 
 
-def test_the_container_runs_a_command_that_there_is_as_nobody_special():
-    found = instructions()
+@EACH
+def test_a_container_runs_a_command_that_there_is_as_nobody_special(file):
+    found = instructions(file)
     last = max(i for i, (name, _) in enumerate(found) if name == "FROM")
     said = dict(found[last:])
     assert said["USER"].split(":")[0].isdigit()
@@ -86,17 +92,40 @@ def test_the_container_runs_a_command_that_there_is_as_nobody_special():
     check = json.loads(said["HEALTHCHECK"].partition("CMD ")[2])
     compile(check[2], "HEALTHCHECK", "exec")
     assert "/health" in check[2]
-    assert all(":latest" not in words for name, words in found if name == "FROM")
 
 
-def test_the_container_is_built_from_what_there_is():
-    for name, words in instructions():
+@EACH
+def test_a_container_is_of_two_stages_on_one_base_of_one_day(file):
+    found = instructions(file)
+    base = next(words for name, words in found if name == "ARG")
+    assert re.fullmatch(r"BASE=docker\.io/library/debian:bookworm-\d{8}-slim", base)
+    assert [words for name, words in found if name == "FROM"] == ["${BASE} AS build", "${BASE}"]
+    kept = [words for name, words in found if name == "COPY" and words.startswith("--from")]
+    assert kept == ["--from=build /opt/fmtool /opt/fmtool"]
+
+
+@EACH
+def test_what_a_container_writes_is_a_volume_or_the_scratch_folder(file):
+    said = dict(instructions(file))
+    volumes = json.loads(said["VOLUME"])
+    set_to = dict(word.split("=", 1) for word in said["ENV"].split())
+    assert set_to["XDG_CACHE_HOME"] in volumes
+    assert set_to["HOME"] == "/tmp"
+    assert set_to["PYTHONDONTWRITEBYTECODE"] == "1"
+    words = json.loads(said["CMD"])
+    assert words[words.index("--spool") + 1] in volumes
+
+
+@EACH
+def test_a_container_is_built_from_what_there_is(file):
+    for name, words in instructions(file):
         if name == "COPY" and not words.startswith("--from"):
             *sources, _ = words.split()
             assert all((ROOT / source).exists() for source in sources)
-    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8")
     extras = text.partition('".[')[2].partition(']"')[0].split(",")
-    known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
-        "optional-dependencies"
-    ]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    known = project["project"]["optional-dependencies"]
     assert set(extras) <= set(known)
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert [package for package in wheel if f"COPY {package} {package}\n" not in text] == []
