@@ -1,6 +1,7 @@
 # make demo   the edge runtime (no torch) and a prediction from a head scan; SCAN=file for your own
 # make test   the development environment and the tests
 # make package-check   the packages built twice, installed alone, each extra used once without network
+# make docs   the documentation as a site, in build/site
 # make gpu-check   on a machine with a GPU: what is missing, the tests that need it, the benchmark
 PYTHON ?= python3
 EDGE := .venv
@@ -10,7 +11,7 @@ TORCH ?= torch==2.13.0
 SCAN ?= .demo/head.nii.gz
 PYTEST := $(DEV)/bin/python -m pytest
 
-.PHONY: demo test test-slow test-all gpu-check package-check lint clean
+.PHONY: demo test test-slow test-all gpu-check package-check docs lint clean
 
 demo: $(EDGE)/.installed $(SCAN)
 	$(EDGE)/bin/fmtool doctor
@@ -31,6 +32,10 @@ gpu-check: $(DEV)/.installed
 
 package-check: $(DEV)/.installed
 	$(DEV)/bin/python -m benchmarks.packages --torch "$(TORCH)"
+
+# To read it: python3 -m http.server --directory build/site (the search needs a server).
+docs: $(DEV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DEV)/bin/python -m mkdocs build --strict --quiet
 
 lint: $(DEV)/.installed
 	$(DEV)/bin/ruff check .
@@ -57,4 +62,4 @@ $(DEV)/.installed: pyproject.toml
 	mv .demo/pydeface/pydeface/data/mean_reg2mean.nii.gz $@
 
 clean:
-	rm -rf $(EDGE) $(DEV) .demo .cache
+	rm -rf $(EDGE) $(DEV) .demo .cache build

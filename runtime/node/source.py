@@ -45,6 +45,17 @@ _VALID = {  # what these must look like (PS3.5, 6.2) before a document may repea
     "StudyTime": r"\d{2,6}(\.\d{1,6})?",
 }
 
+_MAY_BE_EMPTY = [  # what documents must hold, if only empty (type 2), and scanners leave out
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "ReferringPhysicianName",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+]
+
 
 def read(folder: Path) -> Sequence[Dataset]:
     """The headers of a series; the first with the patient and the study, the rest as references.
@@ -61,7 +72,7 @@ def read(folder: Path) -> Sequence[Dataset]:
     for keyword, pattern in _VALID.items():
         if keyword in first and not re.fullmatch(pattern, str(first.get(keyword) or "")):
             setattr(first, keyword, None)
-    for keyword in ("PatientName", "PatientBirthDate", "PatientSex", "ReferringPhysicianName"):
+    for keyword in _MAY_BE_EMPTY:
         if keyword not in first:
             setattr(first, keyword, None)
     rest = (

@@ -123,6 +123,9 @@ def similarity(
     matrix: NDArray[np.float64] | None = None,
 ) -> float:
     """`Rigid.similarity` of a brain at a given pose; in template space when `matrix` is absent."""
+    if mask is not None and mask.any():
+        # WhiteStripe puts white matter at zero and the rest of the brain below it.
+        moving = moving - min(moving[mask].min(), np.float32(0.0))
     base, brain = _base(moving, moving_affine, mask)
     pose = np.eye(4) if matrix is None else matrix
     return _agreement(shrink(base, *_FINE[:2]), brain, _levels(template)[2], pose)[0]

@@ -85,6 +85,19 @@ def test_names_of_any_alphabet_come_back(kit, tmp_path, charset, name):
     assert result.warnings[-1] in [item.get("TextValue") for item in report.ContentSequence]
 
 
+def test_headers_that_a_scanner_left_out_are_empty_in_the_documents(kit, tmp_path):
+    (ds,) = kit.objects(1)
+    absent = ("StudyID", "StudyDate", "StudyTime", "AccessionNumber", "PatientBirthDate")
+    for keyword in absent:
+        if keyword in ds:
+            delattr(ds, keyword)
+    ds.save_as(tmp_path / "one.dcm", enforce_file_format=True)
+    headers = source.read(tmp_path)
+    for made in (sr.report(kit.result(), headers, "a"), page.page(kit.result(), headers[0], "a")):
+        assert made.StudyInstanceUID == ds.StudyInstanceUID
+        assert all(not made.get(keyword) for keyword in absent)
+
+
 def test_what_is_logged_and_named_tells_no_patient(run_node, kit, pacs):
     def answer(folder):
         if len(list(folder.iterdir())) == 1:

@@ -194,6 +194,16 @@ def test_an_empty_brain_is_an_error(template: Template) -> None:
         register.rigid(scan, np.eye(4), np.zeros(scan.shape, dtype=bool), template)
 
 
+def test_intensities_centred_on_white_matter_are_as_similar(template: Template) -> None:
+    white = np.percentile(template.array[template.mask], 90)
+    centred = ((template.array - white) / 3.0).astype(np.float32)  # as WhiteStripe leaves a brain
+    assert (centred[template.mask] < 0).mean() > 0.4
+    args = template.affine, template.mask, template
+    plain = register.similarity(template.array, *args)
+    assert plain > 0.95
+    assert register.similarity(centred, *args) == pytest.approx(plain, abs=0.05)
+
+
 def test_similarity_falls_with_a_wrong_pose(template: Template) -> None:
     truth = header(5)
     scan, affine = scan_of(template, truth)

@@ -7,13 +7,15 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
+NAMES = ("chromium", "chromium-browser", "google-chrome")
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+def program() -> str | None:
+    """The Chromium of this machine, or None."""
+    return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 class Browser:
@@ -23,7 +25,7 @@ class Browser:
         events: what the tab reported, in order.
     """
 
-    def __init__(self, program: str, profile: Path) -> None:
+    def __init__(self, executable: str, profile: Path) -> None:
         to_it, mine_out = os.pipe()
         mine_in, from_it = os.pipe()
 
@@ -36,7 +38,7 @@ class Browser:
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"]
         flags += ["--no-first-run", "--disable-background-networking", "--hide-scrollbars"]
         self._process = subprocess.Popen(
-            [program, *flags, f"--user-data-dir={profile}", "about:blank"],
+            [executable, *flags, f"--user-data-dir={profile}", "about:blank"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             close_fds=False,
@@ -76,8 +78,8 @@ class Browser:
             self.events.append(found)
         return found
 
-    def open(self, page: Path, width: int = 1280, dark: bool = False) -> None:
-        """Load a file in a window of this width, and wait for it."""
+    def open(self, page: Path | str, width: int = 1280, dark: bool = False) -> None:
+        """Load a file, or an address, in a window of this width, and wait for it."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -88,7 +90,8 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
-        self.call("Page.navigate", url=page.as_uri())
+        address = page if isinstance(page, str) else page.as_uri()
+        self.call("Page.navigate", url=address)
         while not any(e["method"] == "Page.loadEventFired" for e in self.events):
             self._next()
 
@@ -120,10 +123,11 @@ class Browser:
         asked = [e["params"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
         return [a["request"]["url"] for a in asked if not a["request"]["url"].startswith("data:")]
 
-    def screenshot(self, path: Path) -> None:
-        """The whole page as PNG."""
+    def screenshot(self, path: Path, height: float | None = None) -> None:
+        """The whole page as PNG, or its first `height` pixels."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        tall = height or size["height"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": tall, "scale": 1}
         found = self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(found["data"]))
 
@@ -136,13 +140,3 @@ class Browser:
         """End the browser."""
         self._process.terminate()
         self._process.wait(20)
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = next((found for name in _NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(_NAMES)} is installed")
-    opened = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.close()

@@ -1,0 +1,93 @@
+"""The reference says what the code does: schemas against real files, every verb, every message."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from documentation import commands, exits, messages, schema
+from fmtool import bundle, errors, space
+from fmtool.cli import app
+
+jsonschema = pytest.importorskip("jsonschema")
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_demonstration_bundles_manifest_is_as_described() -> None:
+    manifest = json.loads((bundle.DEMO / "manifest.json").read_text("utf-8"))
+    jsonschema.validate(manifest, schema.load("manifest"))
+
+
+def test_a_result_is_as_described_and_no_field_is_missing_from_the_page(tmp_path) -> None:
+    template = np.asarray(nib.load(bundle.DEMO / "template.nii.gz").dataobj, dtype=np.float32)
+    for name, array in (("normalized", template), ("mask", (template > 0).astype(np.float32))):
+        nib.save(nib.Nifti1Image(array, space.grid_affine()), tmp_path / f"{name}.nii.gz")
+    done = subprocess.run(
+        [sys.executable, "-m", "fmtool", "predict", str(tmp_path), "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )
+    (result,) = json.loads(done.stdout)
+    jsonschema.validate(result, schema.load("result"))
+    page = schema.page("result")
+    for name in result:
+        assert f"| `{name}` |" in page
+    wrong = dict(result)
+    del wrong["notice"]
+    with pytest.raises(jsonschema.ValidationError, match="notice"):
+        jsonschema.validate(wrong, schema.load("result"))
+
+
+def test_every_verb_and_option_is_on_the_page() -> None:
+    page = commands.page()
+    verbs = dict(commands.walk(app))
+    assert {"fmtool predict", "fmtool train probe", "fmtool serve dicom"} <= set(verbs)
+    for words, function in verbs.items():
+        assert f"\n## {words}\n" in page
+        assert function.__doc__.strip()
+        for parameter in commands.parameters(function):
+            assert all(f"`{name}`" in page for name in parameter.names)
+
+
+def test_the_names_are_those_of_the_help() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fmtool", "predict", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    function = dict(commands.walk(app))["fmtool predict"]
+    names = [n for p in commands.parameters(function) for n in p.names if n.startswith("-")]
+    assert len(names) > 10
+    assert all(name in done.stdout for name in names)
+
+
+def test_messages_are_read_from_raise_statements(tmp_path) -> None:
+    source = tmp_path / "a.py"
+    source.write_text(
+        "def f(path, n):\n"
+        "    raise errors.InputError(f'{path.name} has {n} axes; ' 'give three') from None\n"
+        "    raise ValueError('this is a defect of ours')\n"
+    )
+    (found,) = messages.of_file(source, "a", {"InputError"})
+    assert found == ("InputError", "NAME has N axes; give three", "a")
+
+
+def test_every_kind_of_error_and_code_is_on_its_page() -> None:
+    page = messages.page(ROOT)
+    for kind in (errors.InputError, errors.UsageError, errors.CapabilityError, errors.BundleError):
+        assert f"## {kind.__name__}" in page
+    assert page.count("\n- ") > 200
+    assert {kind.exit_code for kind in exits.kinds()} == {1, 2, 3}
+    for code in (0, 1, 2, 3, 130, 143):
+        assert f"| {code} |" in exits.page()
