@@ -184,7 +184,8 @@ class Predictor:
             prepared=prepared,
             bundle=self._provenance(),
             engine=self.engine.describe(),
-            facts={**ready.facts, **prepared.facts},
+            # The scan's own last: its voxels and the brain's shape are both called "shape".
+            facts={**prepared.facts, **ready.facts},
             timings=timings,
             warnings=_once([*ready.warnings, *_raised(checks), *strange, *filter(None, unequal)]),
             maps=maps,
