@@ -227,6 +227,7 @@ def _differences(
     """Each output's error and tolerance for one volume; engine and batch are left open."""
     limits = {t.name: limit(t, float(wanted[t.name][0]), tolerance) for t in graph.tasks}
     limits |= allowed
+    limits = {t.name: limits[t.name] * t.slack(float(wanted[t.name][0])) for t in graph.tasks}
     for name in graph.output_names:
         difference = got[name].astype(np.float64) - wanted[name]
         if name == EMBEDDING:

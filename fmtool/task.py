@@ -11,6 +11,9 @@ from fmtool.errors import InputError, UsageError
 
 Kind = Literal["regression", "binary"]
 
+SURE_LOGIT = 4.0
+"""A probability of 0.98 or 0.02."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -31,6 +34,15 @@ class Task:
     label: str
     valid_range: tuple[float, float] | None = None
     classes: tuple[str, str] | None = None
+
+    def slack(self, value: float) -> float:
+        """How many times its tolerance an output of about `value` may be off; at least 1.
+
+        Rounding moves a logit in proportion to its size, and far from zero the probability hardly
+        follows: beyond `SURE_LOGIT` a tolerance is a relative one. A tolerance of 0.2 moves a
+        probability by 0.05 at even odds, and by less than 0.004 where there is any slack.
+        """
+        return max(1.0, abs(value) / SURE_LOGIT) if self.kind == "binary" else 1.0
 
     def parse_label(self, text: object) -> float:
         """A table's cell as a number: the value of a regression, 0 or 1 of a binary task.

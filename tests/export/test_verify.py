@@ -12,7 +12,7 @@ import torch
 from export import half, verify
 from export.precision import to_fp16
 from export.reference import reference
-from export.verify import ActivationOverflow, limit, parity
+from export.verify import ActivationOverflow, _differences, limit, parity
 from fmtool import task
 from fmtool.errors import ParityError, ShapeError, ToleranceError
 
@@ -177,6 +177,14 @@ def test_a_reference_that_is_not_finite_is_not_compared_with(graph, volumes):
     broken[12, 16, 16] = np.nan
     with pytest.raises(ParityError, match="own output 'embedding' is not finite on volume 2"):
         reference(graph, [(volume, mask), (broken, mask)])
+
+
+def test_a_logit_that_is_sure_is_held_to_a_relative_limit(graph):
+    wanted = {name: np.ones((1, 1, 1)) for name in graph.output_names} | {"sex": np.array([8.0])}
+    bounds = {
+        d.output: d.tolerance for d in _differences(graph, wanted, wanted, 5e-3, {"sex": 0.2})
+    }
+    assert (bounds["sex"], bounds["age"]) == (pytest.approx(0.4), pytest.approx(0.6))
 
 
 def test_the_limit_of_a_task_is_in_its_unit():

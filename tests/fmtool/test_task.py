@@ -1,5 +1,6 @@
 """Labels become numbers, and what cannot be true is refused by name."""
 
+import numpy as np
 import pytest
 
 from fmtool import task
@@ -47,6 +48,15 @@ def test_labels(name, text, value):
 def test_bad_labels_say_what_is_valid(name, text, said):
     with pytest.raises(InputError, match=said):
         task.get(name).parse_label(text)
+
+
+def test_only_a_logit_that_is_sure_may_be_off_by_more():
+    assert [task.SEX.slack(logit) for logit in (0.0, 4.0, -4.0)] == [1.0, 1.0, 1.0]
+    assert [task.SEX.slack(logit) for logit in (8.0, -6.0)] == [2.0, 1.5]
+    assert task.AGE.slack(80.0) == 1.0
+    for logit in np.linspace(4, 40, 50):  # what the docstring promises
+        moved = 1 / (1 + np.exp(-logit)) - 1 / (1 + np.exp(0.2 * task.SEX.slack(logit) - logit))
+        assert moved < 0.004
 
 
 def test_infinity_is_no_label_without_a_range_either():

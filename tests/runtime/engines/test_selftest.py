@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from fmtool import space
+from fmtool import space, task
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, ParityError
 from runtime.engines import selftest
@@ -77,6 +77,13 @@ def test_errors_are_relative_for_the_embedding_and_in_units_for_a_task(bundle: B
     assert result.errors["embedding"] == pytest.approx(0.004 / 5, rel=1e-3)
     assert result.errors["age"] == pytest.approx(0.05, rel=1e-3)
     assert not result.from_cache
+
+
+def test_a_logit_that_is_sure_is_held_to_a_relative_tolerance(bundle: Bundle) -> None:
+    bundle.tasks["age"] = task.SEX
+    selftest.run(Fake({"embedding": [3.0, 4.0], "age": [40.95]}), bundle)
+    with pytest.raises(ParityError, match="age is off by 1.1, tolerance 1;"):
+        selftest.run(Fake({"embedding": [3.0, 4.0], "age": [41.1]}), bundle)
 
 
 def test_a_task_without_a_tolerance_of_its_own_is_relative(bundle: Bundle) -> None:
