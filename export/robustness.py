@@ -11,7 +11,7 @@ from export.card import card
 from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, InputError
-from runtime.robustness import FILE, sentences
+from runtime.robustness import FILE, WRONG, sentences
 
 _CARD = "MODEL_CARD.md"
 _LICENCES = "LICENSES/"
@@ -60,7 +60,7 @@ def _read(summary: Path) -> Mapping[str, Any]:
         _ = found["bundle"]["digest"], found["bundle"]["name"]
     except OSError as error:
         raise InputError(f"cannot read {summary} ({error.strerror})") from None
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except WRONG as error:
         raise InputError(
             f"{summary} is not what `python -m benchmarks.robustness` writes ({error})"
         ) from None

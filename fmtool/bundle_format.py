@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-FORMAT = "1.3.0"
+FORMAT = "1.4.0"
 """What is written; the field `format` of the manifest."""
 
 _NUMBERED = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})")
@@ -38,6 +38,7 @@ def migrated(manifest: dict[str, Any]) -> dict[str, Any]:
     """`manifest` with every field of today's format that has a neutral value.
 
     The fields `trust` and, of a task's evidence, `trust` and `label_quartiles` have none: a head
-    that was not calibrated gives no interval, whatever fmtool reads it.
+    that was not calibrated gives no interval, whatever fmtool reads it. Nor has `robustness`: a
+    bundle that was not measured says nothing of how far it moves.
     """
     return {"parity": {}, "calibration": {}, "demonstration": False, "limits": [], **manifest}

@@ -18,7 +18,8 @@ FILE = "robustness.json"
 
 FORMAT = 1
 
-_WRONG = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+WRONG = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What `sentences` may raise of data that `benchmarks.robustness` did not write."""
 
 
 def read(bundle: Bundle) -> list[str]:
@@ -30,10 +31,10 @@ def read(bundle: Bundle) -> list[str]:
     name = bundle.manifest.get("robustness")
     if name is None:
         return []
-    path = bundle.file(name)
+    path = bundle.file(str(name))
     try:
         return sentences(json.loads(path.read_text(encoding="utf-8")))
-    except _WRONG as error:
+    except WRONG as error:
         raise BundleError(f"{path} is damaged ({error}); measure the bundle again") from None
 
 
@@ -44,7 +45,7 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
         found: by `benchmarks.robustness.summary.summary`.
 
     Raises:
-        KeyError, TypeError, ValueError: for data that it did not write.
+        WRONG: for data that it did not write.
     """
     if found["format"] != FORMAT:
         raise ValueError(f"its format is {found['format']!r}, not {FORMAT}")

@@ -48,7 +48,7 @@ def test_a_measured_bundle_says_how_far_it_moves(bundle, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", ['{"format": 2}', "[]", "{", '{"format": 1, "perturbations": 3}']
+    "damage", ["[" * 100_000, '{"format": 2}', "[]", "{", '{"format": 1, "perturbations": 3}']
 )
 def test_a_damaged_file_is_told_in_one_sentence(bundle, tmp_path, damage):
     (tmp_path / "r.json").write_text(damage, encoding="utf-8")
