@@ -110,6 +110,7 @@ USES: dict[str, tuple[str, Use]] = {
 RESOLVED_ONLY = {
     "cluster": "Ray's own tests start it",
     "dev": "the tests themselves run in it",
+    "docs": "tests/docs builds the site with it",
     "gpu": "needs a GPU: make gpu-check",
     "tensorrt": "its libraries come from NVIDIA's index, and it needs a GPU",
 }
