@@ -108,7 +108,7 @@ USES: dict[str, tuple[str, Use]] = {
 """Extra -> what is installed for it, and its use."""
 
 RESOLVED_ONLY = {
-    "cluster": "Ray's own tests start it",
+    "ray": "its own tests start a cluster",
     "dev": "the tests themselves run in it",
     "docs": "tests/docs builds the site with it",
     "gpu": "needs a GPU: make gpu-check",

@@ -15,7 +15,7 @@ from runtime.batch.enrol import enrol
 from runtime.batch.parquet import has_parquet
 from runtime.batch.resources import check_space
 from runtime.batch.run import Batch, run
-from runtime.batch.stop import Stop
+from runtime.batch.stop import Stop, Stopped
 from runtime.batch.worker import Setup
 from runtime.batch.workers import Place
 from runtime.ledger import Identifiers, Ledger
@@ -66,7 +66,10 @@ def predict_into(
         sources = inputs.expand(named)
         stop = stack.enter_context(Stop())
         setup = Setup(bundle.path, head, assume_ras, force, series, folder, report is not None)
-        staff = stack.enter_context(place.open(setup, stop))
+        try:
+            staff = stack.enter_context(place.open(setup, stop))
+        except Stopped:
+            raise typer.Exit(128 + (stop.signal or 0)) from None
         options = {
             "head": head,
             "assume_ras": assume_ras,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,9 @@ from fmtool.cli.options import (
 )
 from fmtool.errors import UsageError
 from runtime.engines.table import HELP
+
+if TYPE_CHECKING:
+    from runtime.batch.workers import Place
 
 
 def predict(
@@ -60,6 +63,15 @@ def predict(
             "again does what is left.",
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            help="With --out, the nodes of a Ray cluster do the work: HOST:PORT of its head, or "
+            "auto for the one that this machine belongs to.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     identifiers: Annotated[
         str,
         typer.Option(help="What becomes of the scans' paths in --out: keep, hash or drop."),
@@ -72,6 +84,8 @@ def predict(
         raise UsageError(f"--identifiers is keep, hash or drop, not {identifiers!r}")
     if out is None and identifiers != "keep":
         raise UsageError("--identifiers goes with --out")
+    if out is None and ray is not None:
+        raise UsageError("--ray goes with --out")
     if out is not None and (json or csv):
         raise UsageError("--out writes CSV and JSON lines itself; leave out --json and --csv")
     from fmtool.cli import console
@@ -82,12 +96,9 @@ def predict(
 
     if out is not None:
         from fmtool.cli.batch import predict_into
-        from runtime.batch.here import Here
         from runtime.ledger import Identifiers
 
-        place = Here(
-            Predictor(bundle, engine, device, precision=precision, say=console.say, prepares=False)
-        )
+        place = _place(ray, bundle, engine, device, precision)
         kept = Identifiers(identifiers)
         predict_into(out, scans, place, task, head.value, assume_ras, force, series, report, kept)
         return
@@ -130,3 +141,18 @@ def predict(
     console.results(outcomes, "json" if json else "csv" if csv else "table")
     if failed:
         raise typer.Exit(1)
+
+
+def _place(ray: str | None, bundle: Path | None, engine: str, device: str, precision: str) -> Place:
+    from fmtool.cli import console
+
+    if ray is None:
+        from runtime.batch.here import Here
+        from runtime.predict import Predictor
+
+        say = console.say
+        return Here(Predictor(bundle, engine, device, precision=precision, say=say, prepares=False))
+    from fmtool import bundle as bundles
+    from runtime.cluster.cluster import Cluster
+
+    return Cluster(ray, bundles.open(bundle), engine, device, precision, console.say)

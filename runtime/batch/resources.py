@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from fmtool.errors import InputError
 
@@ -12,7 +12,8 @@ LEAST_FREE = 256 << 20
 """Bytes: with less left on the disk of the results, nothing new is begun."""
 
 _WORKER_BYTES = 3 << 29  # 1.5 GiB: what a worker takes at its peak, with some to spare
-_CGROUP = Path("/sys/fs/cgroup/memory.max")
+_CGROUP = Path("/sys/fs/cgroup")
+_GROUPS = Path("/proc/self/cgroup")
 
 
 def workers(scans: int) -> int:
@@ -36,7 +37,20 @@ def check_space(folder: Path) -> None:
 
 
 def _memory() -> int:
-    """Bytes of the machine, or of the container where that has less."""
+    """Bytes of the machine, or of the container or job where that has less."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _CGROUP.read_text(encoding="utf-8").strip() if _CGROUP.is_file() else "max"
-    return min(whole, int(limit)) if limit.isdigit() else whole
+    return min([whole, *_limits()])
+
+
+def _limits() -> list[int]:
+    """What the control groups allow that this process is in: its own, and those around it."""
+    lines = _GROUPS.read_text(encoding="utf-8").splitlines() if _GROUPS.is_file() else []
+    inside = next((line[3:] for line in lines if line.startswith("0::")), "/")
+    place = PurePosixPath(inside.lstrip("/"))
+    found = []
+    for group in [place, *place.parents]:
+        file = _CGROUP / group / "memory.max"
+        if ".." not in group.parts and file.is_file():
+            limit = file.read_text(encoding="utf-8").strip()
+            found += [int(limit)] if limit.isdigit() else []
+    return found

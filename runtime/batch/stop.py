@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType, TracebackType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 """What is heard by the process that runs the batch alone."""
+
+
+class Stopped(Exception):
+    """A signal came before there was anything to give back."""
 
 
 class Stop:
@@ -42,3 +49,15 @@ class Stop:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Processes that this thread starts meanwhile never hear the signals."""
+    # Python's own helper process: starting it later would unblock what is blocked here.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

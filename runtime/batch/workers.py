@@ -60,4 +60,5 @@ class Place(Protocol):
 
         Raises:
             FmtoolError: if there are none.
+            Stopped: if a signal came before that was known.
         """

@@ -76,8 +76,7 @@ def choose(
         UsageError: for an unknown name, listing the valid ones.
         CapabilityError: if this machine, or the engine, cannot do what was asked for.
     """
-    _check("engine", engine, ("auto", *table.NAMES))
-    _check("precision", precision, ("auto", *PRECISIONS))
+    check_words(engine, precision)
     row, number, why = _row(engine, device)
     where = "cpu" if row.device == "cpu" else f"cuda:{number}"
     can = here.precisions(row)
@@ -95,6 +94,16 @@ def choose(
     if engine == "auto":
         free = ("engine", *free)
     return Choice(row.name, where, precision, "; ".join(why) if why else "as asked for", free)
+
+
+def check_words(engine: str, precision: str) -> None:
+    """Refuse names that no machine knows.
+
+    Raises:
+        UsageError: listing the valid ones.
+    """
+    _check("engine", engine, ("auto", *table.NAMES))
+    _check("precision", precision, ("auto", *PRECISIONS))
 
 
 def open_engine(model: Path, choice: Choice) -> Engine:

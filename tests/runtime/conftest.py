@@ -1,9 +1,12 @@
-"""What answers at once, in this process: a service's logic without a network."""
+"""What costs little: a stand-in that answers at once, and heads that need no preprocessing."""
 
 from __future__ import annotations
 
+import nibabel as nib
+import numpy as np
 import pytest
 
+from fmtool import bundle, space
 from runtime.answerer import About, Outcome, Verdict, write
 
 
@@ -65,3 +68,17 @@ def answer():
 def worker():
     """A worker for a service."""
     return StandIn()
+
+
+@pytest.fixture(scope="session")
+def heads(tmp_path_factory):
+    """The template as TurboPrep would have left it, in three variants: a folder of folders."""
+    top = tmp_path_factory.mktemp("heads")
+    voxels = np.asarray(nib.load(bundle.DEMO / "template.nii.gz").dataobj).astype(np.float32)
+    for number in range(3):
+        folder = top / f"head-{number}"
+        folder.mkdir()
+        for name, array in (("normalized", voxels * (1 + number)), ("mask", voxels > 0)):
+            image = nib.Nifti1Image(array.astype(np.float32), space.grid_affine())
+            nib.save(image, folder / f"{name}.nii.gz")
+    return top
