@@ -11,7 +11,7 @@ TORCH ?= torch==2.13.0
 SCAN ?= .demo/head.nii.gz
 PYTEST := $(DEV)/bin/python -m pytest
 
-.PHONY: demo test test-slow test-all gpu-check package-check docs lint clean
+.PHONY: demo test test-slow test-all gpu-check package-check docs lint locks sbom clean
 
 demo: $(EDGE)/.installed $(SCAN)
 	$(EDGE)/bin/fmtool doctor
@@ -42,6 +42,13 @@ lint: $(DEV)/.installed
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
+
+# The lock files anew, and the edge environment's bill of materials; see docs/supply.md.
+locks: $(DEV)/.installed
+	$(DEV)/bin/python -m benchmarks.supply
+
+sbom: $(EDGE)/.installed $(DEV)/.installed
+	$(DEV)/bin/python -m benchmarks.supply.sbom --python $(EDGE)/bin/python -o sbom.json
 
 $(EDGE)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(EDGE)

@@ -11,17 +11,20 @@ import hashlib
 import json
 import os
 import shutil
-import struct
 import tempfile
 import zipfile
-import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
 
-from fmtool import bundle_format, disk, seal
+from fmtool import bundle_format, disk, plain_json, seal, zips
+from fmtool import manifest as manifests
 from fmtool.errors import BundleError
+from fmtool.signing import bundle as signature
+from fmtool.signing import key_files
+from fmtool.signing.minisign import PublicKey
 from fmtool.task import Task
 
 MANIFEST = "manifest.json"
@@ -31,19 +34,7 @@ MAX_BYTES = 4 << 30
 DEMO = Path(__file__).parent / "bundles" / "demo.fmtool"
 """The demonstration bundle that ships with fmtool and is the default."""
 
-_DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    IndexError,
-    OverflowError,
-    RuntimeError,  # encrypted; NotImplementedError, for a method, is one
-    ValueError,
-)
-"""What zipfile raises of an archive with a wrong byte."""
-
-_REQUIRED = ("name", "encoder", "tasks", "model", "strip", "template", "self_test", "files")
+_MOST_FILES = 10_000
 
 
 @dataclass
@@ -120,22 +111,29 @@ class Bundle:
 
 
 def open(path: str | os.PathLike[str] | None = None) -> Bundle:
-    """Open a bundle and verify every file against its manifest.
+    """Open a bundle and verify every file against its manifest, and that against its signature.
+
+    A signature is required where the environment variable `FMTOOL_TRUSTED_KEYS` names whose: of
+    every bundle, the demonstration bundle too.
 
     Args:
         path: a bundle's folder or a zip of one; the demonstration bundle when absent.
 
     Raises:
-        BundleError: if it is missing, of another format, or any byte differs from the manifest.
+        BundleError: if it is missing, of another format, any byte differs from the manifest, or
+            a signature is required and it has none.
+        InputError: if the keys that are to be trusted cannot be read.
+        CapabilityError: if a signature is required and `cryptography` is not installed.
     """
     source = Path(path) if path is not None else DEMO
     if not source.exists():
         raise BundleError(f"bundle {source} does not exist")
+    keys = key_files.trusted()
     if source.is_dir():
-        return _open_folder(source)
+        return _open_signed(source, keys)
     folder = tempfile.TemporaryDirectory(prefix="fmtool-bundle-")
     try:
-        bundle = _open_folder(_unzip(source, Path(folder.name)))
+        bundle = _open_signed(_unzip(source, Path(folder.name)), keys)
     except BaseException:
         folder.cleanup()
         raise
@@ -143,28 +141,55 @@ def open(path: str | os.PathLike[str] | None = None) -> Bundle:
     return bundle
 
 
+def open_unsigned(path: Path) -> Bundle:
+    """A bundle's folder as `open` opens it, signed or not: for who signs it.
+
+    Raises:
+        BundleError: see `open`.
+    """
+    if not path.is_dir():
+        raise BundleError(f"bundle {path} does not exist or is not a folder")
+    return _open_folder(path)
+
+
+def _open_signed(path: Path, keys: Sequence[PublicKey] | None) -> Bundle:
+    """A bundle's folder; the signature is checked before anything in the manifest is read."""
+    if keys is None:
+        return _open_folder(path)
+    _, digest = signature.require(path / MANIFEST, keys)
+    bundle = _open_folder(path)
+    if bundle.digest != digest:
+        raise BundleError(f"bundle {path} was changed while it was opened; open it again")
+    return bundle
+
+
 def _open_folder(path: Path) -> Bundle:
     manifest_path = path / MANIFEST
     if not manifest_path.is_file():
         raise BundleError(f"{path} is not a bundle: it holds no {MANIFEST}")
+    if manifest_path.stat().st_size > manifests.MAX_BYTES:
+        raise BundleError(
+            f"{manifest_path} is larger than {manifests.MAX_BYTES >> 20} MiB: refused"
+        )
     raw = manifest_path.read_bytes()
     seal.check(manifest_path, raw)
     try:
-        manifest = json.loads(raw)
+        manifest = plain_json.loads(raw)
     except ValueError as error:
         raise BundleError(f"{manifest_path} is not JSON ({error}); the bundle is damaged") from None
     found = manifest.get("format") if isinstance(manifest, dict) else None
     if not bundle_format.is_read(found):
         raise BundleError(
-            f"{path} has bundle format {found!r}, and this fmtool reads {bundle_format.FORMAT} and "
-            "others of its major version; use the fmtool that wrote the bundle, or export it anew"
+            f"{path} has bundle format {found!r:.60}, and this fmtool reads {bundle_format.FORMAT} "
+            "and others of its major version; use the fmtool that wrote the bundle, or export it "
+            "anew"
         )
-    missing = [key for key in _REQUIRED if key not in manifest]
-    if missing:
-        raise BundleError(f"{manifest_path} lacks {', '.join(missing)}; the bundle is damaged")
+    try:
+        tasks = manifests.check(manifest)
+    except ValueError as error:
+        raise BundleError(f"{manifest_path} is damaged: {error}; copy the bundle anew") from None
     for name, facts in manifest["files"].items():
         _verify_file(path, name, facts)
-    tasks = {entry["name"]: Task.from_dict(entry) for entry in manifest["tasks"]}
     read = bundle_format.migrated(manifest)
     return Bundle(path, read, hashlib.sha256(raw).hexdigest(), tasks)
 
@@ -187,15 +212,18 @@ def _verify_file(folder: Path, name: str, facts: dict[str, Any]) -> None:
 def _safe(name: str) -> PurePosixPath:
     """`name` as a relative path that stays inside its folder."""
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
-        raise BundleError(f"a bundle may not name the path {name!r}")
+    fine = path.parts and not path.is_absolute() and ".." not in path.parts
+    if not fine or "\\" in name or not name.isprintable():
+        raise BundleError(f"a bundle may not name the path {name!r:.60}")
     return path
 
 
 def _unzip(source: Path, folder: Path) -> Path:
     try:
         with zipfile.ZipFile(source) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
+            members = [m for m in archive.infolist() if not m.filename.endswith("/")]
+            if len(members) > _MOST_FILES:
+                raise BundleError(f"{source} holds more than {_MOST_FILES} files: refused")
             if sum(m.file_size for m in members) > MAX_BYTES:
                 raise BundleError(f"{source} unpacks to more than {MAX_BYTES >> 30} GiB: refused")
             for member in members:
@@ -205,11 +233,12 @@ def _unzip(source: Path, folder: Path) -> Path:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as stream, target.open("wb") as out:
                     shutil.copyfileobj(stream, out)
-    except _DAMAGED as error:
+    except zips.DAMAGED as error:
+        what = str(error) if str(error).isprintable() else "its list of files is damaged"
         raise BundleError(
-            f"{source} is neither a bundle's folder nor a zip of one ({error})"
+            f"{source} is neither a bundle's folder nor a zip of one ({what:.200})"
         ) from None
-    except OSError as error:  # of the disk, or of a place that a wrong byte leads to
+    except OSError as error:
         raise BundleError(
             f"{source} cannot be unpacked ({error.strerror or 'damaged'}); copy it again, "
             f"and see that there is space in {folder.parent}"

@@ -6,11 +6,28 @@ not a `FmtoolError` is a defect of fmtool and may show a traceback.
 
 from __future__ import annotations
 
+import re
+
+UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, breaks of lines, marks that turn the direction of text, and halves of
+characters: what a terminal or a log would not show but obey."""
+
+
+def shown(text: str) -> str:
+    """A text on one line, as escapes what `UNSHOWN` finds in it."""
+    return UNSHOWN.sub(lambda found: ascii(found[0])[1:-1], text)
+
 
 class FmtoolError(Exception):
-    """Base of all errors that fmtool reports in one clear sentence."""
+    """Base of all errors that fmtool reports in one clear sentence.
+
+    The sentence may quote what others wrote, such as a file's name: it is escaped.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return shown(super().__str__())
 
 
 class InputError(FmtoolError):

@@ -78,13 +78,22 @@ class Task:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Task:
-        """The inverse of `to_dict`; lists become tuples again."""
-        known = {k: data[k] for k in cls.__dataclass_fields__ if k in data}
-        for key in ("valid_range", "classes"):
-            if known.get(key) is not None:
-                known[key] = tuple(known[key])
-        return cls(**known)
+    def from_dict(cls, data: Any) -> Task:
+        """The inverse of `to_dict`, also once that was JSON; what else `data` holds is left aside.
+
+        Raises:
+            ValueError: if it describes no task; see `fmtool.task_file`.
+        """
+        from fmtool import task_file  # which needs this module
+
+        if not isinstance(data, dict):
+            raise ValueError("it is no task")
+        known = {key: data[key] for key in cls.__dataclass_fields__ if data.get(key) is not None}
+        plain = {key: list(v) if isinstance(v, tuple) else v for key, v in known.items()}
+        try:
+            return task_file.check(plain)
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
 
 AGE = Task("age", "regression", "years", "age", valid_range=(0.0, 120.0))

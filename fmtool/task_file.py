@@ -40,7 +40,7 @@ def read(path: Path) -> Task:
     """
     data = _toml(path)
     try:
-        return _task(data)
+        return check(data)
     except InputError as error:
         raise InputError(f"task file {path}: {error}") from None
 
@@ -52,19 +52,25 @@ def _toml(path: Path) -> dict[str, Any]:
         raise InputError(f"task file {path} is larger than {_MAX_BYTES >> 10} KiB: not a task")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"task file {path} is not readable TOML ({error})") from None
+    except (OSError, ValueError, RecursionError) as error:  # also of a number of 5000 digits
+        what = str(error).partition(";")[0]
+        raise InputError(f"task file {path} is not readable TOML ({what:.200})") from None
 
 
-def _task(data: dict[str, Any]) -> Task:
+def check(data: dict[str, Any]) -> Task:
+    """The task that a file's keys describe.
+
+    Raises:
+        InputError: if they describe none: which key, and what is valid.
+    """
     unknown = [key for key in data if key not in _KEYS]
     if unknown:
-        raise InputError(f"unknown key {unknown[0]!r}; a task has {', '.join(_KEYS)}")
+        raise InputError(f"unknown key {unknown[0]!r:.60}; a task has {', '.join(_KEYS)}")
     if "kind" not in data:
         raise InputError('the key \'kind\' is missing; it is "regression" or "binary"')
     kind = data["kind"]
     if not isinstance(kind, str) or kind not in _REQUIRED:
-        raise InputError(f'kind is {kind!r}; valid are "regression" and "binary"')
+        raise InputError(f'kind is {kind!r:.60}; valid are "regression" and "binary"')
     missing = [key for key in _REQUIRED[kind] if key not in data]
     if missing:
         raise InputError(f"the key {missing[0]!r} is missing; a {kind} task needs it")
@@ -90,17 +96,17 @@ def _name(data: dict[str, Any]) -> str:
     name = data["name"]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(
-            f"name is {name!r}; it needs a letter, then up to 63 letters, digits or underscores"
+            f"name is {name!r:.60}; it needs a letter, then up to 63 letters, digits or underscores"
         )
     if name in _TAKEN:
-        raise InputError(f"name is {name!r}, which the model itself uses; choose another")
+        raise InputError(f"name is {name!r:.60}, which the model itself uses; choose another")
     return name
 
 
 def _text(data: dict[str, Any], key: str) -> str:
     text = data[key]
     if not isinstance(text, str) or not text.strip() or not text.isprintable():
-        raise InputError(f"{key} is {text!r}; it needs a word or two on one line, in quotes")
+        raise InputError(f"{key} is {text!r:.60}; it needs a word or two on one line, in quotes")
     return text.strip()
 
 
@@ -109,9 +115,9 @@ def _range(data: dict[str, Any]) -> tuple[float, float] | None:
         return None
     ends = data["valid_range"]
     if not isinstance(ends, list) or len(ends) != 2 or not all(map(_finite, ends)):
-        raise InputError(f"valid_range is {ends!r}; it needs two numbers, such as [0.0, 120.0]")
+        raise InputError(f"valid_range is {ends!r:.60}; it needs two numbers, such as [0.0, 120.0]")
     if not ends[0] < ends[1]:
-        raise InputError(f"valid_range is {ends!r}; the smaller number comes first")
+        raise InputError(f"valid_range is {ends!r:.60}; the smaller number comes first")
     return float(ends[0]), float(ends[1])
 
 
@@ -124,11 +130,11 @@ def _finite(value: object) -> bool:
 def _classes(data: dict[str, Any]) -> tuple[str, str]:
     names = data["classes"]
     if not isinstance(names, list) or len(names) != 2:
-        raise InputError(f'classes is {names!r}; a binary task has two, such as ["CN", "AD"]')
+        raise InputError(f'classes is {names!r:.60}; a binary task has two, such as ["CN", "AD"]')
     first, second = (_text({"a class": name}, "a class") for name in names)
     if first.lower() == second.lower():
-        raise InputError(f"classes is {names!r}; the two must differ by more than case")
+        raise InputError(f"classes is {names!r:.60}; the two must differ by more than case")
     for index, name in enumerate((first, second)):
         if _NUMBERS.get(name, index) != index:
-            raise InputError(f"classes is {names!r}; 0 always means the first, 1 the second")
+            raise InputError(f"classes is {names!r:.60}; 0 always means the first, 1 the second")
     return first, second

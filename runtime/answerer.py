@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from fmtool.errors import CapabilityError, FmtoolError, InputError
+from fmtool.errors import CapabilityError, FmtoolError, InputError, shown
 from runtime import guard, report
 
 RESULT = "result.json"
@@ -159,7 +159,7 @@ def _failed(error: Exception, order: Order) -> Outcome:
     kind = type(error).__name__
     if isinstance(error, FmtoolError):
         final = isinstance(error, InputError | CapabilityError)
-        reason = str(error).replace(os.fspath(order.source), order.scan)
+        reason = str(error).replace(shown(os.fspath(order.source)), order.scan)
         return Outcome(Verdict.refused if final else Verdict.broken, kind, reason)
     if isinstance(error, OSError):
         return Outcome(Verdict.broken, kind, f"{order.scan} cannot be read ({error.strerror})")

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from runtime.folds import SLACK, Array, Folds, array
+from runtime.folds import SLACK, Array, Folds, array, number
 
 
 class Calibrator(Protocol):
@@ -68,7 +68,7 @@ class Isotonic:
 def calibrator(data: Mapping[str, Any]) -> Calibrator:
     """The inverse of `to_dict`."""
     if data["kind"] == "platt":
-        return Platt(float(data["slope"]), float(data["intercept"]))
+        return Platt(number(data["slope"]), number(data["intercept"]))
     if data["kind"] == "isotonic":
         return Isotonic(array(data["logits"]), array(data["probabilities"]))
     raise ValueError(f"no calibration is called {data['kind']!r}")

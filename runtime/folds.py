@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
+MOST = 1e30
+"""Nothing of a calibration is larger: products and sums of such numbers stay finite."""
+
 SLACK = 1e-9
 """Masses are sums of 1/k: without it, the last bit would decide whether a quantile is reached."""
 
@@ -42,6 +45,7 @@ class Folds:
         fitting = (
             self.weight.ndim == 2
             and len(self.weight) == heads > 0
+            and self.bias.ndim == self.fold.ndim == 1
             and self.score.shape == self.mass.shape == (scans,)
             and (scans == 0 or 0 <= self.fold.min() <= self.fold.max() < heads)
         )
@@ -75,8 +79,24 @@ class Folds:
 
 
 def array(values: Any) -> Array:
-    """A stored list as float64."""
-    return np.array(values, dtype=np.float64)
+    """A stored list as float64.
+
+    Raises:
+        TypeError, ValueError: if it holds anything but numbers that can be computed with.
+    """
+    found = np.array(values, dtype=np.float64)
+    if not (np.abs(found) <= MOST).all():  # nor NaN
+        raise ValueError("a number of the calibration is too large to compute with")
+    return found
+
+
+def number(value: Any) -> float:
+    """A stored number as float.
+
+    Raises:
+        TypeError, ValueError: see `array`.
+    """
+    return float(array(value).reshape(()))
 
 
 def quantile(values: Array, mass: Array, level: float) -> float | None:

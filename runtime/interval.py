@@ -19,6 +19,8 @@ from numpy.typing import ArrayLike
 
 from runtime.folds import Array, Folds, array, quantile
 
+_MOST_LOG = 100.0  # of an error, in any unit: beyond, its exponential means nothing
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -51,7 +53,8 @@ class Difficulty:
 
     def __post_init__(self) -> None:
         shapes = {a.shape for a in (self.bias, self.low, self.high)}
-        if shapes != {self.weight.shape[:1]} or self.weight.ndim != 2:
+        fits = shapes == {self.weight.shape[:1]} and self.weight.ndim == 2
+        if not fits or (np.abs([self.low, self.high]) > _MOST_LOG).any():
             raise ValueError("the difficulty's arrays do not belong together")
 
     def __call__(self, embedding: ArrayLike) -> Array:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from runtime.folds import Array, array
+from runtime.folds import Array, array, number
 
 WARN = 0.02
 """A p-value this small is warned of; with few subjects, the smallest that they allow."""
@@ -71,7 +71,7 @@ class Novelty:
     mass: Array
 
     def __post_init__(self) -> None:
-        if self.distances.shape != self.mass.shape:
+        if self.distances.shape != self.mass.shape or (self.mass < 0).any():
             raise ValueError("the cohort's distances are damaged")
 
     def p_value(self, embedding: ArrayLike) -> float:
@@ -106,5 +106,5 @@ class Novelty:
         """The inverse of `to_dict`."""
         centre = array(data["centre"])
         axes = array(data["axes"]).reshape(-1, len(centre))
-        shape = Shape(centre, array(data["scale"]), axes, array(data["gain"]), float(data["rest"]))
+        shape = Shape(centre, array(data["scale"]), axes, array(data["gain"]), number(data["rest"]))
         return cls(shape, array(data["distances"]), array(data["mass"]))

@@ -6,10 +6,10 @@ put there by `fmtool bundle robustness`. Its sentences stand in the model card a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from fmtool import plain_json
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError
 
@@ -33,7 +33,7 @@ def read(bundle: Bundle) -> list[str]:
         return []
     path = bundle.file(str(name))
     try:
-        return sentences(json.loads(path.read_text(encoding="utf-8")))
+        return sentences(plain_json.loads(path.read_bytes()))
     except WRONG as error:
         raise BundleError(f"{path} is damaged ({error}); measure the bundle again") from None
 

@@ -6,20 +6,23 @@ without it works, and its results say that they have no interval.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fmtool import plain_json
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError
 from runtime.classes import Calibrator, calibrator
-from runtime.folds import Array, Folds, array
+from runtime.folds import Array, Folds, array, number
 from runtime.interval import Difficulty
 from runtime.novelty import Novelty
 
 FILE = "trust.json"
 """Its usual name inside a bundle."""
+
+
+_LEAST_SLOPE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Tendency:
 
     slope: float
     intercept: float
+
+    def __post_init__(self) -> None:
+        if abs(self.slope) < _LEAST_SLOPE:
+            raise ValueError("a tendency without a slope corrects nothing")
 
     def corrected(self, value: float) -> float:
         """The value without the tendency: right on average at every truth, but more scattered."""
@@ -90,13 +97,13 @@ class Trust:
         """
         difficulty, labels, novelty = data["difficulty"], data["labels"], data["novelty"]
         return cls(
-            level=float(data["level"]),
+            level=number(data["level"]),
             folds=Folds.from_dict(data["folds"]),
             difficulty=Difficulty.from_dict(difficulty) if difficulty else None,
             labels=array(labels) if labels is not None else None,
             by_class=bool(data["by_class"]),
             probability=calibrator(data["probability"]) if data["probability"] else None,
-            tendency=Tendency(*map(float, data["tendency"])) if data["tendency"] else None,
+            tendency=Tendency(*map(number, data["tendency"])) if data["tendency"] else None,
             novelty=Novelty.from_dict(novelty) if novelty else None,
         )
 
@@ -112,7 +119,7 @@ def read(bundle: Bundle) -> dict[str, Trust]:
         return {}
     path = bundle.file(name)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = plain_json.loads(path.read_bytes())
         found = {task: Trust.from_dict(data) for task, data in content.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path} is damaged ({error}); export the bundle again") from None

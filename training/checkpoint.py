@@ -20,6 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from fmtool import zips
 from fmtool.errors import InputError
 
 MAX_BYTES = 4 << 30
@@ -131,7 +132,7 @@ def read_stream(stream: IO[bytes], path: Path) -> tuple[dict[str, Tensor], dict[
         try:
             with zipfile.ZipFile(stream) as archive:
                 _check_size(sum(member.file_size for member in archive.infolist()), path)
-        except zipfile.BadZipFile as error:
+        except zips.DAMAGED as error:
             raise InputError(f"checkpoint {path} is damaged ({error}); copy it again") from None
     stream.seek(0)
     try:

@@ -65,9 +65,16 @@ def _files(folder: Path, cells: dict[str, str]) -> tuple[Path, Path | None]:
         raise InputError("image_path is empty")
     pair = folder / image, folder / mask if mask else None
     for file in pair:
-        if file is not None and not file.exists():
-            raise InputError(f"{file} does not exist")
+        if file is not None and not _there(file):
+            raise InputError(f"{file!s:.500} does not exist")
     return pair
+
+
+def _there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # no file can have such a name
+        return False
 
 
 def _first(table: Table, names: tuple[str, ...]) -> str:

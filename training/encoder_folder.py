@@ -12,7 +12,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor, nn
 
-from fmtool import __version__
+from fmtool import __version__, plain_json
 from fmtool.errors import InputError, UsageError
 from training import architecture
 from training.architecture import NAMES, describe
@@ -76,10 +76,10 @@ def read_folder(folder: Path) -> tuple[dict[str, Tensor], nn.Module, dict[str, A
         if not (folder / name).is_file():
             raise InputError(f"{folder} is not an encoder's folder: it holds no {name}")
     try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        facts = plain_json.loads((folder / FACTS).read_bytes())
         name, sha256 = facts["architecture"], facts["sha256"]
         if name not in NAMES:
-            raise InputError(f"{folder} holds a {name!r}; this fmtool reads {', '.join(NAMES)}")
+            raise InputError(f"{folder} holds a {name!r:.60}; this fmtool reads {', '.join(NAMES)}")
         encoder = architecture.read(facts).build()
     except (ValueError, KeyError, TypeError, UsageError) as error:
         raise InputError(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fmtool import __version__
+from fmtool import __version__, plain_json
 from fmtool.errors import InputError
 from fmtool.task import Task
 from runtime import atomic
@@ -80,9 +80,11 @@ def load(path: str | os.PathLike[str]) -> Head:
     if not path.is_file():
         raise InputError(f"head {path} does not exist; `fmtool train probe` makes one")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = plain_json.loads(path.read_bytes())
         if content["format"] != _FORMAT:
-            raise InputError(f"head {path} has format {content['format']}; this fmtool reads 1")
+            raise InputError(
+                f"head {path} has format {content['format']!r:.60}; this fmtool reads 1"
+            )
         trust = content.get("trust")  # absent from heads of earlier versions
         head = Head(
             task=Task.from_dict(content["task"]),

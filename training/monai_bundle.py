@@ -6,10 +6,8 @@ Source: "MONAI Bundle Specification", https://docs.monai.io/en/stable/mb_specifi
 from __future__ import annotations
 
 import json
-import lzma
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -17,6 +15,7 @@ from typing import Any
 
 from torch import nn
 
+from fmtool import zips
 from fmtool.errors import InputError, UsageError
 from training import monai_config, monai_networks, weights
 from training.architecture import describe
@@ -29,8 +28,8 @@ CONFIGS = ("configs/inference.json", "configs/train.json")
 _MAX_CONFIG = 1 << 20
 _MAX_MEMBERS = 10_000
 _BLOCK = 1 << 20
+_DAMAGED = (*zips.DAMAGED, OSError)
 _ZIP = b"PK\x03\x04"
-_DAMAGED = (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, lzma.LZMAError)
 
 Root = Path | zipfile.Path
 
@@ -47,7 +46,7 @@ def is_bundle(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return bool(_roots(archive))
-    except zipfile.BadZipFile:
+    except zips.DAMAGED:
         return False
 
 

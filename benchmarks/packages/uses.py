@@ -82,6 +82,18 @@ def rtx(here: Environment) -> None:
     here.run("python", "-c", load)
 
 
+def sign(here: Environment) -> None:
+    """A bundle is signed, and its signature is required."""
+    asked = (
+        "import shutil, sys; from fmtool import bundle; shutil.copytree(bundle.DEMO, sys.argv[1])"
+    )
+    here.run("python", "-c", asked, here.work / "mine.fmtool")
+    here.run("fmtool", "bundle", "keygen", here.work / "site.key")
+    here.run("fmtool", "bundle", "sign", "mine.fmtool", "--key", here.work / "site.key")
+    required = {"FMTOOL_TRUSTED_KEYS": str(here.work / "site.key.pub")}
+    here.run("fmtool", "bundle", "show", "mine.fmtool", more=required)
+
+
 def template(here: Environment) -> Path:
     """The one scan that the wheel holds: the demonstration bundle's template, a stripped head."""
     asked = "from fmtool import bundle; print(bundle.DEMO / 'template.nii.gz')"
@@ -104,11 +116,13 @@ USES: dict[str, tuple[str, Use]] = {
     "train": ("train", train),
     "bench": ("bench", bench),
     "rtx": ("rtx", rtx),
+    "sign": ("cpu,sign", sign),
 }
 """Extra -> what is installed for it, and its use."""
 
 RESOLVED_ONLY = {
     "ray": "its own tests start a cluster",
+    "fuzz": "atheris is only for `python -m benchmarks.fuzz`",
     "dev": "the tests themselves run in it",
     "docs": "tests/docs builds the site with it",
     "gpu": "needs a GPU: make gpu-check",

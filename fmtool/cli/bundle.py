@@ -1,4 +1,4 @@
-"""`fmtool bundle show|verify|robustness`: what a bundle holds, is whole, and how far it moves."""
+"""`fmtool bundle show|verify|robustness|sign|keygen`: what it holds, is whole, moves, and whose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Look into a bundle.", no_args_is_help=True)
+app = typer.Typer(help="Look into a bundle, or sign it.", no_args_is_help=True)
 
 _Path = Annotated[
     Path | None,
@@ -26,13 +26,15 @@ def show(
     """Print a bundle's model card, or its manifest."""
     from fmtool import bundle as bundles
     from fmtool.cli import console
+    from fmtool.errors import shown
 
     with bundles.open(bundle) as opened:
         if json:
             console.put(json_format.dumps(opened.manifest, indent=1))
         else:
             console.put(f"{opened.path}\ndigest {opened.digest}\n")
-            console.put(opened.file("MODEL_CARD.md").read_text(encoding="utf-8"))
+            card = opened.file("MODEL_CARD.md").read_text(encoding="utf-8", errors="replace")
+            console.put("\n".join(map(shown, card.splitlines())))
 
 
 @app.command("verify")
@@ -40,14 +42,25 @@ def verify(
     bundle: _Path = None,
     engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="A public key (FILE.pub): the bundle must be signed by it."),
+    ] = None,
 ) -> None:
-    """Check every file's SHA-256, then run the self-test on an engine of this machine."""
+    """Check the signature if a key is named, and every SHA-256; then run the self-test here."""
     from fmtool import bundle as bundles
     from fmtool.cli import console
+    from fmtool.signing import bundle as signature
+    from fmtool.signing import key_files
     from runtime.predict import self_test
 
-    with bundles.open(bundle) as opened, console.activity("Running the self-test"):
-        described, outcome = self_test(opened, engine, device)
+    keys = [key_files.read_public(key)] if key is not None else []
+    with bundles.open(bundle) as opened:
+        if keys:
+            signer, _ = signature.require(opened.path / bundles.MANIFEST, keys)
+            console.put(f"signed by {signer.name}")
+        with console.activity("Running the self-test"):
+            described, outcome = self_test(opened, engine, device)
     console.put(f"{opened.name}: {len(opened.manifest['files'])} files match their SHA-256")
     console.put(f"self-test passed on {described}")
     for name, error in outcome.errors.items():
@@ -71,3 +84,36 @@ def robustness(
     with bundles.open(bundle) as opened:
         written = attach(opened, summary)
     console.put(f"{written.path}\ndigest {written.digest}")
+
+
+@app.command("keygen")
+def keygen(
+    file: Annotated[Path, typer.Argument(help="For the private key; the public one: FILE.pub.")],
+) -> None:
+    """Make a key to sign bundles with: a private file for you alone, and a public one to give."""
+    from fmtool.cli import console
+    from fmtool.signing import key_files
+
+    public = key_files.generate(file)
+    console.say(f"Keep {file} to yourself: whoever has it signs as you.")
+    console.put(f"{file}{key_files.SUFFIX}: public key {public.name}")
+
+
+@app.command("sign")
+def sign(
+    bundle: Annotated[Path, typer.Argument(help="A bundle's folder.", show_default=False)],
+    key: Annotated[Path, typer.Option("--key", help="Your private key, made by keygen.")],
+) -> None:
+    """Sign a bundle that is whole: its manifest, which pins every other file."""
+    from fmtool import bundle as bundles
+    from fmtool.cli import console
+    from fmtool.errors import UsageError
+    from fmtool.signing import bundle as signature
+    from fmtool.signing import key_files
+
+    private = key_files.read_private(key)
+    if bundle.is_file():
+        raise UsageError(f"{bundle} is packed; sign the bundle's folder, then pack it")
+    with bundles.open_unsigned(bundle) as opened:
+        written = signature.sign(opened.path / bundles.MANIFEST, private)
+    console.put(f"{written}: signed by {private.public.name}")

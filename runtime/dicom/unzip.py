@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from fmtool import zips
 from fmtool.errors import InputError
 from runtime.dicom.found import IS_LINK, TOO_LARGE, Found, Item
 from runtime.dicom.limits import (
@@ -25,8 +25,8 @@ from runtime.dicom.limits import (
 )
 
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-ERRORS = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
-"""What reading a damaged entry raises; NotImplementedError, for a method, is a RuntimeError."""
+ERRORS = (*zips.DAMAGED, OSError)
+"""What reading a damaged entry raises."""
 
 _ENCRYPTED = 1
 
@@ -57,7 +57,7 @@ def opened(path: Path, raw: io.FileIO, deadline: Deadline) -> Iterator[Found]:
             "it again"
         ) from None
     with archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
         _check(path, entries, path.stat().st_size)
         found = Found()
         for entry in entries:

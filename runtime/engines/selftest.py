@@ -108,7 +108,8 @@ def run(engine: Engine, bundle: Bundle) -> SelfTest:
             f"only for {', '.join(tolerance)}; choose another precision"
         )
     relative = float(tolerance[engine.precision])
-    in_units = {n: by[engine.precision] for n, by in tolerance.get("tasks", {}).items()}
+    tasks = tolerance.get("tasks", {})
+    in_units = {n: by[engine.precision] for n, by in tasks.items() if engine.precision in by}
     outputs = engine.run(_template(bundle))
     errors = {}
     for name, values in expected.items():
@@ -125,6 +126,11 @@ def run(engine: Engine, bundle: Bundle) -> SelfTest:
                 "or precision"
             )
         errors[name] = error
+    absent = [name for name in bundle.tasks if name not in outputs]
+    if absent:
+        raise ParityError(
+            f"{engine.describe()} gives no output {absent[0]!r}; export the bundle again"
+        )
     wanted = [entry.get("map") for entry in bundle.manifest.get("tasks", ())]
     maps = {name: outputs[name] for name in wanted if name in outputs}
     return SelfTest(errors, from_cache=False, maps=maps)

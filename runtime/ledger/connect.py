@@ -18,6 +18,8 @@ _SETTINGS = (
     # result that was sent on would be computed again. A sync is nothing beside a scan's seconds.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",  # what a file's own triggers and views may call
+    "PRAGMA cell_size_check = ON",  # a damaged page is found where it is read
 )
 
 
@@ -65,7 +67,7 @@ class Connection:
         try:
             yield
         except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
-            if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+            if isinstance(error, sqlite3.ProgrammingError):
                 raise  # a defect of ours
             what = str(error)
             raise LedgerError(f"cannot use the ledger {self.path} ({what}); {_remedy(what)}") from (
@@ -82,6 +84,6 @@ def _remedy(what: str) -> str:
         return "free some space and run the command again: what is done is kept"
     if "locked" in what:
         return "another process holds it: run the command again once that has ended"
-    if "not a database" in what or "malformed" in what:
+    if any(word in what for word in ("not a database", "malformed", "constraint")):
         return "it is damaged: put it aside, or restore it, and run the command again"
     return "name a folder on a local disk that you may write to"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from fmtool.errors import LedgerError
@@ -24,6 +25,7 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str] = S
         LedgerError: if the file belongs to another program, or to a newer fmtool.
     """
     if _version(connection, path, len(steps)) == len(steps):
+        _check_tables(connection, path, tuple(steps))
         return len(steps)
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -52,6 +54,32 @@ def _version(connection: sqlite3.Connection, path: Path, newest: int) -> int:
             "fmtool that wrote it"
         )
     return version
+
+
+def _check_tables(connection: sqlite3.Connection, path: Path, steps: tuple[str, ...]) -> None:
+    """Refuse a file with tables, views or triggers of its own: what they do is not ours."""
+    if _tables(connection) != _made_by(steps):
+        raise LedgerError(
+            f"{path} has other tables than a ledger's: it is damaged or another program changed "
+            "it; put it aside, and run the command again"
+        )
+
+
+@cache
+def _made_by(steps: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    connection = sqlite3.connect(":memory:")
+    try:
+        for script in steps:
+            connection.executescript(script)
+        return _tables(connection)
+    finally:
+        connection.close()
+
+
+def _tables(connection: sqlite3.Connection) -> frozenset[tuple[str, ...]]:
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema").fetchall()
+    found = (tuple(map(str, row)) for row in rows)
+    return frozenset(row for row in found if not row[1].startswith("sqlite_"))  # SQLite's own
 
 
 def _statements(script: str) -> list[str]:

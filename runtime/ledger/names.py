@@ -7,6 +7,8 @@ import hmac
 from enum import StrEnum
 from pathlib import Path
 
+from fmtool.errors import shown as escaped
+
 
 class Identifiers(StrEnum):
     """What becomes of a scan's path, which may name a patient."""
@@ -42,5 +44,5 @@ def without_path(sentence: str, path: str, name: str) -> str:
     """A sentence about the scan at `path` that calls it `name`."""
     for said in (path, str(Path(path).absolute()), Path(path).name):
         if said:
-            sentence = sentence.replace(said, name)
+            sentence = sentence.replace(said, name).replace(escaped(said), name)
     return sentence

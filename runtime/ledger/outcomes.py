@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fmtool import NOTICE
+from fmtool.errors import LedgerError
 from runtime.ledger.ledger import STATES, Ledger, State
 from runtime.ledger.names import shown
 
@@ -94,7 +95,7 @@ def outcomes(ledger: Ledger, numbers: Iterable[int] | None = None) -> Iterator[d
     for row in rows:
         scan = shown(row["source"], row["content"], row["id"])
         if row["state"] == "done":
-            yield {**json.loads(row["data"]), "scan": scan, "content": row["content"]}
+            yield {**_result(ledger, row), "scan": scan, "content": row["content"]}
         elif row["state"] in ("failed", "quarantined"):
             yield {
                 "scan": scan,
@@ -104,3 +105,16 @@ def outcomes(ledger: Ledger, numbers: Iterable[int] | None = None) -> Iterator[d
                 "notice": NOTICE,
                 "content": row["content"],
             }
+
+
+def _result(ledger: Ledger, row: sqlite3.Row) -> dict[str, Any]:
+    try:
+        found = json.loads(row["data"])
+        if isinstance(found, dict):
+            return found
+    except (ValueError, TypeError, RecursionError):
+        pass  # told of below
+    raise LedgerError(
+        f"the ledger {ledger.path} is damaged: the result of item {row['id']} cannot be read; put "
+        "the ledger aside, and run the command again"
+    )

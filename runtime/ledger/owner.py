@@ -27,9 +27,10 @@ def lives(owner: str, heartbeat: float | None) -> bool:
 
     Here that is known; of a process elsewhere, only its last heartbeat is.
     """
-    place, number, started = owner.rsplit("|", 2)
-    if place == _place():
-        return _started(int(number)) == started
+    place, _, process = owner.rpartition("|")[0].rpartition("|")
+    started = owner.rpartition("|")[2]
+    if place == _place() and process.isascii() and process.isdigit():
+        return _started(int(process[:10])) == started
     return heartbeat is not None and time.time() - heartbeat < STALE_SECONDS
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from fmtool.errors import shown
 from runtime import words
 from runtime.page.answers import title
 from runtime.page.document import document
@@ -96,7 +97,7 @@ def _row(
 def _failed(failure: Mapping[str, Any], columns: Sequence[str]) -> str:
     name = Path(str(failure["scan"])).name
     cells = [(name, escape(name)), *[("", "–")] * (len(columns) - 4)]
-    said = str(failure["error"]).replace(str(failure["scan"]), name)  # no more than its name
+    said = str(failure["error"]).replace(shown(str(failure["scan"])), name)  # no more than its name
     reason = f"<span><small>{escape(said)}</small></span>"
     cells += [(str(_WORST.index("failed")), _badge("failed")), ("", reason), ("", "–")]
     return _cells(cells, columns, "failed")

@@ -145,3 +145,25 @@ def test_overwriting_replaces(toy):
 def test_a_precision_the_bundle_lacks_says_how_to_get_it(toy):
     with pytest.raises(BundleError, match="fmtool export --fp16"):
         toy.model("float16")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_does_not_unpack(toy, tmp_path, method):
+    path = tmp_path / "packed.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.write(toy.path / "manifest.json", "toy.fmtool/manifest.json")
+    packed = bytearray(path.read_bytes())
+    packed[60:100] = b"\xff" * 40
+    path.write_bytes(packed)
+    with pytest.raises(BundleError, match=r"packed\.zip"):
+        bundle.open(path)
+
+
+@pytest.mark.parametrize("names", [["a", "a/b"], ["x" * 300], ["a\x1b[31m"], [""]])
+def test_a_zip_with_names_that_cannot_be(tmp_path, names):
+    path = tmp_path / "packed.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(zipfile.ZipInfo(name), b"x")
+    with pytest.raises(BundleError):
+        bundle.open(path)

@@ -39,9 +39,17 @@ def test_what_an_older_manifest_lacks_is_filled_in_and_the_rest_is_left():
     assert old == {"format": 1, "limits": ["adults"], "extra": 3}
 
 
+WHOLE = {
+    "encoder": {"features": 4},
+    "model": {},
+    "strip": {},
+    "self_test": {"outputs": {}, "tolerance": {}},
+}
+
+
 def toy(path, version):
     """A bundle without files, of a format, with a field that nobody knows."""
-    manifest = {key: {} for key in ("encoder", "model", "strip", "self_test", "files")}
+    manifest = {**WHOLE, "files": {}}
     path.mkdir()
     named = {"format": version, "name": "toy", "tasks": [], "template": "t", "later": 1}
     (path / "manifest.json").write_text(json.dumps({**named, **manifest}), encoding="utf-8")
@@ -59,8 +67,6 @@ def test_a_newer_major_version_is_refused_in_one_sentence(tmp_path):
 
 
 def test_what_is_written_says_its_version(tmp_path):
-    content = {key: {} for key in ("encoder", "model", "strip", "self_test")}
-    written = bundle.write(
-        tmp_path / "b.fmtool", {"name": "b", "tasks": [], "template": "t", **content}, {"t": b"t"}
-    )
+    manifest = {"name": "b", "tasks": [], "template": "t", **WHOLE}
+    written = bundle.write(tmp_path / "b.fmtool", manifest, {"t": b"t"})
     assert written.manifest["format"] == bundle_format.FORMAT

@@ -16,8 +16,9 @@ from fmtool import bundle, disk
 from fmtool.errors import BundleError
 
 MANIFEST = {
-    "name": "toy", "encoder": {}, "tasks": [], "model": {"float32": "model.onnx"},
-    "strip": {}, "template": "template.nii.gz", "self_test": {},
+    "name": "toy", "encoder": {"features": 4}, "tasks": [], "model": {"float32": "model.onnx"},
+    "strip": {}, "template": "template.nii.gz",
+    "self_test": {"outputs": {}, "tolerance": {}},
 }  # fmt: skip
 
 CHILD = """

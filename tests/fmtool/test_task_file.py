@@ -96,3 +96,11 @@ def test_files_that_are_none(tmp_path, content, said):
         task_file.read(path)
     with pytest.raises(InputError, match="does not exist or is not a file"):
         task_file.read(tmp_path)
+
+
+def test_a_number_of_thousands_of_digits(tmp_path):
+    path = tmp_path / "task.toml"
+    path.write_text(f"name = {'9' * 5000}\n")
+    with pytest.raises(InputError, match="not readable TOML") as caught:
+        task_file.read(path)
+    assert len(str(caught.value)) < 500

@@ -146,3 +146,41 @@ def test_damaged_calibrations_are_refused(tmp_path):
             trust.read(make_bundle(tmp_path, content))
     with pytest.raises(BundleError, match=r"for 3 features.*has 64"):
         trust.read(make_bundle(tmp_path, json.dumps({"age": good}), features=64))
+
+
+_FLAT = {"weight": [[1.0, 1, 1]] * 2, "bias": [0.0, 0], "low": [0.0, 0], "high": [0.0, 0]}
+
+
+def _changed(data, keys, value):
+    *path, last = keys
+    for key in path:
+        data = data[key]
+    data[last] = value
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (["level"], 1e300),
+        (["folds", "weight"], [[1e300, 0, 0]] * 2),
+        (["folds", "score"], ["x"] * 40),
+        (["folds", "bias"], [[1.0], [2.0]]),
+        (["tendency"], [0.0, 1.0]),
+        (["tendency"], [1e-300, 1.0]),
+        (["tendency"], [1.0]),
+        (["novelty", "rest"], "inf"),
+        (["novelty", "mass"], [-1.0] * 40),
+        (["novelty", "scale"], [0.0] * 3),
+        (
+            ["difficulty"],
+            {"weight": [[1.0, 1, 1]] * 2, "bias": [0, 0], "low": [0, 0], "high": [900, 0]},
+        ),
+        (["probability"], {"kind": "platt", "slope": "nan", "intercept": 0}),
+    ],
+)
+def test_numbers_that_no_answer_could_be_computed_with_are_refused(keys, value):
+    data = age_trust().to_dict()
+    Trust.from_dict(data)
+    _changed(data, keys, value)
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Trust.from_dict(data)

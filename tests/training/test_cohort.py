@@ -336,3 +336,11 @@ def test_same_images_against_a_slow_reference(tmp_path):
     ]
     assert same_images(files) == expected == [(5, 0), (6, 2), (7, 0), (9, 8)]
     assert same_images([tmp_path, files[0], tmp_path / "." / ""]) == [(2, 0)]
+
+
+def test_a_name_that_no_file_can_have(folder):
+    path = csv_of(folder, "image_path,label", f"{'x' * 4096}.nii,40", "\x1b[31m.nii,40")
+    with pytest.raises(InputError, match=r"line 2: .* does not exist; line 3") as caught:
+        cohort.read(path, AGE)
+    assert len(str(caught.value)) < 2000
+    assert "\x1b" not in str(caught.value)

@@ -345,3 +345,30 @@ def test_random_damage_never_raises_anything_else(make, tmp_path, turns):
         for name in ("x.dcm", "x.zip")[: 1 + (turn % 8 == 0)]:
             said = outcome(tmp_path / name, (None, "3", "4")[turn % 3])
             assert said is None or "\n" not in said
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_packed_bytes_that_no_unpacker_takes(make, tmp_path, method):
+    make.slices()
+    path = tmp_path / "study.zip"
+    archive(path, {"1.dcm": min(make.folder.iterdir()).read_bytes()}, method)
+    packed = bytearray(path.read_bytes())
+    packed[40:80] = b"\xff" * 40
+    path.write_bytes(packed)
+    with pytest.raises(InputError, match="unreadable"):
+        scan.read(path)
+
+
+def test_an_entry_without_a_name(tmp_path):
+    path = tmp_path / "study.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr(zipfile.ZipInfo("x"), b"not DICOM")
+    packed = path.read_bytes()
+    listed = packed.index(b"PK\x01\x02")
+    nameless = bytearray(packed[:listed] + packed[listed : listed + 46] + packed[listed + 47 :])
+    nameless[listed + 28 : listed + 30] = bytes(2)
+    end = nameless.index(b"PK\x05\x06")
+    nameless[end + 12 : end + 16] = struct.pack("<I", end - listed)
+    path.write_bytes(nameless)
+    with pytest.raises(InputError):
+        scan.read(path)

@@ -203,3 +203,11 @@ def test_the_default_cache_is_the_users(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     selftest.verify(Fake(EXPECTED), bundle)
     assert len(list((tmp_path / "fmtool" / "engines").glob("*.json"))) == 1
+
+
+def test_a_task_that_the_model_does_not_answer_is_refused(bundle: Bundle) -> None:
+    from fmtool.task import SEX
+
+    bundle.tasks["sex"] = SEX
+    with pytest.raises(ParityError, match="no output 'sex'"):
+        selftest.run(Fake(EXPECTED), bundle)

@@ -32,7 +32,7 @@ def test_the_settings_are_on(tmp_path):
             name: ledger.run(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "foreign_keys", "synchronous", "busy_timeout")
         }
-        with pytest.raises(sqlite3.IntegrityError):  # there is no item 99
+        with pytest.raises(LedgerError, match="FOREIGN KEY"):  # there is no item 99
             ledger.run("INSERT INTO errors VALUES (1, 99, 1, '', '', '')")
     assert said == {
         "journal_mode": "wal",

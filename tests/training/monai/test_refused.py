@@ -177,3 +177,12 @@ def test_zips(made, tmp_path, monkeypatch):
 
     monkeypatch.setattr(monai_bundle, "_MAX_MEMBERS", 2)
     refused(tmp_path / "a.zip", "more than 2 members")
+
+
+def test_a_zip_whose_names_are_no_text(tmp_path):
+    path = tmp_path / "bundle.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("configs/inference.json\u00e9", "{}")
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xff\xfe"))
+    with pytest.raises(InputError):
+        encoders.load_checkpoint(path)

@@ -1,0 +1,1 @@
+"""Fuzzing of everything that reads what others made: `python -m benchmarks.fuzz ENTRY`."""

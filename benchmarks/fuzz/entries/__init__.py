@@ -1,0 +1,1 @@
+"""One module per entry: `ENTRY`, see `benchmarks.fuzz.entry`."""

@@ -1,0 +1,105 @@
+"""Lock files: what each extra installs, pinned and with its hashes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from fmtool.errors import CapabilityError
+from runtime import atomic
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "locks"
+PYTHON = "3.11"
+INDEX = "https://pypi.org/simple"
+LOCKS: dict[str, tuple[str, ...]] = {
+    "cpu": ("cpu",),
+    "gpu": ("gpu",),
+    "service": ("cpu", "dicom", "http", "sign"),
+    "train": ("cpu", "train"),
+}
+"""Lock file -> the extras that it installs together."""
+
+_PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.!+]+)(?: ; (.+?))? \\")
+_HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
+_HIDDEN = ("PIP_", "UV_")
+
+
+def write() -> None:
+    """Resolve every lock file anew; all of them, or none, are written.
+
+    Raises:
+        CapabilityError: if uv is not installed, or the index cannot be reached.
+    """
+    made = {name: _compiled(extras) for name, extras in LOCKS.items()}
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in made.items():
+        atomic.write_bytes(FOLDER / f"{name}.txt", text.encode())
+
+
+def pins(name: str) -> dict[str, tuple[str, int]]:
+    """A lock file's packages, by canonical name: the version, and how many hashes.
+
+    Raises:
+        ValueError: for a line that is neither a pin nor a hash.
+    """
+    found: dict[str, tuple[str, int]] = {}
+    last = ""
+    for line in (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+        if pin := _PIN.fullmatch(line):
+            last = canonicalize_name(pin[1])
+            found[last] = (pin[2], 0)
+        elif _HASH.fullmatch(line) and last:
+            version, count = found[last]
+            found[last] = (version, count + 1)
+        else:
+            raise ValueError(f"{name}.txt has the line {line!r}")
+    return found
+
+
+def problems(name: str) -> list[str]:
+    """How a lock file falls short of `pyproject.toml`; nothing if it fits."""
+    try:
+        found = pins(name)
+    except (OSError, ValueError) as error:
+        return [str(error)]
+    said = [f"{package} has no hash" for package, (_, count) in found.items() if not count]
+    for wanted in _wanted(LOCKS[name]):
+        version = found.get(canonicalize_name(wanted.name), ("", 0))[0]
+        if not version or not wanted.specifier.contains(version, prereleases=True):
+            said.append(f"{wanted} is not met by {version or 'anything'}")
+    return said
+
+
+def _wanted(extras: tuple[str, ...]) -> list[Requirement]:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    words = list(project["dependencies"])
+    for extra in extras:
+        words += project["optional-dependencies"][extra]
+    return [wanted for wanted in map(Requirement, words) if wanted.name != project["name"]]
+
+
+def _compiled(extras: tuple[str, ...]) -> str:
+    options = ["--generate-hashes", "--no-header", "--no-annotate", "--universal", "--no-config"]
+    options += ["--python-version", PYTHON, "--default-index", INDEX, "--quiet"]
+    options += [word for extra in extras for word in ("--extra", extra)]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(_HIDDEN)}
+    with tempfile.TemporaryDirectory(prefix="fmtool-locks-") as scratch:
+        out = Path(scratch) / "lock.txt"
+        command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "-o", str(out)]
+        done = subprocess.run(
+            [*command, *options], cwd=ROOT, env=clean, capture_output=True, text=True, check=False
+        )
+        if done.returncode or not out.exists():
+            why = (done.stderr.strip().splitlines() or ["no word"])[-1]
+            raise CapabilityError(f"uv cannot resolve {', '.join(extras)} ({why}); install `dev`")
+        return out.read_text(encoding="utf-8")
