@@ -23,6 +23,8 @@ from runtime.prepare import Preparer
 from runtime.preprocess.pipeline import Head
 from runtime.publish import pictures
 
+_NICE = 10
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -66,6 +68,10 @@ def work(pipe: Connection, setup: Setup, core: int) -> None:
     # The parent hears the signals, too, and decides what becomes of its workers.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        # The network's threads share each layer evenly: a worker that takes half of one's core
+        # holds up all of them, and the other cores idle.
+        os.nice(_NICE)
     threading.Thread(target=follow_parent, daemon=True).start()
     tempfile.tempdir = str(setup.scratch)
     with ExitStack() as stack:
