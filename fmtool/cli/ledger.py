@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The record of a batch: what is done, what failed.", no_args_is_help=True)
 
+_LEFT = ("waiting", "running")
 _Ledger = Annotated[
     Path, typer.Argument(help="A ledger, or the folder of a batch that holds it.", metavar="LEDGER")
 ]
@@ -50,7 +51,13 @@ def show(
 
 @app.command("export")
 def export(
-    ledger: _Ledger,
+    ledgers: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Ledgers, or the folders of batches that hold them; their rows follow each other.",
+            metavar="LEDGER...",
+        ),
+    ],
     folder: Annotated[Path, typer.Argument(help="Folder for the files.", metavar="DIR")],
 ) -> None:
     """Write the results of all items: results.csv, results.jsonl, results.parquet."""
@@ -58,12 +65,21 @@ def export(
     from runtime.batch import outputs
     from runtime.batch.parquet import has_parquet
     from runtime.ledger import Ledger
+    from runtime.ledger.outcomes import counts, outcomes
     from runtime.publish import check_writable
 
+    files = [_file(ledger) for ledger in ledgers]
     check_writable(folder)
-    with Ledger(_file(ledger)) as opened:
-        for path in outputs.write(opened, folder):
-            console.put(str(path))
+    rows: list[dict[str, Any]] = []
+    left = 0
+    for file in files:
+        with Ledger(file) as opened:
+            rows += outcomes(opened)
+            left += sum(n for state, n in counts(opened).items() if state in _LEFT)
+    for path in outputs.write_rows(rows, folder):
+        console.put(str(path))
+    failed = sum("error" in row for row in rows)
+    console.say(f"{len(rows) - failed} done, {failed} failed, {left} left")
     if not has_parquet():
         console.say("No Parquet: pyarrow is not installed (`pip install 'fmtool[parquet]'`)")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,6 @@ def write(
 ) -> list[Path]:
     """Write what has been answered or has failed, in order; the files' paths.
 
-    Each file is replaced in one step. Parquet is left out where pyarrow is not installed.
-
     Args:
         ledger: to read.
         folder: for `results.csv`, `results.jsonl` and, with pyarrow, `results.parquet`.
@@ -35,7 +33,17 @@ def write(
     Raises:
         InputError: if the folder cannot be written, or is full.
     """
-    rows = [_of(tasks, outcome) for outcome in outcomes(ledger, items)]
+    return write_rows([_of(tasks, outcome) for outcome in outcomes(ledger, items)], folder)
+
+
+def write_rows(rows: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
+    """Write results and failures, by `outcomes`, as they come; the files' paths.
+
+    Each file is replaced in one step. Parquet is left out where pyarrow is not installed.
+
+    Raises:
+        InputError: if the folder cannot be written, or is full.
+    """
     paths = [folder / f"{NAME}.{end}" for end in ("csv", "jsonl", "parquet")]
     write_bytes(paths[0], csv_rows(rows).encode())
     lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)

@@ -197,6 +197,8 @@ class ClusterPool:
         if any(not seat.opened and seat.since > late for seat in self._seats.values()):
             return []
         nodes = {seat.slot.node.id for seat in self._seats.values() if seat.opened}
+        if not nodes:
+            return []
         replies: list[Reply] = []
         for job in [job for job in self._jobs if self._blind.all(job, nodes)]:
             self._jobs.remove(job)

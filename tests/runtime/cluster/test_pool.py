@@ -204,6 +204,23 @@ def test_a_scan_no_open_node_sees_does_not_wait_for_ever_for_one_that_never_open
     assert isinstance(reply, Refused)
 
 
+def test_a_scan_that_the_nodes_now_gone_did_not_see_waits_for_others(pool, made, clock):
+    made.alive = made.alive[:1]
+    made.does = lambda name, job: Unseen("No such file")
+    made.nodes = lambda: [node("a"), node("late")] if clock.now < 5 else made.alive
+    made.open = lambda actor: Promise(
+        None if actor[0] == "late" else Opened("openvino", "cpu", "float32", (), "OpenVINO")
+    )
+    submit(pool, 1)
+    assert steps(pool, clock, 2) == []
+    made.alive = []
+    assert steps(pool, clock, 4) == []
+    made.alive = [node("c")]
+    made.does = lambda name, job: Answered({"by": name})
+    ((_, reply),) = steps(pool, clock, 4)
+    assert reply.data == {"by": "c"}
+
+
 def test_a_node_that_cannot_compute_is_left_out_and_said_once(pool, made, clock, said):
     made.opening["a"] = Broken("node a cannot be used: it has fmtool 0")
     submit(pool, 4)
