@@ -9,6 +9,7 @@ from pathlib import Path
 from fmtool.errors import InputError
 
 _MAX_BYTES = 256 << 20
+_LONGEST = 200  # letters of a column's name
 
 
 @dataclass
@@ -56,6 +57,8 @@ def read_table(path: Path) -> Table:
         raise InputError(f"{path} is not a readable text table ({error})") from None
     if not any(columns):
         raise InputError(f"{path} is empty; a cohort's table starts with its column names")
+    if max(map(len, columns)) > _LONGEST:
+        raise InputError(f"{path} has a column name of more than {_LONGEST} letters; shorten it")
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise InputError(f"{path} has two columns called {twice[0]!r}; rename one")

@@ -344,3 +344,9 @@ def test_a_name_that_no_file_can_have(folder):
         cohort.read(path, AGE)
     assert len(str(caught.value)) < 2000
     assert "\x1b" not in str(caught.value)
+
+
+def test_a_column_of_an_endless_name(folder):
+    with pytest.raises(InputError, match="column name of more than 200 letters") as caught:
+        cohort.read(csv_of(folder, f"image_path,{'x' * 50_000}", "a,1"), AGE)
+    assert len(str(caught.value)) < 1000
