@@ -56,7 +56,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Such as "bf16, recomputed"."""
+        """Such as "bfloat16, recomputed"."""
         return f"{self.precision}, {'recomputed' if self.recompute else 'kept'}"
 
 
@@ -108,7 +108,7 @@ class Step:
         if device == "cpu":
             encoder.maxpool = _PoolAsCUDA(encoder.get_submodule("maxpool"))
         self.solver = torch.optim.Adam(self.network.parameters(), lr=3e-4)
-        self.device, self.bf16 = device, case.precision == "bf16"
+        self.device, self.bf16 = device, case.precision == "bfloat16"
 
     def forward(self) -> Tensor:
         """The loss."""
@@ -176,7 +176,7 @@ def measured(case: Case) -> int | None:
 
 def rows(pairs: int = PAIRS) -> Iterator[dict[str, Any]]:
     """A row per precision and recomputation: `pairs` counted, and what cards take, in GiB."""
-    settings: tuple[Precision, ...] = ("float32", "bf16")
+    settings: tuple[Precision, ...] = ("float32", "bfloat16")
     for precision, recompute in product(settings, (False, True)):
         case = Case(pairs, precision, recompute)
         found = count(case)

@@ -90,7 +90,7 @@ OPTIONS = {
     "hand if absent.",
     "--batch": "Smallest, usual and largest batch: 1,4,8; one number for all three. The models are "
     "compared with torch at each of them and at 1.",
-    "--engines": "Folder to keep engines in; the user's cache folder if absent.",
+    "--engines": "The engine cache's folder; the user's cache folder if absent.",
     "--calibration": "A CSV or BIDS folder of scans: --int8 is calibrated on some of them, others "
     "join the comparison with torch, and up to 64 set the normal ranges of the checks.",
     "--cache": "Folder for prepared volumes.",

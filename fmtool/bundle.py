@@ -317,7 +317,8 @@ def _fill(staged: Path, manifest: dict[str, Any], files: dict[str, Path | bytes]
         else:
             shutil.copyfile(content, file)
         listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
-    whole = {"format": bundle_format.FORMAT, **manifest, "files": listed}
+    current = {"format": bundle_format.FORMAT}
+    whole = {**current, **manifest, **current, "files": listed}  # whatever it was read from
     text = json.dumps(whole, indent=1, allow_nan=False)
     (staged / seal.FILE).write_bytes(seal.of(f"{text}\n".encode(), MANIFEST))
     (staged / MANIFEST).write_text(text + "\n", encoding="utf-8")

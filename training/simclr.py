@@ -137,7 +137,7 @@ class SimCLR:
             UsageError: for bfloat16 on the CPU with views too small for it, and batches of one.
         """
         shape = self.augment.output_shape
-        if settings.precision == "bf16" and device.type == "cpu" and min(shape) < BF16_SMALLEST:
+        if settings.precision == "bfloat16" and device.type == "cpu" and min(shape) < BF16_SMALLEST:
             raise UsageError(
                 f"bfloat16 on the CPU needs views of {BF16_SMALLEST} voxels or more per axis, "
                 f"not {shape}: train in float32"

@@ -64,7 +64,7 @@ class Size:
             train_epochs=300,
             train_batch=6,
             train_rate=1e-4,
-            precision="bf16",
+            precision="bfloat16",
             device="cuda",
             workers=8,
             recompute=True,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fmtool.cli.options import BundleOption
+from fmtool.cli.options import BundleOption, DeviceOption
 
 _Seconds = Annotated[
     float | None,
@@ -44,7 +44,7 @@ def bench(
         list[str] | None,
         typer.Option("--precision", help="A precision; repeat for several, all if absent."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: DeviceOption = "auto",
     batch: Annotated[str, typer.Option(help="Batches whose throughput is measured.")] = "1,2,4",
     seconds: _Seconds = None,
     repeats: Annotated[

@@ -8,20 +8,17 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Look into a bundle, or sign it.", no_args_is_help=True)
+from fmtool.cli.options import BundleArgument, DeviceOption, EngineOption
 
-_Path = Annotated[
-    Path | None,
-    typer.Argument(
-        help="A bundle's folder or zip; the demonstration bundle if absent.", show_default=False
-    ),
-]
+app = typer.Typer(help="Look into a bundle, or sign it.", no_args_is_help=True)
 
 
 @app.command("show")
 def show(
-    bundle: _Path = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+    bundle: BundleArgument = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the manifest as JSON instead of the card.")
+    ] = False,
 ) -> None:
     """Print a bundle's model card, or its manifest."""
     from fmtool import bundle as bundles
@@ -39,9 +36,9 @@ def show(
 
 @app.command("verify")
 def verify(
-    bundle: _Path = None,
-    engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    bundle: BundleArgument = None,
+    engine: EngineOption = "auto",
+    device: DeviceOption = "auto",
     key: Annotated[
         Path | None,
         typer.Option("--key", help="A public key (FILE.pub): the bundle must be signed by it."),
@@ -73,7 +70,7 @@ def robustness(
         Path, typer.Argument(help="robustness.json of `python -m benchmarks.robustness`.")
     ],
     bundle: Annotated[
-        Path, typer.Option("--bundle", help="The folder of the bundle it was measured on.")
+        Path, typer.Option("--bundle", "-b", help="The folder of the bundle it was measured on.")
     ],
 ) -> None:
     """Put what was measured into the bundle: into its model card and every result's page."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json as json_format
-from typing import Annotated
 
-import typer
-
+from fmtool.cli.options import JsonOption
 from fmtool.errors import CapabilityError
 
 
 def doctor(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Show each inference backend with its version, or the reason it is missing."""
     from rich.table import Table

@@ -8,22 +8,16 @@ from typing import Annotated
 
 import typer
 
+from fmtool.cli.options import BundleArgument, EnginesOption, JsonOption
 from fmtool.errors import UsageError
 
 app = typer.Typer(help="Engines for NVIDIA GPUs, and their cache.", no_args_is_help=True)
 
-_Folder = Annotated[
-    Path | None,
-    typer.Option(
-        "--engines", help="The engine cache; the user's cache folder if absent.", show_default=False
-    ),
-]
-
 
 @app.command("list")
 def list_(
-    engines: _Folder = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    engines: EnginesOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Show every engine in the cache, and whether it can be used here."""
     from fmtool.cli import console
@@ -44,17 +38,15 @@ def list_(
 
 @app.command("build")
 def build(
-    bundle: Annotated[
-        Path | None,
-        typer.Argument(help="A bundle; the demonstration bundle if absent.", show_default=False),
-    ] = None,
+    bundle: BundleArgument = None,
     tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Build with TensorRT.")] = False,
     rtx: Annotated[bool, typer.Option("--rtx", help="Build with TensorRT-RTX.")] = False,
     target: Annotated[
         list[str] | None,
         typer.Option(
             "--target",
-            help="A GPU architecture, such as sm89; repeat for several. The GPU at hand if absent.",
+            help="A GPU architecture to build for, such as sm89; repeat for several. The GPU at "
+            "hand if absent.",
             show_default=False,
         ),
     ] = None,
@@ -72,7 +64,7 @@ def build(
     version_compatible: Annotated[
         bool, typer.Option("--version-compatible", help="Run with newer versions of the library.")
     ] = False,
-    engines: _Folder = None,
+    engines: EnginesOption = None,
 ) -> None:
     """Compile a bundle's model and keep the engine, unless it is there and whole."""
     if tensorrt and rtx:
@@ -109,7 +101,7 @@ def prune(
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove every engine.")] = False,
-    engines: _Folder = None,
+    engines: EnginesOption = None,
 ) -> None:
     """Remove damaged and stale engines and what killed builds left; print what went, and why."""
     from fmtool.cli import console

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from export.targets import help_of, request
+from fmtool.cli.options import BundleOption
 from fmtool.errors import CapabilityError
 
 if TYPE_CHECKING:
@@ -53,14 +54,7 @@ def export(
     cache: Annotated[Path, typer.Option("--cache", help=help_of("--cache"))] = Path(
         ".cache/fmtool"
     ),
-    preprocessing: Annotated[
-        Path | None,
-        typer.Option(
-            "--preprocessing",
-            help="The bundle whose skull-stripping networks and template to take; the "
-            "demonstration bundle if absent.",
-        ),
-    ] = None,
+    bundle: BundleOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a bundle, or a model, that is there.")
     ] = False,
@@ -88,13 +82,13 @@ def export(
     if triton is not None:
         repositories.claim(triton, out.stem, overwrite)
     loaded = [heads.load(path) for path in head or []]
-    scans = volumes(calibration, cache, preprocessing, int8) if calibration else Scans()
+    scans = volumes(calibration, cache, bundle, int8) if calibration else Scans()
     models: list[Exported] = []
-    bundle = pack(
+    packed = pack(
         out,
         encoder,
         loaded,
-        source_bundle=preprocessing,
+        source_bundle=bundle,
         fp16=fp16,
         overwrite=overwrite,
         volumes=scans.compared,
@@ -104,15 +98,15 @@ def export(
         progress=console.say,
         exported=models.append,
     )
-    console.put(f"{bundle.path}\ndigest {bundle.digest}")
+    console.put(f"{packed.path}\ndigest {packed.digest}")
     told = {model.path.name: f"  ({model.describe()})" for model in models}
-    for name, facts in bundle.manifest["files"].items():
+    for name, facts in packed.manifest["files"].items():
         console.put(f"  {facts['bytes'] / 1e6:8.2f} MB  {name}{told.get(name, '')}")
-    outcome = build_all(bundle, wanted, engines or store.default_folder(), console.say)
+    outcome = build_all(packed, wanted, engines or store.default_folder(), console.say)
     _tell(outcome)
     if triton is not None:
         plan = outcome.plan if tensorrt else None
-        folder = repositories.write(triton, bundle, wanted.served, wanted.checked, plan, overwrite)
+        folder = repositories.write(triton, packed, wanted.served, wanted.checked, plan, overwrite)
         what = f"TensorRT, {wanted.precision}" if plan else f"ONNX, {wanted.served}"
         console.put(f"{folder}  (Triton, {what})")
     if outcome.failed:

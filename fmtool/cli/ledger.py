@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fmtool.cli.options import JsonOption
 from fmtool.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def show(
         str | None,
         typer.Option("--state", help="Only waiting, running, done, failed or quarantined ones."),
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object per item, not a table.")
-    ] = False,
+    json: JsonOption = False,
 ) -> None:
     """Show each item, its state, and why it failed."""
     from fmtool.cli import console

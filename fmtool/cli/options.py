@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from runtime.engines.table import HELP as ENGINES
+
 
 class Head(StrEnum):
     """What a scan shows."""
@@ -31,6 +33,27 @@ BundleOption = Annotated[
         "--bundle", "-b", help="A bundle's folder or zip; the demonstration bundle if absent."
     ),
 ]
+BundleArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A bundle's folder or zip; the demonstration bundle if absent.", show_default=False
+    ),
+]
+TasksOption = Annotated[
+    list[str] | None,
+    typer.Option("--task", "-t", help="A task of the bundle; repeat for several, all if absent."),
+]
+EngineOption = Annotated[str, typer.Option("--engine", help=ENGINES)]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+EnginesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--engines",
+        help="The engine cache's folder; the user's cache folder if absent.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 HeadOption = Annotated[
     Head,
     typer.Option(
@@ -52,7 +75,8 @@ SeriesOption = Annotated[
     ),
 ]
 IdentifiersOption = Annotated[
-    Identifiers, typer.Option("--identifiers", help="Scans' names in the log and the ledger.")
+    Identifiers,
+    typer.Option("--identifiers", help="What becomes of scans' names in results, ledger and log."),
 ]
 LogOption = Annotated[
     Path | None, typer.Option("--log", help="A log file, rotated by size; stderr if absent.")

@@ -11,13 +11,18 @@ import typer
 from fmtool.cli.options import (
     AssumeRasOption,
     BundleOption,
+    DeviceOption,
+    EngineOption,
     Head,
     HeadOption,
+    Identifiers,
+    IdentifiersOption,
+    JsonOption,
     ScansArgument,
     SeriesOption,
+    TasksOption,
 )
 from fmtool.errors import UsageError
-from runtime.engines.table import HELP
 
 if TYPE_CHECKING:
     from runtime.batch.workers import Place
@@ -25,21 +30,16 @@ if TYPE_CHECKING:
 
 def predict(
     scans: ScansArgument,
-    task: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--task", "-t", help="A task of the bundle; repeat for several, all if absent."
-        ),
-    ] = None,
+    task: TasksOption = None,
     bundle: BundleOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    json: JsonOption = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
     report: Annotated[
         Path | None,
         typer.Option("--report", help="Folder for an HTML page and a JSON file per scan."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    engine: Annotated[str, typer.Option(help=HELP)] = "auto",
+    device: DeviceOption = "auto",
+    engine: EngineOption = "auto",
     precision: Annotated[
         str,
         typer.Option(
@@ -72,17 +72,12 @@ def predict(
             metavar="ADDRESS",
         ),
     ] = None,
-    identifiers: Annotated[
-        str,
-        typer.Option(help="What becomes of the scans' paths in --out: keep, hash or drop."),
-    ] = "keep",
+    identifiers: IdentifiersOption = Identifiers.keep,
 ) -> None:
     """Predict from T1-weighted head scans: raw, skull-stripped, or prepared by TurboPrep."""
     if json and csv:
         raise UsageError("--json and --csv exclude each other; name one")
-    if identifiers not in ("keep", "hash", "drop"):
-        raise UsageError(f"--identifiers is keep, hash or drop, not {identifiers!r}")
-    if out is None and identifiers != "keep":
+    if out is None and identifiers is not Identifiers.keep:
         raise UsageError("--identifiers goes with --out")
     if out is None and ray is not None:
         raise UsageError("--ray goes with --out")
@@ -96,10 +91,10 @@ def predict(
 
     if out is not None:
         from fmtool.cli.batch import predict_into
-        from runtime.ledger import Identifiers
+        from runtime.ledger.names import Identifiers as Policy
 
         place = _place(ray, bundle, engine, device, precision)
-        kept = Identifiers(identifiers)
+        kept = Policy(identifiers.value)
         predict_into(out, scans, place, task, head.value, assume_ras, force, series, report, kept)
         return
     if report is not None:

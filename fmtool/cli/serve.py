@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from fmtool.cli.options import BundleOption, Identifiers, IdentifiersOption, LogOption
+from fmtool.cli.options import (
+    BundleOption,
+    Identifiers,
+    IdentifiersOption,
+    LogOption,
+    TasksOption,
+)
+
+_Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen on.")]
 
 app = typer.Typer(no_args_is_help=True, help="Services that a site leaves running.")
 
@@ -29,12 +37,9 @@ def dicom(
     ] = None,
     aet: Annotated[str, typer.Option("--aet", help="The AE title of this node.")] = "FMTOOL",
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 11112,
+    port: _Port = 11112,
     bundle: BundleOption = None,
-    task: Annotated[
-        list[str] | None,
-        typer.Option("--task", "-t", help="A task of the bundle; repeat for several."),
-    ] = None,
+    task: TasksOption = None,
     tls_cert: Annotated[
         Path | None, typer.Option("--tls-cert", help="The node's certificate, PEM; TLS only, then.")
     ] = None,
@@ -53,7 +58,9 @@ def dicom(
     settle: Annotated[
         float, typer.Option("--settle", min=0.1, help="Seconds without an object: it is complete.")
     ] = 30.0,
-    max_associations: Annotated[int, typer.Option("--max-associations", min=1)] = 32,
+    max_associations: Annotated[
+        int, typer.Option("--max-associations", min=1, help="Connections at once.")
+    ] = 32,
     max_object: Annotated[
         int, typer.Option("--max-object", min=1, help="Of one object, MiB.")
     ] = 512,
@@ -61,7 +68,7 @@ def dicom(
         int, typer.Option("--min-free", min=0, help="Of the disk, MiB: below it nothing is taken.")
     ] = 2048,
     keep_days: Annotated[
-        float, typer.Option("--keep-days", min=0, help="Until an answered series is deleted.")
+        float, typer.Option("--keep-days", min=0, help="Days until an answered series is deleted.")
     ] = 7.0,
     log: LogOption = None,
 ) -> None:
@@ -99,7 +106,7 @@ def http(
         typer.Option("--token-file", help="The bearer token; needed beyond loopback."),
     ] = None,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8080,
+    port: _Port = 8080,
     bundle: BundleOption = None,
     tls_cert: Annotated[
         Path | None, typer.Option("--tls-cert", help="The certificate, PEM; TLS only, then.")
@@ -113,7 +120,7 @@ def http(
         int, typer.Option("--min-free", min=0, help="Of the disk, MiB: below it nothing is taken.")
     ] = 1024,
     keep_days: Annotated[
-        float, typer.Option("--keep-days", min=0.0, help="Until a settled job is deleted.")
+        float, typer.Option("--keep-days", min=0.0, help="Days until a settled job is deleted.")
     ] = 7.0,
     log: LogOption = None,
     identifiers: IdentifiersOption = Identifiers.drop,

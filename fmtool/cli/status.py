@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fmtool.cli.options import JsonOption
 from fmtool.errors import UsageError
 
 
@@ -16,7 +17,7 @@ def status(
         Path | None, typer.Option("--out", "-o", help="The outbox of a watch, or of a batch.")
     ] = None,
     spool: Annotated[Path | None, typer.Option("--spool", help="The spool of a service.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Show what waits, what is done, what failed last, and how much space is left."""
     folder = out or spool

@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from fmtool.cli.options import BundleOption, Identifiers, IdentifiersOption, LogOption
+from fmtool.cli.options import (
+    BundleOption,
+    Identifiers,
+    IdentifiersOption,
+    LogOption,
+    TasksOption,
+)
 
 
 def watch(
@@ -16,10 +22,7 @@ def watch(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where answers and the ledger go.")],
     bundle: BundleOption = None,
-    task: Annotated[
-        list[str] | None,
-        typer.Option("--task", "-t", help="A task to show; repeat for several, all if absent."),
-    ] = None,
+    task: TasksOption = None,
     settle: Annotated[
         float, typer.Option("--settle", min=0.0, help="Seconds without a change: it is complete.")
     ] = 30.0,
@@ -30,7 +33,9 @@ def watch(
     keep_days: Annotated[
         float | None,
         typer.Option(
-            "--keep-days", min=0.0, help="Delete answered originals after so long; never if absent."
+            "--keep-days",
+            min=0.0,
+            help="Days until an answered original is deleted; never if absent.",
         ),
     ] = None,
     log: LogOption = None,

@@ -14,7 +14,7 @@ from benchmarks.memory import Case
 
 
 @pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_fake_tensors_count_as_real_ones(precision: str, recompute: bool) -> None:
     case = Case(2, precision, recompute, (48, 48, 48), 1 / 16)  # type: ignore[arg-type]
     assert memory.count(case) == memory.count(case, fake=False)
@@ -76,7 +76,7 @@ def test_the_most_pairs_that_fit() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("recompute", [False, True])
 def test_the_device_needs_what_was_counted_and_its_workspaces(recompute: bool) -> None:
-    case = Case(2, "bf16", recompute, (96, 96, 96))
+    case = Case(2, "bfloat16", recompute, (96, 96, 96))
     found = memory.measured(case)
     assert found is not None
     assert 0.9 * memory.count(case).peak <= found <= memory.count(case).peak * 1.5 + 512e6

@@ -77,7 +77,7 @@ def test_a_batch_is_done_once_and_its_ledger_says_so(fmtool, inbox, tmp_path):
     [
         (("predict", "x.nii", "--out", "o", "--json"), 2, "--json"),
         (("predict", "x.nii", "--identifiers", "drop"), 2, "--out"),
-        (("predict", "x.nii", "--out", "o", "--identifiers", "some"), 2, "keep, hash or drop"),
+        (("predict", "x.nii", "--out", "o", "--identifiers", "some"), 2, "keep"),
         (("predict", "x.nii", "--ray", "head:6379"), 2, "--ray goes with --out"),
         (("predict", "x.nii", "--out", "o", "--ray", "head"), 2, "HOST:PORT"),
         (("predict", "x.nii", "--out", "o", "--ray", "h:1", "--device", "cuda:1"), 2, "--device"),

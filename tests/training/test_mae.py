@@ -230,7 +230,7 @@ def test_it_learns_one_tiny_volume():
     assert sum(losses[-10:]) / 10 < 0.2
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_loop_runs_it(tmp_path, precision):
     batch = make_batch(4)
     entries = [

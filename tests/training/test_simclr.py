@@ -145,19 +145,19 @@ def test_equal_seeds_give_equal_first_weights_and_leave_the_global_generator_alo
 
 def test_bfloat16_follows_float32_and_keeps_float32_weights(scans, tmp_path):
     losses = {}
-    for precision in ("float32", "bf16"):
+    for precision in ("float32", "bfloat16"):
         recipe = SimCLR(width=0.03125, augment=SimCLRAugment((48, 48, 48), (12, 12, 12)))
         _, means = pretrain(scans, tmp_path / precision, 3, recipe, precision=precision)
         losses[precision] = [mean["loss"] for mean in means]
         weights = recipe.network.parameters()
         assert all(p.dtype == torch.float32 and p.isfinite().all() for p in weights)
-    assert losses["bf16"] == pytest.approx(losses["float32"], abs=0.1)
-    assert losses["bf16"] != losses["float32"]
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], abs=0.1)
+    assert losses["bfloat16"] != losses["float32"]
 
 
 def test_bfloat16_of_tiny_views_is_refused(scans, tmp_path):
     with pytest.raises(UsageError, match="48 voxels"):
-        pretrain(scans, tmp_path, 1, precision="bf16")
+        pretrain(scans, tmp_path, 1, precision="bfloat16")
 
 
 def test_a_batch_needs_other_scans_to_compare_with(scans, tmp_path):

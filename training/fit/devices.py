@@ -41,7 +41,7 @@ def launch(settings: Settings) -> Fabric:
             devices=settings.devices,
             num_nodes=settings.nodes,
             strategy="ddp" if several else "auto",
-            precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+            precision="bf16-mixed" if settings.precision == "bfloat16" else "32-true",
         )
         fabric.launch()
     return fabric

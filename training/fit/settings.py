@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from fmtool.errors import UsageError
 
 OptimizerName = Literal["adam", "lars"]
-Precision = Literal["float32", "bf16"]
+Precision = Literal["float32", "bfloat16"]
 
 RATES: dict[str, float] = {"adam": 3e-4, "lars": 0.3}
 DECAYS: dict[str, float] = {"adam": 0.0, "lars": 1e-6}
@@ -30,7 +30,7 @@ class Settings:
         optimizer: "adam" at a constant rate, or "lars" with cosine decay.
         weight_decay: 0 for Adam and 1e-6 for LARS, which spares biases and norms, where none is
             given.
-        precision: "float32", or "bf16": autocast of the network, weights and loss in float32.
+        precision: "float32", or "bfloat16": autocast of the network, weights and loss in float32.
         clip_norm: the largest norm of all gradients together; None does not clip.
         checkpoint_every: epochs between checkpoints.
         device: "auto", "cpu" or "cuda".

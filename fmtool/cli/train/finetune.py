@@ -15,7 +15,7 @@ def finetune(
     cohort: o.CohortArgument,
     task: o.TaskOption,
     encoder: Annotated[
-        Path, typer.Option("--encoder", "-e", help="A checkpoint, or an encoder's folder.")
+        Path, typer.Option("--encoder", "-e", help="A checkpoint, or what `train import` wrote.")
     ],
     out: o.RunOption,
     split: o.SplitOption = None,

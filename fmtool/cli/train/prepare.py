@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fmtool.cli.options import BundleOption
+from fmtool.cli.train import run_options as o
 
 
 def prepare(
@@ -18,9 +19,7 @@ def prepare(
             show_default=False,
         ),
     ],
-    cache: Annotated[Path, typer.Option(help="Folder for prepared volumes and embeddings.")] = Path(
-        ".cache/fmtool"
-    ),
+    cache: o.CacheOption = o.CACHE,
     bundle: BundleOption = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Processes that prepare scans at once.")

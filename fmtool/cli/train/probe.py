@@ -8,32 +8,19 @@ from typing import Annotated
 import typer
 
 from fmtool.cli.options import BundleOption
+from fmtool.cli.train import run_options as o
 
 
 def probe(
-    cohort: Annotated[
-        Path,
-        typer.Argument(
-            help="A CSV (image_path, mask_path, label) or a BIDS folder.", show_default=False
-        ),
-    ],
-    task: Annotated[
-        str,
-        typer.Option(
-            "--task", "-t", help="age, sex, alzheimers, stroke_scale, or a task's .toml file."
-        ),
-    ],
+    cohort: o.CohortArgument,
+    task: o.TaskOption,
     encoder: Annotated[
         Path, typer.Option("--encoder", "-e", help="A checkpoint, or what `train import` wrote.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The head's JSON file.")],
     bundle: BundleOption = None,
-    cache: Annotated[Path, typer.Option(help="Folder for prepared volumes and embeddings.")] = Path(
-        ".cache/fmtool"
-    ),
-    allow_sites: Annotated[
-        bool, typer.Option("--allow-sites", help="Accept scans of more than one site.")
-    ] = False,
+    cache: o.CacheOption = o.CACHE,
+    allow_sites: o.AllowSitesOption = False,
     seed: Annotated[int, typer.Option(help="Of the folds and the bootstrap.")] = 0,
 ) -> None:
     """Fit a linear probe, cross-validated by subject, and write its head."""

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from fmtool.task import BUILT_IN
+
 
 class Device(StrEnum):
     """Where to compute."""
@@ -21,7 +23,7 @@ class Precision(StrEnum):
     """Of the network; weights and loss stay float32."""
 
     float32 = "float32"
-    bf16 = "bf16"
+    bfloat16 = "bfloat16"
 
 
 class Encoder(StrEnum):
@@ -75,9 +77,7 @@ NodesOption = Annotated[int, typer.Option(help="Machines, under torchrun or Slur
 WorkersOption = Annotated[int, typer.Option(help="Loader processes per training process.")]
 TaskOption = Annotated[
     str,
-    typer.Option(
-        "--task", "-t", help="age, sex, alzheimers, stroke_scale, or a task's .toml file."
-    ),
+    typer.Option("--task", "-t", help=f"{', '.join(BUILT_IN)}, or a task's .toml file."),
 ]
 SplitOption = Annotated[
     Path | None,

@@ -7,22 +7,13 @@ from typing import Annotated
 
 import typer
 
+from fmtool.cli.train import run_options as o
 from fmtool.errors import UsageError
 
 
 def split(
-    cohort: Annotated[
-        Path,
-        typer.Argument(
-            help="A CSV (image_path, mask_path, label) or a BIDS folder.", show_default=False
-        ),
-    ],
-    task: Annotated[
-        str,
-        typer.Option(
-            "--task", "-t", help="age, sex, alzheimers, stroke_scale, or a task's .toml file."
-        ),
-    ],
+    cohort: o.CohortArgument,
+    task: o.TaskOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="The split's JSON file, a new one.")],
     fractions: Annotated[
         str, typer.Option(help="Of the subjects: training, validation, test.")
@@ -35,9 +26,7 @@ def split(
         list[str] | None,
         typer.Option("--test-site", help="Test on this site, train on the others; repeatable."),
     ] = None,
-    allow_sites: Annotated[
-        bool, typer.Option("--allow-sites", help="Accept scans of more than one site.")
-    ] = False,
+    allow_sites: o.AllowSitesOption = False,
 ) -> None:
     """Split a cohort by subject, the labels balanced between the parts."""
     shares = _numbers("--fractions", fractions)

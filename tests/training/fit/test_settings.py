@@ -18,7 +18,7 @@ from training.fit.settings import Settings
         ({"weight_decay": -1.0}, "weight_decay is -1"),
         ({"clip_norm": 0.0}, "clip_norm is 0"),
         ({"optimizer": "sgd"}, "unknown optimizer 'sgd'; there are adam, lars"),
-        ({"precision": "fp8"}, "unknown precision 'fp8'; there are float32, bf16"),
+        ({"precision": "fp8"}, "unknown precision 'fp8'; there are float32, bfloat16"),
         ({"device": "tpu"}, "unknown device 'tpu'; there are auto, cpu, cuda"),
     ],
 )
