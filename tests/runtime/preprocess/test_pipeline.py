@@ -65,4 +65,5 @@ def test_a_stripped_head_in_an_odd_pose_comes_back(stages):
     assert 2 * both.sum() / (prepared.mask.sum() + (template.crop > 0).sum()) > 0.95
     alike = np.corrcoef(prepared.volume[both], template.crop[both])[0, 1]
     assert alike > 0.9
-    assert list(prepared.timings) == ["strip", "bias", "register", "resample", "check"]
+    known = ["strip", "bias", "register", "resample", "check"]
+    assert [stage for stage in prepared.timings if stage in known] == known
