@@ -15,7 +15,7 @@ from fmtool import bundle as bundles
 from fmtool.errors import ParityError
 from runtime.batch.wire import Answered, Broken, Refused
 from runtime.batch.worker import Job, Setup
-from runtime.cluster.actor import Actor
+from runtime.cluster.actor import Actor, _pin
 from runtime.cluster.messages import Asked, Opened, Unseen
 from runtime.cluster.ship import pack
 from runtime.engines import selftest, trusted
@@ -45,14 +45,22 @@ def demo():
         return pack(bundle)
 
 
-def test_it_answers_as_a_predictor_does_on_its_own_cores(asked, affinity, heads, tmp_path):
+def test_groups_of_cores_are_taken_in_turn(affinity):
+    there = sorted(affinity)
+    _pin(1, 1)
+    assert os.sched_getaffinity(0) == {there[1 % len(there)]}
+    os.sched_setaffinity(0, affinity)
+    _pin(len(there), 3)
+    assert os.sched_getaffinity(0) == affinity
+
+
+def test_it_answers_as_a_predictor_does(asked, affinity, heads, tmp_path):
     pytest.importorskip("openvino")
     actor = Actor("n1", asked, demo, 1, 1)
     opened = actor.open()
     assert isinstance(opened, Opened)
     assert (opened.engine, opened.device, opened.precision) == ("openvino", "cpu", "float32")
     assert opened.auto == ()
-    assert os.sched_getaffinity(0) == {sorted(affinity)[1 % len(affinity)]}
     head = heads / "head-1"
     said = actor.answer(Job(1, head, "of another node", content_digest(head)))
     assert isinstance(said, Answered)
