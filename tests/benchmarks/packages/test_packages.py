@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("pydicom", reason="the dicom extra is absent")
+
 from benchmarks.packages import build, resolve, uses
 from benchmarks.packages.failed import Failed
 from fmtool import __version__

@@ -9,6 +9,11 @@ import time
 import httpx
 import pytest
 
+pytest.importorskip("fastapi", reason="the http extra is absent")
+pytest.importorskip("uvicorn", reason="the http extra is absent")
+pytest.importorskip("prometheus_client", reason="the http extra is absent")
+pytest.importorskip("python_multipart", reason="the http extra is absent")
+
 from runtime.ending import Ending
 from runtime.http import service
 from runtime.http.limits import Limits
