@@ -1,7 +1,13 @@
-"""The paper's encoder at its full size with random weights: what the speed bars are measured on."""
+"""The paper's encoder at its full size with random weights: what a speed is measured on.
+
+    python -m benchmarks.full_size FOLDER
+
+writes FOLDER/full-size.fmtool, in float32 and FP16, for `fmtool bench --bundle`.
+"""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from fmtool import bundle as bundles
@@ -44,4 +50,15 @@ def bundle(folder: Path) -> Bundle:
         )
         for name in ("age", "sex")
     ]
-    return pack(target, encoder(), heads, name="full-size random weights")
+    return pack(target, encoder(), heads, fp16=True, name="full-size random weights")
+
+
+def main() -> None:
+    """Write the bundle and say where it is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    print(bundle(parser.parse_args().folder).path)
+
+
+if __name__ == "__main__":
+    main()
