@@ -11,7 +11,7 @@ from typing import Any
 
 from fmtool.errors import InputError
 from runtime import report
-from runtime.atomic import write_bytes
+from runtime.atomic import sweep, write_bytes
 from runtime.page import index
 from runtime.pictures import of_maps, of_scan
 from runtime.prepare import Ready
@@ -114,7 +114,7 @@ def _results(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def check_writable(folder: Path) -> None:
-    """Make a folder and a file in it, and remove the file again.
+    """Make a folder and a file in it, and remove the file again, and what killed runs left there.
 
     Raises:
         InputError: if either cannot be done.
@@ -122,7 +122,7 @@ def check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            pass
+            sweep(folder)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else error
         raise InputError(f"cannot write to {folder} ({why}); name another folder") from None

@@ -14,7 +14,7 @@ from runtime.engines.key import Key, serves
 
 _OURS = re.compile(
     r"\.?(?P<engine>model[a-z0-9.-]*\.b\d+-\d+-\d+\.(?:rtx|plan))"
-    r"(?:\.json|\.kernels)?(?:\.[0-9a-f]{8}\.tmp|\.lock)?"
+    r"(?:\.json|\.kernels)?(?:\.[0-9a-f-]+\.[0-9a-f]{8}\.tmp|\.lock)?"
 )
 
 Versions = Mapping[str, str | None]

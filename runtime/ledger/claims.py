@@ -10,7 +10,7 @@ from typing import Any
 
 from fmtool import __version__
 from runtime.clock import stamp, utc
-from runtime.ledger import owner
+from runtime import owner
 from runtime.ledger.connect import Connection
 from runtime.ledger.states import ATTEMPTS, Claim, State
 

@@ -92,9 +92,9 @@ def test_prune_takes_the_damaged_the_stale_and_leftovers(tmp_path):
     stale = put(tmp_path, replace(KEY, version="1.6.0", target="sm80"))
     bad = put(tmp_path, replace(KEY, target="sm86"))
     bad.write_bytes(b"engina")
-    scratch = good.with_name(".model.fp16.sm75.b1-1-1.rtx.0123abcd.tmp")
+    scratch = good.with_name(".model.fp16.sm75.b1-1-1.rtx.01ab-1-2.0123abcd.tmp")
     scratch.write_bytes(b"half")
-    beside = good.with_name(f".{good.name}.json.89abcdef.tmp")
+    beside = good.with_name(f".{good.name}.json.01ab-1-2.89abcdef.tmp")
     beside.write_bytes(b"{")
     freed, told = cleared(tmp_path)
     assert dict(told) == {
@@ -113,7 +113,7 @@ def test_prune_leaves_what_is_being_built(tmp_path):
     path = put(tmp_path)
     path.write_bytes(b"half")
     store.kernels_of(path).write_bytes(b"compiled")
-    scratch = path.with_name(f".{path.name}.0123abcd.tmp")
+    scratch = path.with_name(f".{path.name}.01ab-1-2.0123abcd.tmp")
     scratch.write_bytes(b"half")
     with FileLock(lock_of(path)):
         freed, told = cleared(tmp_path, everything=True)

@@ -8,7 +8,8 @@ import sqlite3
 import pytest
 
 from fmtool.errors import LedgerError
-from runtime.ledger import Ledger, owner
+from runtime import owner
+from runtime.ledger import Ledger
 from runtime.ledger.outcomes import outcomes
 
 

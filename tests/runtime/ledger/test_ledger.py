@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from runtime.clock import stamp
-from runtime.ledger import Identifiers, Ledger, owner
+from runtime import owner
+from runtime.ledger import Identifiers, Ledger
 from runtime.ledger.outcomes import counts, items, outcomes
 
 BUNDLE = "b" * 64

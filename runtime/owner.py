@@ -1,7 +1,8 @@
-"""Which process holds a claim, and whether it still lives."""
+"""Which process something belongs to, and whether it still lives."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import time
@@ -9,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 STALE_SECONDS = 120.0
-"""A claim from another machine or container is void after so long without a heartbeat."""
+"""What another machine's or container's process holds is void so long after its heartbeat."""
 
 BEAT_SECONDS = 15.0
 
@@ -28,8 +29,22 @@ def lives(owner: str, heartbeat: float | None) -> bool:
     Here that is known; of a process elsewhere, only its last heartbeat is.
     """
     place, _, process = owner.rpartition("|")[0].rpartition("|")
-    started = owner.rpartition("|")[2]
-    if place == _place() and process.isascii() and process.isdigit():
+    return _lives(place == _place(), process, owner.rpartition("|")[2], heartbeat)
+
+
+def tag() -> str:
+    """This process, in characters for a file's name."""
+    return f"{_mark()}-{os.getpid()}-{_started(os.getpid()) or ''}"
+
+
+def tagged_lives(tag: str, heartbeat: float) -> bool:
+    """`lives` for a process that calls itself `tag`; anything else is taken for one elsewhere."""
+    mark, _, process = tag.rpartition("-")[0].rpartition("-")
+    return _lives(mark == _mark(), process, tag.rpartition("-")[2], heartbeat)
+
+
+def _lives(here: bool, process: str, started: str, heartbeat: float | None) -> bool:
+    if here and process.isascii() and process.isdigit():
         return _started(int(process[:10])) == started
     return heartbeat is not None and time.time() - heartbeat < STALE_SECONDS
 
@@ -41,6 +56,10 @@ def _place() -> str:
     space = Path("/proc/self/ns/pid")
     run = boot.read_text(encoding="utf-8").strip() if boot.exists() else ""
     return f"{socket.gethostname()}/{run}/{os.readlink(space) if space.exists() else ''}"
+
+
+def _mark() -> str:
+    return hashlib.sha256(_place().encode()).hexdigest()[:8]
 
 
 def _started(number: int) -> str | None:
