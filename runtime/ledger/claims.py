@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fmtool import __version__
-from runtime.clock import stamp, utc
 from runtime import owner
+from runtime.clock import stamp, utc
 from runtime.ledger.connect import Connection
 from runtime.ledger.states import ATTEMPTS, Claim, State
 

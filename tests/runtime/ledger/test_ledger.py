@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from runtime.clock import stamp
 from runtime import owner
+from runtime.clock import stamp
 from runtime.ledger import Identifiers, Ledger
 from runtime.ledger.outcomes import counts, items, outcomes
 
