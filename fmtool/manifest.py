@@ -48,6 +48,7 @@ def check(manifest: Mapping[str, Any]) -> dict[str, Task]:
     _need(fine, "encoder, patch", "three whole numbers")
     for key in ("model", "strip"):
         _need(_each(manifest[key], _text), key, "names of files")
+    _need({"locate", "segment"} <= manifest["strip"].keys(), "strip", "files to locate and segment")
     for key in ("template", "trust", "robustness"):
         _need(_text(manifest.get(key, "-")), key, "the name of a file")
     _self_test(_dict(manifest["self_test"], "self_test"), int(encoder["features"]))

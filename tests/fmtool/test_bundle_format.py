@@ -42,7 +42,7 @@ def test_what_an_older_manifest_lacks_is_filled_in_and_the_rest_is_left():
 WHOLE = {
     "encoder": {"features": 4},
     "model": {},
-    "strip": {},
+    "strip": {"locate": "a.onnx", "segment": "b.onnx"},
     "self_test": {"outputs": {}, "tolerance": {}},
 }
 

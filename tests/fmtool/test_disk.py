@@ -17,7 +17,7 @@ from fmtool.errors import BundleError
 
 MANIFEST = {
     "name": "toy", "encoder": {"features": 4}, "tasks": [], "model": {"float32": "model.onnx"},
-    "strip": {}, "template": "template.nii.gz",
+    "strip": {"locate": "a.onnx", "segment": "b.onnx"}, "template": "template.nii.gz",
     "self_test": {"outputs": {}, "tolerance": {}},
 }  # fmt: skip
 

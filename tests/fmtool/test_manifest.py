@@ -49,6 +49,7 @@ def test_the_demonstrations_manifest_is_fine(made):
         (["encoder", "features"], 1 << 40, "features"),
         (["encoder", "patch"], [1, 2], "patch"),
         (["model"], {"float32": ["x"]}, "model"),
+        (["strip"], {"segment": MODEL}, "strip must be files to locate"),
         (["template"], [], "template"),
         (["trust"], 3, "trust"),
         (["self_test"], {}, "outputs"),
