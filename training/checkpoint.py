@@ -6,7 +6,6 @@ runs; sizes are checked before anything is unpacked; a tar's member names are ne
 
 from __future__ import annotations
 
-import lzma
 import shutil
 import tarfile
 import tempfile
@@ -28,7 +27,8 @@ MAX_BYTES = 4 << 30
 
 _MAX_MEMBERS = 1000
 _MAGIC = (b"PK\x03\x04", b"\x80\x02")  # torch's zip since 1.6, and the pickle it wrote before
-_DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
+_DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error)
+_TAR_MODES = ("r:", "r:gz", "r:bz2")  # not xz: its header may claim 4 GB of memory
 _STATES = ("model_state_dict", "state_dict", "model")
 
 
@@ -58,10 +58,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         magic = stream.read(4)
         stream.seek(0)
         # A zip first: its bytes may contain a tar's magic, a tar's never start with a zip's.
-        if magic.startswith(_MAGIC) or not _is_tar(path):
+        mode = None if magic.startswith(_MAGIC) else _tar_mode(path)
+        if mode is None:
             tensors, facts = read_stream(stream, path)
             return tensors, {**facts, "format": "torch"}
-    tensors, facts = _tar(path)
+    tensors, facts = _tar(path, mode)
     return tensors, {**facts, "format": "tar"}
 
 
@@ -72,16 +73,25 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} is not a readable safetensors file ({error})") from None
 
 
-def _is_tar(path: Path) -> bool:
-    try:
-        return tarfile.is_tarfile(path)
-    except _DAMAGED:  # it began as a compressed tar does: let `_tar` say what is wrong
-        return True
+def _tar_mode(path: Path) -> str | None:
+    """How to open a tar; None for anything else."""
+    for mode in _TAR_MODES:
+        try:
+            tarfile.open(path, mode).close()  # type: ignore[call-overload]
+            return mode
+        except tarfile.ReadError:
+            continue
+        except _DAMAGED:  # it began as a compressed tar does: let `_tar` say what is wrong
+            return mode
+    return None
 
 
-def _tar(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _tar(path: Path, mode: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
-        with tarfile.open(path, "r:*") as archive, tempfile.TemporaryFile() as found:
+        with (
+            tarfile.open(path, mode) as archive,  # type: ignore[call-overload]
+            tempfile.TemporaryFile() as found,
+        ):
             count = sum(_copy_if_torch(archive, m, found, path) for m in _members(archive, path))
             if count != 1:
                 raise InputError(f"tar {path} holds {count} torch files; expected exactly one")
@@ -127,13 +137,13 @@ def read_stream(stream: IO[bytes], path: Path) -> tuple[dict[str, Tensor], dict[
     Raises:
         InputError: see `read_tensors`.
     """
-    if zipfile.is_zipfile(stream):
-        stream.seek(0)
-        try:
+    try:
+        if zipfile.is_zipfile(stream):
+            stream.seek(0)
             with zipfile.ZipFile(stream) as archive:
                 _check_size(sum(member.file_size for member in archive.infolist()), path)
-        except zips.DAMAGED as error:
-            raise InputError(f"checkpoint {path} is damaged ({error}); copy it again") from None
+    except zips.DAMAGED as error:
+        raise InputError(f"checkpoint {path} is damaged ({error}); copy it again") from None
     stream.seek(0)
     try:
         content = torch.load(stream, map_location="cpu", weights_only=True)

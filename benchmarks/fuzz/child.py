@@ -21,6 +21,7 @@ from benchmarks.fuzz.entry import Entry, load
 from benchmarks.fuzz.guard import attempt, limit_memory, watchdog
 from benchmarks.fuzz.mutate import mutate
 
+_START = time.monotonic()
 _LARGEST = 1 << 20
 _INSTRUMENTED = ["fmtool", "runtime", "training", "pydicom", "nibabel", "python_multipart"]
 
@@ -69,7 +70,7 @@ def _trial(entry: Entry, book: Book, work: Path) -> Callable[[bytes], None]:
 
 
 def _own(entry: Entry, seeds: Sequence[bytes], trial: Callable[[bytes], None], args: Any) -> None:
-    rng, end = random.Random(args.seed), time.monotonic() + args.seconds
+    rng, end = random.Random(args.seed), _START + args.seconds
     while time.monotonic() < end:
         trial(mutate(rng, rng.choice(seeds), entry, seeds)[:_LARGEST])
 
@@ -92,7 +93,7 @@ def _atheris(
         return mutate(rng, data, entry, seeds)[:most]
 
     flags = [
-        f"-max_total_time={max(1, int(args.seconds))}",
+        f"-max_total_time={max(1, int(_START + args.seconds - time.monotonic()))}",
         f"-max_len={_LARGEST}",
         f"-seed={args.seed}",
         f"-artifact_prefix={args.work}/",

@@ -66,10 +66,11 @@ class Connection:
         """Turn SQLite's errors into a `LedgerError`."""
         try:
             yield
-        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+        except (sqlite3.OperationalError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.ProgrammingError):
                 raise  # a defect of ours
-            what = str(error)
+            # Of a damaged schema SQLite quotes the bytes as they are.
+            what = "malformed" if isinstance(error, UnicodeDecodeError) else str(error)
             raise LedgerError(f"cannot use the ledger {self.path} ({what}); {_remedy(what)}") from (
                 error
             )

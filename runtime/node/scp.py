@@ -25,6 +25,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from fmtool.errors import CapabilityError
+from runtime.node.dimse import Dimse
 from runtime.node.listener import Handshake, Listener
 from runtime.node.log import Log
 from runtime.node.metered import Meter
@@ -85,7 +86,11 @@ def listen(
         # The titles are not logged: whoever is not known may put anything there.
         return lambda event: log(name, peer=event.assoc.requestor.address)
 
+    def requested(event: evt.Event) -> None:
+        event.assoc.dimse = Dimse(event.assoc, log)
+
     handlers: list[Any] = [
+        (evt.EVT_REQUESTED, requested),
         (evt.EVT_C_ECHO, _echo),
         (evt.EVT_C_STORE, store),
         (evt.EVT_DIMSE_RECV, _arrived),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import struct
 import tarfile
 import zipfile
 from pathlib import Path
@@ -126,6 +127,9 @@ def test_wrong_shapes_and_values_are_refused(tmp_path, encoder):
             encoders.load_checkpoint(tmp_path / "a.pt")
 
 
+_NO_ZIP = b"PK\5\6" + bytes(18)  # the end of a zip without entries
+
+
 def broken_files(folder, encoder):
     good = torch_bytes(upstream(encoder))
     evil = torch_bytes({"model_state_dict": Evil()})
@@ -142,6 +146,8 @@ def broken_files(folder, encoder):
     yield "tar of two", tar_of(folder / "t", ("a", good), ("b", good)).read_bytes()
     yield "tar of code", tar_of(folder / "t", ("a", evil)).read_bytes()
     yield "truncated tar", tar_of(folder / "t", ("a", good)).read_bytes()[: len(good) // 2]
+    yield "a tar packed as xz", tar_of(folder / "t", ("a", good), mode="w:xz").read_bytes()
+    yield "zip over several disks", good[:64] + struct.pack("<4sIQI", b"PK\6\7", 1, 0, 2) + _NO_ZIP
     yield "truncated gz", tar_of(folder / "t", ("a", good), mode="w:gz").read_bytes()[:300]
 
 

@@ -46,6 +46,13 @@ def test_tables_of_its_own_are_refused(changed, script):
         Ledger(changed(script))
 
 
+def test_a_schema_that_is_not_text(changed):
+    file = changed("VACUUM")
+    file.write_bytes(file.read_bytes().replace(b"CREATE TABLE items", b"CREATE TABLE \xf4tem("))
+    with pytest.raises(LedgerError, match=r"malformed.*damaged"):
+        Ledger(file)
+
+
 def test_what_sqlite_itself_adds_is_fine(changed):
     with Ledger(changed("ANALYZE")) as ledger:
         assert len(list(outcomes(ledger))) == 1

@@ -85,6 +85,26 @@ def test_a_drip_within_an_association_ends_it(run_node, kit):
         assert node.wait("connection_ended")[0]["why"] == "a PDU took too long"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"",  # no element at all
+        struct.pack("<HHLH", 0, 0x0100, 2, 0x7777) + struct.pack("<HHLH", 0, 0x0800, 2, 0x0101),
+        struct.pack("<HHLH", 0, 0x0100, 2, 0x0001),  # a C-STORE that does not say if data follow
+        b"\0\0\0\1\xff\xff\xff\xff",
+    ],
+)
+def test_a_message_that_cannot_be_decoded_ends_its_association_alone(run_node, kit, command):
+    with run_node(max_associations=1, settle_s=60.0) as node:
+        with kit.calling(node) as assoc:
+            value = struct.pack(">LBB", 2 + len(command), 1, 3) + command
+            assoc.dul.socket.socket.sendall(struct.pack(">BBL", 4, 0, len(value)) + value)
+            kit.until(lambda: assoc.is_aborted, 6.0)
+        assert node.wait("connection_ended")[0]["why"] == "a message cannot be decoded"
+        kit.until(lambda: not node.node._listener.active_associations)
+        assert kit.send(node, kit.objects(1)) == [0]
+
+
 def test_too_many_connections_are_refused_and_later_taken_again(run_node, kit):
     with run_node(max_associations=2, **_FAST) as node:
         many = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(8)]
