@@ -10,7 +10,10 @@ from typing import Any
 from runtime.dicom.parse import Dataset
 
 # What pydicom's conversions of one malformed value raise.
-_MALFORMED = (ValueError, TypeError, ArithmeticError, AttributeError, LookupError, RuntimeError)
+_MALFORMED = (
+    *(ValueError, TypeError, ArithmeticError, AttributeError, LookupError, RuntimeError),
+    *(OSError, EOFError),  # of a sequence that ends too early; no file is read here
+)
 
 
 def raw(data: Dataset, keyword: str) -> Any:
