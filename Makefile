@@ -11,7 +11,7 @@ TORCH ?= torch==2.13.0
 SCAN ?= .demo/head.nii.gz
 PYTEST := $(DEV)/bin/python -m pytest
 
-.PHONY: demo test test-slow test-all gpu-check package-check docs tables lint locks sbom clean
+.PHONY: demo test test-slow test-all gpu-check package-check docs lint locks sbom clean
 
 demo: $(EDGE)/.installed $(SCAN)
 	$(EDGE)/bin/fmtool doctor
@@ -36,11 +36,6 @@ package-check: $(DEV)/.installed
 # To read it: python3 -m http.server --directory build/site (the search needs a server).
 docs: $(DEV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(DEV)/bin/python -m mkdocs build --strict --quiet
-
-# The tables of docs/ that the code itself knows best.
-tables: $(DEV)/.installed
-	$(DEV)/bin/python -m fmtool.cli.reference docs/options.md
-	$(DEV)/bin/python -m benchmarks.tables
 
 lint: $(DEV)/.installed
 	$(DEV)/bin/ruff check .

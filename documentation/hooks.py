@@ -1,4 +1,4 @@
-"""What mkdocs calls: pages that are made from the code join those that are written."""
+"""What mkdocs calls: pages and tables that are made from the code join what is written."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 _ROOT = Path(__file__).resolve().parents[1]
 if str(_ROOT) not in sys.path:
     sys.path.insert(0, str(_ROOT))
 
-from documentation import commands, exits, messages, schema  # noqa: E402
+from documentation import commands, exits, made, messages, schema  # noqa: E402
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -28,13 +29,18 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages of the reference."""
-    made = {
+    pages = {
         "reference/commands.md": commands.page(),
         "reference/errors.md": messages.page(_ROOT),
         "reference/exit-codes.md": exits.page(),
         "reference/manifest.md": schema.page("manifest"),
         "reference/result.md": schema.page("result"),
     }
-    for name, text in made.items():
+    for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put the tables that the code knows where a page names them."""
+    return made.filled(markdown)

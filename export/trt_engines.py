@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from export.targets import Request
+from export.request import Request
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, EngineError, UsageError
 from runtime.engines.trt.bindings import LIBRARIES, load
@@ -40,7 +40,7 @@ def build_all(
 
     Args:
         bundle: whose model to compile.
-        request: by `export.targets.request`.
+        request: by `export.request.request`.
         folder: the engine cache.
         progress: told each step as it begins.
 

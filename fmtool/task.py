@@ -102,7 +102,7 @@ ALZHEIMERS = Task("alzheimers", "binary", "probability", "diagnosis", classes=("
 STROKE_SCALE = Task("stroke_scale", "regression", "NIHSS points", "nihss", valid_range=(0.0, 42.0))
 
 BUILT_IN: dict[str, Task] = {t.name: t for t in (AGE, SEX, ALZHEIMERS, STROKE_SCALE)}
-"""The paper's four tasks (arXiv 2509.10620)."""
+"""By name; the first four are the paper's (arXiv 2509.10620)."""
 
 
 def get(name_or_path: str) -> Task:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.targets import help_of, request
+from export.request import request
+from export.targets import TARGETS, Target, help_of, writer
 from fmtool.cli.options import BundleOption
 from fmtool.errors import CapabilityError
 
@@ -17,6 +20,29 @@ if TYPE_CHECKING:
     from export.trt_engines import Outcome
 
 
+def with_targets(function: Callable[..., None]) -> Callable[..., None]:
+    """`function(..., **asked)` with an option for each of `TARGETS` that is not always written."""
+    own = signature(function, eval_str=True).parameters.values()
+    kept = [p for p in own if p.kind is not Parameter.VAR_KEYWORD]
+    added = [_option(target) for target in TARGETS if target.option]
+    function.__signature__ = Signature([*kept, *added])  # type: ignore[attr-defined]
+    return function
+
+
+def _option(target: Target) -> Parameter:
+    folder = target.where == "DIR"
+    info = typer.Option(
+        target.option, help=target.what, metavar="DIR" if folder else None, show_default=False
+    )
+    return Parameter(
+        target.name,
+        Parameter.POSITIONAL_OR_KEYWORD,
+        default=None if folder else False,
+        annotation=Annotated[Path | None if folder else bool, info],
+    )
+
+
+@with_targets
 def export(
     encoder: Annotated[
         Path,
@@ -27,15 +53,7 @@ def export(
         list[Path] | None,
         typer.Option("--head", help="A head's JSON file; repeat for several tasks."),
     ] = None,
-    fp16: Annotated[bool, typer.Option("--fp16", help=help_of("--fp16"))] = False,
-    int8: Annotated[bool, typer.Option("--int8", help=help_of("--int8"))] = False,
-    tensorrt: Annotated[bool, typer.Option("--tensorrt", help=help_of("--tensorrt"))] = False,
-    rtx: Annotated[bool, typer.Option("--rtx", help=help_of("--rtx"))] = False,
-    triton: Annotated[
-        Path | None,
-        typer.Option("--triton", metavar="DIR", help=help_of("--triton"), show_default=False),
-    ] = None,
-    target: Annotated[
+    architectures: Annotated[
         list[str] | None,
         typer.Option("--target", help=help_of("--target"), show_default=False),
     ] = None,
@@ -58,20 +76,16 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a bundle, or a model, that is there.")
     ] = False,
+    **asked: bool | Path | None,
 ) -> None:
     """Export to ONNX, compare with torch on real brains, write the bundle, build engines."""
-    flags = {
-        "fp16": fp16,
-        "int8": int8,
-        "tensorrt": tensorrt,
-        "rtx": rtx,
-        "triton": triton is not None,
-    }
-    chosen = [name for name, given in flags.items() if given]
-    wanted = request(chosen, target or (), batch, engines is not None, calibration is not None)
+    chosen = [target for target in TARGETS if asked.get(target.name)]
+    names = [target.name for target in chosen]
+    wanted = request(
+        names, architectures or (), batch, engines is not None, calibration is not None
+    )
     if find_spec("torch") is None or find_spec("onnx") is None:
         raise CapabilityError("export needs torch and onnx; install fmtool[train]")
-    from export import triton as repositories
     from export.pack import pack
     from export.trt_engines import build_all
     from fmtool.cli import console
@@ -79,17 +93,22 @@ def export(
     from runtime.engines import store
     from training import head as heads
 
-    if triton is not None:
-        repositories.claim(triton, out.stem, overwrite)
+    folders = [
+        (writer(target), target, Path(str(asked[target.name])))
+        for target in chosen
+        if target.where == "DIR"
+    ]
+    for module, _, folder in folders:
+        module.claim(folder, out.stem, overwrite)
     loaded = [heads.load(path) for path in head or []]
-    scans = volumes(calibration, cache, bundle, int8) if calibration else Scans()
+    scans = volumes(calibration, cache, bundle, "int8" in names) if calibration else Scans()
     models: list[Exported] = []
     packed = pack(
         out,
         encoder,
         loaded,
         source_bundle=bundle,
-        fp16=fp16,
+        fp16="fp16" in names,
         overwrite=overwrite,
         volumes=scans.compared,
         int8=scans.calibrated,
@@ -104,11 +123,11 @@ def export(
         console.put(f"  {facts['bytes'] / 1e6:8.2f} MB  {name}{told.get(name, '')}")
     outcome = build_all(packed, wanted, engines or store.default_folder(), console.say)
     _tell(outcome)
-    if triton is not None:
-        plan = outcome.plan if tensorrt else None
-        folder = repositories.write(triton, packed, wanted.served, wanted.checked, plan, overwrite)
-        what = f"TensorRT, {wanted.precision}" if plan else f"ONNX, {wanted.served}"
-        console.put(f"{folder}  (Triton, {what})")
+    for module, target, folder in folders:
+        plan = outcome.plan if "tensorrt" in names and "--tensorrt" in target.options else None
+        precision = wanted.served if "--fp16" in target.options else "float32"
+        made = module.write(folder, packed, precision, wanted.checked, plan, overwrite)
+        console.put(f"{made}  (from {(plan or packed.model(precision)).name})")
     if outcome.failed:
         raise typer.Exit(1)
 

@@ -84,7 +84,7 @@ def test_fp16_where_a_library_is_there_says_that_a_gpu_is_missing(export):
 def test_triton_beside_the_bundle(export, without, tmp_path):
     done = export("--triton", tmp_path / "models", "--batch", "1,4,8")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert f"{tmp_path / 'models' / 'demo'}  (Triton, ONNX, float32)" in done.stdout
+    assert f"{tmp_path / 'models' / 'demo'}  (from model.onnx)" in done.stdout
     assert "max_batch_size: 8" in (tmp_path / "models" / "demo" / "config.pbtxt").read_text(
         encoding="utf-8"
     )
@@ -94,7 +94,7 @@ def test_triton_serves_onnx_where_no_engine_could_be_built_and_says_so(export, w
     done = export("--fp16", "--tensorrt", "--triton", tmp_path / "models")
     assert done.exit_code == 0
     assert "no TensorRT engine was built" in done.stderr
-    assert "(Triton, ONNX, float16)" in done.stdout
+    assert f"{tmp_path / 'models' / 'demo'}  (from model.fp16.onnx)" in done.stdout
 
 
 def test_a_triton_model_that_is_there_is_refused_before_the_work(export, monkeypatch, tmp_path):

@@ -12,9 +12,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from documentation import commands, exits, messages, schema
+from documentation import commands, exits, made, messages, schema, verbs
 from fmtool import bundle, errors, space
-from fmtool.cli import app
 
 jsonschema = pytest.importorskip("jsonschema")
 ROOT = Path(__file__).parents[2]
@@ -49,13 +48,12 @@ def test_a_result_is_as_described_and_no_field_is_missing_from_the_page(tmp_path
 
 def test_every_verb_and_option_is_on_the_page() -> None:
     page = commands.page()
-    verbs = dict(commands.walk(app))
-    assert {"fmtool predict", "fmtool train probe", "fmtool serve dicom"} <= set(verbs)
-    for words, function in verbs.items():
-        assert f"\n## {words}\n" in page
+    functions = dict(verbs.walk())
+    assert {"predict", "train probe", "serve dicom"} <= set(functions)
+    for verb, function in functions.items():
+        assert f"\n## fmtool {verb}\n" in page
         assert function.__doc__.strip()
-        for parameter in commands.parameters(function):
-            assert all(f"`{name}`" in page for name in parameter.names)
+        assert all(one.names in page for one in verbs.taken(verb, function))
 
 
 def test_the_names_are_those_of_the_help() -> None:
@@ -66,10 +64,21 @@ def test_the_names_are_those_of_the_help() -> None:
         check=True,
         env={**os.environ, "COLUMNS": "200"},
     )
-    function = dict(commands.walk(app))["fmtool predict"]
-    names = [n for p in commands.parameters(function) for n in p.names if n.startswith("-")]
+    names = [option.name for option in verbs.options() if option.verb == "predict"]
     assert len(names) > 10
     assert all(name in done.stdout for name in names)
+
+
+@pytest.mark.parametrize("name", made.MADE)
+def test_a_table_of_the_code_is_on_a_page(name) -> None:
+    place = f"\n<!-- made: {name} -->\n"
+    (page,) = (p for p in sorted((ROOT / "docs").glob("*.md")) if place in p.read_text("utf-8"))
+    assert f"\n{made.MADE[name]()}\n" in made.filled(page.read_text("utf-8") + "\n")
+
+
+def test_a_table_that_nothing_makes_is_a_defect() -> None:
+    with pytest.raises(KeyError, match="absent"):
+        made.filled("a\n<!-- made: absent -->\n")
 
 
 def test_messages_are_read_from_raise_statements(tmp_path) -> None:

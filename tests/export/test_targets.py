@@ -1,13 +1,8 @@
-"""The target table, and what a command line makes of it."""
+"""The target table."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from export.targets import OPTIONS, TARGETS, help_of, request, table
-from fmtool.errors import UsageError
+from export.targets import OPTIONS, TARGETS, help_of, writer
 from runtime.engines import key
 from runtime.engines.trt.bindings import LIBRARIES
 
@@ -20,86 +15,19 @@ def test_the_table_knows_every_library_and_suffix():
         assert f"fmtool[{LIBRARIES[name].extra}]" in target.needs
 
 
-def test_the_docs_show_the_table():
-    page = Path(__file__).resolve().parents[2] / "docs" / "export.md"
-    assert table() in page.read_text(encoding="utf-8")
-
-
 def test_help_names_the_options_that_take_another_along():
-    assert help_of("--rtx") == "Add TensorRT-RTX engines; needs no GPU."
     assert help_of("--target").endswith("[--fp16, --tensorrt, --rtx]")
     assert help_of("--engines").endswith("[--fp16, --tensorrt, --rtx]")
     assert help_of("--batch") == OPTIONS["--batch"]  # also without any of them
 
 
 def test_every_option_of_a_target_is_explained_and_taken():
-    assert OPTIONS.keys() == {option for target in TARGETS for option in target.options}
+    taken = {option for target in TARGETS for option in target.options}
+    assert OPTIONS.keys() == taken - {target.option for target in TARGETS}
 
 
-def test_models_are_compared_at_every_declared_batch_and_at_one():
-    assert request([]).checked == (1, 2)
-    assert request([], batch="1,4,8").checked == (1, 4, 8)
-    assert request([], batch="4").checked == (1, 4)
-
-
-def test_nothing_asked_nothing_built():
-    assert request([]).libraries == ()
-
-
-def test_fp16_alone_takes_whatever_library_is_there():
-    wanted = request(["fp16"])
-    assert (wanted.libraries, wanted.targets) == (("tensorrt", "rtx"), (None,))
-    assert (wanted.precision, wanted.batches, wanted.asked) == ("float16", (1, 1, 1), False)
-
-
-def test_named_gpus_without_a_library_are_for_the_one_that_needs_no_gpu():
-    wanted = request(["fp16"], ["sm89", "sm120", "sm89"])
-    assert (wanted.libraries, wanted.targets) == (("rtx",), ("sm89", "sm120"))
-    assert not wanted.asked
-
-
-def test_a_library_without_fp16_builds_from_the_float32_model():
-    wanted = request(["rtx"], ["sm89"], "1,4,8")
-    assert (wanted.precision, wanted.batches) == ("float32", (1, 4, 8))
-    assert wanted.asked
-
-
-def test_int8_is_what_engines_are_built_from_and_not_what_onnx_runtime_serves():
-    wanted = request(["int8", "fp16", "rtx"], ["sm89"], calibration=True)
-    assert (wanted.precision, wanted.served) == ("int8", "float16")
-    assert request(["int8"], calibration=True).libraries == ()
-
-
-def test_one_batch_is_all_three():
-    assert request(["rtx"], batch="4").batches == (4, 4, 4)
-
-
-@pytest.mark.parametrize(
-    ("chosen", "words", "said"),
-    [
-        ([], {"targets": ["sm89"]}, "--target belongs to --fp16, --tensorrt, --rtx"),
-        (["int8"], {}, "name them with --calibration COHORT"),
-        (["int8"], {"targets": ["sm89"], "calibration": True}, "--target belongs to"),
-        (["triton"], {"engines": True}, "--engines belongs to"),
-        (["triton", "tensorrt"], {"batch": "4"}, "say --batch 1,4,4"),
-        ([], {"engines": True}, "--engines belongs to"),
-        (["rtx"], {"targets": ["sm90"]}, "no engines for sm90"),
-        (["fp16"], {"targets": ["sm89", "ada"]}, "'ada' is no GPU architecture"),
-        (["tensorrt"], {"targets": ["ada"]}, "'ada' is no GPU architecture"),
-        (["rtx"], {"targets": ["sm75"]}, "no float32 3D convolution for sm75; say --fp16"),
-        (["rtx"], {"batch": "8,4,1"}, "smallest,usual,largest"),
-        (["rtx"], {"batch": "1,4"}, "smallest,usual,largest"),
-        (["rtx"], {"batch": "0"}, "smallest,usual,largest"),
-        (["rtx"], {"batch": "many"}, "not 'many'"),
-        (["rtx"], {"batch": ""}, "not ''"),
-    ],
-)
-def test_mistakes(chosen, words, said):
-    with pytest.raises(UsageError) as caught:
-        request(chosen, **words)
-    assert said in str(caught.value)
-
-
-def test_sm75_in_fp16_and_sm90_for_tensorrt_are_no_mistakes():
-    assert request(["rtx", "fp16"], ["sm75"]).targets == ("sm75",)
-    assert request(["tensorrt"], ["sm90"]).targets == ("sm90",)
+def test_what_is_written_to_a_folder_has_a_module_that_writes_it():
+    for target in TARGETS:
+        if target.where == "DIR":
+            assert callable(writer(target).claim)
+            assert callable(writer(target).write)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from export import trt_engines
-from export.targets import request
+from export.request import request
 from fmtool.errors import CapabilityError, EngineError
 from runtime.engines import cuda
 from runtime.engines.trt import cached

@@ -8,7 +8,7 @@ from fmtool.errors import InputError, UsageError
 
 
 def test_the_papers_four_tasks_are_built_in():
-    assert list(task.BUILT_IN) == ["age", "sex", "alzheimers", "stroke_scale"]
+    assert list(task.BUILT_IN)[:4] == ["age", "sex", "alzheimers", "stroke_scale"]
 
 
 @pytest.mark.parametrize(

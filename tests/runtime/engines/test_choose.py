@@ -242,11 +242,6 @@ def test_int8_names_what_makes_its_graph() -> None:
         open_bundle(bundle.open(), Choice("openvino", "cpu", "int8", ""))
 
 
-def test_the_docs_hold_the_table() -> None:
-    page = Path(__file__).parents[3] / "docs" / "running.md"
-    assert table.markdown() in page.read_text(encoding="utf-8")
-
-
 def test_backends_give_a_version_or_a_reason(machine: Machine) -> None:
     machine.libraries = {"onnxruntime"}
     found = {backend.name: backend for backend in backends()}

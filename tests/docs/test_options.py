@@ -1,18 +1,19 @@
-"""The options: the page is what the verbs say, and the same thing has one name."""
+"""The options: the same thing has one name in every verb."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
 
-from fmtool.cli.reference import HOMONYMS, options, page
+from documentation.options import HOMONYMS, by_name
+from documentation.verbs import options
 
 OPTIONS = list(options())
-PAGE = Path(__file__).parents[2] / "docs" / "options.md"
 
 
-def test_the_page_is_what_the_verbs_say():
-    assert PAGE.read_text(encoding="utf-8") == page(), "run `make tables`"
+def test_every_option_is_in_the_table():
+    rows = [line.split(" | ") for line in by_name().splitlines()]
+    shown = {(row[0].split("`")[1], verb) for row in rows[2:] for verb in row[3].split(", ")}
+    assert shown == {(option.name, option.verb) for option in OPTIONS}
 
 
 def test_a_name_means_one_thing_or_it_is_said_what_it_means():

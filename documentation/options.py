@@ -1,0 +1,43 @@
+"""Every option of every verb in one table, by name."""
+
+from __future__ import annotations
+
+from documentation.verbs import options, table
+
+HOMONYMS = {
+    "--batch": "scans per step of a training; the sizes that a model is compared, built or "
+    "measured at elsewhere",
+    "--device": "a training says auto, cpu or cuda, and counts with --devices; a prediction may "
+    "name one GPU",
+    "--encoder": "an architecture where weights are made (simclr, mae, supervised); the weights "
+    "where there are some (finetune, probe)",
+    "--engine": "one for a prediction, several for a measurement",
+    "--head": "what a scan shows, for predict and preprocess; a fitted head, for export",
+    "--json": "a flag that changes what is printed; for bench, a file beside the tables",
+    "--out": "a file where a verb makes one (a bundle, a head, a split), else a folder",
+    "--precision": "what an engine computes in; for bench several; for a training, what its "
+    "network's arithmetic is rounded to",
+    "--seed": "must be said where data are made",
+    "--state": "one to show; one or both to retry",
+    "--task": "one to fit, of a built-in name or a file; several of a bundle's to show",
+}
+"""Names whose meaning depends on the verb, and how. Everything else means one thing."""
+
+
+def by_name() -> str:
+    """The table: a row per option and meaning, with the verbs that share it."""
+    rows: dict[tuple[str, str, str, str], list[str]] = {}
+    for option in sorted(options(), key=lambda option: (option.name, option.verb)):
+        rows.setdefault(option.row, []).append(option.verb)
+    return table(
+        ("option", "takes", "default", "of", "what"),
+        [
+            (names, takes, default, ", ".join(verbs), text)
+            for (names, takes, default, text), verbs in rows.items()
+        ],
+    )
+
+
+def homonyms() -> str:
+    """What the names that depend on the verb mean, as a list."""
+    return "".join(f"- `{name}`: {what}.\n" for name, what in HOMONYMS.items())
