@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.packages import made_series, post
 from benchmarks.packages.environment import Environment
 from benchmarks.packages.failed import Failed
+from runtime.engines.table import ROWS
 
 Use = Callable[[Environment], None]
 
@@ -22,6 +23,15 @@ def predict(here: Environment) -> None:
     if "age" not in scan:
         raise Failed(f"no age in the table of `python -m fmtool predict`:\n{scan}")
     completion(here)
+
+
+def predict_with(engine: str) -> Use:
+    """The wheel's scan with an engine for the CPU that has an extra of its own."""
+
+    def use(here: Environment) -> None:
+        _answers(here.run("fmtool", "predict", template(here), "--engine", engine, "--json"))
+
+    return use
 
 
 def completion(here: Environment) -> None:
@@ -119,6 +129,12 @@ USES: dict[str, tuple[str, Use]] = {
     "sign": ("cpu,sign", sign),
 }
 """Extra -> what is installed for it, and its use."""
+
+USES |= {
+    extra: (extra, predict_with(row.name))
+    for row in ROWS
+    if row.module and (extra := row.get.partition("[")[2].partition("]")[0]) not in USES
+}
 
 RESOLVED_ONLY = {
     "ray": "its own tests start a cluster",

@@ -11,6 +11,7 @@ import pytest
 from fmtool import bundle
 from fmtool.errors import BundleError, CapabilityError, UsageError
 from runtime.engines import cuda, onnxruntime, openvino_core, ort_providers, table
+from runtime.engines.base import module
 from runtime.engines.choose import Choice, backends, choose, open_bundle, open_engine
 from runtime.engines.trt import bindings, driver
 
@@ -24,8 +25,11 @@ class Machine:
         self.architecture = "sm89"
         self.providers: list[str] = []
         self.bfloat16 = True
-        for module, name in ((openvino_core, "openvino"), (onnxruntime, "onnxruntime")):
-            monkeypatch.setattr(module, "load", self.loader(name))
+        for library, name in ((openvino_core, "openvino"), (onnxruntime, "onnxruntime")):
+            monkeypatch.setattr(library, "load", self.loader(name))
+        for row in table.ROWS:
+            if row.module:
+                monkeypatch.setattr(module(row.module), "load", self.loader(row.name))
         monkeypatch.setattr(openvino_core, "core", lambda: openvino_core.load().Core())
         monkeypatch.setattr(cuda, "missing", self.missing)
         monkeypatch.setattr(
