@@ -26,6 +26,7 @@ from export.manifest import About
 from export.pack import Parts, assemble
 from fmtool import bundle as bundles
 from fmtool.bundle import DEMO, Bundle
+from fmtool.digest import sha256
 from fmtool.task import AGE, SEX
 from training import cohort as cohorts
 from training import encoders, probe
@@ -68,7 +69,7 @@ def random_encoder() -> nn.Module:
 
 def pretrained_encoder(cohort: Cohort, entries: list[Entry], epochs: int, cache: Path) -> nn.Module:
     """The network after SimCLR on the cohort's scans, from the cache if it has seen these scans."""
-    scans = "".join(bundles.sha256(row.image) for row in cohort.rows)
+    scans = "".join(sha256(row.image) for row in cohort.rows)
     key = hashlib.sha256(
         f"{scans} {WIDTH} {VIEW} {MIN_CROP} {BATCH} {RATE} {SEED} {epochs}".encode()
     ).hexdigest()

@@ -21,11 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import halves, heads
+from benchmarks.judge import counted, judge
 from benchmarks.spoiled import kinds
 from benchmarks.spoiled.prepare import Redrawn
 from fmtool import bundle as bundles
-from fmtool.errors import FmtoolError
-from runtime import quality
 from runtime import scan as scans
 from runtime.scan import Scan
 
@@ -33,7 +32,7 @@ GOOD = "good"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judged:
     """What the checks said of one scan.
 
     Attributes:
@@ -56,21 +55,13 @@ class Judge:
         self.stages = stages
         self.calibration = calibration
 
-    def __call__(self, kind: str, name: str, scan: Scan | Path) -> Verdict:
-        """The gravest verdict; a scan that cannot be read or prepared is refused."""
-        try:
-            read = scan if isinstance(scan, Scan) else scans.read(scan)
-            facts = self.stages.run(read).facts
-        except FmtoolError as error:
-            return Verdict(kind, name, "refuse", (type(error).__name__,))
-        found = quality.checks(read.facts, facts, self.calibration)
-        said = {check.verdict for check in found}
-        gravest = next(v for v in ("refuse", "warn", "ok") if v in said)
-        by = tuple(f"{c.name} ({c.verdict})" for c in found if c.verdict != "ok")
-        return Verdict(kind, name, gravest, by)
+    def __call__(self, kind: str, name: str, scan: Scan | Path) -> Judged:
+        """What they say of a scan."""
+        found = judge(self.stages, scan, self.calibration)
+        return Judged(kind, name, found.gravest, found.by)
 
 
-def spoiled(judge: Judge, path: Path, wanted: list[str]) -> Iterator[Verdict]:
+def spoiled(judge: Judge, path: Path, wanted: list[str]) -> Iterator[Judged]:
     """One head in every way of `wanted`."""
     scan, name = scans.read(path), heads.label(path)
     kind_of_head, brain = judge.stages.brain(scan)
@@ -95,7 +86,7 @@ def real(folder: Path) -> Iterator[tuple[str, Path]]:
         yield "real, template", path
 
 
-def run(folder: Path, bundle: Path | None, count: int) -> Iterator[Verdict]:
+def run(folder: Path, bundle: Path | None, count: int) -> Iterator[Judged]:
     """Every verdict, the good heads first."""
     judged = halves.find(halves.JUDGED, folder)
     plan: dict[Path, list[str]] = {path: [] for path in judged}
@@ -116,15 +107,13 @@ def run(folder: Path, bundle: Path | None, count: int) -> Iterator[Verdict]:
             yield from spoiled(judge, path, wanted)
 
 
-def table(found: list[Verdict]) -> str:
+def table(found: list[Judged]) -> str:
     """Markdown: a row per kind, then the sums."""
     rows = ["| kind | scans | refused | warned | passed |", "|---|---|---|---|---|"]
     bad = [v for v in found if v.kind != GOOD]
     groups = {kind: [v for v in found if v.kind == kind] for kind in {v.kind: 0 for v in found}}
     for name, group in [*groups.items(), ("all bad ones", bad)]:
-        said = [v.verdict for v in group]
-        cells = [len(said), *(said.count(v) for v in ("refuse", "warn", "ok"))]
-        rows.append(f"| {name} | {' | '.join(map(str, cells))} |")
+        rows.append(f"| {name} | {counted(v.verdict for v in group)} |")
     return "\n".join(rows)
 
 

@@ -22,25 +22,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks import asymmetry, heads
+from benchmarks.judge import counted, judge
 from benchmarks.spoiled.field import turned, turns
 from fmtool import bundle as bundles
-from fmtool.errors import FmtoolError
-from runtime import quality
 from runtime import scan as scans
 from runtime.preprocess.pipeline import Preprocessor
-from runtime.scan import Scan
 
 WHOLE, STRIPPED = ("raw", "ixi2mm"), ("cohort",)
-
-
-def verdict(stages: Preprocessor, scan: Scan, calibration: dict[str, Any]) -> tuple[str, float]:
-    """The gravest verdict, and the angle that was found; NaN without one."""
-    try:
-        facts = stages.run(scan).facts
-    except FmtoolError:
-        return "refuse", float("nan")
-    said = {check.verdict for check in quality.checks(scan.facts, facts, calibration)}
-    return next(v for v in ("refuse", "warn", "ok") if v in said), float(facts["tilt"])
 
 
 def picked(folder: Path, count: int) -> Iterator[tuple[str, Path]]:
@@ -60,10 +48,12 @@ def axes(folder: Path, bundle: Path | None, count: int) -> list[dict[str, Any]]:
             scan = scans.read(path)
             for mirrored in (False, True):
                 for number, turn in enumerate(turns(mirrored)):
-                    said, angle = verdict(stages, turned(scan, turn), calibration)
+                    said = judge(stages, turned(scan, turn), calibration)
                     row = {"head": heads.label(path), "kind": kind, "mirrored": mirrored}
                     right = number == 0 if not mirrored else turn == ((0, 1, 2), (-1, 1, 1))
-                    rows.append({**row, "right": right, "verdict": said, "angle": angle})
+                    rows.append(
+                        {**row, "right": right, "verdict": said.gravest, "angle": said.tilt}
+                    )
                     print(*rows[-1].values(), flush=True)
     return rows
 
@@ -77,12 +67,11 @@ def table(rows: list[dict[str, Any]]) -> str:
             for mirrored in (False, True):
                 key = (kind, right, mirrored)
                 some = [r for r in rows if (r["kind"], r["right"], r["mirrored"]) == key]
-                said = [r["verdict"] for r in some]
                 angles = [r["angle"] for r in some if np.isfinite(r["angle"])]
-                counts = " | ".join(str(said.count(v)) for v in ("refuse", "warn", "ok"))
+                counts = counted(r["verdict"] for r in some)
                 names = f"{kind} | {'right' if right else 'wrong'} | {'yes' if mirrored else 'no'}"
                 span = f"{min(angles):.0f} to {max(angles):.0f}" if angles else "none"
-                lines.append(f"| {names} | {len(some)} | {counts} | {span} |")
+                lines.append(f"| {names} | {counts} | {span} |")
     return "\n".join(lines)
 
 

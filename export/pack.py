@@ -19,7 +19,7 @@ from export.models import Exported, export_models
 from export.reference import Volume, reference
 from export.volumes import template_volume, variant
 from fmtool import bundle as bundles
-from fmtool import disk, space
+from fmtool import bundle_write, disk, space
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, InputError
 from training import architecture, encoders
@@ -141,7 +141,7 @@ def assemble(
         parts: at least `LOCATE`, `SEGMENT` and `TEMPLATE`, and files below `LICENCES`.
         about: what the manifest and the model card say beside what is measured.
     """
-    target = bundles.claim(out, overwrite)
+    target = bundle_write.claim(out, overwrite)
     absent = {LOCATE, SEGMENT, TEMPLATE} - parts.keys()
     if absent:
         raise BundleError(f"bundle {target} would lack {', '.join(sorted(absent))}")
@@ -165,7 +165,7 @@ def assemble(
         if "trust" in contents:
             files[contents["trust"]] = trust_bytes(heads)
         progress(f"Writing {target}")
-        bundle = bundles.write(target, contents, files, overwrite)
+        bundle = bundle_write.write(target, contents, files, overwrite)
     for model in models:
         exported(model)
     return bundle

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from export.card import card
-from fmtool import bundle as bundles
+from fmtool import bundle_write
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, InputError
 from runtime.robustness import FILE, WRONG, sentences
@@ -16,7 +16,7 @@ from runtime.robustness import FILE, WRONG, sentences
 _CARD = "MODEL_CARD.md"
 _LICENCES = "LICENSES/"
 _FILLED_IN = ("format", "files")
-"""What `fmtool.bundle.write` adds to a manifest."""
+"""What `fmtool.bundle_write.write` adds to a manifest."""
 
 
 def attach(bundle: Bundle, summary: Path) -> Bundle:
@@ -50,7 +50,7 @@ def attach(bundle: Bundle, summary: Path) -> Bundle:
     files[FILE] = (json.dumps(found, indent=1, allow_nan=False) + "\n").encode()
     licences = sorted(name for name in names if name.startswith(_LICENCES))
     files[_CARD] = card(manifest, licences, sentences(found)).encode()
-    return bundles.write(bundle.path, manifest, files, overwrite=True)
+    return bundle_write.write(bundle.path, manifest, files, overwrite=True)
 
 
 def _read(summary: Path) -> Mapping[str, Any]:

@@ -8,33 +8,29 @@ no pickle and no code.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from fmtool import bundle_format, disk, plain_json, seal, zips
+from fmtool import bundle_format, plain_json, seal
 from fmtool import manifest as manifests
+from fmtool.bundle_names import MANIFEST, MAX_BYTES, inside
+from fmtool.bundle_zip import unzip
+from fmtool.digest import sha256
 from fmtool.errors import BundleError
 from fmtool.signing import bundle as signature
 from fmtool.signing import key_files
 from fmtool.signing.minisign import PublicKey
 from fmtool.task import Task
 
-MANIFEST = "manifest.json"
-MAX_BYTES = 4 << 30
-"""No file of a bundle, and no unzipped bundle, may be larger: checked before reading."""
+__all__ = ["DEMO", "MANIFEST", "Bundle", "open", "open_unsigned"]
 
 DEMO = Path(__file__).parent / "bundles" / "demo.fmtool"
 """The demonstration bundle that ships with fmtool and is the default."""
-
-_MOST_FILES = 10_000
 
 
 @dataclass
@@ -133,7 +129,7 @@ def open(path: str | os.PathLike[str] | None = None) -> Bundle:
         return _open_signed(source, keys)
     folder = tempfile.TemporaryDirectory(prefix="fmtool-bundle-")
     try:
-        bundle = _open_signed(_unzip(source, Path(folder.name)), keys)
+        bundle = _open_signed(unzip(source, Path(folder.name)), keys)
     except BaseException:
         folder.cleanup()
         raise
@@ -142,7 +138,7 @@ def open(path: str | os.PathLike[str] | None = None) -> Bundle:
 
 
 def open_unsigned(path: Path) -> Bundle:
-    """A bundle's folder as `open` opens it, signed or not: for who signs it.
+    """A bundle's folder as `open` opens it, signed or not: for who signs it, and for who writes it.
 
     Raises:
         BundleError: see `open`.
@@ -195,7 +191,7 @@ def _open_folder(path: Path) -> Bundle:
 
 
 def _verify_file(folder: Path, name: str, facts: dict[str, Any]) -> None:
-    file = folder / _safe(name)
+    file = folder / inside(name)
     if not file.is_file():
         raise BundleError(f"bundle {folder} is damaged: {name} is missing")
     size = file.stat().st_size
@@ -207,118 +203,3 @@ def _verify_file(folder: Path, name: str, facts: dict[str, Any]) -> None:
         raise BundleError(
             f"bundle {folder} is damaged: {name} does not match its SHA-256; copy the bundle anew"
         )
-
-
-def _safe(name: str) -> PurePosixPath:
-    """`name` as a relative path that stays inside its folder."""
-    path = PurePosixPath(name)
-    fine = path.parts and not path.is_absolute() and ".." not in path.parts
-    if not fine or "\\" in name or not name.isprintable():
-        raise BundleError(f"a bundle may not name the path {name!r:.60}")
-    return path
-
-
-def _unzip(source: Path, folder: Path) -> Path:
-    try:
-        with zipfile.ZipFile(source) as archive:
-            members = [m for m in archive.infolist() if not m.filename.endswith("/")]
-            if len(members) > _MOST_FILES:
-                raise BundleError(f"{source} holds more than {_MOST_FILES} files: refused")
-            if sum(m.file_size for m in members) > MAX_BYTES:
-                raise BundleError(f"{source} unpacks to more than {MAX_BYTES >> 30} GiB: refused")
-            for member in members:
-                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise BundleError(f"{source} is packed by a method that no bundle is packed by")
-                target = folder / _safe(member.filename)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as stream, target.open("wb") as out:
-                    shutil.copyfileobj(stream, out)
-    except zips.DAMAGED as error:
-        what = str(error) if str(error).isprintable() else "its list of files is damaged"
-        raise BundleError(
-            f"{source} is neither a bundle's folder nor a zip of one ({what:.200})"
-        ) from None
-    except OSError as error:
-        raise BundleError(
-            f"{source} cannot be unpacked ({error.strerror or 'damaged'}); copy it again, "
-            f"and see that there is space in {folder.parent}"
-        ) from None
-    manifests = sorted(folder.glob(MANIFEST)) + sorted(folder.glob(f"*/{MANIFEST}"))
-    if len(manifests) != 1:
-        raise BundleError(f"{source} holds {len(manifests)} {MANIFEST} files; a bundle has one")
-    return manifests[0].parent
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def claim(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
-    """`path`, if a bundle may be written there: to be asked before minutes of work, not after.
-
-    Raises:
-        BundleError: if its name or its folder will not do, if it exists and `overwrite` is false,
-            or if what exists is not a bundle.
-    """
-    target = Path(path)
-    if target.suffix != ".fmtool":
-        raise BundleError(f"a bundle's name ends in .fmtool, not {target.name!r}")
-    try:
-        if target.exists() and not overwrite:
-            raise BundleError(f"{target} exists; name another bundle, or say --overwrite")
-        if target.exists() and not (target / MANIFEST).is_file():
-            raise BundleError(f"{target} is not a bundle and is left as it is")
-        disk.probe(target)
-    except OSError as error:
-        raise BundleError(
-            f"cannot write {target} ({error.strerror}); name a place that you may write to"
-        ) from None
-    return target
-
-
-def write(
-    path: str | os.PathLike[str],
-    manifest: dict[str, Any],
-    files: dict[str, Path | bytes],
-    overwrite: bool = False,
-) -> Bundle:
-    """Write a bundle's folder in one step: complete, or not at all.
-
-    Args:
-        path: the folder to make; its name ends in `.fmtool`.
-        manifest: every field but `format` and `files`, which this function fills in.
-        files: name inside the bundle -> a file to copy, or its bytes.
-        overwrite: replace a bundle that is already there.
-
-    Raises:
-        BundleError: if `path` cannot be written; see `claim`. What was there before stays.
-    """
-    target = claim(path, overwrite)
-    with disk.writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=disk.SCRATCH, dir=target.parent) as scratch:
-            staged = Path(scratch) / disk.STAGED
-            _fill(staged, manifest, files)
-            _open_folder(staged)  # what is written must be readable before it replaces anything
-            disk.put(staged, target)
-    return _open_folder(target)
-
-
-def _fill(staged: Path, manifest: dict[str, Any], files: dict[str, Path | bytes]) -> None:
-    """Copy a bundle's files, then write the manifest: without it, the folder is no bundle."""
-    listed = {}
-    for name, content in sorted(files.items()):
-        file = staged / _safe(name)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            file.write_bytes(content)
-        else:
-            shutil.copyfile(content, file)
-        listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
-    current = {"format": bundle_format.FORMAT}
-    whole = {**current, **manifest, **current, "files": listed}  # whatever it was read from
-    text = json.dumps(whole, indent=1, allow_nan=False)
-    (staged / seal.FILE).write_bytes(seal.of(f"{text}\n".encode(), MANIFEST))
-    (staged / MANIFEST).write_text(text + "\n", encoding="utf-8")

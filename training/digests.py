@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from fmtool.bundle import sha256
+from fmtool.digest import sha256
 from runtime import atomic
 
 _SETTLED = 2_000_000_000

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmtool.bundle import sha256
+from fmtool.digest import sha256
 from fmtool.errors import InputError
 from training.digests import Digests
 

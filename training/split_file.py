@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtool import __version__
-from fmtool.bundle import sha256
+from fmtool.digest import sha256
 from fmtool.errors import InputError
 from runtime import atomic
 from training.cohort import Cohort, Row

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fmtool.bundle import sha256
+from fmtool.digest import sha256
 from fmtool.errors import InputError, UsageError
 from fmtool.task import Task
 from training import strata

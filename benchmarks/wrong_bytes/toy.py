@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fmtool import bundle as bundles
+from fmtool import bundle_write
 from fmtool.task import AGE
 
 _MANIFEST = {
@@ -25,4 +25,4 @@ def write(folder: Path) -> Path:
         "MODEL_CARD.md": b"# toy\n",
         "LICENSES/x.txt": b"free\n",
     }
-    return bundles.write(folder / "toy.fmtool", _MANIFEST, files).path
+    return bundle_write.write(folder / "toy.fmtool", _MANIFEST, files).path

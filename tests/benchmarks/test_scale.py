@@ -81,11 +81,11 @@ def test_stages_time_themselves_by_the_clock_that_is_given():
 
 def test_a_scan_s_stages_add_up(tmp_path, monkeypatch):
     pytest.importorskip("psutil")
-    from benchmarks import batch
+    from benchmarks.batch import scans
     from fmtool import bundle
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    head = batch.prepared(1, tmp_path / "in") / "head-00" / "normalized.nii.gz"
+    head = scans.prepared(1, tmp_path / "in") / "head-00" / "normalized.nii.gz"
     found = stages.measure(head, bundle.DEMO, 1)
     for clock in ("cpu", "wall"):
         parts = found[clock]

@@ -15,7 +15,8 @@ import pytest
 psutil = pytest.importorskip("psutil")
 cluster_utils = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed")
 
-from benchmarks import batch as bench  # noqa: E402
+from benchmarks.batch.answers import answers, differences  # noqa: E402
+from benchmarks.batch.scans import prepared  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SCANS = 6
@@ -42,7 +43,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory):
-    return bench.prepared(SCANS, tmp_path_factory.mktemp("ray") / "in")
+    return prepared(SCANS, tmp_path_factory.mktemp("ray") / "in")
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +110,9 @@ def test_a_node_that_dies_costs_nothing_but_time(cluster, scans, start, tmp_path
 
     local = start(scans, "--out", tmp_path / "local", ray=None)
     assert local.wait(timeout=300) == 0, local.stderr.read()
-    found, expected = bench.answers(out), bench.answers(tmp_path / "local")
+    found, expected = answers(out), answers(tmp_path / "local")
     assert [row["scan"] for row in found] == [str(scans / f"head-{n:02}") for n in range(SCANS)]
-    assert bench.differences(expected, found, "cluster") == []
+    assert differences(expected, found, "cluster") == []
     assert {path.name for path in out.glob("results.*")} == {
         path.name for path in (tmp_path / "local").glob("results.*")
     }

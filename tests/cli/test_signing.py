@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("cryptography", reason="the sign extra is absent")
 
-from fmtool import bundle
+from fmtool import bundle, bundle_write
 
 
 def test_from_the_key_to_a_service_that_requires_it(fmtool, tmp_path, monkeypatch):
@@ -58,7 +58,7 @@ def test_what_is_not_signed(fmtool, tmp_path):
 
 
 def test_a_card_that_a_terminal_would_obey(fmtool, tmp_path):
-    made = bundle.write(
+    made = bundle_write.write(
         tmp_path / "made.fmtool",
         {
             **{k: v for k, v in bundle.open().manifest.items() if k not in ("format", "files")},

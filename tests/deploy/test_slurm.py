@@ -133,9 +133,9 @@ def test_a_signal_keeps_what_is_done_and_the_next_run_goes_on(task, tmp_path, nu
 
 @pytest.mark.slow
 def test_parts_that_fmtool_answers_are_merged_in_the_list_s_order(task, tmp_path):
-    from benchmarks import batch
+    from benchmarks.batch import scans
 
-    heads = batch.prepared(3, tmp_path / "heads")
+    heads = scans.prepared(3, tmp_path / "heads")
     order = [heads / "head-02", tmp_path / "absent.nii", heads / "head-00", heads / "head-01"]
     (tmp_path / "l.txt").write_text("".join(f"{path}\n" for path in order))
     codes = []

@@ -266,7 +266,9 @@ def test_a_failed_gate_keeps_the_bundle_that_was_there(small, graph, heads, part
     assert bundles.open(out).digest == digest
 
 
-@pytest.mark.parametrize("place", ["export.onnx.onnx.save_model", "fmtool.bundle.shutil.copyfile"])
+@pytest.mark.parametrize(
+    "place", ["export.onnx.onnx.save_model", "fmtool.bundle_write.shutil.copyfile"]
+)
 def test_a_full_disk_at_any_stage_is_one_sentence(
     small, monkeypatch, graph, heads, parts, tmp_path, place
 ):

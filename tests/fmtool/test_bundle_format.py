@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fmtool import bundle, bundle_format
+from fmtool import bundle, bundle_format, bundle_write
 from fmtool.errors import BundleError
 
 MAJOR, MINOR, PATCH = map(int, bundle_format.FORMAT.split("."))
@@ -68,5 +68,5 @@ def test_a_newer_major_version_is_refused_in_one_sentence(tmp_path):
 
 def test_what_is_written_says_its_version(tmp_path):
     manifest = {"name": "b", "tasks": [], "template": "t", **WHOLE}
-    written = bundle.write(tmp_path / "b.fmtool", manifest, {"t": b"t"})
+    written = bundle_write.write(tmp_path / "b.fmtool", manifest, {"t": b"t"})
     assert written.manifest["format"] == bundle_format.FORMAT

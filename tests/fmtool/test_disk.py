@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fmtool import bundle, disk
+from fmtool import bundle, bundle_write, disk
 from fmtool.errors import BundleError
 
 MANIFEST = {
@@ -24,7 +24,7 @@ MANIFEST = {
 CHILD = """
 import os, resource, signal, sys
 from pathlib import Path
-from fmtool import bundle, disk
+from fmtool import bundle_write, disk
 from fmtool.errors import BundleError
 
 stage, target, source = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
@@ -49,7 +49,7 @@ def move_and_die(path, target, rename=Path.rename):
     die()
 
 if stage == "copying":
-    bundle.shutil.copyfile = half
+    bundle_write.shutil.copyfile = half
 if stage == "manifest":
     Path.write_text = half_text
 if stage == "before":
@@ -62,7 +62,7 @@ if stage == "between":  # where two folders cannot be exchanged
 if stage == "too large":
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    bundle.write(target, MANIFEST, {"model.onnx": source, "card.md": b"new"}, overwrite=True)
+    bundle_write.write(target, MANIFEST, {"model.onnx": source, "card.md": b"new"}, overwrite=True)
 except BundleError as error:
     sys.exit(str(error))
 """.replace("MANIFEST", json.dumps(MANIFEST))
@@ -92,8 +92,8 @@ def opens(path):
 def test_a_killed_writer_leaves_the_old_bundle_or_the_new_one(tmp_path, source, stage, there):
     target = tmp_path / "toy.fmtool"
     files = {"model.onnx": source, "card.md": b"new"}
-    new = bundle.write(tmp_path / "reference" / "toy.fmtool", MANIFEST, files).digest
-    old = bundle.write(target, MANIFEST, {"model.onnx": b"old"}).digest if there else None
+    new = bundle_write.write(tmp_path / "reference" / "toy.fmtool", MANIFEST, files).digest
+    old = bundle_write.write(target, MANIFEST, {"model.onnx": b"old"}).digest if there else None
     assert run(stage, target, source).returncode == -signal.SIGKILL
     assert opens(target) == (new if stage == "after" else old)
     for left in tmp_path.glob(f"{disk.SCRATCH}*"):
@@ -106,7 +106,7 @@ def test_a_killed_writer_leaves_the_old_bundle_or_the_new_one(tmp_path, source, 
 
 def test_without_an_exchange_a_crash_leaves_the_old_one_beside_the_new(tmp_path, source):
     target = tmp_path / "toy.fmtool"
-    old = bundle.write(target, MANIFEST, {"model.onnx": b"old"}).digest
+    old = bundle_write.write(target, MANIFEST, {"model.onnx": b"old"}).digest
     assert run("between", target, source).returncode == -signal.SIGKILL
     (left,) = tmp_path.glob(f"{disk.SCRATCH}*")
     assert not target.exists()
@@ -125,15 +125,15 @@ def test_a_file_that_the_system_does_not_take_is_one_sentence(tmp_path, source):
 
 def test_a_full_disk_is_one_sentence_and_keeps_the_old_bundle(tmp_path, source, monkeypatch):
     target = tmp_path / "toy.fmtool"
-    old = bundle.write(target, MANIFEST, {"model.onnx": b"old"}).digest
+    old = bundle_write.write(target, MANIFEST, {"model.onnx": b"old"}).digest
 
     def full(source, target):
         Path(target).write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
 
-    monkeypatch.setattr(bundle.shutil, "copyfile", full)
+    monkeypatch.setattr(bundle_write.shutil, "copyfile", full)
     with pytest.raises(BundleError, match=r"No space left .* free some .* nothing was written"):
-        bundle.write(target, MANIFEST, {"model.onnx": source}, overwrite=True)
+        bundle_write.write(target, MANIFEST, {"model.onnx": source}, overwrite=True)
     assert opens(target) == old
     assert list(tmp_path.iterdir()) == [target]
 
@@ -183,4 +183,4 @@ def test_a_place_that_may_not_be_written_is_found_before_the_work():
     if not Path("/proc/self").exists():
         pytest.skip("no /proc, where nobody may make files")
     with pytest.raises(BundleError, match=r"cannot write /proc/a/b\.fmtool"):
-        bundle.claim("/proc/a/b.fmtool")
+        bundle_write.claim("/proc/a/b.fmtool")

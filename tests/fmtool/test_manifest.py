@@ -8,6 +8,7 @@ import json
 import pytest
 
 from fmtool import bundle, manifest
+from fmtool.digest import sha256
 from fmtool.errors import BundleError
 
 MODEL = "model.onnx"
@@ -20,7 +21,7 @@ def made(tmp_path):
     folder.mkdir()
     (folder / MODEL).write_bytes(b"m")
     whole = json.loads((bundle.DEMO / bundle.MANIFEST).read_bytes())
-    digest = bundle.sha256(folder / MODEL)
+    digest = sha256(folder / MODEL)
     whole["files"] = {MODEL: {"sha256": digest, "bytes": 1}}
 
     def write(change=lambda manifest: None):

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from fmtool import space
-from fmtool.bundle import sha256
+from fmtool.digest import sha256
 from fmtool.errors import CapabilityError, InputError
 from training import digests, embed, encoders, whole
 from training.cohort import Row

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fmtool import bundle as bundles
+from fmtool.digest import sha256
 from fmtool.task import AGE, SEX
 from runtime.trust import Trust
 
@@ -100,7 +101,7 @@ def write(folder: Path, told: dict[str, Any], trust_json: bytes) -> Path:
     for name, content in {**FILES, "trust.json": trust_json}.items():
         assert isinstance(content, bytes)
         (made / name).write_bytes(content)
-        listed[name] = {"sha256": bundles.sha256(made / name), "bytes": len(content)}
+        listed[name] = {"sha256": sha256(made / name), "bytes": len(content)}
     if told.get("files") == {}:
         told = {**told, "files": listed}
     (made / bundles.MANIFEST).write_text(json.dumps(told), encoding="utf-8")

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.bench import inputs
 from fmtool import bundle as bundles
+from fmtool import bundle_write
 from fmtool.bundle import Bundle
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 
@@ -67,4 +68,4 @@ def make(folder: Path) -> Bundle:
             },
         }
         files = {"model.onnx": model, template.name: template}
-        return bundles.write(folder / "tiny.fmtool", manifest, files)
+        return bundle_write.write(folder / "tiny.fmtool", manifest, files)
