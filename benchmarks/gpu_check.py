@@ -61,7 +61,7 @@ def main() -> int:
     if not facts["gpus"]:
         return 3
     args.json.parent.mkdir(parents=True, exist_ok=True)
-    bench = ["fmtool", "bench", "--against", "torch", "--json", str(args.json)]
+    bench = ["fmtool", "bench", "--against", "torch", "--out", str(args.json)]
     failed = []
     for name, command in (("tests", ["pytest", "-m", "gpu"]), ("benchmark", bench)):
         print(f"\n{name}: python -m {' '.join(command)}", flush=True)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from documentation.verbs import options, table
 
 HOMONYMS = {
+    "--architecture": "those that can leave patches out, for mae; any, elsewhere",
     "--batch": "scans per step of a training; the sizes that a model is compared, built or "
     "measured at elsewhere",
     "--device": "a training says auto, cpu or cuda, and counts with --devices; a prediction may "
     "name one GPU",
-    "--encoder": "an architecture where weights are made (simclr, mae, supervised); the weights "
-    "where there are some (finetune, probe)",
     "--engine": "one for a prediction, several for a measurement",
     "--head": "what a scan shows, for predict and preprocess; a fitted head, for export",
-    "--json": "a flag that changes what is printed; for bench, a file beside the tables",
-    "--out": "a file where a verb makes one (a bundle, a head, a split), else a folder",
+    "--out": "a file where a verb makes one (a bundle, a head, a split, a report of bench), else a "
+    "folder",
     "--precision": "what an engine computes in; for bench several; for a training, what its "
     "network's arithmetic is rounded to",
     "--seed": "must be said where data are made",

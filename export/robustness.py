@@ -59,9 +59,10 @@ def _read(summary: Path) -> Mapping[str, Any]:
         sentences(found)
         _ = found["bundle"]["digest"], found["bundle"]["name"]
     except OSError as error:
-        raise InputError(f"cannot read {summary} ({error.strerror})") from None
+        raise InputError(f"{summary} cannot be read ({error.strerror}); check it") from None
     except WRONG as error:
         raise InputError(
-            f"{summary} is not what `python -m benchmarks.robustness` writes ({error})"
+            f"{summary} is not what `python -m benchmarks.robustness` writes ({error}); "
+            "measure anew"
         ) from None
     return dict(found)

@@ -36,7 +36,7 @@ def unzip(source: Path, folder: Path) -> Path:
     except zips.DAMAGED as error:
         what = str(error) if str(error).isprintable() else "its list of files is damaged"
         raise BundleError(
-            f"{source} is neither a bundle's folder nor a zip of one ({what:.200})"
+            f"{source} is neither a bundle's folder nor a zip of one ({what:.200}); copy it anew"
         ) from None
     except OSError as error:
         raise BundleError(

@@ -54,7 +54,7 @@ def _toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:  # also of a number of 5000 digits
         what = str(error).partition(";")[0]
-        raise InputError(f"task file {path} is not readable TOML ({what:.200})") from None
+        raise InputError(f"task file {path} is not TOML ({what:.200}); mend it") from None
 
 
 def check(data: dict[str, Any]) -> Task:

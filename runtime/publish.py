@@ -107,7 +107,7 @@ def _results(folder: Path) -> dict[str, dict[str, Any]]:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise InputError(f"cannot read {path} ({error}); remove it or its page") from None
+            raise InputError(f"{path} cannot be read ({error}); remove it or its page") from None
         if isinstance(data, dict) and {"scan", "values", "quality", "bundle"} <= set(data):
             found[path.stem] = data
     return found

@@ -70,7 +70,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return dict(safetensors.torch.load_file(path, device="cpu"))
     except safetensors.SafetensorError as error:
-        raise InputError(f"{path} is not a readable safetensors file ({error})") from None
+        raise InputError(f"{path} is not a safetensors file ({error}); copy it anew") from None
 
 
 def _tar_mode(path: Path) -> str | None:

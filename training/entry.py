@@ -49,7 +49,7 @@ class Entry:
             array: NDArray[Any] = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise InputError(
-                f"{self.folder / name} was there and is not readable any more ({error}); "
+                f"{self.folder / name} was there and cannot be read any more ({error}); "
                 "prepare the cohort again"
             ) from None
         return array

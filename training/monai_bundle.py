@@ -144,7 +144,7 @@ def _json(place: Root, where: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is not readable as JSON ({error})") from None
+        raise InputError(f"{where} is not JSON ({error}); copy the bundle anew") from None
     if not isinstance(found, dict):
         raise InputError(f"{where} holds no named entries")
     return found

@@ -94,10 +94,10 @@ def load(path: Path) -> SplitFile:
         _check_form(split)
         return split
     except OSError as error:
-        raise InputError(f"split {path} cannot be read ({error.strerror})") from None
+        raise InputError(f"split {path} cannot be read ({error.strerror}); check it") from None
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(
-            f"{path} is not a split that `fmtool train split` wrote ({error})"
+            f"{path} is not a split that `fmtool train split` wrote ({error}); make one"
         ) from None
 
 

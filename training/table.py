@@ -54,7 +54,7 @@ def read_table(path: Path) -> Table:
                 stripped = (cell.strip() for cell in cells)
                 rows.append((reader.line_num, dict(zip(columns, stripped, strict=True))))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is not a readable text table ({error})") from None
+        raise InputError(f"{path} is not a table of UTF-8 text ({error}); save it as one") from None
     if not any(columns):
         raise InputError(f"{path} is empty; a cohort's table starts with its column names")
     if max(map(len, columns)) > _LONGEST:

@@ -56,7 +56,7 @@ def bench(
             "--against", help="Measure torch in the same run: torch, or torch:VARIANT for one."
         ),
     ] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The report's JSON file.")] = None,
     markdown: Annotated[
         Path | None, typer.Option("--markdown", help="Write the tables here.")
     ] = None,
@@ -73,7 +73,7 @@ def bench(
     from fmtool.cli import console
 
     wanted = request(scans or (), batch, seconds, repeats)
-    files = Files(json, markdown, plot)
+    files = Files(out, markdown, plot)
     with bundles.open(bundle) as opened:
         shown = columns(opened.tasks.values(), wanted.batches, bool(scans))
         bounds = checks.parse(check, [column.name for column in shown]) if check else []

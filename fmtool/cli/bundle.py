@@ -39,9 +39,11 @@ def verify(
     bundle: BundleArgument = None,
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
-    key: Annotated[
+    signed_by: Annotated[
         Path | None,
-        typer.Option("--key", help="A public key (FILE.pub): the bundle must be signed by it."),
+        typer.Option(
+            "--signed-by", help="A public key (FILE.pub): the bundle must be signed by it."
+        ),
     ] = None,
 ) -> None:
     """Check the signature if a key is named, and every SHA-256; then run the self-test here."""
@@ -51,7 +53,7 @@ def verify(
     from fmtool.signing import key_files
     from runtime.predict import self_test
 
-    keys = [key_files.read_public(key)] if key is not None else []
+    keys = [key_files.read_public(signed_by)] if signed_by is not None else []
     with bundles.open(bundle) as opened:
         if keys:
             signer, _ = signature.require(opened.path / bundles.MANIFEST, keys)

@@ -100,7 +100,7 @@ def _read(path: Path) -> tuple[str, int]:
             mode = os.fstat(handle).st_mode
             raw = stream.read(minisign.MOST_BYTES + 1) if stat.S_ISREG(mode) else b""
     except OSError as error:
-        raise InputError(f"the key {path} cannot be read ({error.strerror})") from None
+        raise InputError(f"the key {path} cannot be read ({error.strerror}); check it") from None
     return raw.decode("ascii", "replace"), mode
 
 

@@ -106,7 +106,7 @@ def test_a_slower_engine_is_reported_slower(bench, beside, tmp_path):
     beside(_SLEEPY, "sleepy float32")
     report, tables, picture = (tmp_path / f"report.{kind}" for kind in ("json", "md", "png"))
     done = bench(
-        *("--seconds", 0.05, "--batch", "1,2", "--json", report, "--markdown", tables),
+        *("--seconds", 0.05, "--batch", "1,2", "--out", report, "--markdown", tables),
         *("--plot", picture, "--check", "latency_p90<0.05,embedding_error<1e-6,energy<-1"),
     )
     assert done.exit_code == 1, done.output
@@ -175,7 +175,7 @@ def test_a_process_that_ends_is_said(bench, beside, how):
         (("--engine", "abacus"), UsageError, "unknown engine"),
         (("--precision", "float8"), UsageError, "unknown precision"),
         (("--against", "jax"), UsageError, "torch:eager"),
-        (("--json", "/no/such/folder/x.json"), InputError, "cannot write"),
+        (("--out", "/no/such/folder/x.json"), InputError, "cannot write"),
         (("absent.nii.gz", "--repeats", "1"), InputError, "absent.nii.gz"),
     ],
 )
@@ -229,7 +229,7 @@ def test_against_torch_on_the_demonstration_bundle(fmtool, prepared_head, tmp_pa
     report = tmp_path / "report.json"
     done = fmtool(
         *("bench", prepared_head, "--engine", "openvino", "--precision", "float32"),
-        *("--against", "torch:eager", "--repeats", 2, "--batch", 1, "--json", report),
+        *("--against", "torch:eager", "--repeats", 2, "--batch", 1, "--out", report),
     )
     assert done.returncode == 0, done.stderr
     content = json.loads(report.read_text(encoding="utf-8"))

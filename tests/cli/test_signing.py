@@ -32,7 +32,7 @@ def test_verify_with_a_key(fmtool, tmp_path):
     made = shutil.copytree(bundle.DEMO, tmp_path / "made.fmtool")
     key = tmp_path / "site.key"
     fmtool("bundle", "keygen", key)
-    verify = ["bundle", "verify", made, "--engine", "onnxruntime", "--key", f"{key}.pub"]
+    verify = ["bundle", "verify", made, "--engine", "onnxruntime", "--signed-by", f"{key}.pub"]
     refused = fmtool(*verify)
     assert (refused.returncode, "is not signed" in refused.stderr) == (1, True)
     fmtool("bundle", "sign", made, "--key", key)

@@ -25,6 +25,21 @@ def test_a_name_means_one_thing_or_it_is_said_what_it_means():
     assert HOMONYMS.keys() <= kinds.keys()
 
 
+# One thing each; what a verb does with it is in its help.
+WORDED_BY_VERB = {
+    "--bundle", "--cache", "--engines", "--json", "--keep-days", "--min-free", "--rtx", "--settle",
+    "--spool", "--target", "--tensorrt", "--tls-cert",
+}  # fmt: skip
+
+
+def test_a_name_with_several_explanations_has_been_looked_at():
+    said = defaultdict(set)
+    for option in OPTIONS:
+        said[option.name].add(option.text)
+    several = {name for name, texts in said.items() if len(texts) > 1}
+    assert several - HOMONYMS.keys() == WORDED_BY_VERB
+
+
 def test_the_same_thing_has_one_name():
     names = defaultdict(set)
     for option in OPTIONS:

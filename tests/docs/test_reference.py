@@ -92,6 +92,14 @@ def test_messages_are_read_from_raise_statements(tmp_path) -> None:
     assert found == ("InputError", "NAME has N axes; give three", "a")
 
 
+def test_a_file_that_cannot_be_read_is_told_in_one_way_and_what_to_do_about_it() -> None:
+    lines = [line for line in messages.page(ROOT).splitlines() if line.startswith("- ")]
+    reasons = [line for line in lines if "(STRERROR)" in line]
+    assert len(reasons) > 10
+    assert [line for line in reasons if ";" not in line] == []
+    assert [line for line in lines if line.startswith("- cannot read")] == []
+
+
 def test_every_kind_of_error_and_code_is_on_its_page() -> None:
     page = messages.page(ROOT)
     for kind in (errors.InputError, errors.UsageError, errors.CapabilityError, errors.BundleError):

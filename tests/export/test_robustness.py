@@ -83,5 +83,5 @@ def test_what_is_no_summary(measured, content):
 
 
 def test_a_summary_that_is_not_there(measured, tmp_path):
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot be read"):
         attach(bundles.open(measured[0]), tmp_path / "none.json")

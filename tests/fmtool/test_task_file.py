@@ -82,9 +82,9 @@ def test_what_a_file_may_not_say(read, base, changes, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"name = ", "not readable TOML"),
-        (b"\xff\xfe", "not readable TOML"),
-        (b"a = " + b"[" * 30000, "not readable TOML"),
+        (b"name = ", "is not TOML"),
+        (b"\xff\xfe", "is not TOML"),
+        (b"a = " + b"[" * 30000, "is not TOML"),
         (b"#" * 70000, "larger than 64 KiB"),
         (b"", "'kind' is missing"),
     ],
@@ -101,6 +101,6 @@ def test_files_that_are_none(tmp_path, content, said):
 def test_a_number_of_thousands_of_digits(tmp_path):
     path = tmp_path / "task.toml"
     path.write_text(f"name = {'9' * 5000}\n")
-    with pytest.raises(InputError, match="not readable TOML") as caught:
+    with pytest.raises(InputError, match="is not TOML") as caught:
         task_file.read(path)
     assert len(str(caught.value)) < 500

@@ -150,7 +150,7 @@ def test_bids_problems(folder):
         (b"path,label\na,1\n", "no column image_path"),
         (b"image_path,mask_path\na,b\n", "no column age or label"),
         (b"image_path,label,label\na,1,2\n", "two columns"),
-        (b"\xff\xfe\x00\x80", "not a readable text table"),
+        (b"\xff\xfe\x00\x80", "not a table of UTF-8 text"),
     ],
 )
 def test_unusable_tables(tmp_path, content, words):

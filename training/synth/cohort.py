@@ -121,7 +121,9 @@ def _save(head: Head, frame: Frame, where: Path, prepared: bool) -> list[Path]:
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make {where.parent} ({error.strerror})") from None
+        raise InputError(
+            f"cannot make {where.parent} ({error.strerror}); name a folder that you may write to"
+        ) from None
     arrays: dict[str, NDArray[np.uint8]] = {f"{where.name}.nii.gz": head.voxels}
     if prepared:
         arrays["mask.nii.gz"] = head.mask.astype(np.uint8)

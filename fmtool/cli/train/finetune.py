@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from fmtool.cli.options import BundleOption
 from fmtool.cli.train import run_options as o
 
@@ -14,9 +9,7 @@ from fmtool.cli.train import run_options as o
 def finetune(
     cohort: o.CohortArgument,
     task: o.TaskOption,
-    encoder: Annotated[
-        Path, typer.Option("--encoder", "-e", help="A checkpoint, or what `train import` wrote.")
-    ],
+    encoder: o.EncoderOption,
     out: o.RunOption,
     split: o.SplitOption = None,
     validation: o.ValidationOption = None,

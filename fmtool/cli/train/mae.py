@@ -21,7 +21,9 @@ class Transformer(StrEnum):
 def mae(
     cohort: o.CohortArgument,
     out: o.RunOption,
-    encoder: Annotated[Transformer, typer.Option(help="Architecture.")] = Transformer.vit_tiny,
+    architecture: Annotated[
+        Transformer, typer.Option(help="Of the encoder.")
+    ] = Transformer.vit_tiny,
     width: o.WidthOption = 1.0,
     mask_ratio: Annotated[float, typer.Option(help="The share of patches to hide.")] = 0.75,
     epochs: o.EpochsOption = 1000,
@@ -59,7 +61,7 @@ def mae(
         nodes=nodes,
         workers=workers,
     )
-    recipe = MAE(encoder.value, width, seed=seed, output_shape=input_shape, ratio=mask_ratio)
+    recipe = MAE(architecture.value, width, seed=seed, output_shape=input_shape, ratio=mask_ratio)
     folder = pretrain.run(cohort, recipe, settings, out, cache, bundle, resume, remark=console.say)
     if folder is not None:
         console.put(str(folder))

@@ -14,9 +14,7 @@ from fmtool.cli.train import run_options as o
 def probe(
     cohort: o.CohortArgument,
     task: o.TaskOption,
-    encoder: Annotated[
-        Path, typer.Option("--encoder", "-e", help="A checkpoint, or what `train import` wrote.")
-    ],
+    encoder: o.EncoderOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="The head's JSON file.")],
     bundle: BundleOption = None,
     cache: o.CacheOption = o.CACHE,

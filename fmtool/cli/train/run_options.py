@@ -26,7 +26,7 @@ class Precision(StrEnum):
     bfloat16 = "bfloat16"
 
 
-class Encoder(StrEnum):
+class Architecture(StrEnum):
     """The architectures there are."""
 
     resnet18 = "resnet18"
@@ -35,6 +35,10 @@ class Encoder(StrEnum):
     vit_base = "vit_base"
 
 
+ArchitectureOption = Annotated[Architecture, typer.Option(help="Of the encoder.")]
+EncoderOption = Annotated[
+    Path, typer.Option("--encoder", "-e", help="A checkpoint, or what `train import` wrote.")
+]
 CohortArgument = Annotated[
     Path,
     typer.Argument(

@@ -21,7 +21,7 @@ class Optimizer(StrEnum):
 def simclr(
     cohort: o.CohortArgument,
     out: o.RunOption,
-    encoder: Annotated[o.Encoder, typer.Option(help="Architecture.")] = o.Encoder.resnet18,
+    architecture: o.ArchitectureOption = o.Architecture.resnet18,
     width: o.WidthOption = 1.0,
     epochs: o.EpochsOption = 1000,
     batch: o.BatchOption = 6,
@@ -85,7 +85,7 @@ def simclr(
         parts=frozenset(parts.split(",")),
         intensity=Intensity(blur, bias, noise),
     )
-    recipe = SimCLR(encoder.value, width, seed, augment, temperature, recompute)
+    recipe = SimCLR(architecture.value, width, seed, augment, temperature, recompute)
     folder = pretrain.run(cohort, recipe, settings, out, cache, bundle, resume, remark=console.say)
     if folder is not None:
         console.put(str(folder))

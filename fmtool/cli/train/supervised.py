@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from fmtool.cli.options import BundleOption
 from fmtool.cli.train import run_options as o
 
@@ -17,7 +13,7 @@ def supervised(
     split: o.SplitOption = None,
     validation: o.ValidationOption = None,
     test: o.TestOption = None,
-    encoder: Annotated[o.Encoder, typer.Option(help="Architecture.")] = o.Encoder.resnet18,
+    architecture: o.ArchitectureOption = o.Architecture.resnet18,
     width: o.WidthOption = 1.0,
     epochs: o.EpochsOption = 300,
     batch: o.BatchOption = 6,
@@ -63,7 +59,7 @@ def supervised(
     )
 
     def recipe_of(labels: list[float]) -> Supervised:
-        network = fresh_encoder(encoder.value, width, seed)
+        network = fresh_encoder(architecture.value, width, seed)
         return Supervised(network, wanted, labels, seed, balance, input_shape, recompute)
 
     trained = from_labels.run(

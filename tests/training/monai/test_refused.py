@@ -139,8 +139,8 @@ def test_configurations_that_are_not(made, tmp_path):
     folder = made.write(tmp_path / "a", definition, network.state_dict())
     place = folder / "configs" / "inference.json"
     for text, words in (
-        ("{", "not readable as JSON"),
-        ("[" * 100_000, "not readable as JSON"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         ("[1]", "no named entries"),
         (" " * (1 << 20) + "{}", "larger than 1 MiB"),
         ('{"network": 1}', "no network_def in configs/inference.json or"),
