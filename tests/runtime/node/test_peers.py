@@ -16,6 +16,7 @@ import time
 import urllib.request
 import zipfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import highdicom
 import pytest
@@ -26,8 +27,13 @@ from fmtool import NOTICE
 pytestmark = [pytest.mark.slow, pytest.mark.data, pytest.mark.timeout(600)]
 
 
+_OWN = str(Path(sys.executable).parent)
+
+
 def _tool(name):
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    # Not those of the environment: pynetdicom has a `storescu` of its own.
+    places = [place for place in os.environ["PATH"].split(os.pathsep) if place != _OWN]
+    found = shutil.which(name, path=os.pathsep.join([*places, "/usr/sbin"]))
     if found is None:
         pytest.skip(f"{name} is absent: apt-get install dcmtk orthanc dicom3tools")
     return found
