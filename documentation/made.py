@@ -23,7 +23,7 @@ def targets() -> str:
                 f"`NAME{t.file}`" if t.file.startswith(".") else f"`{t.file}`",
                 t.where,
                 t.needs,
-                ", ".join(f"`{option}`" for option in t.options) or "-",
+                ", ".join(f"`{option}`{{.whole}}" for option in t.options) or "-",
             )
             for t in TARGETS
         ],

@@ -29,9 +29,9 @@ def by_name() -> str:
     for option in sorted(options(), key=lambda option: (option.name, option.verb)):
         rows.setdefault(option.row, []).append(option.verb)
     return table(
-        ("option", "takes", "default", "of", "what"),
+        ("option", "what", "takes", "default", "of"),
         [
-            (names, takes, default, ", ".join(verbs), text)
+            (names, text, takes, default, ", ".join(verbs))
             for (names, takes, default, text), verbs in rows.items()
         ],
     )
