@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from export.targets import TARGETS, takers
 from fmtool.errors import UsageError
-from runtime.engines.trt.bindings import Batches, check_target
+from runtime.engines.trt.bindings import Batches, check_target, parse_batches
 
 UNDECLARED = (1, 2)
 """The batches of the comparison without --batch: two rows show whether they are kept apart."""
@@ -77,7 +77,7 @@ def request(
     for library in libraries:
         for target in targets:
             check_target(library, target, precision)
-    batches = _batches("1" if batch is None else batch)
+    batches = parse_batches("1" if batch is None else batch)
     if batches[0] > 1 and {"triton", "tensorrt"} <= set(chosen):
         raise UsageError(
             f"Triton sends single scans too, and this engine would take no less than {batches[0]} "
@@ -92,12 +92,3 @@ def request(
         served,
         asked=bool(named),
     )
-
-
-def _batches(text: str) -> Batches:
-    numbers = [int(n) if n.strip().isdecimal() else 0 for n in text.split(",")]
-    if len(numbers) == 1:
-        numbers *= 3
-    if len(numbers) != 3 or not 1 <= numbers[0] <= numbers[1] <= numbers[2]:
-        raise UsageError(f"--batch is one number, or smallest,usual,largest; not {text!r}")
-    return numbers[0], numbers[1], numbers[2]

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from fmtool.progress import scans
 from runtime import atomic
 from training.encoders import digest
 from training.fit.data import Prepared
-from training.progress import scans
 from training.whole import Shape, whole
 
 _log = logging.getLogger(__name__)

@@ -12,11 +12,11 @@ from typing import Any
 from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.errors import InputError, UsageError
+from fmtool.progress import scans
 from training import entry as entries
 from training.cohort import Cohort
 from training.entry import Entry
 from training.prepare_worker import Made, Maker, in_parallel
-from training.progress import scans
 from training.store import Store
 
 _SHOWN = 5

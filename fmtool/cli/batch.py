@@ -9,7 +9,8 @@ from pathlib import Path
 
 import typer
 
-from fmtool.cli import console, progress
+from fmtool import progress
+from fmtool.cli import console
 from runtime.batch import inputs, outputs
 from runtime.batch.enrol import enrol
 from runtime.batch.parquet import has_parquet
@@ -90,7 +91,7 @@ def predict_into(
         console.say(f"{len(scans)} scans, {len(items) - len(waiting)} settled before: {folder}")
         template = Template.load(bundle.file(bundle.manifest["template"]))
         publisher = Publisher(report, template) if report is not None else None
-        advance = stack.enter_context(progress.scans(len(waiting), "Predicting"))
+        advance = stack.enter_context(progress.scans(len(waiting), "Predicting", console.say))
 
         def settled(state: str, sentence: str) -> None:
             if sentence:

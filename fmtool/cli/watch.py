@@ -46,7 +46,7 @@ def watch(
     from runtime.ending import Ending
     from runtime.ledger.names import Identifiers as Policy
     from runtime.watch import service
-    from runtime.watch.watch import Settings
+    from runtime.watch.settings import Settings
     from runtime.worker import open_worker
 
     policy = Policy(identifiers.value)

@@ -13,7 +13,8 @@ from runtime.guard import SpaceGuard
 from runtime.ledger import Identifiers, Ledger
 from runtime.publish import check_writable
 from runtime.watch.outbox import LEDGER, Outbox
-from runtime.watch.watch import Settings, Watch
+from runtime.watch.settings import Settings
+from runtime.watch.watch import Watch
 from runtime.worker import Worker
 
 

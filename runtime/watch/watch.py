@@ -12,7 +12,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from runtime.log import tell
 from runtime.watch.backoff import Backoff
 from runtime.watch.look import Seen, look, names
 from runtime.watch.outbox import Outbox
+from runtime.watch.settings import Settings
 from runtime.watch.settle import Settling
 from runtime.worker import Worker
 
@@ -47,30 +47,6 @@ _TWIN = (
 )
 
 logger = logging.getLogger("fmtool.watch")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is watched, and how.
-
-    Attributes:
-        inbox: where scans appear.
-        settle_s: without a change until an item is complete.
-        tasks: to show; all when None.
-        once: end when the inbox is empty.
-        keep_days: until the original of an answer is deleted; never when None.
-    """
-
-    inbox: Path
-    settle_s: float = 30.0
-    tasks: tuple[str, ...] | None = None
-    once: bool = False
-    keep_days: float | None = None
-
-    @property
-    def poll_s(self) -> float:
-        """Between two looks at the inbox."""
-        return min(max(self.settle_s / 4, 0.02), 5.0)
 
 
 class Watch:

@@ -8,7 +8,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from benchmarks import soak
+from benchmarks.soak import damage
+from benchmarks.soak.feed import Feed
+from benchmarks.soak.judge import check
 from fmtool.errors import InputError
 from runtime import scan
 from runtime.ledger import Ledger
@@ -22,17 +24,17 @@ def head():
     return nib.Nifti1Image(voxels, np.diag([8.0, 8.0, 8.0, 1.0])).to_bytes()
 
 
-@pytest.mark.parametrize("kind", list(soak._DAMAGE))
+@pytest.mark.parametrize("kind", list(damage.KINDS))
 def test_every_kind_of_damage_is_refused(kind, head, tmp_path):
     path = tmp_path / "bad.nii"
-    soak._DAMAGE[kind](path, head)
+    damage.KINDS[kind](path, head)
     if not look(path).refused:
         with pytest.raises(InputError):
             scan.read(path)
 
 
 def test_every_tenth_input_is_corrupt_and_every_good_one_differs(head, tmp_path):
-    feed = soak.Feed(tmp_path, [head])
+    feed = Feed(tmp_path, [head])
     for _ in range(40):
         feed.one()
     assert (len(feed.good), len(feed.bad)) == (36, 4)
@@ -45,16 +47,16 @@ def test_what_is_lost_is_noticed(head, tmp_path):
     inbox, out = tmp_path / "in", tmp_path / "out"
     inbox.mkdir()
     out.mkdir()
-    feed = soak.Feed(inbox, [head], ["a.nii"], {"bad.nii": "NaN"})
+    feed = Feed(inbox, [head], ["a.nii"], {"bad.nii": "NaN"})
     data = {"values": {"age": {"value": 40.0}}}
     with Ledger(out / "ledger.sqlite") as ledger:
         ledger.add("a.nii", "c" * 64, "b", {})
-    said = soak.check(feed, out)
+    said = check(feed, out)
     assert (said["answered"], len(said["problems"])) == (0, 3)
     (out / "a").mkdir()
     (out / "a" / "result.json").write_text(json.dumps(data))
     (out / "quarantine" / "bad").mkdir(parents=True)
     (out / "quarantine" / "bad" / "reason.txt").write_text("it holds NaN\n")
-    problems = soak.check(feed, out)["problems"]
+    problems = check(feed, out)["problems"]
     assert len(problems) == 1
     assert "ledger" in problems[0]

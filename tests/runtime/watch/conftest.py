@@ -9,7 +9,7 @@ import pytest
 from runtime.ending import Ending
 from runtime.ledger import Identifiers, Ledger
 from runtime.watch import service
-from runtime.watch.watch import Settings
+from runtime.watch.settings import Settings
 
 SETTLE_S = 0.1
 

@@ -21,7 +21,7 @@ SCRIPT = """
     from conftest import StandIn
     from runtime.ending import Ending
     from runtime.watch.service import watch
-    from runtime.watch.watch import Settings
+    from runtime.watch.settings import Settings
 
     worker = StandIn()
     def first(order, stop):

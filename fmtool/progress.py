@@ -1,4 +1,4 @@
-"""How far a batch is, on stderr: a bar on a terminal, else a line now and then."""
+"""How far the work on many scans is: a bar on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,21 +18,23 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from fmtool.cli import console
-
 _LINE_SECONDS = 30.0
 
 
 @contextmanager
-def scans(total: int, what: str) -> Iterator[Callable[[], None]]:
-    """Call what it yields once per scan; the rate and the time left are said meanwhile.
+def scans(
+    total: int, what: str, say: Callable[[str], None] | None = None
+) -> Iterator[Callable[[], None]]:
+    """Call what it yields once per scan; the rate and the time left are told on stderr meanwhile.
 
     Args:
         total: of the scans that are still to be done.
         what: is being done with them.
+        say: takes the lines where stderr is no terminal; none are said without it.
     """
-    if not console.stderr().is_terminal:
-        yield _lines(total, what)
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines(total, what, say) if say else lambda: None
         return
     columns = (
         TextColumn("{task.description}"),
@@ -40,12 +43,12 @@ def scans(total: int, what: str) -> Iterator[Callable[[], None]]:
         _Rate(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console.stderr(), transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
 
 
-def _lines(total: int, what: str) -> Callable[[], None]:
+def _lines(total: int, what: str, say: Callable[[str], None]) -> Callable[[], None]:
     start = said = time.monotonic()
     done = 0
 
@@ -58,7 +61,7 @@ def _lines(total: int, what: str) -> Callable[[], None]:
         said = now
         speed = done / max(now - start, 1e-9)
         left = (total - done) / speed
-        console.say(f"{what}: {done} of {total}, {_said(speed)}, {_clock(left)} left")
+        say(f"{what}: {done} of {total}, {_said(speed)}, {_clock(left)} left")
 
     return advance
 
