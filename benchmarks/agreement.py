@@ -23,7 +23,7 @@ from benchmarks.peers import chain
 from fmtool.bundle import Bundle
 from runtime import scan as scans
 from runtime.engines.choose import choose, open_engine
-from runtime.preprocess import bias, register, resample
+from runtime.preprocess import bias, cubic, register, resample
 from runtime.preprocess.pipeline import Preprocessor
 
 _QUANTILES = {"min": 0.0, "q1": 0.25, "median": 0.5, "q3": 0.75, "max": 1.0}
@@ -42,7 +42,7 @@ def reference(path: Path, cache: Path, template: nib.Nifti1Image) -> chain.Refer
 
 
 def crop(corrected: NDArray[np.float32], mask: NDArray[np.bool_], affine, matrix) -> Volume:  # type: ignore[no-untyped-def]
-    """A corrected scan and its mask on the model's crop."""
+    """A corrected scan and its mask on the model's crop, read trilinearly as ANTs reads it."""
     inside = resample.to_crop(mask.astype(np.float32), affine, matrix) >= 0.5
     return resample.to_crop(corrected, affine, matrix) * inside, inside
 
@@ -59,10 +59,13 @@ def variants(
         return
     yield "strip", crop(ref.corrected, ours.brain, ref.affine, ref.matrix)
     spacing = tuple(np.linalg.norm(scan.affine[:3, :3], axis=0))
-    corrected = bias.correct(scan.array, ref.mask, spacing)
+    corrected = bias.correct(scan.array, ref.mask, spacing, "head")
     yield "bias", crop(corrected, ref.mask, ref.affine, ref.matrix)
     rigid = register.rigid(ref.corrected, ref.affine, ref.mask, stages.template)
     yield "register", crop(ref.corrected, ref.mask, ref.affine, rigid.matrix)
+    inside = crop(ref.corrected, ref.mask, ref.affine, ref.matrix)[1]
+    place = ref.affine, ref.matrix
+    yield "resample", (resample.to_crop(ref.corrected, *place, cubic.ORDER, inside), inside)
 
 
 def measure(

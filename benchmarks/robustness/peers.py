@@ -51,7 +51,7 @@ def replaced(
         if name in missing:
             continue
         brain = _stripped(command, array, affine)
-        corrected = bias.correct(array, brain, spacing)
+        corrected = bias.correct(array, brain, spacing, "head")
         matrix = register.rigid(corrected, affine, brain, template).matrix
         yield name, *crop(corrected, brain, affine, matrix)
     if ANTS not in missing:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.robustness.head import Head
-from runtime.preprocess import bias, resample
+from runtime.preprocess import bias, cubic, resample
 from runtime.preprocess.pipeline import Prepared
 
 Volume = tuple[NDArray[np.float32], NDArray[np.bool_]]
@@ -39,7 +39,7 @@ class Seen:
 
     def log_field(self) -> NDArray[np.float32]:
         """The bias field the pipeline found, natural logarithm, on the head's grid."""
-        return bias.n4(self.head.array, self.prepared.brain, three(self.head.spacing))
+        return bias.n4(self.head.array, self.prepared.brain, three(self.head.spacing), "head")
 
     def carried(self, array: NDArray[np.float32], to: Seen) -> NDArray[np.float32]:
         """An array of this head's grid on another's, point to point of the head; trilinear."""
@@ -70,7 +70,7 @@ def substituted(base: Seen, other: Seen) -> Iterator[tuple[str, Volume]]:
     array, matrix = base.head.array, base.prepared.transform
     own = base.prepared.brain
     brain = other.carried(other.prepared.brain.astype(np.float32), base) >= 0.5
-    corrected = bias.correct(array, own, three(base.head.spacing))
+    corrected = bias.correct(array, own, three(base.head.spacing), "head")
     yield "strip", crop(corrected, brain, base.head.affine, matrix)
 
     field = other.carried(other.log_field(), base)
@@ -80,7 +80,7 @@ def substituted(base: Seen, other: Seen) -> Iterator[tuple[str, Volume]]:
 
     field = base.carried(base.log_field(), other)
     affine = np.linalg.inv(other.pose) @ other.head.affine
-    volume = resample.to_crop(other.head.array / np.exp(field), affine, matrix)
+    volume = resample.to_crop(other.head.array / np.exp(field), affine, matrix, cubic.ORDER)
     yield "voxels", (volume * base.prepared.mask, base.prepared.mask)
 
 
@@ -92,7 +92,7 @@ def crop(
 ) -> Volume:
     """A corrected scan and its mask on the model's crop, as the pipeline lays them there."""
     inside = resample.to_crop(brain.astype(np.float32), affine, matrix) >= 0.5
-    return resample.to_crop(corrected, affine, matrix) * inside, inside
+    return resample.to_crop(corrected, affine, matrix, cubic.ORDER, inside), inside
 
 
 def three(spacing: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -26,14 +26,14 @@ def basis(positions: Array, spans: int) -> Array:
     """The uniform cubic B-spline weights of points on one axis.
 
     Args:
-        positions: (n,), fractions of the axis: 0 is its first voxel's centre, 1 its last one's.
+        positions: (n,), fractions of the axis, from 0 to 1; what lies beyond counts as its end.
         spans: polynomial pieces over the axis; there are spans + 3 control points.
 
     Returns:
         (n, spans + 3), four weights other than zero in each row, which add up to 1.
     """
     scaled = np.clip(positions, 0.0, 1.0) * spans
-    cell = np.minimum(scaled.astype(np.intp), spans - 1)  # the last voxel ends the last piece
+    cell = np.minimum(scaled.astype(np.intp), spans - 1)  # 1 ends the last piece
     t = scaled - cell
     four = np.stack(
         [
@@ -122,16 +122,15 @@ def refine(lattice: Array) -> Array:
 
 @dataclass(frozen=True)
 class Spline:
-    """A smooth scalar field over a volume's full extent.
+    """A smooth scalar field at a volume's voxels.
 
     Attributes:
         lattice: control points, spans + 3 per axis.
-        shape: the volume's (x, y, z) voxels; the spline's domain runs from the first voxel's
-            centre to the last one's on every axis.
+        voxels: for each axis (n,), where the volume's voxels lie, as `basis` takes it.
     """
 
     lattice: Array
-    shape: tuple[int, int, int]
+    voxels: tuple[Array, Array, Array]
 
     def on_grid(self, order: Sequence[int] = (0, 1, 2)) -> NDArray[np.float32]:
         """The field at every voxel, (x, y, z).
@@ -141,15 +140,7 @@ class Spline:
                 with a volume of another order than the field's own costs several times more.
         """
         matrices = [
-            basis(
-                fractions(np.arange(self.shape[a]), self.shape[a]), self.lattice.shape[a] - 3
-            ).T.astype(np.float32)
-            for a in order
+            basis(self.voxels[a], self.lattice.shape[a] - 3).T.astype(np.float32) for a in order
         ]
         field = contract(self.lattice.astype(np.float32).transpose(order), matrices)
         return field.transpose(np.argsort(order))
-
-
-def fractions(index: NDArray[np.integer[Any]], size: int) -> Array:
-    """Voxel indices on an axis of `size` voxels as fractions of that axis."""
-    return index.astype(np.float64) / max(size - 1, 1)

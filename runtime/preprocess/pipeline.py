@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fmtool import space
 from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
-from runtime.preprocess import bias, register, resample
+from runtime.preprocess import bias, cubic, register, resample
 from runtime.preprocess.strip import StripNets, strip, tight
 from runtime.preprocess.stripped import brain_mask_of_stripped, is_stripped
 from runtime.preprocess.template import Template
@@ -32,6 +32,9 @@ Head = Literal["auto", "whole", "stripped"]
 
 _MIN_BRAIN_ML = 100.0
 # Below this no human head, born or unborn to term, is in the picture: there is nothing to register.
+
+_REACH = 6
+# Voxels: a cubic spline's coefficient depends on a voxel so far away by less than 1 in 2000.
 
 _REMARKS = {
     "stripped": "The head is already skull-stripped: its own outline bounds the brain mask.",
@@ -117,14 +120,13 @@ class Preprocessor:
                 f"it shows {volume_ml:.0f} mL of brain: not a T1-weighted human head"
             )
         with _timed(timings, "bias"):
-            corrected = bias.correct(scan.array, brain, tuple(spacing))
+            corrected = bias.correct(scan.array, brain, tuple(spacing), "head")
         with _timed(timings, "register"):
             rigid = register.rigid(corrected, scan.affine, brain, self.template)
         with _timed(timings, "resample"):
             box, affine = _around(brain, scan.affine)
             mask = resample.to_crop(brain[box].astype(np.float32), affine, rigid.matrix) >= 0.5
-            volume = resample.to_crop(corrected[box], affine, rigid.matrix, within=mask)
-            volume[~mask] = 0.0
+            volume = resample.to_crop(corrected[box], affine, rigid.matrix, cubic.ORDER, mask)
         if not mask.any():
             raise PreprocessingError("the brain lies outside the model's field of view")
         with _timed(timings, "check"):
@@ -209,8 +211,8 @@ def _lifted(array: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.f
 def _around(
     brain: NDArray[np.bool_], affine: NDArray[np.float64]
 ) -> tuple[tuple[slice, ...], NDArray[np.float64]]:
-    """The brain's box with two voxels around it, which interpolation needs, and its affine."""
-    box = tuple(slice(max(part.start - 2, 0), part.stop + 2) for part in tight(brain))
+    """The brain's box with as many voxels around it as a spline reaches, and its affine."""
+    box = tuple(slice(max(part.start - _REACH, 0), part.stop + _REACH) for part in tight(brain))
     shift = np.eye(4)
     shift[:3, 3] = [part.start for part in box]
     return box, affine @ shift

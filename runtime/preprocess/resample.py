@@ -1,12 +1,12 @@
 """One interpolation from the scan's own voxels straight onto the model's crop or grid.
 
 The composed map of an output index: output index -> MNI RAS mm (`fmtool.space`) -> scan RAS mm
-(the rigid `matrix`) -> scan voxel (the inverse of the scan's affine). Interpolation is trilinear
-and reads zero beyond the scan's edge, as ANTs' linear interpolation does; a scan finer than 1 mm
-is read the same way, without a low-pass filter, as the reference chain does.
+(the rigid `matrix`) -> scan voxel (the inverse of the scan's affine). Intensities are read by cubic
+splines (`cubic`), a scan finer than 1 mm like any other, without a low-pass filter for its sake.
 
-A mask is resampled as float32 and cut at 0.5: the trilinear edge lies within half a voxel of the
-nearest-neighbour one and has no staircase where the scan is coarser than the crop.
+A mask is resampled as float32, trilinearly, and cut at 0.5: that edge lies within half a voxel of
+the nearest-neighbour one and has no staircase where the scan is coarser than the crop. Beyond the
+scan's edge all is zero.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fmtool import space
+from runtime.preprocess import cubic
 
 _THREADS = 2
 _SLABS = 12
@@ -39,15 +40,14 @@ def to_crop(
         array: (x, y, z) in the scan's voxels.
         affine: 4x4, scan voxel -> scan RAS mm.
         matrix: 4x4, template RAS mm -> scan RAS mm.
-        order: 1 trilinear, 0 nearest neighbour.
-        within: bool, the crop's shape: where values are wanted. Elsewhere they may be zero,
-            which saves their time.
+        order: 3 cubic, as `cubic.coefficients` says, 1 trilinear, 0 nearest neighbour.
+        within: bool, the crop's shape: where values are wanted. Elsewhere they are zero, which
+            saves their time.
 
     Returns:
         float32 (150, 192, 192), axes (z, y, x), zero outside the scan.
     """
-    mapping = np.linalg.inv(affine) @ matrix @ space.crop_affine()
-    return _sample(array, mapping, space.CROP_SHAPE, order, within)
+    return _sample(array, affine, matrix @ space.crop_affine(), space.CROP_SHAPE, order, within)
 
 
 def to_grid(
@@ -55,50 +55,52 @@ def to_grid(
     affine: NDArray[np.float64],
     matrix: NDArray[np.float64],
     order: int = 1,
+    within: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """A scan on the full grid: float32 (193, 229, 193), axes (x, y, z); see `to_crop`."""
-    mapping = np.linalg.inv(affine) @ matrix @ space.grid_affine()
-    return _sample(array, mapping, space.GRID_SHAPE, order, None)
+    return _sample(array, affine, matrix @ space.grid_affine(), space.GRID_SHAPE, order, within)
 
 
 def _sample(
     array: NDArray[np.float32],
-    mapping: NDArray[np.float64],
+    affine: NDArray[np.float64],
+    places: NDArray[np.float64],
     shape: tuple[int, int, int],
     order: int,
     within: NDArray[np.bool_] | None,
 ) -> NDArray[np.float32]:
-    """`array` at `mapping @ index` for every index of `shape` where it can be other than zero."""
-    mapping = _snapped(mapping)
+    """`array` at `places @ index` (scan RAS mm) for every index where it can be other than zero."""
+    mapping = _snapped(np.linalg.inv(affine) @ places)
     out = np.zeros(shape, dtype=np.float32)
     content = _bounds(array != 0)
     if content is None:
         return out
-    # The ring of zeros makes linear interpolation fall to zero beyond the scan's last voxel.
-    source = np.pad(np.asarray(array[content], dtype=np.float32), 1)
-    low = np.array([b.start - 1 for b in content])
+    if order == cubic.ORDER:
+        # A ring of the edge's own values: half a voxel beyond its centre an edge voxel ends.
+        source = np.pad(np.asarray(array, dtype=np.float32), 1, mode="edge")
+        source = cubic.coefficients(source, np.linalg.norm(affine[:3, :3], axis=0))
+        low = np.full(3, -1)
+    else:
+        # The ring of zeros makes linear interpolation fall to zero beyond the scan's last voxel.
+        source = np.pad(np.asarray(array[content], dtype=np.float32), 1)
+        low = np.array([b.start - 1 for b in content])
     reach = _reach(mapping, low, source.shape, shape)
+    turn, start = mapping[:3, :3], mapping[:3, 3] - low
+    how = {"order": order, "mode": "constant", "prefilter": False}
 
     def fill(rows: slice) -> None:
-        box: tuple[slice, ...] = (rows, *reach[1:])
-        if within is not None:
-            inner = _bounds(within[box])
-            if inner is None:
-                return
-            box = tuple(
-                slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, inner, strict=True)
+        box = (rows, *reach[1:])
+        corner = np.array([b.start for b in box])
+        if within is None:
+            offset = start + turn @ corner
+            shape = out[box].shape
+            ndimage.affine_transform(
+                source, turn, offset, output=out[box], output_shape=shape, **how
             )
-        start = np.array([b.start for b in box])
-        ndimage.affine_transform(
-            source,
-            mapping[:3, :3],
-            mapping[:3, 3] - low + mapping[:3, :3] @ start,
-            output=out[box],
-            output_shape=out[box].shape,
-            order=order,
-            mode="constant",
-            prefilter=False,
-        )
+            return
+        wanted = np.nonzero(within[box])
+        at = turn @ (np.stack(wanted) + corner[:, None]) + start[:, None]
+        out[box][wanted] = ndimage.map_coordinates(source, at, output=np.float32, **how)
 
     edges = np.unique(np.linspace(reach[0].start, reach[0].stop, _SLABS + 1).astype(int))
     slabs = [slice(a, b) for a, b in itertools.pairwise(edges)]

@@ -16,7 +16,7 @@ from fmtool import NOTICE, __version__, space
 from fmtool.bundle import Bundle
 from fmtool.errors import InputError
 from runtime.picture import qc_png
-from runtime.preprocess import resample
+from runtime.preprocess import cubic, resample
 from runtime.preprocess.pipeline import Prepared
 from runtime.preprocess.template import Template
 from runtime.preprocess.transform import to_itk
@@ -60,7 +60,6 @@ def write(prepared: Prepared, folder: Path, bundle: Bundle, template: Template) 
 
 def _write_all(prepared: Prepared, folder: Path, bundle: Bundle, template: Template) -> None:
     grid, mask = on_grid(prepared)
-    grid[~mask] = 0.0
     mean, deviation = white_stripe(grid, mask)
     header = nib.Nifti1Header()
     header.set_xyzt_units("mm")
@@ -90,7 +89,7 @@ def _write_all(prepared: Prepared, folder: Path, bundle: Bundle, template: Templ
 
 def on_grid(prepared: Prepared) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The corrected scan and its brain mask on the template's grid (193, 229, 193), MNI RAS."""
-    grid = resample.to_grid(prepared.corrected, prepared.affine, prepared.transform)
-    brain = prepared.brain.astype(np.float32)
-    mask = resample.to_grid(brain, prepared.affine, prepared.transform) >= 0.5
+    place = prepared.affine, prepared.transform
+    mask = resample.to_grid(prepared.brain.astype(np.float32), *place) >= 0.5
+    grid = resample.to_grid(prepared.corrected, *place, cubic.ORDER, mask)
     return grid, mask

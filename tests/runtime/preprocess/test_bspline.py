@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.interpolate import BSpline
 
-from runtime.preprocess.bspline import GridFit, Spline, basis, contract, fractions, refine
+from runtime.preprocess.bspline import GridFit, Spline, basis, contract, refine
 
 
 def scattered(
@@ -58,10 +58,11 @@ def test_grid_fit_leaves_unsupported_control_points_at_zero() -> None:
 
 def test_refining_does_not_change_the_spline() -> None:
     lattice = np.random.default_rng(1).normal(size=(4, 5, 7))
-    coarse = Spline(lattice, (9, 10, 11)).on_grid()
+    voxels = (np.linspace(0, 1, 9), np.linspace(-0.1, 0.8, 10), np.linspace(0.2, 0.9, 11))
+    coarse = Spline(lattice, voxels).on_grid()
     finer = refine(lattice)
     assert finer.shape == (5, 7, 11)
-    np.testing.assert_allclose(Spline(finer, (9, 10, 11)).on_grid(), coarse, atol=1e-5)
+    np.testing.assert_allclose(Spline(finer, voxels).on_grid(), coarse, atol=1e-5)
 
 
 def test_contract_equals_einsum_even_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,12 +77,9 @@ def test_contract_equals_einsum_even_in_slices(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_on_grid_gives_the_field_in_any_memory_order(order: tuple[int, ...]) -> None:
     lattice = np.random.default_rng(3).normal(size=(4, 5, 7))
-    shape = (8, 9, 10)
-    matrices = [
-        basis(fractions(np.arange(n), n), k - 3).T
-        for n, k in zip(shape, lattice.shape, strict=True)
-    ]
-    field = Spline(lattice, shape).on_grid(order)
+    voxels = (np.linspace(0, 1, 8), np.linspace(0.1, 1.2, 9), np.linspace(0, 1, 10))
+    matrices = [basis(v, k - 3).T for v, k in zip(voxels, lattice.shape, strict=True)]
+    field = Spline(lattice, voxels).on_grid(order)
     assert field.dtype == np.float32
     assert field.transpose(order).flags.c_contiguous
     np.testing.assert_allclose(field, contract(lattice, matrices), atol=1e-5)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fmtool import space
-from runtime.preprocess import resample
+from runtime.preprocess import cubic, resample
 from runtime.preprocess.transform import about
 
 
@@ -96,11 +96,12 @@ def test_nothing_there_gives_zeros(far: float) -> None:
     assert not resample.to_crop(array, affine, np.eye(4)).any()
 
 
+@pytest.mark.parametrize("order", [1, cubic.ORDER])
 def test_all_48_orientations_of_a_scan_give_one_volume(
-    scan: tuple[np.ndarray, np.ndarray],
+    scan: tuple[np.ndarray, np.ndarray], order: int
 ) -> None:
     array, affine = scan
-    expected = resample.to_crop(array, affine, MATRIX)
+    expected = resample.to_crop(array, affine, MATRIX, order)
     start = nib.io_orientation(affine)
     seen = 0
     for axes in itertools.permutations(range(3)):
@@ -111,7 +112,7 @@ def test_all_48_orientations_of_a_scan_give_one_volume(
             )
             canonical = nib.as_closest_canonical(turned)
             got = resample.to_crop(
-                np.asarray(canonical.dataobj, dtype=np.float32), canonical.affine, MATRIX
+                np.asarray(canonical.dataobj, dtype=np.float32), canonical.affine, MATRIX, order
             )
             assert np.linalg.norm(got - expected) < 1e-3 * np.linalg.norm(expected)
             seen += 1
@@ -125,6 +126,75 @@ def test_the_raw_order_of_axes_does_not_matter_either(
     array, affine = scan
     turned = resample.to_crop(array.transpose(1, 2, 0), affine[:, [1, 2, 0, 3]], MATRIX)
     np.testing.assert_allclose(turned, resample.to_crop(array, affine, MATRIX), atol=1e-4)
+
+
+def at_crop(index: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Scan voxels of crop indices (n, 3)."""
+    to_voxel = np.linalg.inv(affine) @ MATRIX @ space.crop_affine()
+    return index @ to_voxel[:3, :3].T + to_voxel[:3, 3]
+
+
+def test_the_cubic_crop_equals_a_slow_reference(scan: tuple[np.ndarray, np.ndarray]) -> None:
+    """The spline's coefficients by a linear system, its value as a sum over all of them."""
+    array, affine = scan
+    within = resample.to_crop(np.ones_like(array), affine, MATRIX) > 0.9
+    crop = resample.to_crop(array, affine, MATRIX, cubic.ORDER, within)
+    assert not crop[~within].any()
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    source = np.pad(array, 1, mode="edge").astype(np.float64)
+    for axis in range(3):
+        source = np.moveaxis(
+            slow_coefficients(np.moveaxis(source, axis, 0), spacing[axis]), 0, axis
+        )
+    generator = np.random.default_rng(2)
+    wanted = generator.permutation(np.argwhere(within))[:200]
+    for index, at in zip(wanted, at_crop(wanted, affine) + 1.0, strict=True):
+        weights = [bump(p - np.arange(n)) for p, n in zip(at, source.shape, strict=True)]
+        expected = np.einsum("xyz,x,y,z", source, *weights)
+        assert crop[tuple(index)] == pytest.approx(expected, abs=2e-3)
+
+
+def bump(x: np.ndarray) -> np.ndarray:
+    """The cubic B-spline's basis function."""
+    x = np.abs(x)
+    near, far = 2 / 3 - x**2 + x**3 / 2, (2 - x) ** 3 / 6
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+def slow_coefficients(lines: np.ndarray, spacing: float) -> np.ndarray:
+    """Along the first axis: blurred by a variance of 1/6 mm^2, then solved for the spline's."""
+    n, passes = len(lines), int(np.ceil(4 / (6 * spacing**2)))
+    side = 1 / (6 * spacing**2) / passes / 2
+    blur = np.eye(n) * (1 - 2 * side) + (np.eye(n, k=1) + np.eye(n, k=-1)) * side
+    blur[0, 0] += side
+    blur[-1, -1] += side
+    far = 12  # the scan goes on as it ends
+    long = np.pad(
+        np.tensordot(np.linalg.matrix_power(blur, passes), lines, 1),
+        [(far, far), (0, 0), (0, 0)],
+        mode="edge",
+    )
+    m = len(long)
+    values = np.eye(m) * 4 / 6 + (np.eye(m, k=1) + np.eye(m, k=-1)) / 6
+    return np.linalg.solve(values, long.reshape(m, -1)).reshape(long.shape)[far:-far]
+
+
+def test_cubic_reading_is_as_sharp_wherever_the_grid_lies() -> None:
+    """A Gaussian of known width keeps its height, and linear reading does not."""
+
+    def peak(offset: float, spacing: float, order: int) -> float:
+        x = (np.arange(round(40 / spacing)) * spacing - 20.0 + offset) ** 2
+        array = np.exp(-(x[:, None, None] + x[None, :, None] + x[None, None]) / (2 * 1.5**2))
+        affine = np.diag([spacing] * 3 + [1.0])
+        affine[:3, 3] = offset - 20.0
+        return float(resample.to_crop(array.astype(np.float32), affine, np.eye(4), order).max())
+
+    tries = [(0.0, 1.0), (0.5, 1.0), (0.3, 1.0), (0.0, 0.8), (0.2, 0.5), (0.4, 1.25)]
+    cubic_peaks = [peak(offset, spacing, cubic.ORDER) for offset, spacing in tries]
+    linear = [peak(offset, spacing, 1) for offset, spacing in tries]
+    expected = (1.5**2 / (1.5**2 + 1 / 6)) ** 1.5
+    np.testing.assert_allclose(cubic_peaks, expected, rtol=0.015)
+    assert max(linear) / min(linear) > 1.1
 
 
 def test_half_millimetre_voxels_are_read_linearly() -> None:
