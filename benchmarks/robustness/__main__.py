@@ -1,7 +1,7 @@
 """Parse, measure, write the table, the picture and the summary that a bundle can carry.
 
 python -m benchmarks.robustness [--bundle B] [--data DIR] [--sets raw,ixi2mm] [--per-set N]
-    [--out FOLDER] [--by-stage]
+    [--out FOLDER] [--judged] [--by-stage]
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--sets", default="raw,ixi2mm", help="cohort too: its heads are stripped")
     parser.add_argument("--per-set", type=int, help="at most so many heads of each set, spread")
     parser.add_argument("--out", type=Path, default=Path(".cache/robustness"))
+    parser.add_argument("--judged", action="store_true", help="only what the bar holds for")
     parser.add_argument("--by-stage", action="store_true", help="which stage moves the outputs")
     args = parser.parse_args()
     paths = [
@@ -40,17 +41,22 @@ def main() -> None:
     with Predictor(args.bundle) as predictor:
         watched = outputs.of(predictor.bundle)
         bench = Bench(predictor, watched)
+        judged = tuple(one for one in ALL if one.judged)
         if args.by_stage:
-            judged = tuple(one for one in ALL if one.judged)
             parts = [part for path in paths for part in _told(bench.by_stage(path, judged))]
             text = stage_table.markdown(parts, watched)
             (args.out / "stages.md").write_text(text, encoding="utf-8")
             print(text)
             return
-        rows = [row for path in paths for row in _told(bench.rows(path, ALL))]
+        every = (
+            row
+            for path in paths
+            for row in bench.rows(path, judged if args.judged else ALL, tools=not args.judged)
+        )
+        rows = list(_told(every))
         bundle = {"name": predictor.bundle.name, "digest": predictor.bundle.digest}
         facts = {"bundle": bundle, "engine": predictor.engine.describe(), "fmtool": __version__}
-    found = summary(rows, watched, facts, peers.absent())
+    found = summary(rows, watched, facts, {} if args.judged else peers.absent())
     text = table.markdown(found)
     _write(args.out / "robustness.json", found)
     _write(args.out / "rows.json", [{**asdict(r), "embedding": r.embedding.tolist()} for r in rows])

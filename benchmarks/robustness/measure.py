@@ -50,8 +50,10 @@ class Bench:
         self.predictor = predictor
         self.outputs = outputs
 
-    def rows(self, path: Path, perturbations: tuple[Perturbation, ...]) -> Iterator[Row]:
-        """The undisturbed head first, then each perturbation and each other tool."""
+    def rows(
+        self, path: Path, perturbations: tuple[Perturbation, ...], tools: bool = True
+    ) -> Iterator[Row]:
+        """The undisturbed head first, then each perturbation and, with `tools`, each other tool."""
         label, stripped = heads.label(path), path.parent.name == STRIPPED
         head = seen.of(scans.read(path), stripped)
         base = self._seen(head, np.eye(4))
@@ -64,7 +66,7 @@ class Bench:
                 yield self._row(label, one.name, self._seen(one.of(head, brain), np.eye(4)))
             except FmtoolError as error:
                 yield Row(label, one.name, refused=str(error))
-        if not stripped:
+        if tools and not stripped:
             for name, volume, mask in peers.replaced(base, self.predictor.template):
                 values, embedding = self._answer(volume, mask)
                 yield Row(label, name, values, embedding)
