@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from fmtool.errors import CapabilityError, FmtoolError, InputError
 from runtime.node import page, source, sr
 from runtime.node.answering import Answer
+from runtime.node.heap import keep_few_arenas
 from runtime.node.log import Log
 from runtime.node.outgoing import Outbox, Sender
 from runtime.node.policy import Peer, Policy
@@ -86,6 +87,7 @@ class Node:
             answer: what computes; called by one thread, one series at a time.
             bundle: the digest of the bundle it answers with, for the ledger.
         """
+        keep_few_arenas()
         self._answer, self._bundle = answer, bundle
         self._run(self._listener.serve_forever, _POLL_S)
         self._run(self._work)
