@@ -1,20 +1,18 @@
-"""What is measured: an engine in a precision, or a torch network; each in a process of its own."""
+"""What is measured: an engine in a precision, or a peer; each in a process of its own."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench.variants import VARIANTS
 from fmtool.errors import CapabilityError, UsageError
 from runtime.engines.choose import PRECISIONS, backends, choose
 
 WORKER = (sys.executable, "-m", "benchmarks.bench.worker")
-_PEER = "torch"
+_ENGINE = "engine"
 
 
 @dataclass(frozen=True)
@@ -35,8 +33,8 @@ class Candidate:
 
     @property
     def is_peer(self) -> bool:
-        """A torch network, there to be compared with."""
-        return bool(self.spec["kind"] == _PEER)
+        """Not an engine of fmtool's, but there to be compared with."""
+        return bool(self.spec["kind"] != _ENGINE)
 
 
 def find(
@@ -68,7 +66,7 @@ def find(
                 absent[f"{engine} {precision}"] = str(error)
                 continue
             spec = {
-                "kind": "engine",
+                "kind": _ENGINE,
                 "bundle": str(bundle),
                 "engine": choice.engine,
                 "device": choice.device,
@@ -101,29 +99,3 @@ def _here(device: str) -> tuple[list[Wish], dict[str, str]]:
         else:
             absent[backend.name] = backend.reason
     return wishes, absent
-
-
-def against(names: Sequence[str], bundle: Path, device: str) -> list[Candidate]:
-    """The torch networks of `--against`: "torch" for all, "torch:VARIANT" for one.
-
-    Raises:
-        UsageError: for another name.
-        CapabilityError: if torch, or what builds the encoder, is not installed.
-    """
-    valid = [_PEER, *(f"{_PEER}:{variant}" for variant in VARIANTS)]
-    for name in names:
-        if name not in valid:
-            raise UsageError(f"--against takes {', '.join(valid)}; not {name!r}")
-    if not names:
-        return []
-    lacking = [name for name in ("torch", "monai", "onnx") if find_spec(name) is None]
-    if lacking:
-        raise CapabilityError(
-            f"--against torch needs {' and '.join(lacking)}; install fmtool[train]"
-        )
-    spec = {"kind": _PEER, "bundle": str(bundle), "device": device}
-    return [
-        Candidate(f"{_PEER} {variant}", {**spec, "variant": variant}, f"{_PEER}:{variant}" in names)
-        for variant in VARIANTS
-        if _PEER in names or f"{_PEER}:{variant}" in names
-    ]

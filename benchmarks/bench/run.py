@@ -78,7 +78,7 @@ def run(
         if record.opened["no_energy"]:
             record.reasons["energy"] = record.opened["no_energy"]
         if baseline is None:
-            record.reasons["speedup"] = "neither torch nor a float32 engine was measured"
+            record.reasons["speedup"] = "neither a peer nor a float32 engine was measured"
         else:
             record.speedup = baseline.summary().median / record.summary().median
     named_columns = columns(bundle.tasks.values(), request.batches, bool(request.scans))
@@ -110,20 +110,21 @@ def _open(candidate: Candidate, volumes: Path, absent: dict[str, str]) -> Worker
 
 def _complain(records: Sequence[Record], absent: dict[str, str], named: Sequence[str]) -> None:
     """A wish that nothing meets is an error."""
-    running = {word for record in records for word in record.name.split()}
+    ours = [record for record in records if not record.candidate.is_peer]
+    running = {word for record in ours for word in record.name.split()}
     for name in named:
         if name not in running:
             why = next(
                 (why for key, why in absent.items() if name in key.split()), "it is not here"
             )
             raise CapabilityError(f"{name} cannot run: {why}")
-    if all(record.candidate.is_peer for record in records):
+    if not ours:
         why = "; ".join(f"{name}: {why}" for name, why in absent.items())
         raise CapabilityError(f"no engine can run here ({why})")
 
 
 def _baseline(records: Sequence[Record]) -> Record | None:
-    """What speed is compared with: the fastest torch, or else the fastest float32 engine."""
+    """What speed is compared with: the fastest peer, or else the fastest float32 engine."""
     peers = [record for record in records if record.candidate.is_peer]
     plain = [record for record in records if record.precision == "float32"]
     return min(peers or plain, key=lambda record: record.summary().median, default=None)

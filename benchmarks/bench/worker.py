@@ -2,9 +2,9 @@
 
     python -m benchmarks.bench.worker SPEC
 
-SPEC is JSON: "kind" ("engine" or "torch") and what that kind needs, "volumes" (a file by
-`benchmarks.bench.inputs`), "answers" (an open file's number) and "started" (the parent's clock).
-The first answer is the cold start.
+SPEC is JSON: "kind" ("engine", "torch" or "plain_openvino") and what that kind needs, "volumes" (a
+file by `benchmarks.bench.inputs`), "answers" (an open file's number) and "started" (the parent's
+clock). The first answer is the cold start.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ def open_system(spec: dict[str, Any], laps: Laps) -> System:
         from benchmarks.bench.torch_system import TorchSystem
 
         return TorchSystem(spec, laps)
+    if spec["kind"] == "plain_openvino":
+        from benchmarks.bench.plain_openvino_system import PlainOpenVINOSystem
+
+        return PlainOpenVINOSystem(spec, laps)
     from benchmarks.bench.engine_system import EngineSystem
 
     return EngineSystem(spec, laps)

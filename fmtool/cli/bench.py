@@ -53,7 +53,9 @@ def bench(
     against: Annotated[
         list[str] | None,
         typer.Option(
-            "--against", help="Measure torch in the same run: torch, or torch:VARIANT for one."
+            "--against",
+            help="Measure torch, or OpenVINO as it comes, in the same run: torch, openvino, or "
+            "PEER:VARIANT for one.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The report's JSON file.")] = None,
@@ -64,7 +66,7 @@ def bench(
     check: _Check = None,
 ) -> None:
     """Measure each engine and precision: start, latency, throughput, memory, accuracy, limit."""
-    from benchmarks.bench import candidates, checks, table
+    from benchmarks.bench import candidates, checks, peers, table
     from benchmarks.bench.columns import columns
     from benchmarks.bench.files import Files
     from benchmarks.bench.request import request
@@ -79,7 +81,7 @@ def bench(
         bounds = checks.parse(check, [column.name for column in shown]) if check else []
         files.claim()
         found, absent = candidates.find(opened.path, engine or (), precision or (), device)
-        found += candidates.against(against or (), opened.path, device)
+        found += peers.against(against or (), opened.path, device)
         named = [*(engine or ()), *(precision or ())]
         with console.activity("Measuring") as status:
             report = run(opened, found, absent, wanted, named, status.update)

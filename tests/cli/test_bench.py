@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.bench import candidates, files, run
+from benchmarks.bench import candidates, files, peers, run
 from fmtool import cli
 from fmtool.errors import CapabilityError, InputError, UsageError
 
@@ -175,6 +175,7 @@ def test_a_process_that_ends_is_said(bench, beside, how):
         (("--engine", "abacus"), UsageError, "unknown engine"),
         (("--precision", "float8"), UsageError, "unknown precision"),
         (("--against", "jax"), UsageError, "torch:eager"),
+        (("--against", "openvino", "--device", "cuda"), CapabilityError, "on the CPU, not on cuda"),
         (("--out", "/no/such/folder/x.json"), InputError, "cannot write"),
         (("absent.nii.gz", "--repeats", "1"), InputError, "absent.nii.gz"),
     ],
@@ -196,7 +197,7 @@ def test_what_a_plot_needs_is_said_before_the_work(bench, monkeypatch, tmp_path)
 
 def test_what_torch_needs_is_said_before_the_work(bench, monkeypatch):
     monkeypatch.setattr("benchmarks.bench.run.Worker", lambda *args: pytest.fail("it began"))
-    monkeypatch.setattr(candidates, "find_spec", lambda name: None)
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
     done = bench("--against", "torch")
     assert isinstance(done.exception, CapabilityError)
     assert "fmtool[train]" in str(done.exception)
@@ -222,6 +223,31 @@ def test_a_process_says_it_with_its_exit_code(fmtool):
     assert done.returncode == 3
     assert "tensorrt cannot run" in done.stderr
     assert fmtool("bench", "--check", "nonsense").returncode == 2
+
+
+def test_openvino_as_it_comes_is_a_peer(bench, tmp_path):
+    report = tmp_path / "report.json"
+    done = bench(
+        *("--engine", "onnxruntime", "--precision", "float32", "--repeats", 2, "--batch", 2),
+        *("--against", "openvino:float32", "--out", report),
+    )
+    assert done.exit_code == 0, done.output
+    content = json.loads(report.read_text(encoding="utf-8"))
+    ours, plain = content["systems"]
+    assert (plain["name"], plain["peer"], ours["peer"]) == ("plain openvino float32", True, False)
+    assert plain["metrics"]["embedding_error"] < 1e-5
+    assert plain["metrics"]["throughput_2"] > 0
+    assert content["baseline"] == "plain openvino float32"
+    assert [(r["system"], r["against"]) for r in content["ratios"]] == [
+        ("onnxruntime float32", "plain openvino float32")
+    ]
+
+
+def test_a_peer_is_not_the_engine_that_was_named(bench, monkeypatch):
+    monkeypatch.setattr(candidates, "find", lambda *args: ([], {"openvino bfloat16": "too old"}))
+    done = bench("--precision", "bfloat16", "--repeats", 1, "--against", "openvino:float32")
+    assert isinstance(done.exception, CapabilityError)
+    assert str(done.exception) == "bfloat16 cannot run: too old"
 
 
 @pytest.mark.slow

@@ -1,0 +1,58 @@
+"""What `--against` measures beside the engines: torch, and OpenVINO with nothing rearranged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench.candidates import Candidate
+from benchmarks.bench.variants import VARIANTS
+from fmtool.errors import CapabilityError, UsageError
+
+_VARIANTS = {"torch": tuple(VARIANTS), "openvino": ("float32", "bfloat16")}
+_KINDS = {"torch": "torch", "openvino": "plain_openvino"}
+_NEEDS = {"torch": ("torch", "monai", "onnx"), "openvino": ("openvino",)}
+_EXTRA = {"torch": "train", "openvino": "cpu"}
+
+
+def against(names: Sequence[str], bundle: Path, device: str) -> list[Candidate]:
+    """The peers of `--against`: "torch" or "openvino" for all its variants, or "torch:VARIANT".
+
+    Raises:
+        UsageError: for another name.
+        CapabilityError: if what runs a peer, or builds its encoder, is not installed; or if
+            OpenVINO is to run on another device than the CPU.
+    """
+    valid = [each for peer in _VARIANTS for each in (peer, *_named(peer))]
+    for name in names:
+        if name not in valid:
+            raise UsageError(f"--against takes {', '.join(valid)}; not {name!r}")
+    return [each for peer in _VARIANTS for each in _peer(peer, names, str(bundle), device)]
+
+
+def _named(peer: str) -> list[str]:
+    return [f"{peer}:{variant}" for variant in _VARIANTS[peer]]
+
+
+def _peer(peer: str, names: Sequence[str], bundle: str, device: str) -> list[Candidate]:
+    wanted = [each for each in _named(peer) if peer in names or each in names]
+    if not wanted:
+        return []
+    lacking = [name for name in _NEEDS[peer] if find_spec(name) is None]
+    if lacking:
+        raise CapabilityError(
+            f"--against {peer} needs {' and '.join(lacking)}; install fmtool[{_EXTRA[peer]}]"
+        )
+    if peer == "openvino" and device not in ("auto", "cpu"):
+        raise CapabilityError(f"--against openvino is measured on the CPU, not on {device}")
+    return [_candidate(peer, each, each in names, bundle, device) for each in wanted]
+
+
+def _candidate(peer: str, name: str, asked: bool, bundle: str, device: str) -> Candidate:
+    variant = name.partition(":")[2]
+    spec: dict[str, Any] = {"kind": _KINDS[peer], "bundle": bundle}
+    if peer == "torch":
+        return Candidate(f"torch {variant}", {**spec, "device": device, "variant": variant}, asked)
+    return Candidate(f"plain openvino {variant}", {**spec, "precision": variant}, asked)
