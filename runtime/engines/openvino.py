@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fmtool.errors import CapabilityError
+from runtime import heap
 from runtime.engines import openvino_core, openvino_slabs, openvino_stem
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.openvino_core import core, precisions
@@ -55,12 +56,8 @@ class OpenVINOEngine(Engine):
         self.precision = precision
         rest = "bfloat16" if precision == "int8" and "bfloat16" in can else precision
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINT[rest]}
-        network = core().read_model(model)
-        self._one_by_one = _for_one(network)
-        openvino_slabs.cut(network)
-        if precision == "bfloat16":
-            openvino_stem.rearrange(network)
-        compiled = core().compile_model(network, "CPU", settings)
+        compiled, self._one_by_one = _compile(model, settings, precision == "bfloat16")
+        heap.give_back()
         self._names = [output.get_any_name() for output in compiled.outputs]
         self._request: Any = compiled.create_infer_request()
 
@@ -84,6 +81,16 @@ class OpenVINOEngine(Engine):
     def close(self) -> None:
         """Release the compiled model and its memory."""
         self._request = None
+
+
+def _compile(model: Path, settings: dict[str, str], stem: bool) -> tuple[Any, bool]:
+    """The compiled model, and whether it takes one volume where the file takes any number."""
+    network = core().read_model(model)
+    one_by_one = _for_one(network)
+    openvino_slabs.cut(network)
+    if stem:
+        openvino_stem.rearrange(network)
+    return core().compile_model(network, "CPU", settings), one_by_one
 
 
 def _for_one(network: Any) -> bool:

@@ -15,9 +15,9 @@ from pydicom import config
 from pydicom.dataset import Dataset
 
 from fmtool.errors import CapabilityError, FmtoolError, InputError
+from runtime.heap import keep_few_arenas
 from runtime.node import page, source, sr
 from runtime.node.answering import Answer
-from runtime.node.heap import keep_few_arenas
 from runtime.node.log import Log
 from runtime.node.outgoing import Outbox, Sender
 from runtime.node.policy import Peer, Policy
