@@ -24,7 +24,7 @@ from runtime.engines.choose import Choice, choose
 from runtime.engines.opening import Say
 from runtime.engines.trusted import open_trusted
 from runtime.prepare import Preparer, Ready
-from runtime.preprocess.pipeline import Head, Prepared
+from runtime.preprocess.pipeline import Prepared, Skull
 from runtime.preprocess.template import Template
 from runtime.result import Failure, Result
 from runtime.scan import Scan, Source, called
@@ -37,7 +37,7 @@ class Predictor:
         bundle: an opened bundle, a path to one, or None for the demonstration bundle.
         engine: "auto", or a name of `runtime.engines.table`.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        head: "auto", "whole" or "stripped": what the scans show.
+        skull: "auto", "whole" or "stripped": what the scans show.
         assume_ras: read scans without an orientation as RAS instead of refusing them.
         force: answer although a check refuses the scan; the refusal stays in the result.
         precision: "auto", "float32", "bfloat16", "float16" or "int8".
@@ -58,7 +58,7 @@ class Predictor:
         bundle: Bundle | str | PathLike[str] | None = None,
         engine: str = "auto",
         device: str = "auto",
-        head: Head = "auto",
+        skull: Skull = "auto",
         assume_ras: bool = False,
         force: bool = False,
         precision: str = "auto",
@@ -76,7 +76,7 @@ class Predictor:
             self._robustness = robustness.read(self.bundle)
             self._stack = opening.pop_all()
         self._say = say
-        self._how = (head, assume_ras, force, series)
+        self._how = (skull, assume_ras, force, series)
         self._prepares = prepares
         self._engine: Engine | None = None
         self._preparer: Preparer | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
 from runtime import quality, scan
-from runtime.preprocess.pipeline import Head, Prepared, Preprocessor
+from runtime.preprocess.pipeline import Prepared, Preprocessor, Skull
 from runtime.preprocess.template import Template
 from runtime.scan import Scan, Source
 
@@ -43,7 +43,7 @@ class Preparer:
 
     Args:
         bundle: an opened bundle.
-        head: "auto", "whole" or "stripped": what the scans show.
+        skull: "auto", "whole" or "stripped": what the scans show.
         assume_ras: read scans without an orientation as RAS instead of refusing them.
         force: go on although a check refuses the scan; the refusal stays among the checks.
         series: of DICOM, the SeriesNumber or SeriesInstanceUID to read, not the best-suited one.
@@ -52,12 +52,12 @@ class Preparer:
     def __init__(
         self,
         bundle: Bundle,
-        head: Head = "auto",
+        skull: Skull = "auto",
         assume_ras: bool = False,
         force: bool = False,
         series: str | None = None,
     ) -> None:
-        self._stages = Preprocessor(bundle, head)
+        self._stages = Preprocessor(bundle, skull)
         self._normal = bundle.manifest.get("calibration", {})
         self._assume_ras = assume_ras
         self._force = force

@@ -21,7 +21,7 @@ from runtime.batch.worker import Setup
 from runtime.batch.workers import Place
 from runtime.ledger import Identifiers, Ledger
 from runtime.predict import select
-from runtime.preprocess.pipeline import Head
+from runtime.preprocess.pipeline import Skull
 from runtime.preprocess.template import Template
 from runtime.publish import Publisher, check_writable
 
@@ -33,7 +33,7 @@ def predict_into(
     named: Sequence[Path],
     place: Place,
     tasks: Sequence[str] | None,
-    head: Head,
+    skull: Skull,
     assume_ras: bool,
     force: bool,
     series: str | None,
@@ -47,7 +47,7 @@ def predict_into(
         named: files, folders, lists.
         place: where the workers are.
         tasks: to write; all are computed.
-        head, assume_ras, force, series: see `runtime.prepare.Preparer`.
+        skull, assume_ras, force, series: see `runtime.prepare.Preparer`.
         report: a folder for a page per scan.
         identifiers: what becomes of the scans' paths in the ledger and the results.
 
@@ -66,13 +66,13 @@ def predict_into(
         wanted = [task.name for task in select(bundle, tasks)]
         sources = inputs.expand(named)
         stop = stack.enter_context(Stop())
-        setup = Setup(bundle.path, head, assume_ras, force, series, folder, report is not None)
+        setup = Setup(bundle.path, skull, assume_ras, force, series, folder, report is not None)
         try:
             staff = stack.enter_context(place.open(setup, stop))
         except Stopped:
             raise typer.Exit(128 + (stop.signal or 0)) from None
         options = {
-            "head": head,
+            "head": skull,  # the key that ledgers know it by
             "assume_ras": assume_ras,
             "force": force,
             "series": series,

@@ -11,7 +11,7 @@ import typer
 from runtime.engines.table import HELP as ENGINES
 
 
-class Head(StrEnum):
+class Skull(StrEnum):
     """What a scan shows."""
 
     auto = "auto"
@@ -54,10 +54,11 @@ EnginesOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-HeadOption = Annotated[
-    Head,
+SkullOption = Annotated[
+    Skull,
     typer.Option(
-        "--head", help="What the scans show: auto detects a skull-stripped head and says so."
+        "--skull",
+        help="What the scans show: a whole head or a skull-stripped one; auto detects which.",
     ),
 ]
 AssumeRasOption = Annotated[

@@ -13,13 +13,13 @@ from fmtool.cli.options import (
     BundleOption,
     DeviceOption,
     EngineOption,
-    Head,
-    HeadOption,
     Identifiers,
     IdentifiersOption,
     JsonOption,
     ScansArgument,
     SeriesOption,
+    Skull,
+    SkullOption,
     TasksOption,
 )
 from fmtool.errors import UsageError
@@ -47,7 +47,7 @@ def predict(
             "bundle's self-test is refused, not replaced."
         ),
     ] = "auto",
-    head: HeadOption = Head.auto,
+    skull: SkullOption = Skull.auto,
     assume_ras: AssumeRasOption = False,
     series: SeriesOption = None,
     force: Annotated[
@@ -95,7 +95,7 @@ def predict(
 
         place = _place(ray, bundle, engine, device, precision)
         kept = Policy(identifiers.value)
-        predict_into(out, scans, place, task, head.value, assume_ras, force, series, report, kept)
+        predict_into(out, scans, place, task, skull.value, assume_ras, force, series, report, kept)
         return
     if report is not None:
         check_writable(report)  # before minutes of work, not after
@@ -108,7 +108,7 @@ def predict(
                 bundle,
                 engine,
                 device,
-                head.value,
+                skull.value,
                 assume_ras,
                 force,
                 precision,

@@ -20,7 +20,7 @@ from runtime.batch.tried import changed, tried
 from runtime.batch.wire import Broken, Packed, Refused, pack
 from runtime.ledger.content import stat_digest
 from runtime.prepare import Preparer
-from runtime.preprocess.pipeline import Head
+from runtime.preprocess.pipeline import Skull
 from runtime.publish import pictures
 
 _NICE = 10
@@ -32,13 +32,13 @@ class Setup:
 
     Attributes:
         bundle: an opened bundle's folder.
-        head, assume_ras, force, series: see `Preparer`.
+        skull, assume_ras, force, series: see `Preparer`.
         scratch: a folder for temporary files, which whoever started the worker removes.
         pictures: whether the report's are wanted.
     """
 
     bundle: Path
-    head: Head
+    skull: Skull
     assume_ras: bool
     force: bool
     series: str | None
@@ -98,7 +98,7 @@ def _open(setup: Setup, core: int) -> Preparer:
     everywhere = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
     if everywhere:
         os.sched_setaffinity(0, {core})
-    preparer = Preparer(opened, setup.head, setup.assume_ras, setup.force, setup.series)
+    preparer = Preparer(opened, setup.skull, setup.assume_ras, setup.force, setup.series)
     preparer.__enter__()
     if everywhere:
         os.sched_setaffinity(0, everywhere)

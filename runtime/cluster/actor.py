@@ -83,7 +83,7 @@ class Actor:
             bundle,
             asked.engine,
             asked.device,
-            setup.head,
+            setup.skull,
             setup.assume_ras,
             setup.force,
             asked.precision,

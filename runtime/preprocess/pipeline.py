@@ -27,7 +27,7 @@ from runtime.preprocess.template import Template
 from runtime.quality import measure
 from runtime.scan import Scan
 
-Head = Literal["auto", "whole", "stripped"]
+Skull = Literal["auto", "whole", "stripped"]
 """What the scan shows: a whole head, a skull-stripped one, or whichever is detected."""
 
 _MIN_BRAIN_ML = 100.0
@@ -78,8 +78,8 @@ class Prepared:
 class Preprocessor:
     """The stages with their networks and template loaded once; use it as a context manager."""
 
-    def __init__(self, bundle: Bundle, head: Head = "auto") -> None:
-        self.head = head
+    def __init__(self, bundle: Bundle, skull: Skull = "auto") -> None:
+        self.skull = skull
         self.template = Template.load(bundle.file(bundle.manifest["template"]))
         self._nets = StripNets(bundle)
 
@@ -150,7 +150,7 @@ class Preprocessor:
         return Prepared(volume, mask, rigid.matrix, corrected, brain, scan.affine, facts, timings)
 
     def _brain(self, scan: Scan) -> tuple[str, NDArray[np.bool_]]:
-        head: str = self.head
+        head: str = self.skull
         if head == "auto":
             head = "stripped" if is_stripped(scan.array) else "whole"
         if head == "stripped":
@@ -185,13 +185,13 @@ class Preprocessor:
         return Prepared(crop, crop_mask, np.eye(4), scan.array, mask, scan.affine, facts, timings)
 
 
-def prepare(scan: Scan, bundle: Bundle, head: Head = "auto") -> Prepared:
+def prepare(scan: Scan, bundle: Bundle, skull: Skull = "auto") -> Prepared:
     """Prepare one scan; for several, keep a `Preprocessor` open.
 
     Raises:
         PreprocessingError: if no brain is found in it.
     """
-    with Preprocessor(bundle, head) as preprocessor:
+    with Preprocessor(bundle, skull) as preprocessor:
         return preprocessor.run(scan)
 
 

@@ -126,7 +126,7 @@ def test_a_bundle_with_a_changed_byte(fmtool, prepared_head, tmp_path):
         (("--json", "--csv"), 2, "exclude each other"),
         (("--device", "cuda:0", "--engine", "openvino"), 3, "OpenVINO runs on the CPU"),
         (("--bundle", "nowhere.fmtool"), 1, "nowhere.fmtool does not exist"),
-        (("--head", "round"), 2, "round"),
+        (("--skull", "round"), 2, "round"),
     ],
 )
 def test_wrong_words(fmtool, prepared_head, words, code, said):
