@@ -93,6 +93,6 @@ def _check_sites(cohort: Cohort[TaskT], allow: bool) -> None:
     if not allow:
         raise InputError(
             f"{cohort.path} mixes {len(sites)} sites ({names}); where label and site go together "
-            "a model learns the scanner: train on one site, or allow several explicitly"
+            "a model learns the scanner: train on one site, or say --allow-sites"
         )
     cohort.remarks.append(f"The rows come from {len(sites)} sites: {names}.")

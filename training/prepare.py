@@ -51,7 +51,8 @@ def prepare(
 
     Raises:
         InputError: naming the scans that cannot be prepared, after all the others were.
-        CapabilityError: if the store cannot be written, or a process was ended from outside.
+        FmtoolError: if the store cannot be written.
+        CapabilityError: if a process was ended from outside.
     """
     outcome = attempt(cohort, folder, bundle, jobs)
     if outcome.problems:
@@ -85,7 +86,8 @@ def attempt(
 
     Raises:
         UsageError: if `jobs` is less than one.
-        CapabilityError: if the store cannot be written, or a process was ended from outside.
+        FmtoolError: if the store cannot be written.
+        CapabilityError: if a process was ended from outside.
     """
     if jobs < 1:
         raise UsageError(f"{jobs} jobs are asked for; at least one is needed")

@@ -64,7 +64,8 @@ class Maker:
         """The row's entry, or why there is none.
 
         Raises:
-            CapabilityError: if this machine cannot prepare any scan, or not write the store.
+            CapabilityError: if this machine cannot prepare any scan.
+            FmtoolError: if the store cannot be written.
         """
         try:
             return Made(self._store.get(row, self._run).folder, "")
@@ -95,7 +96,7 @@ def in_parallel(
         jobs: processes; each opens the bundle and its networks once.
 
     Raises:
-        CapabilityError: as `Maker`, or if a process was ended from outside.
+        FmtoolError: as `Maker`; a CapabilityError if a process was ended from outside.
     """
     jobs = min(jobs, len(rows))
     spawn = multiprocessing.get_context("spawn")  # a fork would copy locks that threads may hold

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool import __version__
-from fmtool.errors import CapabilityError
+from fmtool.errors import FmtoolError
 from training import entry as entries
 from training import turboprep
 from training.digests import Digests
@@ -67,7 +67,7 @@ class Store:
 
         Raises:
             InputError: if the scan cannot be prepared.
-            CapabilityError: if the entry cannot be written.
+            FmtoolError: if the entry cannot be written, which is no fault of the scan.
         """
         target = self.folder / self._key(row)
         if target.exists():
@@ -83,7 +83,7 @@ class Store:
         try:
             return self._write(target, volume, mask, facts)
         except OSError as error:
-            raise CapabilityError(
+            raise FmtoolError(
                 f"cannot write {target} ({error.strerror or error}); the store needs a folder with "
                 "space that you may write to"
             ) from None

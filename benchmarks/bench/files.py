@@ -36,7 +36,9 @@ class Files:
             InputError: if a file's folder is missing or not writable.
         """
         if self.plot is not None and find_spec("matplotlib") is None:
-            raise CapabilityError("--plot needs matplotlib; install fmtool[bench]")
+            raise CapabilityError(
+                "--plot needs matplotlib; install it with `pip install 'fmtool[bench]'`"
+            )
         for path in filter(None, (self.json, self.markdown, self.plot)):
             folder = path.absolute().parent
             if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):

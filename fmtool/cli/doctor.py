@@ -11,7 +11,7 @@ from fmtool.errors import CapabilityError
 def doctor(
     json: JsonOption = False,
 ) -> None:
-    """Show each inference backend with its version, or the reason it is missing."""
+    """Show each inference engine with its version, or the reason it is missing."""
     from rich.table import Table
     from rich.text import Text
 
@@ -22,7 +22,7 @@ def doctor(
     if json:
         console.put(json_format.dumps(facts, indent=1))
     else:
-        table = Table("backend", "version", "usable", "why", title=f"fmtool {facts['fmtool']}")
+        table = Table("engine", "version", "usable", "why", title=f"fmtool {facts['fmtool']}")
         for backend in facts["backends"]:
             table.add_row(
                 backend["name"],
@@ -54,7 +54,8 @@ def doctor(
             console.table(f"{name}: {version or 'not installed (needed for training and export)'}")
     if facts["choice"] is None:
         raise CapabilityError(
-            "no inference backend can run here; install fmtool[cpu] or fmtool[gpu]"
+            "no inference engine can run here; the table says what each lacks, and "
+            "`pip install 'fmtool[cpu]'` brings two that need no GPU"
         )
     if not json:
         choice = facts["choice"]

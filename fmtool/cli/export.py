@@ -85,7 +85,9 @@ def export(
         names, architectures or (), batch, engines is not None, calibration is not None
     )
     if find_spec("torch") is None or find_spec("onnx") is None:
-        raise CapabilityError("export needs torch and onnx; install fmtool[train]")
+        raise CapabilityError(
+            "export needs torch and onnx; install them with `pip install 'fmtool[train]'`"
+        )
     from export.pack import pack
     from export.trt_engines import build_all
     from fmtool.cli import console

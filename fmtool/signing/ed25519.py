@@ -54,5 +54,5 @@ def _installed() -> None:
         import cryptography  # noqa: F401
     except ImportError:
         raise CapabilityError(
-            "signatures need the package cryptography; install it with: pip install 'fmtool[sign]'"
+            "signatures need cryptography; install it with `pip install 'fmtool[sign]'`"
         ) from None

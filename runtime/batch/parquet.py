@@ -38,7 +38,7 @@ def parquet(results: Sequence[Mapping[str, Any]]) -> bytes:
         from pyarrow import parquet as files
     except ImportError as error:
         raise CapabilityError(
-            f"Parquet cannot be written ({error}); install `pip install 'fmtool[parquet]'`"
+            f"Parquet cannot be written ({error}); install it with `pip install 'fmtool[parquet]'`"
         ) from None
     text, number = pyarrow.string(), pyarrow.float64()
     types = {"scan": text, "content": text}

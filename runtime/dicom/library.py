@@ -9,7 +9,7 @@ from types import ModuleType
 
 from fmtool.errors import CapabilityError
 
-INSTALL = "pip install 'fmtool[dicom]'"
+INSTALL = "`pip install 'fmtool[dicom]'`"
 
 
 @cache
@@ -26,7 +26,7 @@ def pydicom() -> ModuleType:
     try:
         import pydicom
     except ImportError:
-        raise CapabilityError(f"reading DICOM needs pydicom; install it: {INSTALL}") from None
+        raise CapabilityError(f"reading DICOM needs pydicom; install it with {INSTALL}") from None
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"pydicom(\..*)?$")

@@ -157,6 +157,6 @@ def _decoder(name: str, syntax: str) -> Any:
         needed = "; or ".join(decoder.missing_dependencies)
         raise CapabilityError(
             f"{name} is compressed ({decoder.UID.name}) and no plugin to decode it is installed "
-            f"({needed}); install one: {INSTALL}"
+            f"({needed}); install one with {INSTALL}"
         )
     return decoder

@@ -22,6 +22,6 @@ _NEEDED = {
 _absent = [name for module, name in _NEEDED.items() if find_spec(module) is None]
 if _absent:
     raise CapabilityError(
-        f"the HTTP service needs {', '.join(_absent)}; install them with: pip install "
-        "'fmtool[http]'"
+        f"the HTTP service needs {', '.join(_absent)}; install them with "
+        "`pip install 'fmtool[http]'`"
     )

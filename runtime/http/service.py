@@ -149,8 +149,8 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
             listener.bind((settings.host.strip("[]"), settings.port))
         except OSError as error:
             raise InputError(
-                f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); name "
-                "another address or port"
+                f"cannot listen on {settings.host} port {settings.port} ({error.strerror}); name "
+                "another with --host or --port"
             ) from None
         yield listener
     finally:

@@ -16,5 +16,6 @@ from fmtool.errors import CapabilityError
 _absent = [name for name in ("pydicom", "pynetdicom", "highdicom") if find_spec(name) is None]
 if _absent:
     raise CapabilityError(
-        f"the DICOM node needs {', '.join(_absent)}; install them with: pip install 'fmtool[dicom]'"
+        f"the DICOM node needs {', '.join(_absent)}; install them with "
+        "`pip install 'fmtool[dicom]'`"
     )

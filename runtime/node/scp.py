@@ -24,7 +24,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     Verification,
 )
 
-from fmtool.errors import CapabilityError
+from fmtool.errors import InputError
 from runtime.node.dimse import Dimse
 from runtime.node.listener import Handshake, Listener
 from runtime.node.log import Log
@@ -62,7 +62,7 @@ def listen(
         tls: a server's context, or None for plain DICOM.
 
     Raises:
-        CapabilityError: if the address cannot be listened on.
+        InputError: if the address cannot be listened on.
     """
     ae = AE(policy.aet)
     ae.require_called_aet = True
@@ -108,7 +108,7 @@ def listen(
             log=log,
         )
     except OSError as error:
-        raise CapabilityError(
+        raise InputError(
             f"cannot listen on {host} port {port} ({error.strerror or error}); name another "
             "with --host or --port"
         ) from None

@@ -14,7 +14,7 @@ from typing import Any
 from pydicom import config
 from pydicom.dataset import Dataset
 
-from fmtool.errors import CapabilityError, FmtoolError, InputError
+from fmtool.errors import FmtoolError, InputError
 from runtime.heap import keep_few_arenas
 from runtime.node import page, source, sr
 from runtime.node.answering import Answer
@@ -46,7 +46,7 @@ class Node:
 
     Raises:
         InputError: if the inbox cannot be used.
-        CapabilityError: if the address cannot be listened on.
+        InputError: if the address cannot be listened on.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Node:
         self._cleaned = -_HOUSEKEEPING_S
         try:
             self._listener = listen(policy, self.inbox, log, host, port, tls)
-        except CapabilityError:
+        except InputError:
             self.inbox.close()
             raise
 

@@ -17,7 +17,7 @@ import pytest
 
 from fmtool import bundle as bundles
 from fmtool import space
-from fmtool.errors import CapabilityError, InputError, UsageError
+from fmtool.errors import CapabilityError, FmtoolError, InputError, UsageError
 from fmtool.task import AGE
 from training import cohort, prepare_worker, turboprep
 from training.prepare import attempt, prepare
@@ -119,7 +119,7 @@ def test_raw_scans_share_one_preprocessor(table, opened, tmp_path, monkeypatch):
 
 def test_what_no_scan_could_survive_stops_the_run(table, opened, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(CapabilityError, match="cannot write"):
+    with pytest.raises(FmtoolError, match="cannot write"):
         attempt(cohort.read(table, AGE), tmp_path / "file", opened)
     with pytest.raises(UsageError, match="0 jobs"):
         attempt(cohort.read(table, AGE), tmp_path, opened, jobs=0)

@@ -16,7 +16,7 @@ import torch
 
 from fmtool import space
 from fmtool.digest import sha256
-from fmtool.errors import CapabilityError, InputError
+from fmtool.errors import FmtoolError, InputError
 from training import digests, embed, encoders, whole
 from training.cohort import Row
 from training.store import Store
@@ -194,7 +194,7 @@ def test_what_killed_runs_left_is_removed_and_what_is_being_written_is_not(tmp_p
 
 def test_a_store_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(CapabilityError, match=r"cannot write .*needs a folder with space"):
+    with pytest.raises(FmtoolError, match=r"cannot write .*needs a folder with space"):
         Store(tmp_path / "file").get(row(tmp_path / "a.nii"), Preparer())
 
 
@@ -204,7 +204,7 @@ def test_a_full_disk_stops_the_run_and_leaves_nothing(tmp_path, monkeypatch):
         raise OSError("5529600 requested and 17 written")
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(CapabilityError, match=r"cannot write .*17 written.* folder with space"):
+    with pytest.raises(FmtoolError, match=r"cannot write .*17 written.* folder with space"):
         Store(tmp_path / "store").get(row(tmp_path / "a.nii"), Preparer())
     assert not list((tmp_path / "store").iterdir())
 

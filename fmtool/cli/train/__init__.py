@@ -25,7 +25,9 @@ app = typer.Typer(help='Make encoders and heads (needs the extra "train").', no_
 @app.callback()
 def _needs_torch() -> None:
     if find_spec("torch") is None or find_spec("sklearn") is None:
-        raise CapabilityError("training needs torch and scikit-learn; install fmtool[train]")
+        raise CapabilityError(
+            "training needs torch and scikit-learn; install them with `pip install 'fmtool[train]'`"
+        )
 
 
 app.command("prepare")(prepare.prepare)

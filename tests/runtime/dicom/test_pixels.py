@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import locale
 
 import numpy as np
 import pydicom
@@ -42,6 +43,15 @@ def test_every_transfer_syntax_gives_the_voxels_back(make, syntax, kind):
     np.testing.assert_array_equal(scan.read(make.folder).array, seen(stored))
 
 
+@pytest.fixture
+def same_locale():
+    """ITK's writer sets the process's locale to C, and later tests would read ASCII."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
+
+
+@pytest.mark.usefixtures("same_locale")
 def test_jpeg_lossless_as_itk_writes_it(make):
     sitk = pytest.importorskip("SimpleITK")
     make.slices(noise((64, 70, 18)))
