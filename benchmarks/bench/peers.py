@@ -43,7 +43,8 @@ def _peer(peer: str, names: Sequence[str], bundle: str, device: str) -> list[Can
     lacking = [name for name in _NEEDS[peer] if find_spec(name) is None]
     if lacking:
         raise CapabilityError(
-            f"--against {peer} needs {' and '.join(lacking)}; install fmtool[{_EXTRA[peer]}]"
+            f"--against {peer} needs {' and '.join(lacking)}; "
+            f"`pip install 'fmtool[{_EXTRA[peer]}]'` brings what is missing"
         )
     if peer == "openvino" and device not in ("auto", "cpu"):
         raise CapabilityError(f"--against openvino is measured on the CPU, not on {device}")
