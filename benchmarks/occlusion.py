@@ -107,19 +107,6 @@ def losses(
     return Losses(np.array(lost), np.array(lost_maps))
 
 
-def changes(
-    run: Run,
-    volume: NDArray[np.float32],
-    mask: NDArray[np.bool_],
-    centres: NDArray[np.integer[Any]] | Array,
-    size: int,
-    outputs: Sequence[str],
-) -> Array:
-    """How much higher each output is than with a cube of mean intensity: (centres, outputs)."""
-    cover = with_mean(volume, mask)
-    return losses(run, volume, mask, centres, size, outputs, (), cover).outputs
-
-
 def cube(centre: NDArray[Any], size: int) -> tuple[slice, ...]:
     """[c - size/2, c + size/2) on each axis; an even size has its centre half a voxel before c."""
     return tuple(slice(max(round(c) - size // 2, 0), round(c) + (size + 1) // 2) for c in centre)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import onnx
 
-QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+DEQUANTIZE = "DequantizeLinear"
 
 
 def quantised(model: onnx.ModelProto) -> list[str]:

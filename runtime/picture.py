@@ -40,17 +40,6 @@ def brain_png(volume: Volume, mask: Mask, spacing: Sequence[float] = _ONE_MM) ->
     return _png(_outlined(volume, mask, spacing))
 
 
-def registration_png(volume: Volume, mask: Mask, template: Volume) -> bytes:
-    """Three planes of the registered brain with the template's outline and white matter.
-
-    Args:
-        volume: the prepared brain, crop axes (z, y, x), 1 mm.
-        mask: its mask, same shape.
-        template: the template on the same crop, 0 outside its brain.
-    """
-    return _png(_registered(volume, mask, template))
-
-
 def brain_planes(
     volume: Volume, mask: Mask, spacing: Sequence[float] = _ONE_MM
 ) -> dict[str, Image.Image]:
@@ -59,7 +48,16 @@ def brain_planes(
 
 
 def registration_planes(volume: Volume, mask: Mask, template: Volume) -> dict[str, Image.Image]:
-    """`registration_png` plane by plane, by the names of `panel.AXES`, around the brains alone."""
+    """The registered brain with the template's outline and white matter, around the brains alone.
+
+    Args:
+        volume: the prepared brain, crop axes (z, y, x), 1 mm.
+        mask: its mask, same shape.
+        template: the template on the same crop, 0 outside its brain.
+
+    Returns:
+        A picture of each plane, by the names of `panel.AXES`.
+    """
     box = around(mask | (template > 0))
     return planes(_xyz(volume[box]), _xyz(mask[box]), _template_contours(template, box), _ONE_MM)
 
@@ -80,7 +78,7 @@ def white(template: Volume) -> float:
 
 
 def qc_png(volume: Volume, mask: Mask, template: Volume) -> bytes:
-    """Both of the above for one prepared volume, one over the other; all crop axes (z, y, x)."""
+    """`brain_png` over the same planes with the template's contours; all crop axes (z, y, x)."""
     above = _outlined(_xyz(volume), _xyz(mask), _ONE_MM)
     below = _registered(volume, mask, template)
     sheet = Image.new("RGB", (above.width, above.height + below.height))

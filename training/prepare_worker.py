@@ -6,7 +6,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +20,7 @@ from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, FmtoolError, InputError
 from runtime import scan
+from runtime.orphan import end_with_parent
 from runtime.preprocess.pipeline import Prepared, Preprocessor
 from training.row import Row
 from training.store import Store
@@ -121,7 +121,7 @@ _maker: Maker | None = None  # of this process, if it is a worker
 def _start(bundle: Path, folder: Path, anew: bool, jobs: int, started: Any) -> None:
     global _maker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, too, and ends its workers
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    end_with_parent()
     with started.get_lock():
         number = started.value
         started.value += 1
@@ -144,11 +144,3 @@ def _take_cores(number: int, jobs: int) -> int:
     mine = {cores[(number * share + i) % len(cores)] for i in range(share)}
     os.sched_setaffinity(0, mine)
     return share
-
-
-def _follow_parent() -> None:
-    """End with the parent, however it ended: a worker would wait for its next scan for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

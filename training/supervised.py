@@ -33,7 +33,6 @@ from training.fit.settings import Settings
 from training.whole import Shape
 from training.whole import batch as whole_batch
 
-LEARNING_RATE = 1e-4
 EPOCHS = 300
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import tempfile
-import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -19,6 +17,7 @@ from runtime.batch.stop import SIGNALS
 from runtime.batch.tried import changed, tried
 from runtime.batch.wire import Broken, Packed, Refused, pack
 from runtime.ledger.content import stat_digest
+from runtime.orphan import end_with_parent
 from runtime.prepare import Preparer
 from runtime.preprocess.pipeline import Skull
 from runtime.publish import pictures
@@ -72,7 +71,7 @@ def work(pipe: Connection, setup: Setup, core: int) -> None:
         # The network's threads share each layer evenly: a worker that takes half of one's core
         # holds up all of them, and the other cores idle.
         os.nice(_NICE)
-    threading.Thread(target=follow_parent, daemon=True).start()
+    end_with_parent()
     tempfile.tempdir = str(setup.scratch)
     with ExitStack() as stack:
         try:
@@ -114,11 +113,3 @@ def _attempt(preparer: Preparer, setup: Setup, job: Job) -> Packed | Refused:
         return pack(ready, drawn)
 
     return tried(job.source, prepare)
-
-
-def follow_parent() -> None:
-    """End with the parent, however it ended: a worker would wait for its next scan for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

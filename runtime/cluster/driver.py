@@ -16,12 +16,13 @@ from multiprocessing.connection import Connection
 from fmtool import bundle as bundles
 from fmtool.errors import CapabilityError, FmtoolError
 from runtime.batch.wire import Broken
-from runtime.batch.worker import Job, follow_parent
+from runtime.batch.worker import Job
 from runtime.cluster.grid import Grid, Lost
 from runtime.cluster.joining import joined
 from runtime.cluster.layout import Slot
 from runtime.cluster.messages import Asked, Opened, Room, Said
 from runtime.cluster.pool import START_S, ClusterPool
+from runtime.orphan import end_with_parent
 
 _TICK_S = 0.1
 
@@ -34,7 +35,7 @@ def drive(pipe: Connection, address: str, asked: Asked) -> None:
         address: of the cluster.
         asked: what the user wants computed with.
     """
-    threading.Thread(target=follow_parent, daemon=True).start()
+    end_with_parent()
     _be_silent()
 
     def say(sentence: str) -> None:

@@ -29,13 +29,11 @@ class Climb:
         matrix: 4x4, template RAS mm -> scan RAS mm.
         information: nats there.
         evaluations: how often the scan was read.
-        step_mm: the last step proposed, at the brain's surface; small when it converged.
     """
 
     matrix: Vector
     information: float
     evaluations: int
-    step_mm: float
 
 
 def climb(
@@ -75,7 +73,7 @@ def climb(
 
     value, gradient, products = at(matrix)
     curvature = 0.5 * products + 2.0 * leash * _METRIC + 1e-12 * np.eye(6)
-    evaluations, length = 1, np.inf
+    evaluations = 1
     while evaluations < most:
         step: Vector = np.asarray(np.linalg.solve(curvature, gradient), dtype=np.float64)
         length = _length(step)
@@ -94,7 +92,7 @@ def climb(
             break
         curvature = _learn(curvature, step, gradient - turned)
         matrix, value, gradient = trial, risen, turned
-    return Climb(matrix, value + cost(matrix)[0], evaluations, float(length))
+    return Climb(matrix, value + cost(matrix)[0], evaluations)
 
 
 def _departure(start: Vector, pose: Vector, centre: Vector) -> Vector:

@@ -7,7 +7,6 @@ from the run's seed and the step's place in it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fmtool import __version__
+from fmtool import __version__, digest
 from fmtool.errors import InputError
 
 NETWORK = "network.safetensors"
@@ -64,7 +63,7 @@ def save(folder: Path, network: nn.Module, optimizer: Optimizer, state: State) -
                 "format": _FORMAT,
                 "fmtool": __version__,
                 "step": state.step,
-                "sha256": {name: _sha256(staged / name) for name in (NETWORK, OPTIMIZER)},
+                "sha256": {name: digest.sha256(staged / name) for name in (NETWORK, OPTIMIZER)},
                 "groups": groups,
                 "record": state.record,
             }
@@ -98,7 +97,7 @@ def load(path: Path, network: nn.Module, optimizer: Optimizer) -> State:
     state = read_state(path)
     content = json.loads((path / STATE).read_text(encoding="utf-8"))
     for name, sha256 in content["sha256"].items():
-        if not (path / name).is_file() or _sha256(path / name) != sha256:
+        if not (path / name).is_file() or digest.sha256(path / name) != sha256:
             raise InputError(
                 f"{path / name} is damaged; delete {path} to go on from the checkpoint before it"
             )
@@ -138,11 +137,6 @@ def _all(folder: Path) -> list[Path]:
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     # Cloned, because safetensors refuses tensors that share memory.
     return {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _flatten(optimizer: Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
