@@ -140,6 +140,9 @@ def assemble(
     Args:
         parts: at least `LOCATE`, `SEGMENT` and `TEMPLATE`, and files below `LICENCES`.
         about: what the manifest and the model card say beside what is measured.
+
+    Raises:
+        BundleError: if a part is absent; else as `pack`.
     """
     target = bundle_write.claim(out, overwrite)
     absent = {LOCATE, SEGMENT, TEMPLATE} - parts.keys()

@@ -71,7 +71,11 @@ class Bundle:
         return self.path / name
 
     def model(self, precision: str = "float32") -> Path:
-        """The ONNX model of `precision` ("float32", "float16" or "int8")."""
+        """The ONNX model of `precision` ("float32", "float16" or "int8").
+
+        Raises:
+            BundleError: if the bundle holds none.
+        """
         name = self.manifest["model"].get(precision)
         if name is None:
             option = "--int8" if precision == "int8" else "--fp16"
@@ -81,7 +85,11 @@ class Bundle:
         return self.file(name)
 
     def evidence(self, task: str) -> dict[str, Any]:
-        """How well the head of `task` did, and against what; see `training.evaluate`."""
+        """How well the head of `task` did, and against what; see `training.evidence`.
+
+        Raises:
+            BundleError: if the bundle has no such task.
+        """
         for entry in self.manifest["tasks"]:
             if entry["name"] == task:
                 return dict(entry.get("evidence", {}))

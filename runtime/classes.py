@@ -66,7 +66,11 @@ class Isotonic:
 
 
 def calibrator(data: Mapping[str, Any]) -> Calibrator:
-    """The inverse of `to_dict`."""
+    """The inverse of `to_dict`.
+
+    Raises:
+        KeyError, ValueError: for anything else; `runtime.trust.read` tells the user.
+    """
     if data["kind"] == "platt":
         return Platt(number(data["slope"]), number(data["intercept"]))
     if data["kind"] == "isotonic":

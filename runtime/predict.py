@@ -18,7 +18,6 @@ from fmtool.errors import FmtoolError, UsageError
 from fmtool.task import Task
 from runtime import attribution, quality, robustness, trust
 from runtime.answer import answer, unlike
-from runtime.engines import selftest
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.choose import Choice, choose
 from runtime.engines.opening import Say
@@ -226,24 +225,6 @@ def select(bundle: Bundle, tasks: Sequence[str] | None) -> list[Task]:
                 f"bundle {bundle.name} has no task {name!r}; it has {', '.join(known)}"
             )
     return [known[name] for name in dict.fromkeys(tasks)] if tasks else list(known.values())
-
-
-def self_test(
-    bundle: Bundle, engine: str = "auto", device: str = "auto", precision: str = "auto"
-) -> tuple[str, selftest.SelfTest]:
-    """Run the bundle's self-test on an engine of this machine, whatever an earlier run found.
-
-    Returns:
-        The engine in words, and the error of each output.
-
-    Raises:
-        CapabilityError: if the engine or device asked for cannot run here.
-        ParityError: if the engine does not reproduce the bundle's expected outputs.
-    """
-    choice = choose(engine, device, precision, bundle.manifest["model"])
-    opened, _, passed = open_trusted(bundle, choice, fresh=True)
-    with opened:
-        return opened.describe(), passed
 
 
 def run_network(engine: Engine, prepared: Prepared) -> Arrays:

@@ -99,7 +99,12 @@ def read(facts: Mapping[str, Any]) -> Architecture:
 def build(
     name: str, width: float, patch: Shape | None, layout: Residual | Transformer | None = None
 ) -> nn.Module:
-    """See `training.encoders.build`; a layout other than upstream's is an imported encoder's."""
+    """See `training.encoders.build`; a layout other than upstream's is an imported encoder's.
+
+    Raises:
+        UsageError: for an unknown name, a width that is not possible, or patches of a network that
+            has none.
+    """
     if isinstance(layout, Transformer):
         return LearnedViT(layout)
     if name not in NAMES or name == IMPORTED:

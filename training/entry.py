@@ -56,7 +56,7 @@ class Entry:
 
 
 def save(folder: Path, volume: NDArray[Any], mask: NDArray[Any], facts: dict[str, Any]) -> None:
-    """Write an entry's files into an empty folder."""
+    """Write an entry's files into an empty folder; volume and mask (z, y, x) of one shape."""
     np.save(folder / VOLUME, np.ascontiguousarray(volume, dtype=np.float32))
     np.save(folder / MASK, np.ascontiguousarray(mask, dtype=np.bool_))
     record = {

@@ -15,14 +15,19 @@ LEVEL = 0.95
 
 
 def mae(truth: Array, predicted: Array) -> float:
-    """Mean absolute error, in the labels' unit."""
+    """Mean absolute error of (n,) predictions, in the labels' unit."""
     return float(np.abs(truth - predicted).mean())
 
 
 def auc(truth: Array, score: Array) -> float:
     """Area under the ROC curve: the chance that a 1 scores above a 0, ties counting half.
 
-    NaN where only one class is present.
+    Args:
+        truth: (n,), 0 or 1.
+        score: (n,), larger for 1.
+
+    Returns:
+        0 to 1; NaN where only one class is present.
     """
     ones, zeros = score[truth > 0.5], np.sort(score[truth <= 0.5])
     if not ones.size or not zeros.size:

@@ -141,7 +141,17 @@ def _check_enough(y: Array, subjects: Sequence[str], task: Task) -> None:
 
 
 def fit_model(x: Array, y: Array, subjects: Sequence[str], task: Task) -> Pipeline:
-    """Standardise, then ridge or logistic regression, its strength chosen over subjects."""
+    """Standardise, then ridge or logistic regression, its strength chosen over subjects.
+
+    Args:
+        x: (n, features), embeddings.
+        y: (n,), labels in the task's unit, or 0 and 1.
+        subjects: of each row; none is in two inner folds.
+        task: what is asked.
+
+    Raises:
+        InputError: if there are too few subjects for the inner folds.
+    """
     if task.kind == "regression":
         model, scoring = Ridge(), "neg_mean_squared_error"
         grid = {"model__alpha": x.shape[1] * _STRENGTHS}  # the penalty's scale grows with features

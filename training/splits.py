@@ -20,6 +20,13 @@ def by_subject(
 ) -> list[Split]:
     """Shuffled folds; those of a binary task keep the classes' proportions.
 
+    Args:
+        labels: (n,), in the task's unit, or 0 and 1.
+        subjects: of each row; none is in two folds.
+        task: what is asked.
+        folds: their number.
+        seed: of the shuffling.
+
     Raises:
         InputError: if there are fewer than two subjects per fold, or fewer than one subject of
             each class per fold.

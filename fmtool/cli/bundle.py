@@ -51,7 +51,7 @@ def verify(
     from fmtool.cli import console
     from fmtool.signing import bundle as signature
     from fmtool.signing import key_files
-    from runtime.predict import self_test
+    from runtime.engines.trusted import self_test
 
     keys = [key_files.read_public(signed_by)] if signed_by is not None else []
     with bundles.open(bundle) as opened:

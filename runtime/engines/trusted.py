@@ -8,7 +8,7 @@ from fmtool.bundle import Bundle
 from fmtool.errors import EngineError, ParityError
 from runtime.engines import selftest
 from runtime.engines.base import Engine
-from runtime.engines.choose import Choice, open_bundle
+from runtime.engines.choose import Choice, choose, open_bundle
 from runtime.engines.opening import Say
 
 
@@ -50,6 +50,27 @@ def open_trusted(
         raise EngineError(
             f"{error}; {choice.engine} was chosen automatically, name another with --engine"
         ) from error
+
+
+def self_test(bundle: Bundle, engine: str, device: str) -> tuple[str, selftest.SelfTest]:
+    """Run the bundle's self-test on an engine of this machine, whatever an earlier run found.
+
+    Args:
+        bundle: whose self-test to run.
+        engine: "auto", or a name of `runtime.engines.table`.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+
+    Returns:
+        The engine in words, and the error of each output.
+
+    Raises:
+        CapabilityError: if the engine or device asked for cannot run here.
+        ParityError: if the engine does not reproduce the bundle's expected outputs.
+    """
+    choice = choose(engine, device, stored=bundle.manifest["model"])
+    opened, _, passed = open_trusted(bundle, choice, fresh=True)
+    with opened:
+        return opened.describe(), passed
 
 
 def _open(

@@ -122,7 +122,15 @@ def similarity(
     template: Template,
     matrix: NDArray[np.float64] | None = None,
 ) -> float:
-    """`Rigid.similarity` of a brain at a given pose; in template space when `matrix` is absent."""
+    """`Rigid.similarity` of a brain at a given pose.
+
+    Args:
+        moving: (x, y, z), the scan's intensities.
+        moving_affine: 4x4, voxel -> scan RAS mm.
+        mask: the brain, same shape; None where `moving` is zero outside it.
+        template: what it is compared with.
+        matrix: 4x4, template RAS mm -> scan RAS mm; the identity if absent.
+    """
     if mask is not None and mask.any():
         # WhiteStripe puts white matter at zero and the rest of the brain below it.
         moving = moving - min(moving[mask].min(), np.float32(0.0))

@@ -126,7 +126,11 @@ def resize(array: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.flo
 
 
 def normalise(volume: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
-    """Clip to [low, high], then shift and scale to the mean and deviation of the training data."""
+    """Clip to [low, high], then shift and scale to the mean and deviation of the training data.
+
+    Raises:
+        PreprocessingError: if the volume is constant then.
+    """
     result = np.clip(volume, np.float32(low), np.float32(high))
     result -= np.float32(result.mean(dtype=np.float64))
     # Slab by slab: float32 products, a float64 sum, and no float64 copy of the whole volume.
