@@ -28,7 +28,7 @@ def alignment(z1: Tensor, z2: Tensor) -> Tensor:
 
 
 def uniformity(z1: Tensor, z2: Tensor) -> Tensor:
-    """Log mean Gaussian potential over pairs of different scans, mean over the two views; (N, P) each."""
+    """Log mean Gaussian potential over pairs of scans, mean over the two views; (N, P) each."""
     return torch.stack([_potential(z1), _potential(z2)]).mean()
 
 
