@@ -31,7 +31,9 @@ def status(folder: Path) -> dict[str, Any]:
     """
     path = folder / LEDGER
     if not path.is_file():
-        raise InputError(f"{folder} holds no {LEDGER}; name the folder of a watch or a service")
+        raise InputError(
+            f"{folder} holds no {LEDGER}; name the folder of a watch, a service, a node or a batch"
+        )
     now = datetime.now(UTC)
     with Ledger(path) as ledger:
         oldest = ledger.run(

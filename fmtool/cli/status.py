@@ -1,4 +1,4 @@
-"""`fmtool status`: how a watch or a service stands."""
+"""`fmtool status`: how a watch, a service, a node or a batch stands."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ def status(
         Path | None, typer.Option("--out", "-o", help="The outbox of a watch, or of a batch.")
     ] = None,
     spool: Annotated[Path | None, typer.Option("--spool", help="The spool of a service.")] = None,
+    inbox: Annotated[
+        Path | None, typer.Option("--inbox", help="The inbox of a DICOM node.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Show what waits, what is done, what failed last, and how much space is left."""
-    folder = out or spool
-    if folder is None or (out and spool):
-        raise UsageError("name one folder, with --out or with --spool")
+    named = [folder for folder in (out, spool, inbox) if folder is not None]
+    if len(named) != 1:
+        raise UsageError("name one folder, with --out, --spool or --inbox")
     from fmtool.cli import console
     from runtime.status import status as examine
 
-    facts = examine(folder)
+    facts = examine(named[0])
     if json:
         console.put(json_format.dumps(facts, indent=1))
         return

@@ -86,6 +86,8 @@ def test_wrong_words(fmtool, tmp_path):
         (("watch", inbox, "-o", tmp_path / "out", "-t", "iq", "--once"), 2, "no task 'iq'"),
         (("status",), 2, "name one folder"),
         (("status", "--spool", inbox), 1, "holds no ledger.sqlite"),
+        (("status", "--out", inbox, "--inbox", inbox), 2, "name one folder"),
+        (("status", "--inbox", inbox), 1, "a node or a batch"),
     ):
         done = fmtool(*words)
         assert done.returncode == code, done.stderr
