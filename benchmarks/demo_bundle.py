@@ -5,7 +5,11 @@ network left at its random weights; whichever gives the better cross-validated p
 and the model card says which. No scan leaves the machine: the template and the self-test volume
 come from nilearn's MNI152 files.
 
-    python -m benchmarks.demo_bundle COHORT [--epochs 100] [--cache DIR] [--out DEMO.fmtool]
+    python -m benchmarks.demo_bundle COHORT [--epochs 100] [--encoder DEMO.fmtool] [--cache DIR]
+        [--out DEMO.fmtool]
+
+With `--encoder` the pretrained network is that of an earlier bundle: after the preprocessing has
+changed, heads and evidence are fitted anew, and nothing is trained.
 """
 
 from __future__ import annotations
@@ -21,12 +25,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.bench import torch_weights
 from export import strip, template
 from export.manifest import About
 from export.pack import Parts, assemble
 from fmtool import bundle as bundles
 from fmtool.bundle import DEMO, Bundle
 from fmtool.digest import sha256
+from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
 from training import cohort as cohorts
 from training import encoders, probe
@@ -87,6 +93,15 @@ def pretrained_encoder(cohort: Cohort, entries: list[Entry], epochs: int, cache:
     return encoder
 
 
+def kept_encoder(bundle: Path) -> nn.Module:
+    """The network that a bundle made by this script ships."""
+    encoder = encoders.build(width=WIDTH).eval()
+    with bundles.open(bundle) as opened:
+        if torch_weights.load(encoder, opened.model()) != torch_weights.BUNDLE:
+            raise InputError(f"{bundle} holds another network than ResNet-18 of width {WIDTH:g}")
+    return encoder
+
+
 def probes(encoder: nn.Module, folder: Path, entries: list[Entry], cache: Path) -> list[Probe]:
     """A cross-validated probe for each task."""
     found = []
@@ -124,7 +139,7 @@ def limits(entries: list[Entry], heads: list[Any]) -> list[str]:
     ]
 
 
-def make(folder: Path, epochs: int, cache: Path, out: Path) -> Bundle:
+def make(folder: Path, epochs: int, kept: Path | None, cache: Path, out: Path) -> Bundle:
     """Prepare, pretrain, compare, and write the bundle."""
     with tempfile.TemporaryDirectory() as scratch:
         parts = preprocessing_parts(Path(scratch))
@@ -132,11 +147,14 @@ def make(folder: Path, epochs: int, cache: Path, out: Path) -> Bundle:
         opened = assemble(bare, random_encoder(), [], parts, About("preprocessing"), overwrite=True)
         cohort = cohorts.read(folder, AGE)
         entries = prepare(cohort, cache / "volumes", opened)
+        pretrained = (
+            pretrained_encoder(cohort, entries, epochs, cache)
+            if kept is None
+            else kept_encoder(kept)
+        )
         candidates = {
             "random weights": random_encoder(),
-            f"SimCLR, {epochs} epochs on the same scans": pretrained_encoder(
-                cohort, entries, epochs, cache
-            ),
+            f"SimCLR, {epochs} epochs on the same scans": pretrained,
         }
         found = {name: probes(e, folder, entries, cache) for name, e in candidates.items()}
         scores = {name: skill(p) for name, p in found.items()}
@@ -161,10 +179,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cohort", type=Path)
     parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--encoder", type=Path, help="an earlier bundle; its epochs are --epochs")
     parser.add_argument("--cache", type=Path, default=Path(".cache/demo"))
     parser.add_argument("--out", type=Path, default=DEMO)
     args = parser.parse_args()
-    bundle = make(args.cohort, args.epochs, args.cache, args.out)
+    bundle = make(args.cohort, args.epochs, args.encoder, args.cache, args.out)
     size = sum(facts["bytes"] for facts in bundle.manifest["files"].values())
     print(f"{bundle.path}: {size / 1e6:.2f} MB, digest {bundle.digest}")
     bundles.open(bundle.path)
