@@ -19,3 +19,15 @@ DAMAGED = (
     ValueError,
 )
 """A read of the archive or of an entry may raise these; OSError, of the disk or of bzip2, apart."""
+
+
+def bounded(entry: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    """The entry, if unpacking it takes little memory whatever it claims.
+
+    Raises:
+        zipfile.BadZipFile: for LZMA, whose dictionary may be of gigabytes; zips of scans and of
+            weights are deflated or stored.
+    """
+    if entry.compress_type == zipfile.ZIP_LZMA:
+        raise zipfile.BadZipFile("an entry is packed with LZMA; pack it with deflate")
+    return entry

@@ -6,6 +6,7 @@ The bounds limit what a file can make us allocate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -15,6 +16,9 @@ from training.vit import Shape
 
 MAX_PATCH = 32
 """Voxels per axis of a transformer's patch."""
+
+MAX_POSITIONS = 1 << 15
+"""Patches whose positions a transformer has learned; a head of 1 mm has 1296 of 16 voxels."""
 
 _MOST = {
     "conv1_t_size": 15,
@@ -89,6 +93,10 @@ class Transformer(_Layout):
             raise UsageError(f"hidden_size {self.hidden_size} is no multiple of num_heads")
         if not all(self.grid):
             raise UsageError("img_size is smaller than patch_size")
+        if math.prod(self.grid) > MAX_POSITIONS:
+            raise UsageError(
+                f"img_size holds {math.prod(self.grid)} patches; at most {MAX_POSITIONS} are taken"
+            )
 
     @property
     def grid(self) -> Shape:

@@ -97,7 +97,7 @@ def _opened(path: Path) -> Iterator[Root]:
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
+            members = list(map(zips.bounded, archive.infolist()))
             if len(members) > _MAX_MEMBERS:
                 raise InputError(f"MONAI bundle {path} has more than {_MAX_MEMBERS} members")
             for member in members:
@@ -111,7 +111,7 @@ def _opened(path: Path) -> Iterator[Root]:
                 raise InputError(f"{path} holds {len(roots)} MONAI bundles; give one")
             yield zipfile.Path(archive, roots.pop())
     except _DAMAGED as error:
-        raise InputError(f"MONAI bundle {path} is damaged ({error}); copy it again") from None
+        raise InputError(f"MONAI bundle {path} is damaged ({error!s:.80}); copy it again") from None
 
 
 def _roots(archive: zipfile.ZipFile) -> set[str]:

@@ -72,7 +72,7 @@ def opened(path: Path, raw: io.FileIO, deadline: Deadline) -> Iterator[Found]:
 
 
 def _open(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> BinaryIO:
-    return archive.open(entry)  # type: ignore[return-value]  # IO[bytes]
+    return archive.open(zips.bounded(entry))  # type: ignore[return-value]  # IO[bytes]
 
 
 def _check(path: Path, entries: list[zipfile.ZipInfo], packed: int) -> None:

@@ -9,25 +9,19 @@ from typing import Any
 
 from runtime.dicom.parse import Dataset
 
-# What pydicom's conversions of one malformed value raise.
-_MALFORMED = (
-    *(ValueError, TypeError, ArithmeticError, AttributeError, LookupError, RuntimeError),
-    *(OSError, EOFError),  # of a sequence that ends too early; no file is read here
-)
-
 
 def raw(data: Dataset, keyword: str) -> Any:
     """The value as pydicom converts it, or None."""
     try:
         return data.get(keyword)
-    except _MALFORMED:
+    except Exception:  # pydicom raises of every kind, and some of its own, for a malformed value
         return None
 
 
 def listed(data: Dataset, keyword: str) -> list[Any]:
-    """The value as a list, however many it has."""
+    """The value as a list, however many it has; a sequence of data sets has none."""
     value = raw(data, keyword)
-    if value is None or value == "":
+    if value is None or value == "" or _is_sequence(value):
         return []
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         return [value]
@@ -48,7 +42,7 @@ def numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None
     """Exactly `count` finite numbers."""
     try:
         found = tuple(float(part) for part in listed(data, keyword))
-    except _MALFORMED:
+    except (TypeError, ValueError, OverflowError):  # text, or a whole number beyond floats
         return None
     return found if len(found) == count and all(map(math.isfinite, found)) else None
 
@@ -68,7 +62,11 @@ def whole(data: Dataset, keyword: str) -> int | None:
 def items(data: Dataset, keyword: str) -> list[Dataset]:
     """A sequence's items."""
     value = raw(data, keyword)
-    return list(value) if value is not None and type(value).__name__ == "Sequence" else []
+    return list(value) if _is_sequence(value) else []
+
+
+def _is_sequence(value: object) -> bool:
+    return type(value).__name__ == "Sequence"  # pydicom's, without importing it
 
 
 def hashed(uid: str) -> str:

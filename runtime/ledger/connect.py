@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from fmtool.errors import LedgerError
 from runtime.ledger.migrate import migrate
@@ -21,6 +22,27 @@ _SETTINGS = (
     "PRAGMA trusted_schema = OFF",  # what a file's own triggers and views may call
     "PRAGMA cell_size_check = ON",  # a damaged page is found where it is read
 )
+
+
+class Rows(sqlite3.Cursor):
+    """A statement's rows: a damaged file may be noticed as late as these are fetched."""
+
+    said: Callable[[], AbstractContextManager[None]]
+
+    def __next__(self) -> Any:
+        """The next row."""
+        with self.said():
+            return super().__next__()
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+        with self.said():
+            return super().fetchone()
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        with self.said():
+            return super().fetchall()
 
 
 class Connection:
@@ -47,7 +69,9 @@ class Connection:
     def __call__(self, statement: str, *values: object) -> sqlite3.Cursor:
         """Run one statement."""
         with self.said():
-            return self._sqlite.execute(statement, values)
+            rows = self._sqlite.cursor(Rows)
+            rows.said = self.said
+            return rows.execute(statement, values)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -69,8 +93,9 @@ class Connection:
         except (sqlite3.OperationalError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.ProgrammingError):
                 raise  # a defect of ours
-            # Of a damaged schema SQLite quotes the bytes as they are.
-            what = "malformed" if isinstance(error, UnicodeDecodeError) else str(error)
+            # Of text that is none SQLite quotes the bytes as they are.
+            text = not isinstance(error, UnicodeDecodeError) and "decode" not in str(error)
+            what = str(error) if text else "malformed"
             raise LedgerError(f"cannot use the ledger {self.path} ({what}); {_remedy(what)}") from (
                 error
             )

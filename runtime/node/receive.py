@@ -60,6 +60,12 @@ def receive(event: Event, inbox: Inbox, policy: Policy, log: Log) -> Outcome:
     data = event.encoded_dataset(include_meta=False)
     try:
         head = header(data, context.transfer_syntax, policy)
+        name = names(
+            str(head.StudyInstanceUID),
+            str(head.SeriesInstanceUID),
+            str(head.get("PatientID", "")),
+            str(head.SOPInstanceUID),
+        )
     except Exception as error:  # whatever a hostile object makes a parser raise
         log("object_refused", why="not a readable object", exception=type(error).__name__)
         return Outcome(CANNOT_UNDERSTAND)
@@ -69,12 +75,6 @@ def receive(event: Event, inbox: Inbox, policy: Policy, log: Log) -> Outcome:
     ):
         log("object_refused", why="the object is not the one that the request names")
         return Outcome(DOES_NOT_MATCH)
-    name = names(
-        str(head.StudyInstanceUID),
-        str(head.SeriesInstanceUID),
-        str(head.get("PatientID", "")),
-        str(head.SOPInstanceUID),
-    )
     meta = b"\0" * 128 + b"DICM" + encode_file_meta(event.file_meta)
     try:
         new = inbox.store(name, (meta, data), len(meta) + len(data), event.assoc)

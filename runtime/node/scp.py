@@ -31,6 +31,7 @@ from runtime.node.log import Log
 from runtime.node.metered import Meter
 from runtime.node.policy import Policy
 from runtime.node.receive import SUCCESS, receive
+from runtime.node.states import bear_late_wishes
 from runtime.node.storage import Inbox
 
 TRANSFER_SYNTAXES = [
@@ -88,6 +89,7 @@ def listen(
 
     def requested(event: evt.Event) -> None:
         event.assoc.dimse = Dimse(event.assoc, log)
+        bear_late_wishes(event.assoc.dul.state_machine)
 
     handlers: list[Any] = [
         (evt.EVT_REQUESTED, requested),

@@ -46,10 +46,10 @@ def _event(data: bytes, syntax: UID) -> Any:
     named = {}
     try:
         found = read_dataset(BytesIO(data), syntax == ImplicitVRLittleEndian, True)
-        named = {word: found.get(word) for word in _WORDS}
+        named = {word: str(found.get(word, "")) for word in _WORDS}
     except Exception:  # of any kind: then the request names another
-        named = dict.fromkeys(_WORDS)
-    sop_class = UID(str(named["SOPClassUID"] or made_dicom.MR))
+        named = dict.fromkeys(_WORDS, "")
+    sop_class = UID(named["SOPClassUID"] or made_dicom.MR)
     instance = named["SOPInstanceUID"] or "1.2.3"
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = made_dicom.MR, UID("1.2.3")

@@ -28,5 +28,19 @@ def test_numbers_that_are_none(content: bytes) -> None:
     assert values.numbers(holding(SPACING, "DS", content), "PixelSpacing", 2) is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "content"), [("US", b"\0\1\2"), ("OO", b"12"), ("SQ", b"\xfe\xff\x00\xe0\0\0\0\0")]
+)
+def test_words_of_a_value_that_is_malformed_unknown_or_a_sequence(
+    kind: str, content: bytes
+) -> None:
+    assert values.words(holding(SPACING, kind, content), "PixelSpacing") == ()
+
+
+def test_a_sequence_whose_element_is_cut_off_in_its_length() -> None:
+    item = b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + b"\x28\0\x30\0OB\0\0\1"
+    assert values.items(holding(GROUPS, "SQ", item), SEQUENCE) == []
+
+
 def test_a_good_value() -> None:
     assert values.numbers(holding(SPACING, "DS", b"1.5\\2 "), "PixelSpacing", 2) == (1.5, 2.0)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import struct
 
 import pytest
 
 from fmtool.errors import LedgerError
 from runtime import owner
 from runtime.ledger import Ledger
-from runtime.ledger.outcomes import outcomes
+from runtime.ledger.outcomes import counts, items, outcomes
 
 
 @pytest.fixture
@@ -51,6 +52,55 @@ def test_a_schema_that_is_not_text(changed):
     file.write_bytes(file.read_bytes().replace(b"CREATE TABLE items", b"CREATE TABLE \xf4tem("))
     with pytest.raises(LedgerError, match=r"malformed.*damaged"):
         Ledger(file)
+
+
+def _read(file):
+    with Ledger(file) as ledger:
+        counts(ledger)
+        list(items(ledger))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "UPDATE settings SET value = CAST(x'64ff65' AS TEXT) WHERE name = 'salt'",
+        "UPDATE items SET state = CAST(x'64ff65' AS TEXT)",
+        "UPDATE items SET bundle = CAST(x'64ff65' AS TEXT)",
+    ],
+)
+def test_values_that_are_not_what_their_column_holds(changed, script):
+    file = changed(f"PRAGMA ignore_check_constraints = ON; {script}")
+    with pytest.raises(LedgerError, match="it is damaged") as error:
+        _read(file)
+    assert str(error.value).isprintable()
+
+
+def test_seconds_that_are_no_number(changed):
+    file = changed("UPDATE results SET seconds = 77.5; VACUUM")
+    raw = bytearray(file.read_bytes())
+    value = raw.index(struct.pack(">d", 77.5))
+    content = raw.rindex(b"a" * 64, 0, value)
+    kinds = raw[content - 20 : content]  # of the row's columns
+    assert kinds.count(7) == 1  # a float; 29 is text of as many bytes
+    raw[content - 20 + kinds.index(7)] = 29
+    raw[value : value + 8] = b"tomorrow"
+    file.write_bytes(raw)
+    with pytest.raises(LedgerError, match="seconds are no number.*damaged"):
+        _read(file)
+
+
+def test_a_page_that_is_damaged_is_told_of_when_its_rows_are_read(tmp_path):
+    file = tmp_path / "ledger.sqlite"
+    with Ledger(file) as ledger:
+        for number in range(300):
+            ledger.add(f"{number}.nii.gz", f"{number:064}", "b" * 64, {})
+        ledger.vacuum()
+    raw = bytearray(file.read_bytes())
+    page = raw.index(b"0299bbbb") // 4096 * 4096
+    raw[page : page + 64] = b"\xff" * 64
+    file.write_bytes(raw)
+    with pytest.raises(LedgerError, match="it is damaged"), Ledger(file) as ledger:
+        list(items(ledger))
 
 
 def test_what_sqlite_itself_adds_is_fine(changed):

@@ -197,9 +197,14 @@ def test_objects_that_overturn_a_parser_are_refused(run_node, kit):
     nested = (sequence + b"\xff" * 4 + item) * 20_000  # deeper than Python recurses
     squeezed = zlib.compressobj(9, zlib.DEFLATED, -15)
     zeros = squeezed.compress(bytes(1 << 20)) + squeezed.flush()
-    syntaxes = {ExplicitVRLittleEndian: nested, DeflatedExplicitVRLittleEndian: zeros}
+    unknown = b"\x10\0\x20\0OO\x02\x001 "  # a patient's ID of a value representation that is none
+    hostile = [
+        (ExplicitVRLittleEndian, nested),
+        (ExplicitVRLittleEndian, unknown),
+        (DeflatedExplicitVRLittleEndian, zeros),
+    ]
     with run_node(**_WAITING) as node:
-        for syntax, data in syntaxes.items():
+        for syntax, data in hostile:
             (ds,) = kit.objects(1, syntax=syntax)
             with kit.calling(node, contexts=[(MRImageStorage, [syntax])]) as assoc:
                 send = assoc.dimse.send_msg
