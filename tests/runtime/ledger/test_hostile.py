@@ -85,7 +85,7 @@ def test_seconds_that_are_no_number(changed):
     raw[content - 20 + kinds.index(7)] = 29
     raw[value : value + 8] = b"tomorrow"
     file.write_bytes(raw)
-    with pytest.raises(LedgerError, match="seconds are no number.*damaged"):
+    with pytest.raises(LedgerError, match=r"seconds are no number.*damaged"):
         _read(file)
 
 

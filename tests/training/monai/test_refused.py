@@ -93,6 +93,7 @@ def test_definitions(made, tmp_path, change, words):
         ({"patch_size": 64}, "patch_size 64 is not a whole number from 1 to 32"),
         ({"img_size": 2}, "img_size is smaller than patch_size"),
         ({"img_size": "big"}, "img_size 'big'"),
+        ({"img_size": 1024, "patch_size": 8}, "holds 2097152 patches"),
         ({"num_heads": 5}, "no multiple of num_heads"),
         ({"hidden_size": 10**9}, "hidden_size"),
         ({"img_size": 96}, r"have shape \(1, 180, 12\); .* make them \(1, 27, 12\)"),
