@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("pynetdicom", reason="needs fmtool[dicom]")
 
-from pynetdicom.fsm import InvalidEventError, StateMachine  # noqa: E402
+from pynetdicom.fsm import InvalidEventError, StateMachine
 
-from runtime.node.states import bear_late_wishes  # noqa: E402
+from runtime.node.states import bear_late_wishes
 
 
 def machine(state: str) -> StateMachine:
