@@ -95,6 +95,7 @@ class Kind:
 
 
 _SAID = ("mL", "mm", "°", "%")  # units that a sentence needs; the others are in the table
+_MOST_DIGITS = 6
 
 
 def judge(value: float, normal: Range, accepted: Range = ANY) -> Verdict:
@@ -105,7 +106,11 @@ def judge(value: float, normal: Range, accepted: Range = ANY) -> Verdict:
 
 
 def numbers(value: float, expected: Range, digits: int, unit: str = "") -> str:
-    """ "375 mL, expected 900 to 2000"."""
+    """ "375 mL, expected 900 to 2000"; more digits where the value would be printed as a bound."""
+    while digits < _MOST_DIGITS and any(
+        value != bound and f"{value:.{digits}f}" == f"{bound:.{digits}f}" for bound in expected
+    ):
+        digits += 1
     low, high = (f"{bound:.{digits}f}" for bound in expected)
     text = f"{value:.{digits}f}{'' if unit in ('°', '%') else ' '}{unit if unit in _SAID else ''}"
     return f"{text.strip()}, expected {low} to {high}"

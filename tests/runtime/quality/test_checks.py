@@ -11,6 +11,7 @@ import pytest
 from runtime import quality
 from runtime.geometry import thick
 from runtime.quality import KINDS, Check
+from runtime.quality.check import numbers
 
 SCAN = {"spacing": [1.0, 1.0, 1.0], "warnings": []}
 PREPARED: dict[str, Any] = {
@@ -35,6 +36,21 @@ def check(name: str, scan: Any = None, calibration: Any = None, **changes: Any) 
     found = quality.checks(scan or SCAN, PREPARED | changes, calibration or {})
     (one,) = [c for c in found if c.name == name]
     return one
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "said"),
+    [
+        (0.7496, (0.28, 0.7455), "0.750, expected 0.280 to 0.746"),
+        (1.7, (1.0, 2.0), "1.70, expected 1.00 to 2.00"),
+        (float("inf"), (0.0, 2.0), "inf, expected 0.00 to 2.00"),
+        (1.0 + 1e-9, (0.0, 1.0), "1.000000, expected 0.000000 to 1.000000"),
+    ],
+)
+def test_a_value_outside_is_not_printed_as_the_bound(
+    value: float, expected: tuple[float, float], said: str
+) -> None:
+    assert numbers(value, expected, 2) == said
 
 
 def test_a_usual_head_passes_every_check() -> None:
