@@ -14,6 +14,8 @@ def raw(data: Dataset, keyword: str) -> Any:
     """The value as pydicom converts it, or None."""
     try:
         return data.get(keyword)
+    except MemoryError:
+        raise
     except Exception:  # pydicom raises of every kind, and some of its own, for a malformed value
         return None
 
