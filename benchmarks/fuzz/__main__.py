@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.fuzz.entry import NAMES, load
-from benchmarks.fuzz.guard import attempt, watchdog
+from benchmarks.fuzz.guard import attempt, limit_memory, watchdog
 from benchmarks.fuzz.run import run
 
 
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--replay", type=Path, help="send one kept input in again, and stop")
     args = parser.parse_args()
     if args.replay is not None:
-        return _replay(args.entry, args.replay)
+        return _replay(args.entry, args.replay, args.memory << 20)
     found = False
     for name in NAMES if args.entry == "all" else (args.entry,):
         corpus = args.corpus / name if args.corpus is not None else None
@@ -43,9 +43,11 @@ def main() -> int:
     return int(found)
 
 
-def _replay(name: str, file: Path) -> int:
+def _replay(name: str, file: Path, memory: int) -> int:
+    entry = load(name)
+    limit_memory(memory)
     with tempfile.TemporaryDirectory(prefix="fmtool-fuzz-") as scratch, watchdog(sys.stderr):
-        finding = attempt(load(name), file.read_bytes(), Path(scratch) / "trial")
+        finding = attempt(entry, file.read_bytes(), Path(scratch) / "trial")
     print(finding.told if finding else "nothing: taken, or refused in one sentence")
     return int(finding is not None)
 
