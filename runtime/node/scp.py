@@ -25,6 +25,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from fmtool.errors import InputError
+from runtime.node.acse import Acse
 from runtime.node.dimse import Dimse
 from runtime.node.listener import Handshake, Listener
 from runtime.node.log import Log
@@ -88,6 +89,7 @@ def listen(
         return lambda event: log(name, peer=event.assoc.requestor.address)
 
     def requested(event: evt.Event) -> None:
+        event.assoc.acse = Acse(event.assoc, log)
         event.assoc.dimse = Dimse(event.assoc, log)
         bear_late_wishes(event.assoc.dul.state_machine)
 

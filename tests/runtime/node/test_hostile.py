@@ -10,6 +10,14 @@ from contextlib import suppress
 
 import pytest
 
+pytest.importorskip("pynetdicom", reason="needs fmtool[dicom]")
+
+from pynetdicom.pdu_items import (
+    AbstractSyntaxSubItem,
+    PresentationContextItemRQ,
+    TransferSyntaxSubItem,
+)
+
 from fmtool.errors import InputError, UsageError
 from runtime.node import tls
 from runtime.node.metered import Budget, Meter, Refused
@@ -102,6 +110,29 @@ def test_a_message_that_cannot_be_decoded_ends_its_association_alone(run_node, k
             kit.until(lambda: assoc.is_aborted, 6.0)
         assert node.wait("connection_ended")[0]["why"] == "a message cannot be decoded"
         kit.until(lambda: not node.node._listener.active_associations)
+        assert kit.send(node, kit.objects(1)) == [0]
+
+
+@pytest.mark.parametrize("kept", [TransferSyntaxSubItem, AbstractSyntaxSubItem])
+def test_an_association_that_cannot_be_negotiated_is_aborted(run_node, kit, monkeypatch, kept):
+    whole = PresentationContextItemRQ.from_primitive
+
+    def incomplete(item, primitive):
+        whole(item, primitive)
+        items = item.abstract_transfer_syntax_sub_items
+        items[:] = [each for each in items if isinstance(each, kept)]
+        for each in items:
+            if kept is AbstractSyntaxSubItem:
+                each.abstract_syntax_name = "1.2.3"  # one that the node does not take
+
+    with run_node(**_FAST) as node:
+        with monkeypatch.context() as patch:
+            patch.setattr(PresentationContextItemRQ, "from_primitive", incomplete)
+            with kit.calling(node) as assoc:
+                assert not assoc.is_established
+                kit.until(lambda: assoc.is_aborted)
+        (ended,) = node.wait("connection_ended")
+        assert ended["why"] == "an association cannot be negotiated"
         assert kit.send(node, kit.objects(1)) == [0]
 
 
