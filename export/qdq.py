@@ -47,7 +47,10 @@ def at_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
 def in_float(
     model: onnx.ModelProto, plain: onnx.ModelProto, names: Collection[str]
 ) -> onnx.ModelProto:
-    """A copy of `model` whose convolutions `names` read what they would have read unquantised.
+    """A copy of `model` whose convolutions `names` have their unquantised weights.
+
+    They also read what they would have read unquantised, unless others read it in int8: then it is
+    there in int8 alone, as two copies would take more than all that int8 saves.
 
     Args:
         model: with QuantizeLinear and DequantizeLinear around its convolutions.
@@ -60,9 +63,12 @@ def in_float(
     maker = {name: node for node in graph.node for name in node.output}
     originals = {node.name: node for node in plain.graph.node}
     weights = {weight.name: weight for weight in plain.graph.initializer}
+    int8 = set(quantised(mixed)).difference(names)
+    rounded = {node.input[0] for node in graph.node if node.name in int8}
     for node in graph.node:
         if node.name in names:
-            node.input[0] = maker[maker[node.input[0]].input[0]].input[0]
+            if node.input[0] not in rounded:
+                node.input[0] = maker[maker[node.input[0]].input[0]].input[0]
             node.input[1] = originals[node.name].input[1]
             graph.initializer.append(weights[node.input[1]])
     return at_inputs(mixed)

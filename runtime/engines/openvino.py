@@ -15,7 +15,7 @@ import numpy as np
 
 from fmtool.errors import CapabilityError
 from runtime import heap
-from runtime.engines import openvino_core, openvino_slabs, openvino_stem
+from runtime.engines import openvino_core, openvino_int8, openvino_slabs, openvino_stem
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.openvino_core import core, precisions
 
@@ -56,7 +56,7 @@ class OpenVINOEngine(Engine):
         self.precision = precision
         rest = "bfloat16" if precision == "int8" and "bfloat16" in can else precision
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINT[rest]}
-        compiled, self._one_by_one = _compile(model, settings, precision == "bfloat16")
+        compiled, self._one_by_one = _compile(model, settings, precision)
         heap.give_back()
         self._names = [output.get_any_name() for output in compiled.outputs]
         self._request: Any = compiled.create_infer_request()
@@ -83,13 +83,22 @@ class OpenVINOEngine(Engine):
         self._request = None
 
 
-def _compile(model: Path, settings: dict[str, str], stem: bool) -> tuple[Any, bool]:
+def _compile(model: Path, settings: dict[str, str], precision: str) -> tuple[Any, bool]:
     """The compiled model, and whether it takes one volume where the file takes any number."""
     network = core().read_model(model)
     one_by_one = _for_one(network)
+    if precision == "int8":
+        openvino_int8.arrange(network)
     openvino_slabs.cut(network)
-    if stem:
+    if precision == "bfloat16":
         openvino_stem.rearrange(network)
+    special = openvino_int8.SETTINGS if precision == "int8" else {}
+    try:
+        return core().compile_model(network, "CPU", {**settings, **special}), one_by_one
+    except RuntimeError as error:
+        if not openvino_int8.unknown(error):
+            raise
+    # Without what this release does not know: the same numbers, in more memory.
     return core().compile_model(network, "CPU", settings), one_by_one
 
 

@@ -48,7 +48,8 @@ def cut(model: Any, count: int = COUNT) -> int:
     """Compute, in place, the entrance of `model` in `count` slabs.
 
     The entrance is everything from the volume's last use as one channel to the first pooling. A
-    network without a pooling behind its first convolution is left as it is.
+    network without a pooling behind its first convolution is left as it is, and so is a quantised
+    one that was not arranged (`runtime.engines.openvino_int8`).
 
     Args:
         model: an `openvino.Model`, as read from an ONNX file.
@@ -58,7 +59,7 @@ def cut(model: Any, count: int = COUNT) -> int:
     """
     pool = next((n for n in model.get_ordered_ops() if n.get_type_name() == "MaxPool"), None)
     path = _path(pool) if pool is not None else []
-    if pool is None or not path or (_quantised(pool) and path[1].get_type_name() != "Relu"):
+    if pool is None or not path or _rounded_afterwards(pool):
         return 1
     from openvino import opset13 as ops
 
@@ -66,10 +67,6 @@ def cut(model: Any, count: int = COUNT) -> int:
     edges = np.linspace(0, planes, min(count, planes) + 1).round().astype(int)
     pooled = [_slab(path, int(a), int(b)) for a, b in pairwise(edges)]
     whole = ops.concat([slab.output(0) for slab in pooled], _Z)
-    if _quantised(pool):
-        # OpenVINO 2026.4 moves the quantisation into the slabs, and then computes other numbers.
-        # This is in its way, and does nothing: what comes from a Relu is not negative.
-        whole = ops.abs(whole)
     pool.output(0).replace(whole.output(0))
     model.validate_nodes_and_infer_types()
     return len(pooled)
@@ -88,19 +85,27 @@ def _path(pool: Any) -> list[Any]:
         if not simple and convolutions and shape[1] == 1:
             return path
         known = simple and node.get_type_name() in _KNOWN and shape[_Z].is_static
-        if not known or len(value.get_target_inputs()) != 1:
+        if not known or len(_readers(value)) != 1:
             return []
         convolutions += node.get_type_name() == "Convolution"
         path.append(node)
 
 
-def _quantised(pool: Any) -> bool:
-    users = [each.get_node().get_type_name() for each in pool.output(0).get_target_inputs()]
-    return "FakeQuantize" in users
+def _readers(value: Any) -> list[str]:
+    """Types of the nodes that read a value's numbers; a bias's layout asks for its shape, too."""
+    users = [each.get_node().get_type_name() for each in value.get_target_inputs()]
+    return [user for user in users if user != "ShapeOf"]
+
+
+def _rounded_afterwards(pool: Any) -> bool:
+    """OpenVINO 2026.4 would move such a rounding into the slabs, and compute other numbers."""
+    return "FakeQuantize" in _readers(pool.output(0))
 
 
 def _constant(node: Any) -> bool:
-    """Whether a value is made of constants alone, such as quantised weights are."""
+    """Whether a value is made of constants and known shapes, as int8 weights and biases are."""
+    if node.get_type_name() == "ShapeOf":
+        return bool(node.input_value(0).get_partial_shape().is_static)
     if node.get_input_size() == 0:
         return bool(node.get_type_name() == "Constant")
     return all(_constant(node.input_value(i).get_node()) for i in range(node.get_input_size()))
@@ -124,7 +129,7 @@ def _slab(path: Sequence[Any], first: int, last: int) -> Any:
 
 
 _MOVES = ("Convolution", "MaxPool")
-_PLAIN = ("Relu", "Add", "Subtract", "Multiply")
+_PLAIN = ("Relu", "Add", "Subtract", "Multiply", "Maximum")
 _KNOWN = {*_MOVES, *_PLAIN, "Convert", "FakeQuantize"}
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.engines import openvino_slabs
+from fmtool import bundle
+from runtime.engines import openvino_int8, openvino_slabs
 from runtime.engines.openvino_core import core
 
 ov = pytest.importorskip("openvino")
@@ -105,24 +106,24 @@ def int8_conv(value: Any, given: dict[str, Any], channels: int, filters: int) ->
     rng = np.random.default_rng(filters + channels)
     shape = (filters, channels, given["kernel"], 3, 3)
     whole = ops.convert(ops.constant(rng.integers(-127, 128, shape).astype(np.int8)), "f32")
-    scale = ops.constant(rng.uniform(1e-3, 1e-2, (filters, 1, 1, 1, 1)).astype(np.float32))
+    scale = ops.constant(rng.uniform(1e-4, 1e-3, (filters, 1, 1, 1, 1)).astype(np.float32))
     side = [given["pads"][0], 1, 1]
     return ops.convolution(value, ops.multiply(whole, scale), [1] * 3, side, side, [1] * 3)
 
 
-def int8_network(activation: Any = ops.relu) -> Any:
+def int8_network() -> Any:
     """Quantised before the first convolution, and again before the second."""
     source = volume(z=24)
     first = int8_conv(quantised(source), RESNET, 1, 16)
-    pooled = pool(activation(first), POOL)
+    pooled = pool(ops.relu(first), POOL)
     second = int8_conv(quantised(pooled), {**RESNET, "kernel": 3, "pads": (1, 1)}, 16, 8)
     return network(second, source)
 
 
 def test_a_quantised_network_gives_the_same_numbers() -> None:
-    """Where the slabs are quantised one by one, OpenVINO's numbers are far off."""
     model = int8_network()
     expected = run(model)
+    assert openvino_int8.arrange(model) == 1
     assert openvino_slabs.cut(model, 3) == 3
     off = np.linalg.norm(run(model) - expected) / np.linalg.norm(expected)
     assert off < 1e-3
@@ -170,10 +171,6 @@ def unknown_operation() -> Any:
     return network(pool(ops.sigmoid(conv(source, RESNET)), POOL), source)
 
 
-def quantised_and_negative() -> Any:
-    return int8_network(lambda value: ops.add(value, np.float32(0.1)))
-
-
 @pytest.mark.parametrize(
     "made",
     [
@@ -183,7 +180,7 @@ def quantised_and_negative() -> Any:
         two_channels,
         unknown_depth,
         unknown_operation,
-        quantised_and_negative,
+        int8_network,  # OpenVINO's numbers are far off where it quantises the slabs one by one
     ],
 )
 def test_what_is_no_such_entrance_stays(made: Any) -> None:
@@ -191,3 +188,12 @@ def test_what_is_no_such_entrance_stays(made: Any) -> None:
     before = [op.get_type_name() for op in model.get_ordered_ops()]
     assert openvino_slabs.cut(model) == 1
     assert [op.get_type_name() for op in model.get_ordered_ops()] == before
+
+
+def test_a_network_with_biases_as_exporters_write_them() -> None:
+    """Read from ONNX, a bias takes its layout from the shape of the convolution's result."""
+    network = core().read_model(bundle.DEMO / "model.onnx")
+    network.reshape(
+        {each.get_any_name(): [1, *list(each.partial_shape)[1:]] for each in network.inputs}
+    )
+    assert openvino_slabs.cut(network) == openvino_slabs.COUNT
