@@ -32,7 +32,7 @@ from runtime.node.log import Log
 from runtime.node.metered import Meter
 from runtime.node.policy import Policy
 from runtime.node.receive import SUCCESS, receive
-from runtime.node.states import bear_late_wishes
+from runtime.node.states import guard
 from runtime.node.storage import Inbox
 
 TRANSFER_SYNTAXES = [
@@ -88,12 +88,15 @@ def listen(
         # The titles are not logged: whoever is not known may put anything there.
         return lambda event: log(name, peer=event.assoc.requestor.address)
 
+    def opened(event: evt.Event) -> None:
+        guard(event.assoc.dul.state_machine, log)
+
     def requested(event: evt.Event) -> None:
         event.assoc.acse = Acse(event.assoc, log)
         event.assoc.dimse = Dimse(event.assoc, log)
-        bear_late_wishes(event.assoc.dul.state_machine)
 
     handlers: list[Any] = [
+        (evt.EVT_CONN_OPEN, opened),
         (evt.EVT_REQUESTED, requested),
         (evt.EVT_C_ECHO, _echo),
         (evt.EVT_C_STORE, store),

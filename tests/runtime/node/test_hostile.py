@@ -136,6 +136,26 @@ def test_an_association_that_cannot_be_negotiated_is_aborted(run_node, kit, monk
         assert kit.send(node, kit.objects(1)) == [0]
 
 
+def test_a_request_with_a_value_that_it_must_not_have_is_aborted(run_node, kit, monkeypatch):
+    whole = PresentationContextItemRQ.from_primitive
+
+    def even(item, primitive):
+        whole(item, primitive)
+        item.presentation_context_id = 2  # PS3.8, 9.3.2.2: an odd number
+
+    with run_node(**{**_FAST, "acse_s": 30.0}) as node:
+        with monkeypatch.context() as patch:
+            patch.setattr(PresentationContextItemRQ, "from_primitive", even)
+            start = time.monotonic()
+            with kit.calling(node) as assoc:
+                assert not assoc.is_established
+                kit.until(lambda: assoc.is_aborted)
+            assert time.monotonic() - start < 10
+        (ended,) = node.wait("connection_ended")
+        assert ended["why"] == "a PDU has a value that it must not have"
+        assert kit.send(node, kit.objects(1)) == [0]
+
+
 def test_too_many_connections_are_refused_and_later_taken_again(run_node, kit):
     with run_node(max_associations=2, **_FAST) as node:
         many = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(8)]

@@ -1,4 +1,4 @@
-"""What our side still asks for once an association has ended is passed over; all else is not."""
+"""What an association's state machine bears, and what it still complains of."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ pytest.importorskip("pynetdicom", reason="needs fmtool[dicom]")
 
 from pynetdicom.fsm import InvalidEventError, StateMachine
 
-from runtime.node.states import bear_late_wishes
+from runtime.node.states import guard
 
 
 def machine(state: str) -> StateMachine:
     made = StateMachine(cast(Any, SimpleNamespace()))
     made.current_state = state
-    bear_late_wishes(made)
+    guard(made, lambda event, **facts: None)
     return made
 
 
