@@ -56,7 +56,8 @@ class OpenVINOEngine(Engine):
         self.precision = precision
         rest = "bfloat16" if precision == "int8" and "bfloat16" in can else precision
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINT[rest]}
-        compiled, self._one_by_one = _compile(model, settings, precision)
+        with heap.mapping():
+            compiled, self._one_by_one = _compile(model, settings, precision)
         heap.give_back()
         self._names = [output.get_any_name() for output in compiled.outputs]
         self._request: Any = compiled.create_infer_request()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtool.errors import LedgerError
+from runtime.ledger.kinds import check
 from runtime.ledger.migrate import migrate
 
 _BUSY_MS = 30_000
@@ -32,17 +33,23 @@ class Rows(sqlite3.Cursor):
     def __next__(self) -> Any:
         """The next row."""
         with self.said():
-            return super().__next__()
+            return _checked(super().__next__())
 
     def fetchone(self) -> Any:
         """The next row, or None."""
         with self.said():
-            return super().fetchone()
+            return _checked(super().fetchone())
 
     def fetchall(self) -> list[Any]:
         """All rows that are left."""
         with self.said():
-            return super().fetchall()
+            return [_checked(row) for row in super().fetchall()]
+
+
+def _checked(row: Any) -> Any:
+    if isinstance(row, sqlite3.Row):
+        check(row)
+    return row
 
 
 class Connection:

@@ -74,21 +74,11 @@ def items(ledger: Ledger, state: State | None = None) -> Iterator[Item]:
             row["attempts"],
             row["content"],
             row["bundle"],
-            _seconds(ledger, row["seconds"]),
+            row["seconds"],
             row["engine"],
             row["finished"] or row["failed_at"],
             row["sentence"] if row["result"] is None else None,
         )
-
-
-def _seconds(ledger: Ledger, value: object) -> float | None:
-    """SQLite keeps whatever a damaged file has in a column."""
-    if value is None or isinstance(value, float | int):
-        return value
-    raise LedgerError(
-        f"cannot use the ledger {ledger.path} (a scan's seconds are no number); it is damaged: put "
-        "it aside, or restore it, and run the command again"
-    )
 
 
 def outcomes(ledger: Ledger, numbers: Iterable[int] | None = None) -> Iterator[dict[str, Any]]:

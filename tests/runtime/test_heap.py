@@ -43,6 +43,32 @@ assert give_back()
 print(before - resident())
 """
 
+FREED = """
+import ctypes, sys
+from contextlib import nullcontext
+from runtime.heap import mapping
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+size = ctypes.c_size_t(4 << 20)
+
+def block():
+    address = ctypes.c_void_p(libc.malloc(size))
+    ctypes.memset(address, 1, size.value)
+    return address
+
+def resident():
+    lines = open("/proc/self/status", encoding="ascii").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+libc.free(block())  # from now on glibc takes blocks of this size from the heap
+with mapping() if sys.argv[1] == "mapping" else nullcontext():
+    blocks = [block() for _ in range(20)]
+before = resident()
+[libc.free(each) for each in blocks[:-1]]
+print(before - resident())
+"""
+
 on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 
 
@@ -63,3 +89,9 @@ def run(program: str, *words: str) -> str:
     command = [sys.executable, "-c", program, *words]
     root = Path(__file__).parents[2]
     return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+@on_glibc
+@pytest.mark.parametrize("which", ["mapping", "as it is"])
+def test_what_was_mapped_goes_back_when_it_is_freed(which: str) -> None:
+    assert (int(run(FREED, which)) > 70_000) == (which == "mapping")  # KiB

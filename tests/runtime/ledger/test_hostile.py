@@ -85,8 +85,26 @@ def test_seconds_that_are_no_number(changed):
     raw[content - 20 + kinds.index(7)] = 29
     raw[value : value + 8] = b"tomorrow"
     file.write_bytes(raw)
-    with pytest.raises(LedgerError, match=r"seconds are no number.*damaged"):
+    with pytest.raises(LedgerError, match=r"a malformed value of seconds.*damaged"):
         _read(file)
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("SELECT NULL AS state", "state"),
+        ("SELECT 'finished' AS state", "state"),
+        ("SELECT x'00' AS source", "source"),
+        ("SELECT 1.5 AS id", "id"),
+        ("SELECT 3 AS content", "content"),
+        ("SELECT 'soon' AS heartbeat", "heartbeat"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_however_it_is_fetched(changed, statement, name):
+    with Ledger(changed("")) as ledger:
+        for fetch in (lambda rows: rows.fetchone(), lambda rows: rows.fetchall(), list):
+            with pytest.raises(LedgerError, match=rf"a malformed value of {name}\); it is damaged"):
+                fetch(ledger.run(statement))
 
 
 def test_a_page_that_is_damaged_is_told_of_when_its_rows_are_read(tmp_path):
