@@ -56,6 +56,7 @@ _AFTER = (
     Column("cold_start", "cold start", "s", _START),
     Column("compile", "of it compile", "s", _START),
     Column("peak_memory", "peak memory", "GiB", _START),
+    Column("engine_memory", "of it engine", "GiB", _START),
     Column("energy", "energy", "J", _START),
     Column("gflops", "reached", "GFLOP/s", _ROOF),
     Column("peak_gflops", "peak", "GFLOP/s", _ROOF),

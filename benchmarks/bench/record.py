@@ -24,7 +24,7 @@ class Record:
         blocks: at batch 1, round by round.
         offline: blocks by batch, above 1.
         reasons: why a metric, by name, has no value.
-        memory: bytes at the peak of batch 1.
+        memory: bytes at the peak of batch 1, and those "added" by the system.
         peak: "flop_per_second", "probe" and "flop_per_processor_second".
         bandwidth: bytes per second.
         self_test: why the bundle's self-test refuses it; "" where there is none.
@@ -39,7 +39,7 @@ class Record:
     blocks: list[dict[str, Any]] = field(default_factory=list)
     offline: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
-    memory: int | None = None
+    memory: dict[str, int] | None = None
     peak: dict[str, Any] | None = None
     bandwidth: float | None = None
     self_test: str | None = None
@@ -85,7 +85,8 @@ class Record:
             "processor_time": statistics.summary(self.processor).median if self.processor else None,
             "cold_start": sum(self.opened["cold"].values()),
             "compile": self.opened["cold"].get("compile"),
-            "peak_memory": None if self.memory is None else self.memory / _GIB,
+            "peak_memory": None if self.memory is None else self.memory["peak"] / _GIB,
+            "engine_memory": None if self.memory is None else self.memory["added"] / _GIB,
             "energy": self._energy(),
         }
         blocks = {1: self.blocks, **self.offline}

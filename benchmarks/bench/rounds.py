@@ -37,7 +37,8 @@ def measure(pairs: Pairs, request: Request, say: Say) -> None:
             for worker, record in pairs:
                 record.memory = worker.ask("memory")
                 if record.memory is None:
-                    record.reasons["peak_memory"] = "this system does not tell it"
+                    for metric in ("peak_memory", "engine_memory"):
+                        record.reasons[metric] = "this system does not tell it"
         if number in with_peak:
             _peaks(pairs, request.probe_seconds(), order)
     for worker, record in pairs:

@@ -52,6 +52,7 @@ class Measurements:
         self._volumes = inputs.load(Path(spec["volumes"]))
         first = inputs.batch(self._volumes, 1, 0)
         laps.lap("volumes")  # the benchmark's own, and no part of a cold start
+        self._held = machine.resident_memory()
         self.system = open_system(spec, laps)
         self.system.run(first)
         laps.lap("first")
@@ -97,9 +98,12 @@ class Measurements:
             raise CapabilityError(f"a batch of {batch} does not run: {why[0]}") from error
         return time.perf_counter() - start
 
-    def memory(self) -> int | None:
-        """Bytes at the peak so far."""
-        return machine.peak_memory()
+    def memory(self) -> dict[str, int] | None:
+        """Bytes at the peak so far, and those of them that the system added; None if not told."""
+        peak = machine.peak_memory()
+        if peak is None or self._held is None:
+            return None
+        return {"peak": peak, "added": peak - self._held}
 
     def outputs(self, path: str) -> None:
         """Write the outputs for each volume, one at a time, without the maps."""

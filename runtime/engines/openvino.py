@@ -90,7 +90,9 @@ def _compile(model: Path, settings: dict[str, str], precision: str) -> tuple[Any
     one_by_one = _for_one(network)
     if precision == "int8":
         openvino_int8.arrange(network)
-    openvino_slabs.cut(network)
+        openvino_slabs.cut(network, openvino_int8.SLABS)
+    else:
+        openvino_slabs.cut(network)
     if precision == "bfloat16":
         openvino_stem.rearrange(network)
     special = openvino_int8.SETTINGS if precision == "int8" else {}

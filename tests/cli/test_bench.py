@@ -128,6 +128,7 @@ def test_a_slower_engine_is_reported_slower(bench, beside, tmp_path):
         assert set(system["cold_start"]) == {"interpreter", "library", "bundle", "compile", "first"}
         assert system["metrics"]["cold_start"] > system["latency"]["min"]
         assert 0.03 < system["metrics"]["peak_memory"] < 3.0
+        assert 0.005 < system["metrics"]["engine_memory"] < system["metrics"]["peak_memory"] - 0.02
         assert system["self_test"]["passed"]
         assert system["split"] is None
     slow, fast = sleepy["metrics"], plain["metrics"]
