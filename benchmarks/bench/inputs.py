@@ -53,7 +53,12 @@ def load(path: Path) -> Arrays:
 
 
 def batch(volumes: Arrays, size: int, start: int) -> Arrays:
-    """`size` volumes from number `start` on; they repeat where there are fewer."""
+    """`size` volumes from number `start` on; they repeat where there are fewer.
+
+    Not copied where they follow one another: the copies would count as the engine's memory.
+    """
     count = len(next(iter(volumes.values())))
+    if start + size <= count:
+        return {name: array[start : start + size] for name, array in volumes.items()}
     picked = [(start + i) % count for i in range(size)]
     return {name: np.ascontiguousarray(array[picked]) for name, array in volumes.items()}
