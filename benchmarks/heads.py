@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
+DEFAULT = Path(
+    os.environ.get("FMTOOL_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+)
 
 SETS = {"raw": "raw/*_T1w.nii.gz", "ixi2mm": "ixi2mm/*_ds.nii.gz", "cohort": "cohort/*_T1w.nii.gz"}
 """Set name -> glob: whole heads of two sites, whole heads at 2 mm, skull-stripped heads."""
@@ -21,7 +23,7 @@ def find(folder: Path | None = None, sets: tuple[str, ...] = tuple(SETS)) -> lis
     Raises:
         FileNotFoundError: if there is none.
     """
-    root = folder or Path(os.environ.get("FMTOOL_TEST_DATA", DEFAULT))
+    root = folder or DEFAULT
     heads = [path for name in sets for path in sorted(root.glob(SETS[name]))]
     if not heads:
         raise FileNotFoundError(f"no real heads below {root}; set FMTOOL_TEST_DATA")
