@@ -22,6 +22,7 @@ from training import entry as entries
 from training import turboprep
 from training.digests import Digests
 from training.entry import Entry
+from training.preparation import preparation
 from training.row import Row
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ _DAMAGES = (OSError, ValueError, KeyError, TypeError)
 class Store:
     """A folder of prepared volumes, one entry per scan; several processes may use it at once.
 
-    An entry is found by the scan's bytes (and its mask's), the bundle that prepares it and fmtool's
-    version: a change of any prepares the scan anew. Bytes that were verified are trusted until a
-    file's size, inode or times change; see `training.digests`.
+    An entry is found by the scan's bytes (and its mask's), the bundle that prepares it, fmtool's
+    version and its preprocessing's code: a change of any prepares the scan anew. Bytes that were
+    verified are trusted until a file's size, inode or times change; see `training.digests`.
 
     Args:
         folder: made when first needed.
@@ -99,7 +100,7 @@ class Store:
                 shutil.rmtree(scratch, ignore_errors=True)  # another process may be at it, too
 
     def _key(self, row: Row) -> str:
-        parts = [__version__, self._content(row.image)]
+        parts = [__version__, preparation(), self._content(row.image)]
         parts += [self.bundle_digest] if row.mask is None else ["mask", self._content(row.mask)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

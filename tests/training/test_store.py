@@ -18,6 +18,7 @@ from fmtool import space
 from fmtool.digest import sha256
 from fmtool.errors import FmtoolError, InputError
 from training import digests, embed, encoders, whole
+from training import store as store_module
 from training.cohort import Row
 from training.store import Store
 
@@ -70,6 +71,14 @@ def test_other_bytes_or_another_bundle_prepare_anew(tmp_path):
     changed = Store(folder, "one").get(row(tmp_path / "a.nii", "another scan"), prepare)
     assert prepare.calls == 3
     assert changed.facts["digest"] != digest
+
+
+def test_other_preprocessing_prepares_anew(tmp_path, monkeypatch):
+    prepare, scan = Preparer(), row(tmp_path / "a.nii")
+    Store(tmp_path / "store").get(scan, prepare)
+    monkeypatch.setattr(store_module, "preparation", lambda: "other code")
+    Store(tmp_path / "store").get(scan, prepare)
+    assert prepare.calls == 2
 
 
 @pytest.mark.parametrize("name", ["volume.npy", "mask.npy", "facts.json"])
