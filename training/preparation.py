@@ -11,23 +11,21 @@ from functools import cache
 from pathlib import Path
 
 from fmtool.digest import sha256
-from runtime import geometry, nifti, preprocess, scan
+from runtime import dicom, geometry, nifti, preprocess, scan
 from training import turboprep
 
+_FOLDERS = (preprocess, dicom)
 _READERS = (geometry, nifti, scan, turboprep)
 
 
 @cache
 def preparation() -> str:
-    """SHA-256 over the source of everything that decides a prepared volume's voxels."""
-    return digest([*Path(preprocess.__path__[0]).glob("*.py"), *map(_source, _READERS)])
+    """SHA-256 over the source of the stages and of what reads a scan."""
+    stages = [file for package in _FOLDERS for file in Path(package.__path__[0]).glob("*.py")]
+    return digest(stages + [Path(str(module.__file__)) for module in _READERS])
 
 
 def digest(files: list[Path]) -> str:
     """SHA-256 of files' names and contents, in whatever order they come."""
     listing = sorted(f"{file.name} {sha256(file)}" for file in files)
     return hashlib.sha256("\n".join(listing).encode()).hexdigest()
-
-
-def _source(module: object) -> Path:
-    return Path(str(module.__file__))  # type: ignore[attr-defined]

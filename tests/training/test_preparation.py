@@ -37,5 +37,12 @@ def test_the_stages_and_the_readers_are_in_it(monkeypatch):
         and node.module.count(".") == 2
     }
     assert used >= {"strip.py", "template.py"}
-    assert names >= used | {"bias.py", "resample.py", "register.py", "scan.py", "nifti.py"}
+    assert names >= used | {
+        "bias.py",
+        "resample.py",
+        "register.py",
+        "scan.py",
+        "nifti.py",
+        "volume.py",
+    }
     assert all(file.is_file() for file in seen)
