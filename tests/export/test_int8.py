@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +46,45 @@ def test_every_convolution_reads_symmetric_int8(model8: Path) -> None:
     zeros = {node.input[2] for node in graph.node if node.op_type.endswith("Linear")}
     kinds = {weight.data_type for weight in graph.initializer if weight.name in zeros}
     assert kinds == {TensorProto.INT8}
+
+
+def test_weights_have_seven_bits(model8: Path) -> None:
+    graph = onnx.load(model8).graph
+    kernels = [
+        onnx.numpy_helper.to_array(weight).astype(int)
+        for weight in graph.initializer
+        if weight.data_type == TensorProto.INT8 and len(weight.dims) == 5
+    ]
+    assert len(kernels) == 21
+    assert {abs(kernel).max() for kernel in kernels} == {64}  # each uses all of its range
+
+
+def test_gives_the_same_on_a_processor_without_vnni(
+    model8: Path, volumes: list[Volume], tmp_path: Path
+) -> None:
+    """There oneDNN adds in 16 bits; its documented switch makes any processor do so."""
+    pytest.importorskip("openvino")
+    script = """
+import sys
+from pathlib import Path
+import numpy as np
+from export.engines import quickest
+with np.load(sys.argv[2]) as fed:
+    _, run = next(quickest(Path(sys.argv[1])))
+    np.save(sys.argv[3], run(dict(fed))["embedding"])
+"""
+    np.savez(tmp_path / "fed.npz", **feed(volumes))
+    found = []
+    for isa in ("ALL", "AVX512_CORE"):  # the second is AVX-512 before VNNI, or what is below it
+        target = tmp_path / f"{isa}.npy"
+        subprocess.run(
+            [sys.executable, "-c", script, model8, tmp_path / "fed.npz", target],
+            env={**os.environ, "ONEDNN_MAX_CPU_ISA": isa},
+            check=True,
+        )
+        found.append(np.load(target))
+    full, lower = found
+    assert np.linalg.norm(lower - full) < 1e-5 * np.linalg.norm(full)
 
 
 def test_is_near_the_model_it_came_from_on_a_volume_it_was_not_calibrated_on(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,7 +48,9 @@ def recipe_of(task: Task, training: Part) -> Supervised:
 def test_it_learns_and_reports_on_scans_it_has_not_seen(task: Task, tmp_path: Path) -> None:
     parts = [part(task, count, seed) for seed, count in enumerate((16, 8, 12))]
     recipe = recipe_of(task, parts[0])
-    found = labelled.train(devices.launch(SETTINGS), recipe, *parts, SETTINGS, tmp_path)
+    # After six epochs it depends on the rounding of the processor whether it has learnt.
+    settings = replace(SETTINGS, epochs=20)
+    found = labelled.train(devices.launch(settings), recipe, *parts, settings, tmp_path)
     evidence = found.head.evidence
     assert evidence["how"] == "held-out test"
     assert evidence["n"] == 12
