@@ -10,10 +10,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from fmtool import __version__
@@ -33,6 +35,7 @@ __all__ = ["Entry", "Store"]
 _log = logging.getLogger(__name__)
 
 _SCRATCH = ".fmtool-"
+_LOCK = ".lock"
 _ABANDONED = 3600.0  # seconds: an entry is written in a few
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 _DAMAGES = (OSError, ValueError, KeyError, TypeError)
@@ -136,12 +139,12 @@ class Store:
             except OSError as error:
                 if error.errno not in _OCCUPIED:
                     raise
-            try:
-                entries.load(target, self._digests, anew=True)
-                return
-            except _DAMAGES:
-                pass  # it is damaged, or has just been moved aside by who else found it so
-            try:
-                target.rename(aside)
-            except FileNotFoundError:
-                continue
+            # One process at a time: who has found the entry damaged might otherwise move the sound
+            # one that another has put in its place meanwhile.
+            with FileLock(self.folder / _LOCK):
+                try:
+                    entries.load(target, self._digests, anew=True)
+                    return
+                except _DAMAGES:
+                    with suppress(FileNotFoundError):  # moved by another, about to replace it
+                        target.rename(aside)

@@ -46,6 +46,11 @@ def row(path, content="a scan", mask=None):
     return Row("s", path, mask, 1.0, None, 2)
 
 
+def kept(store):
+    """All of a store but its lock."""
+    return {path.name for path in store.iterdir()} - {".lock"}
+
+
 def test_a_scan_is_prepared_once(tmp_path):
     prepare, scan = Preparer(), row(tmp_path / "a.nii")
     first = Store(tmp_path / "store", "bundle").get(scan, prepare)
@@ -99,7 +104,7 @@ def test_a_damaged_entry_is_rebuilt_and_said_aloud(tmp_path, caplog, name, damag
     assert prepare.calls == 2
     assert "damaged" in caplog.text
     np.testing.assert_array_equal(entry.volume, good)
-    assert len(list((tmp_path / "store").iterdir())) == 1
+    assert kept(tmp_path / "store") == {entry.folder.name}
 
 
 def test_a_changed_fact_is_damage_too(tmp_path, caplog):
@@ -186,7 +191,34 @@ def test_writers_of_one_entry_all_succeed(tmp_path, damaged):
     assert len({entry.facts["digest"] for entry in entries}) == 1
     for entry in entries:
         np.testing.assert_array_equal(entry.volume, Preparer()(scan.image).volume)
-    assert [p.name for p in (tmp_path / "store").iterdir()] == [entries[0].folder.name]
+    assert kept(tmp_path / "store") == {entries[0].folder.name}
+
+
+def test_a_sound_entry_is_not_moved_by_who_found_a_damaged_one_in_its_place(tmp_path, monkeypatch):
+    store, scan = Store(tmp_path / "store"), row(tmp_path / "a.nii")
+    entry = store.get(scan, Preparer())
+    (entry.folder / "volume.npy").write_bytes(b"cut")
+    inodes, load = [], store_module.entries.load
+
+    def get():
+        Store(tmp_path / "store").get(scan, Preparer())
+        inodes.append(entry.folder.stat().st_ino)
+
+    other = threading.Thread(target=get)
+
+    def slow(*args, **settings):
+        try:
+            return load(*args, **settings)
+        finally:
+            if settings.get("anew") and not other.ident:  # about to be replaced by the first
+                other.start()
+                other.join(timeout=1)
+
+    monkeypatch.setattr(store_module.entries, "load", slow)
+    get()
+    other.join()
+    assert len(inodes) == 2
+    assert inodes[0] == inodes[1]
 
 
 def test_what_killed_runs_left_is_removed_and_what_is_being_written_is_not(tmp_path):
