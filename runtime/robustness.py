@@ -73,11 +73,12 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
             f"The embedding moves by at most {_share(judged)} of the median distance between two "
             f"subjects for those, of everything tried by {_share(apart)}."
         )
-    refused = [
-        f"{r['name']} {int(r['refused'])} of {int(r['heads'])}" for r in rows if r["refused"]
-    ]
-    if refused:
-        said.append(f"Refused by a check: {', '.join(refused)}.")
+    for verdict, words in (("refused", "Refused"), ("warned", "Warned of")):
+        counts = [
+            f"{r['name']} {int(r[verdict])} of {int(r['heads'])}" for r in rows if r.get(verdict)
+        ]
+        if counts:
+            said.append(f"{words} by a check: {'; '.join(counts)}.")
     return said
 
 

@@ -16,6 +16,7 @@ from benchmarks.robustness.outputs import Output
 from benchmarks.robustness.perturbations import Perturbation
 from fmtool.errors import FmtoolError
 from runtime import scan as scans
+from runtime import trust
 from runtime.predict import Predictor
 
 STRIPPED = "cohort"
@@ -33,6 +34,8 @@ class Row:
         embedding: (features,); empty where the scan was refused.
         brain_volume_ml: what the pipeline found.
         refused: why the pipeline refused it; empty where it answered.
+        warned: names of the checks that warn of it, "novelty" where it is unlike a head's cohort;
+            None where the checks were not asked.
     """
 
     head: str
@@ -41,6 +44,7 @@ class Row:
     embedding: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     brain_volume_ml: float = float("nan")
     refused: str = ""
+    warned: tuple[str, ...] | None = None
 
 
 class Bench:
@@ -49,6 +53,8 @@ class Bench:
     def __init__(self, predictor: Predictor, outputs: list[Output]) -> None:
         self.predictor = predictor
         self.outputs = outputs
+        known = trust.read(predictor.bundle).values()
+        self._cohorts = [one.novelty for one in known if one.novelty is not None]
 
     def rows(
         self, path: Path, perturbations: tuple[Perturbation, ...], tools: bool = True
@@ -89,11 +95,21 @@ class Bench:
                 yield stage, Row(label, one.name, *self._answer(volume, mask))
 
     def _seen(self, head: seen.Head, pose: NDArray[np.float64]) -> stages.Seen:
-        return stages.Seen(head, self.predictor.prepare(head.scan()).prepared, pose)
+        ready = self.predictor.prepare(head.scan())
+        warned = tuple(check.name for check in ready.checks if check.verdict != "ok")
+        return stages.Seen(head, ready.prepared, pose, warned)
 
     def _row(self, label: str, name: str, found: stages.Seen) -> Row:
         values, embedding = self._answer(found.prepared.volume, found.prepared.mask)
-        return Row(label, name, values, embedding, found.prepared.facts["brain_volume_ml"])
+        unlike = any(each.unusual(each.p_value(embedding)) for each in self._cohorts)
+        return Row(
+            label,
+            name,
+            values,
+            embedding,
+            found.prepared.facts["brain_volume_ml"],
+            warned=(*found.warned, "novelty") if unlike else found.warned,
+        )
 
     def _answer(
         self, volume: NDArray[np.float32], mask: NDArray[np.bool_]

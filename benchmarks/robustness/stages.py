@@ -31,11 +31,13 @@ class Seen:
         head: the head.
         prepared: by the pipeline.
         pose: 4x4, where each point of the undisturbed head (RAS mm) now lies.
+        warned: names of the checks that warn of it.
     """
 
     head: Head
     prepared: Prepared
     pose: NDArray[np.float64]
+    warned: tuple[str, ...] = ()
 
     def log_field(self) -> NDArray[np.float32]:
         """The bias field the pipeline found, natural logarithm, on the head's grid."""

@@ -50,6 +50,7 @@ def summary(
                 "judged": judged,
                 "heads": len(mine),
                 "refused": len(mine) - len(moved),
+                "warned": _warned(mine),
                 "outputs": {o.task: _shift(o, moved) for o in outputs},
                 "embedding": _spread([distance(a.embedding, b.embedding) / apart for a, b in moved])
                 if apart
@@ -61,6 +62,7 @@ def summary(
         "format": FORMAT,
         **facts,
         "heads": len(base),
+        "warned": _warned(base.values()),
         "sets": sorted({head.split("/")[0] for head in base}),
         "bar": BAR,
         "errors": {o.task: {"error": o.error, "unit": o.unit} for o in outputs},
@@ -88,6 +90,12 @@ def _shift(output: Output, moved: Sequence[tuple[Row, Row]]) -> dict[str, Any] |
         return None
     share = shifts["median"] / output.error if output.error else None
     return {**shifts, "share": share}
+
+
+def _warned(rows: Iterable[Row]) -> int | None:
+    """How many of them a check warns of; None where none was asked."""
+    asked = [bool(row.warned) for row in rows if row.warned is not None]
+    return sum(asked) if asked else None
 
 
 def _volumes(moved: Sequence[tuple[Row, Row]]) -> list[float]:

@@ -14,14 +14,16 @@ def markdown(found: Mapping[str, Any]) -> str:
     """
     tasks = list(found["errors"])
     heading = ["seen otherwise", *(f"{t}, {found['errors'][t]['unit']}" for t in tasks)]
-    heading += ["embedding", "brain volume", "refused"]
+    heading += ["embedding", "brain volume", "warned of", "refused"]
     lines = [_row(heading), _row(["---"] * len(heading))]
     for one in found["perturbations"]:
         cells = [f"{one['name']}{' *' if one['judged'] else ''}"]
         cells += [_shift(one["outputs"][task]) for task in tasks]
         cells += [_percent(one["embedding"], 100.0), _percent(one["brain_volume_percent"], 1.0)]
-        lines.append(_row([*cells, f"{one['refused']} of {one['heads']}"]))
-    return "\n".join(lines) + "\n"
+        cells += [_count(one[said], one["heads"]) for said in ("warned", "refused")]
+        lines.append(_row(cells))
+    as_they_are = _count(found["warned"], found["heads"])
+    return "\n".join([*lines, "", f"Heads warned of as they are: {as_they_are}."]) + "\n"
 
 
 def verdicts(found: Mapping[str, Any]) -> list[str]:
@@ -52,6 +54,10 @@ def _shift(shift: Mapping[str, float] | None) -> str:
         return "-"
     share = "" if shift["share"] is None else f" ({shift['share']:.1%})"
     return f"{shift['median']:.2g}{share}, at most {shift['max']:.2g}"
+
+
+def _count(some: int | None, of: int) -> str:
+    return "-" if some is None else f"{some} of {of}"
 
 
 def _percent(spread: Mapping[str, float] | None, scale: float) -> str:

@@ -20,6 +20,7 @@ def test_one_real_head(data_dir, monkeypatch):
         base, again, coarse = bench.rows(path, tried)
         parts = list(bench.by_stage(path, (same,)))
     assert base.values["age"] == pytest.approx(expected.values["age"], abs=1e-4)
+    assert ("novelty" in base.warned) == any("unlike" in w for w in expected.warnings)
     assert base.values["sex"] == pytest.approx(expected.predictions["sex"].probability, abs=1e-4)
     assert np.array_equal(again.embedding, base.embedding)
     assert not np.array_equal(coarse.embedding, base.embedding)

@@ -16,9 +16,9 @@ OUTPUTS = [Output("age", "years", 5.0), Output("sex", "probability", None)]
 FACTS = {"bundle": {"name": "toy", "digest": "ab" * 32}, "engine": "toy", "fmtool": "0"}
 
 
-def row(head, name, age, sex=0.5, x=0.0, volume=1000.0, refused=""):
+def row(head, name, age, sex=0.5, x=0.0, volume=1000.0, warned=()):
     embedding = np.array([x, 0.0], np.float32)
-    return Row(head, name, {"age": age, "sex": sex}, embedding, volume, refused)
+    return Row(head, name, {"age": age, "sex": sex}, embedding, volume, warned=warned)
 
 
 def perturbation(name, judged):
@@ -32,7 +32,7 @@ def found():
         row("raw/a", "turned", 30.2, x=0.4, volume=1010.0),
         row("raw/b", "turned", 39.0, 0.6, x=4.8),
         row("raw/c", "turned", 50.4, x=8.0),
-        row("raw/a", "coarse", 32.0, x=2.0),
+        row("raw/a", "coarse", 32.0, x=2.0, warned=("sharpness",)),
         Row("raw/b", "coarse", refused="too coarse"),
     ]
     tried = [perturbation("turned", True), perturbation("coarse", False)]
@@ -48,8 +48,16 @@ def test_medians_shares_and_refusals(found):
     assert found["between_subjects"] == pytest.approx(4.0)
     assert turned["embedding"]["median"] == pytest.approx(0.4 / 4.0, rel=1e-5)
     assert turned["brain_volume_percent"]["max"] == pytest.approx(1.0)
-    assert (coarse["heads"], coarse["refused"]) == (2, 1)
+    assert (coarse["heads"], coarse["refused"], coarse["warned"]) == (2, 1, 1)
+    assert (turned["warned"], found["warned"]) == (0, 0)
     assert coarse["outputs"]["age"]["median"] == pytest.approx(2.0)
+
+
+def test_other_tools_masks_are_not_judged_by_the_checks():
+    rows = [row("raw/a", "", 30.0), row("raw/a", "a tool", 31.0, warned=None)]
+    found = summary(rows, OUTPUTS, FACTS, {}, [])
+    assert found["perturbations"][0]["warned"] is None
+    assert table.markdown(found).splitlines()[2].endswith("| - | 0 of 1 |")
 
 
 def test_the_verdict_judges_by_the_judged_alone(found):
@@ -62,9 +70,10 @@ def test_the_verdict_judges_by_the_judged_alone(found):
 
 def test_the_table_names_every_perturbation(found):
     lines = table.markdown(found).splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 6
     assert lines[2].startswith("| turned * | 0.4 (8.0%), at most 1 |")
-    assert lines[3].endswith("| 1 of 2 |")
+    assert lines[3].endswith("| 1 of 2 | 1 of 2 |")
+    assert lines[5] == "Heads warned of as they are: 0 of 3."
 
 
 def test_the_sentences_say_what_moves_an_output_most(found):
@@ -72,7 +81,10 @@ def test_the_sentences_say_what_moves_an_output_most(found):
     assert "toy on 3 heads of the sets raw" in said[0]
     assert "at most 0.4 years (turned, 8% of its cross-validated error)" in said[1]
     assert "by 2 years (coarse, 40% of its cross-validated error)" in said[1]
-    assert "coarse 1 of 2" in said[-1]
+    assert said[-2:] == [
+        "Refused by a check: coarse 1 of 2.",
+        "Warned of by a check: coarse 1 of 2.",
+    ]
 
 
 def test_the_picture_is_drawn(found, tmp_path):
