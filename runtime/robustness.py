@@ -73,13 +73,28 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
             f"The embedding moves by at most {_share(judged)} of the median distance between two "
             f"subjects for those, of everything tried by {_share(apart)}."
         )
-    for verdict, words in (("refused", "Refused"), ("warned", "Warned of")):
-        counts = [
-            f"{r['name']} {int(r[verdict])} of {int(r['heads'])}" for r in rows if r.get(verdict)
-        ]
-        if counts:
-            said.append(f"{words} by a check: {'; '.join(counts)}.")
+    refused = [
+        f"{r['name']} {int(r['refused'])} of {int(r['heads'])}" for r in rows if r["refused"]
+    ]
+    if refused:
+        said.append(f"Refused by a check: {'; '.join(refused)}.")
+    noticed = [
+        f"{r['name']} {int(r['warned'])} of {int(r['heads'])}"
+        for r in rows
+        if r.get("warned") is not None and _strong(r, float(found["bar"]))
+    ]
+    if noticed:
+        said.append(
+            f"Heads warned of where an output moves by more than {float(found['bar']):.0%} of its "
+            f"error: {'; '.join(noticed)}; as they are {int(found['warned'])}."
+        )
     return said
+
+
+def _strong(row: Mapping[str, Any], bar: float) -> bool:
+    """Whether an output moves by more than the bar."""
+    shares = [shift["share"] for shift in row["outputs"].values() if shift]
+    return any(share is not None and float(share) > bar for share in shares)
 
 
 def _most(shifts: list[tuple[Mapping[str, Any], Mapping[str, Any]]], unit: str) -> str:

@@ -83,7 +83,8 @@ def test_the_sentences_say_what_moves_an_output_most(found):
     assert "by 2 years (coarse, 40% of its cross-validated error)" in said[1]
     assert said[-2:] == [
         "Refused by a check: coarse 1 of 2.",
-        "Warned of by a check: coarse 1 of 2.",
+        "Heads warned of where an output moves by more than 10% of its error: coarse 1 of 2; "
+        "as they are 0.",
     ]
 
 
