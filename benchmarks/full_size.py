@@ -2,7 +2,8 @@
 
     python -m benchmarks.full_size FOLDER
 
-writes FOLDER/full-size.fmtool, in float32 and FP16, for `fmtool bench --bundle`.
+writes FOLDER/full-size.fmtool, in float32 and FP16, for `fmtool bench --bundle`, and
+FOLDER/encoder, for `fmtool train probe` and `fmtool export`.
 """
 
 from __future__ import annotations
@@ -54,10 +55,16 @@ def bundle(folder: Path) -> Bundle:
 
 
 def main() -> None:
-    """Write the bundle and say where it is."""
+    """Write the encoder and the bundle, and say where they are."""
+    from training.encoder_folder import save_encoder
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    print(bundle(parser.parse_args().folder).path)
+    folder = parser.parse_args().folder
+    if not (folder / "encoder").exists():
+        save_encoder(folder / "encoder", encoder(), "random weights")
+    print(folder / "encoder")
+    print(bundle(folder).path)
 
 
 if __name__ == "__main__":
