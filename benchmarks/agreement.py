@@ -18,8 +18,9 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import full_size, heads
-from benchmarks.peers import chain
+from benchmarks import full_size
+from benchmarks.shared import heads
+from benchmarks.shared.peers import chain
 from fmtool.bundle import Bundle
 from runtime import scan as scans
 from runtime.engines.choose import choose, open_engine

@@ -31,12 +31,12 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from benchmarks import heads
+from benchmarks.shared import heads
 from fmtool import bundle as bundles
 from runtime import scan
 from runtime.preprocess.pipeline import Preprocessor
-from training import augment_monai
 from training.augment import PARTS, SimCLRAugment, zscore_
+from training.augment import monai as augment_monai
 
 Row = dict[str, Any]
 

@@ -36,8 +36,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import heads
-from benchmarks.peers import chain
+from benchmarks.shared import heads
+from benchmarks.shared.peers import chain
 from runtime.preprocess import bias
 
 _REPEATS = 5

@@ -32,8 +32,8 @@ from runtime.answer import answer
 from runtime.predict import Predictor
 from training import cohort as cohorts
 from training import encoders, probe
-from training.prepare import prepare
-from training.row import Row
+from training.cohort.row import Row
+from training.store.prepare import prepare
 
 Array = NDArray[np.float64]
 

@@ -26,9 +26,9 @@ import torch
 from torch import nn
 
 from benchmarks.bench import torch_weights
-from export import strip, template
-from export.manifest import About
 from export.pack import Parts, assemble
+from export.parts import strip, template
+from export.parts.manifest import About
 from fmtool import bundle as bundles
 from fmtool.bundle import DEMO, Bundle
 from fmtool.digest import sha256
@@ -38,16 +38,16 @@ from training import cohort as cohorts
 from training import encoders, probe
 from training.augment import SimCLRAugment
 from training.cohort import Cohort
-from training.embed import embeddings
-from training.entry import Entry
+from training.evidence.ranges import ranges
 from training.fit import devices
 from training.fit.data import Scans
 from training.fit.loop import Loop
 from training.fit.settings import Settings
-from training.prepare import prepare
 from training.probe import Probe
-from training.ranges import ranges
 from training.simclr import SimCLR
+from training.store.embed import embeddings
+from training.store.entry import Entry
+from training.store.prepare import prepare
 
 WIDTH = 0.125
 VIEW = (40, 48, 48)  # a quarter of the crop's size

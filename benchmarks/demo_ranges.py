@@ -12,14 +12,13 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import halves, heads
+from benchmarks.shared import halves, heads
 from fmtool import bundle as bundles
-from fmtool import seal
-from fmtool.bundle import DEMO
+from fmtool.bundle import DEMO, seal
 from runtime import scan as scans
-from runtime.atomic import write_bytes
 from runtime.preprocess.pipeline import Preprocessor
-from training.ranges import ranges
+from runtime.system.atomic import write_bytes
+from training.evidence.ranges import ranges
 
 
 def measured(paths: list[Path], bundle: Path) -> dict[str, list[float]]:

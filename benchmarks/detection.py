@@ -1,8 +1,8 @@
 """How many good heads are refused, and how many bad ones are noticed.
 
 The bundle's ranges were measured on one half of the real heads (`benchmarks.demo_ranges`); the
-other half is judged here: as it is, and spoiled in every way of `benchmarks.spoiled.kinds`, seeded.
-Real bad scans count as they are.
+other half is judged here: as it is, and spoiled in every way of
+`benchmarks.shared.spoiled.kinds`, seeded. Real bad scans count as they are.
 
     python -m benchmarks.detection [--data DIR] [--bundle DEMO.fmtool] [--heads 6] [--json FILE]
 """
@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import halves, heads
-from benchmarks.judge import counted, judge
-from benchmarks.spoiled import kinds
-from benchmarks.spoiled.prepare import Redrawn
+from benchmarks.shared import halves, heads
+from benchmarks.shared.judge import counted, judge
+from benchmarks.shared.spoiled import kinds
+from benchmarks.shared.spoiled.prepare import Redrawn
 from fmtool import bundle as bundles
 from runtime import scan as scans
 from runtime.scan import Scan

@@ -39,7 +39,7 @@ def bundle(folder: Path) -> Bundle:
     import numpy as np
 
     from export.pack import pack
-    from training.head import Head
+    from training.evidence.head import Head
 
     heads = [
         Head(
@@ -56,7 +56,7 @@ def bundle(folder: Path) -> Bundle:
 
 def main() -> None:
     """Write the encoder and the bundle, and say where they are."""
-    from training.encoder_folder import save_encoder
+    from training.encoders.encoder_folder import save_encoder
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)

@@ -22,7 +22,7 @@ import nibabel as nib
 import numpy as np
 
 from benchmarks import full_size
-from benchmarks.peers import chain
+from benchmarks.shared.peers import chain
 from runtime.predict import Predictor, run_network
 
 _PEAK = r"""

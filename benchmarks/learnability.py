@@ -36,17 +36,17 @@ from fmtool import space
 from fmtool.task import AGE, SEX, Task
 from training import probe
 from training.augment import SimCLRAugment
+from training.augment.intensity import Intensity
+from training.augment.whole import whole
+from training.cohort.row import Row
 from training.fit import devices
 from training.fit.data import Scans
 from training.fit.loop import Loop, Stopped
 from training.fit.settings import Settings
-from training.intensity import Intensity
-from training.row import Row
 from training.simclr import SimCLR
 from training.synth import acquisition, anatomy
 from training.synth.render import Frame, render
 from training.synth.subject import draw, generator
-from training.whole import whole
 
 WIDTH = 0.125
 SPACING = 5.0  # mm

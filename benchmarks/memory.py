@@ -3,8 +3,8 @@
 No memory is needed to count it: the step runs on fake tensors, which have shapes and no contents,
 while every storage that it makes is written down when it appears and struck off when it goes. So
 weights, gradients, Adam's state, inputs, what is kept for the backward pass and all temporaries
-between operations are in the peak; see `benchmarks.live`. Not in it: what a library needs inside
-one operation (cuDNN's workspaces), the CUDA context, and the allocator's waste. A setting "fits" a
+between operations are in the peak; see `benchmarks.shared.live`. Not in it: what a library needs
+inside one operation (cuDNN's workspaces), the CUDA context, and the allocator's waste. A setting "fits" a
 card if its peak leaves a tenth of the card free.
 
 In bfloat16 the count follows CUDA's autocast, which pools in bfloat16; the CPU's pools in float32.
@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from benchmarks.live import Live
+from benchmarks.shared.live import Live
 from fmtool.space import CROP_SHAPE
 from training import encoders
 from training.fit.settings import Precision

@@ -31,11 +31,11 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage, Verification  # type: ignore[attr-defined]
 
-from runtime.log import configure
-from runtime.node.log import hush_libraries, node_log
-from runtime.node.policy import Policy
-from runtime.node.server import Node
 from runtime.result import Failure
+from runtime.service.log import configure
+from runtime.service.node.log import hush_libraries, node_log
+from runtime.service.node.policy import Policy
+from runtime.service.node.server import Node
 
 GROWTH = 0.05
 """How much more memory than after the warm-up is too much."""

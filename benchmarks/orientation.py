@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import asymmetry, heads
-from benchmarks.judge import counted, judge
-from benchmarks.spoiled.field import turned, turns
+from benchmarks.shared import asymmetry, heads
+from benchmarks.shared.judge import counted, judge
+from benchmarks.shared.spoiled.field import turned, turns
 from fmtool import bundle as bundles
 from runtime import scan as scans
 from runtime.preprocess.pipeline import Preprocessor

@@ -42,9 +42,9 @@ from torch import Tensor, nn
 
 from fmtool.task import AGE
 from training import encoders, probe
-from training.embed import embeddings
-from training.row import Row
-from training.whole import whole
+from training.augment.whole import whole
+from training.cohort.row import Row
+from training.store.embed import embeddings
 
 BATCH = 6
 EPOCHS = 100

@@ -27,8 +27,8 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import heads
-from benchmarks.peers import chain
+from benchmarks.shared import heads
+from benchmarks.shared.peers import chain
 from runtime.preprocess import bias, register
 from runtime.preprocess.template import Template
 from runtime.preprocess.transform import about

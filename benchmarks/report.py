@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from runtime.predict import Predictor
-from runtime.publish import Publisher
+from runtime.report.publish import Publisher
 
 
 def main() -> None:

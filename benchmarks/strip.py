@@ -21,7 +21,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from export.strip import LOCATE, SEGMENT, export_strip
+from export.parts.strip import LOCATE, SEGMENT, export_strip
 from fmtool.bundle import Bundle
 from runtime.preprocess.strip import StripNets, strip
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from export.reference import Array
-from runtime.engines.openvino_core import core
+from runtime.engines.openvino.core import core
 
 Run = Callable[[dict[str, Array]], dict[str, Array]]
 

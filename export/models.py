@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export import int8_gate
 from export.graph import BundleGraph, LinearHead
 from export.int8 import Mix, to_int8
+from export.int8 import gate as int8_gate
 from export.memory import check_room
 from export.onnx import export
 from export.precision import to_fp16

@@ -15,7 +15,7 @@ import torch
 
 import fmtool
 from export.graph import INPUTS, BundleGraph
-from fmtool import disk, space
+from fmtool import files, space
 
 _NOISY = ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "onnx_ir")
 
@@ -71,7 +71,7 @@ def save(model: onnx.ModelProto, path: str | os.PathLike[str]) -> Path:
     """Check a model with onnx's checker and write it in one step, weights inside."""
     onnx.checker.check_model(model, full_check=True)
     target = Path(path)
-    with tempfile.TemporaryDirectory(prefix=disk.SCRATCH, dir=target.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=files.SCRATCH, dir=target.parent) as scratch:
         staged = Path(scratch) / target.name
         onnx.save_model(model, staged, save_as_external_data=False)
         staged.replace(target)

@@ -12,17 +12,19 @@ from typing import Any
 
 from torch import nn
 
-from export.card import card
 from export.graph import BundleGraph, LinearHead
-from export.manifest import LOCATE, SEGMENT, TEMPLATE, About, manifest, trust_bytes
 from export.models import Exported, export_models
+from export.parts.card import card
+from export.parts.manifest import LOCATE, SEGMENT, TEMPLATE, About, manifest, trust_bytes
 from export.reference import Volume, reference
 from export.volumes import template_volume, variant
 from fmtool import bundle as bundles
-from fmtool import bundle_write, disk, space
+from fmtool import files, space
 from fmtool.bundle import Bundle
+from fmtool.bundle import write as bundle_write
 from fmtool.errors import BundleError, InputError
-from training import architecture, encoders
+from training import encoders
+from training.encoders import architecture
 
 Parts = Mapping[str, Path | bytes]
 """What preprocessing needs, by its name inside the bundle; `LICENSES/...` come along."""
@@ -73,8 +75,8 @@ def pack(
         exported: told each model of the bundle, once it is written.
         int8: real, prepared volumes to calibrate an INT8 model on, none of `volumes`; without any,
             none is made.
-        ranges: of the checks, as `training.ranges` measures them on a cohort; those of the source
-            bundle where there are none.
+        ranges: of the checks, as `training.evidence.ranges` measures them on a cohort; those of
+            the source bundle where there are none.
 
     Raises:
         BundleError: if `out` exists, or the source bundle is damaged.
@@ -150,7 +152,7 @@ def assemble(
         raise BundleError(f"bundle {target} would lack {', '.join(sorted(absent))}")
     graph, facts = _graph(encoder, heads, about)
     with (
-        disk.writing(target),
+        files.writing(target),
         tempfile.TemporaryDirectory(prefix="fmtool-pack-") as scratch,
     ):
         folder = Path(scratch)
@@ -163,12 +165,12 @@ def assemble(
         )
         contents = manifest(about, graph, heads, facts, models, expected[0])
         licences = sorted(name for name in parts if name.startswith(LICENCES))
-        files: dict[str, Path | bytes] = {model.path.name: model.path for model in models}
-        files |= {**parts, "MODEL_CARD.md": card(contents, licences).encode()}
+        inside: dict[str, Path | bytes] = {model.path.name: model.path for model in models}
+        inside |= {**parts, "MODEL_CARD.md": card(contents, licences).encode()}
         if "trust" in contents:
-            files[contents["trust"]] = trust_bytes(heads)
+            inside[contents["trust"]] = trust_bytes(heads)
         progress(f"Writing {target}")
-        bundle = bundle_write.write(target, contents, files, overwrite)
+        bundle = bundle_write.write(target, contents, inside, overwrite)
     for model in models:
         exported(model)
     return bundle

@@ -9,10 +9,9 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fmtool.task import Task
-from runtime import classes
-from runtime.interval import Interval, interval
 from runtime.result import Prediction
-from runtime.trust import Trust
+from runtime.trust import Trust, classes
+from runtime.trust.interval import Interval, interval
 
 
 def answer(

@@ -16,7 +16,7 @@ from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.errors import FmtoolError, UsageError
 from fmtool.task import Task
-from runtime import attribution, quality, robustness, trust
+from runtime import attribution, quality, trust
 from runtime.answer import answer, unlike
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.choose import Choice, choose
@@ -27,6 +27,7 @@ from runtime.preprocess.pipeline import Prepared, Skull
 from runtime.preprocess.template import Template
 from runtime.result import Failure, Result
 from runtime.scan import Scan, Source, called
+from runtime.trust import robustness
 
 
 class Predictor:

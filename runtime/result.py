@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from fmtool import NOTICE, __version__
 from fmtool.task import Task
 from runtime.attribution import Attribution
-from runtime.clock import stamp
-from runtime.interval import Interval
 from runtime.preprocess.pipeline import Prepared
 from runtime.quality import Check
+from runtime.system.clock import stamp
+from runtime.trust.interval import Interval
 
 
 @dataclass

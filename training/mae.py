@@ -22,11 +22,11 @@ from torch import Generator, Tensor, nn
 from fmtool.errors import InputError, UsageError
 from training import encoders
 from training.augment import SimCLRAugment
+from training.augment.whole import whole
+from training.encoders.vit import Block, Shape, ViT, grid_of, initialise, patchify
 from training.fit.recipe import Batch, Gather, Loss
 from training.fit.settings import Settings
 from training.positions import sincos
-from training.vit import Block, Shape, ViT, grid_of, initialise, patchify
-from training.whole import whole
 
 RATIO = 0.75
 """The share of patches that is hidden."""

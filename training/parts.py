@@ -11,7 +11,7 @@ from fmtool.errors import InputError
 from fmtool.task import Task
 from training import cohort
 from training.cohort import Row
-from training.duplicates import same_images
+from training.cohort.duplicates import same_images
 
 Table = str | os.PathLike[str]
 

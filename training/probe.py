@@ -32,10 +32,11 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fmtool.errors import InputError
 from fmtool.task import Task
-from training import evidence, splits, trust
+from training import evidence
 from training.cohort import Row
-from training.head import Head
-from training.sample import describe, sentence
+from training.evidence import splits, trust
+from training.evidence.head import Head
+from training.evidence.sample import describe, sentence
 
 Array = NDArray[np.float64]
 

@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fmtool.errors import UsageError
-from training import collapse, encoders
+from training import encoders
 from training.augment import SimCLRAugment
 from training.fit.recipe import Batch, Gather, Loss
 from training.fit.settings import Settings
+from training.runs import collapse
 
 PROJECTION = 64
 BF16_SMALLEST = 48

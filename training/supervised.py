@@ -27,11 +27,11 @@ from torch.nn import functional
 from fmtool.errors import InputError
 from fmtool.task import Task
 from training import encoders
+from training.augment.whole import Shape
+from training.augment.whole import batch as whole_batch
 from training.fit.data import Prepared
 from training.fit.recipe import Batch, Gather, Loss
 from training.fit.settings import Settings
-from training.whole import Shape
-from training.whole import batch as whole_batch
 
 EPOCHS = 300
 

@@ -16,7 +16,7 @@ def bundle(folder: Path) -> Path:
         from export.pack import pack
         from fmtool import task
         from training import encoders
-        from training.head import Head
+        from training.evidence.head import Head
 
         torch.manual_seed(1)
         encoder = encoders.build("resnet18", width=1 / 64).eval()

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.bench.table import markdown
 from fmtool.errors import CapabilityError, InputError
-from runtime import atomic
+from runtime.system import atomic
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from fmtool.errors import CapabilityError
 from runtime.engines.base import Arrays
 from runtime.engines.choose import choose
 from runtime.engines.openvino import precisions, version
-from runtime.engines.openvino_core import core
+from runtime.engines.openvino.core import core
 
 _HINT = {"float32": "f32", "bfloat16": "bf16"}
 

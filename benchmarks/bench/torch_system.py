@@ -19,7 +19,7 @@ from fmtool import bundle as bundles
 from fmtool.errors import CapabilityError
 from runtime.engines.base import Arrays
 from training import encoders
-from training.head import Head
+from training.evidence.head import Head
 
 
 class TorchSystem(System):

@@ -19,7 +19,7 @@ from fmtool.errors import FmtoolError
 from training import cohort as cohorts
 from training import encoders
 from training.fit.loop import Stopped
-from training.prepare import prepare
+from training.store.prepare import prepare
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:

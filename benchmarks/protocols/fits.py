@@ -14,10 +14,11 @@ from torch import nn
 from benchmarks.protocols import pretrained
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.study import Fold, Study
-from runtime import atomic
-from training import labelled, probe
+from runtime.system import atomic
+from training import probe
 from training.fit import devices
 from training.fit.data import Scans
+from training.runs import labelled
 from training.supervised import Supervised
 
 Array = NDArray[np.float64]

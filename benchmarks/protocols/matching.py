@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from training import evaluate
+from training.evidence import evaluate
 
 Array = NDArray[np.float64]
 Pairs = NDArray[np.intp]

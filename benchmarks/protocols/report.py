@@ -19,7 +19,7 @@ from rich.table import Table
 
 from fmtool import __version__
 from fmtool.errors import InputError
-from runtime import atomic
+from runtime.system import atomic
 
 JSON, CSV, PLOT = "results.json", "results.csv", "plot.png"
 

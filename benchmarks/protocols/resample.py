@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.protocols.scores import value
 from benchmarks.protocols.study import Study
-from training import evaluate
+from training.evidence import evaluate
 
 Array = NDArray[np.float64]
 

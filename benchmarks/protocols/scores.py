@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.protocols.study import Study
-from training import evaluate, evidence
+from training import evidence
+from training.evidence import evaluate
 
 Array = NDArray[np.float64]
 Row = dict[str, Any]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.protocols.study import Study
-from training import evaluate
+from training.evidence import evaluate
 
 Array = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from benchmarks.protocols.study import brain_ml
+from training.augment.whole import Shape
 from training.fit.data import Prepared
-from training.whole import Shape
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Shrunk:
 
 
 def shrink(entry: Prepared, shape: Shape) -> Prepared:
-    """The scan at `shape`, as `training.whole.whole` resizes it; one that has it stays."""
+    """The scan at `shape`, as `training.augment.whole.whole` resizes it; one that has it stays."""
     if entry.mask.shape == shape:
         return entry
     volume = torch.from_numpy(np.array(entry.volume, dtype=np.float32))[None, None]

@@ -7,8 +7,8 @@ from typing import Any
 
 from fmtool.space import CROP_SHAPE
 from training.augment import MIN_CROP, SimCLRAugment
+from training.encoders.vit import PATCH, Shape
 from training.fit.settings import Precision, Settings
-from training.vit import PATCH, Shape
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from fmtool.errors import InputError
 from fmtool.task import Task
 from training import cohort as cohorts
-from training import splits
+from training.cohort.row import Row
+from training.evidence import splits
 from training.fit.data import Prepared
-from training.labelled import Part
-from training.prepare import prepare
-from training.row import Row
+from training.runs.labelled import Part
+from training.store.prepare import prepare
 
 Indices = NDArray[np.intp]
 
@@ -51,7 +51,7 @@ class Study:
     Attributes:
         name: of the table.
         task: what is predicted.
-        entries: as `training.entry.Entry`, or anything with `volume`, `mask` and `facts`.
+        entries: as `training.store.entry.Entry`, or anything with `volume`, `mask` and `facts`.
         rows: of the cohort.
         synthetic: whether the scans were made and show no person.
     """
@@ -84,7 +84,7 @@ class Study:
         return {str(name): np.flatnonzero(names == name) for name in np.unique(names) if name}
 
     def part(self, indices: Indices) -> Part:
-        """Some of the scans, as `training.labelled` takes them."""
+        """Some of the scans, as `training.runs.labelled` takes them."""
         return Part([self.entries[i] for i in indices], [self.rows[i] for i in indices])
 
     def take(self, indices: Indices) -> Study:

@@ -12,11 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import heads
 from benchmarks.robustness import outputs, peers, plot, stage_table, table
 from benchmarks.robustness.measure import Bench, Row
 from benchmarks.robustness.perturbations import ALL
 from benchmarks.robustness.summary import summary
+from benchmarks.shared import heads
 from fmtool import __version__
 from runtime.predict import Predictor
 

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import heads
 from benchmarks.robustness import head as seen
 from benchmarks.robustness import peers, stages
 from benchmarks.robustness.outputs import Output
 from benchmarks.robustness.perturbations import Perturbation
+from benchmarks.shared import heads
 from fmtool.errors import FmtoolError
 from runtime import scan as scans
 from runtime import trust
 from runtime.predict import Predictor
 
 STRIPPED = "cohort"
-"""The set of `benchmarks.heads` whose heads come skull-stripped."""
+"""The set of `benchmarks.shared.heads` whose heads come skull-stripped."""
 
 
 @dataclass

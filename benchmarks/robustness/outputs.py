@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.bundle import Bundle
-from runtime import classes, trust
+from runtime import trust
 from runtime.engines.base import Arrays
+from runtime.trust import classes
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers import chain
 from benchmarks.robustness.stages import Seen, crop, three
+from benchmarks.shared.peers import chain
 from runtime.preprocess import bias, register
 from runtime.preprocess.template import Template
 

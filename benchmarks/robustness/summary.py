@@ -25,7 +25,7 @@ def summary(
     skipped: Mapping[str, str],
     perturbations: Iterable[Perturbation] = ALL,
 ) -> dict[str, Any]:
-    """Plain data: what `runtime.robustness` reads from a bundle.
+    """Plain data: what `runtime.trust.robustness` reads from a bundle.
 
     Args:
         rows: by `measure.Bench.rows`.

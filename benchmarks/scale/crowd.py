@@ -7,11 +7,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from runtime.batch.ray.layout import Node, Slot
+from runtime.batch.ray.messages import Asked, Opened
+from runtime.batch.ray.pool import ClusterPool
 from runtime.batch.wire import Answered
 from runtime.batch.worker import Job, Setup
-from runtime.cluster.layout import Node, Slot
-from runtime.cluster.messages import Asked, Opened
-from runtime.cluster.pool import ClusterPool
 
 _OPENED = Opened("openvino", "cpu", "float32", (), "")
 

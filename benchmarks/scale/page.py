@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.bench import machine
 from benchmarks.scale import day, stages
 from fmtool.errors import InputError
-from runtime.atomic import write_bytes
+from runtime.system.atomic import write_bytes
 
 BEGIN, END = "<!-- python -m benchmarks.scale writes from here -->", "<!-- to here -->"
 _STAGES = ("stage, s", "demo, cpu", "demo, wall", "full size, cpu", "full size, wall")

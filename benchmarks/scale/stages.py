@@ -43,7 +43,7 @@ def here(scan: Path, bundle: Path, repeats: int) -> dict[str, Any]:
     start = time.perf_counter()
     from benchmarks.bench.machine import peak_memory
     from runtime.predict import Predictor
-    from runtime.publish import Publisher
+    from runtime.report.publish import Publisher
 
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from fmtool.errors import CapabilityError
-from runtime import atomic
+from runtime.system import atomic
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "locks"

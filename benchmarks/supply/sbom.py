@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtool.errors import CapabilityError, FmtoolError
-from runtime import atomic
+from runtime.system import atomic
 
 SCHEMA = "1.6"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fmtool import bundle_write
+from fmtool.bundle import write as bundle_write
 from fmtool.task import AGE
 
 _MANIFEST = {

@@ -13,7 +13,6 @@ from fmtool import progress
 from fmtool.cli import console
 from runtime.batch import inputs, outputs
 from runtime.batch.enrol import enrol
-from runtime.batch.parquet import has_parquet
 from runtime.batch.resources import check_space
 from runtime.batch.run import Batch, run
 from runtime.batch.stop import Stop, Stopped
@@ -23,7 +22,8 @@ from runtime.ledger import Identifiers, Ledger
 from runtime.predict import select
 from runtime.preprocess.pipeline import Skull
 from runtime.preprocess.template import Template
-from runtime.publish import Publisher, check_writable
+from runtime.report.parquet import has_parquet
+from runtime.report.publish import Publisher, check_writable
 
 LEDGER = "ledger.sqlite"
 

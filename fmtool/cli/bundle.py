@@ -48,9 +48,9 @@ def verify(
 ) -> None:
     """Check the signature if a key is named, and every SHA-256; then run the self-test here."""
     from fmtool import bundle as bundles
+    from fmtool.bundle.signing import bundle as signature
+    from fmtool.bundle.signing import key_files
     from fmtool.cli import console
-    from fmtool.signing import bundle as signature
-    from fmtool.signing import key_files
     from runtime.engines.trusted import self_test
 
     keys = [key_files.read_public(signed_by)] if signed_by is not None else []
@@ -76,7 +76,7 @@ def robustness(
     ],
 ) -> None:
     """Put what was measured into the bundle: into its model card and every result's page."""
-    from export.robustness import attach
+    from export.parts.robustness import attach
     from fmtool import bundle as bundles
     from fmtool.cli import console
 
@@ -90,8 +90,8 @@ def keygen(
     file: Annotated[Path, typer.Argument(help="For the private key; the public one: FILE.pub.")],
 ) -> None:
     """Make a key to sign bundles with: a private file for you alone, and a public one to give."""
+    from fmtool.bundle.signing import key_files
     from fmtool.cli import console
-    from fmtool.signing import key_files
 
     public = key_files.generate(file)
     console.say(f"Keep {file} to yourself: whoever has it signs as you.")
@@ -105,10 +105,10 @@ def sign(
 ) -> None:
     """Sign a bundle that is whole: its manifest, which pins every other file."""
     from fmtool import bundle as bundles
+    from fmtool.bundle.signing import bundle as signature
+    from fmtool.bundle.signing import key_files
     from fmtool.cli import console
     from fmtool.errors import UsageError
-    from fmtool.signing import bundle as signature
-    from fmtool.signing import key_files
 
     private = key_files.read_private(key)
     if bundle.is_file():

@@ -49,8 +49,8 @@ def volumes(cohort: Path, cache: Path, preprocessing: Path | None, int8: bool) -
 
     from fmtool import bundle as bundles
     from training import cohort as cohorts
-    from training.prepare import prepare
-    from training.ranges import ranges
+    from training.evidence.ranges import ranges
+    from training.store.prepare import prepare
 
     table = cohorts.read(cohort, None)
     if int8 and len(table.rows) < 2:

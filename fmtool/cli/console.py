@@ -65,7 +65,7 @@ def track(items: Iterable[_Item], total: int, what: str) -> Iterator[_Item]:
 def results(outcomes: Sequence[dict[str, Any]], form: str) -> None:
     """Results and failures as a table, as JSON (one array) or as CSV (a row per scan)."""
     from runtime import report
-    from runtime import table as tables
+    from runtime.report import table as tables
 
     if form == "json":
         put(json.dumps(list(outcomes), indent=1, allow_nan=False))

@@ -21,9 +21,9 @@ def list_(
 ) -> None:
     """Show every engine in the cache, and whether it can be used here."""
     from fmtool.cli import console
-    from runtime.engines import store
-    from runtime.engines.engine_table import render
-    from runtime.engines.inventory import inventory
+    from runtime.engines.cache import store
+    from runtime.engines.cache.inventory import inventory
+    from runtime.engines.cache.table import render
     from runtime.engines.trt.bindings import versions
 
     folder = engines or store.default_folder()
@@ -71,7 +71,7 @@ def build(
         raise UsageError("--tensorrt or --rtx, not both at once")
     from fmtool import bundle as bundles
     from fmtool.cli import console
-    from runtime.engines import store
+    from runtime.engines.cache import store
     from runtime.engines.trt.bindings import parse_batches, pick
     from runtime.engines.trt.cached import build_into, key_of
     from runtime.engines.trt.configure import Options
@@ -105,8 +105,8 @@ def prune(
 ) -> None:
     """Remove damaged and stale engines and what killed builds left; print what went, and why."""
     from fmtool.cli import console
-    from runtime.engines import store
-    from runtime.engines.prune import prune as clear
+    from runtime.engines.cache import store
+    from runtime.engines.cache.prune import prune as clear
     from runtime.engines.trt.bindings import versions
 
     def tell(path: Path, why: str) -> None:

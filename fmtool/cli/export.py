@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.request import request
 from export.targets import TARGETS, Target, help_of, writer
+from export.targets.request import request
 from fmtool.cli.options import BundleOption
 from fmtool.errors import CapabilityError
 
 if TYPE_CHECKING:
     from export.models import Exported
-    from export.trt_engines import Outcome
+    from export.targets.trt_engines import Outcome
 
 
 def with_targets(function: Callable[..., None]) -> Callable[..., None]:
@@ -89,11 +89,11 @@ def export(
             "export needs torch and onnx; install them with `pip install 'fmtool[train]'`"
         )
     from export.pack import pack
-    from export.trt_engines import build_all
+    from export.targets.trt_engines import build_all
     from fmtool.cli import console
     from fmtool.cli.calibration import Scans, volumes
-    from runtime.engines import store
-    from training import head as heads
+    from runtime.engines.cache import store
+    from training.evidence import head as heads
 
     folders = [
         (writer(target), target, Path(str(asked[target.name])))

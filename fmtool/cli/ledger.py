@@ -62,10 +62,10 @@ def export(
     """Write the results of all items: results.csv, results.jsonl, results.parquet."""
     from fmtool.cli import console
     from runtime.batch import outputs
-    from runtime.batch.parquet import has_parquet
     from runtime.ledger import Ledger
     from runtime.ledger.outcomes import counts, outcomes
-    from runtime.publish import check_writable
+    from runtime.report.parquet import has_parquet
+    from runtime.report.publish import check_writable
 
     files = [_file(ledger) for ledger in ledgers]
     check_writable(folder)

@@ -84,10 +84,10 @@ def predict(
     if out is not None and (json or csv):
         raise UsageError("--out writes CSV and JSON lines itself; leave out --json and --csv")
     from fmtool.cli import console
-    from runtime.dicom.gather import gather
     from runtime.predict import Predictor
-    from runtime.publish import Publisher, check_writable
+    from runtime.report.publish import Publisher, check_writable
     from runtime.result import Result
+    from runtime.scan.dicom.gather import gather
 
     if out is not None:
         from fmtool.cli.batch import predict_into
@@ -148,6 +148,6 @@ def _place(ray: str | None, bundle: Path | None, engine: str, device: str, preci
         say = console.say
         return Here(Predictor(bundle, engine, device, precision=precision, say=say, prepares=False))
     from fmtool import bundle as bundles
-    from runtime.cluster.cluster import Cluster
+    from runtime.batch.ray.cluster import Cluster
 
     return Cluster(ray, bundles.open(bundle), engine, device, precision, console.say)

@@ -29,9 +29,9 @@ def preprocess(
     from fmtool import bundle as bundles
     from fmtool.cli import console
     from runtime import scan as scans
-    from runtime.dicom.gather import gather
     from runtime.preprocess.pipeline import Preprocessor
-    from runtime.preprocess.write import write
+    from runtime.report.turboprep import write
+    from runtime.scan.dicom.gather import gather
 
     named = gather(scan)
     if len(named) > 1:

@@ -73,8 +73,8 @@ def dicom(
     log: LogOption = None,
 ) -> None:
     """A DICOM node: MR series in by C-STORE, a structured report and a page back to a peer."""
-    from runtime.node import tls
-    from runtime.node.policy import Policy, parse_peer
+    from runtime.service.node import tls
+    from runtime.service.node.policy import Policy, parse_peer
 
     policy = Policy(
         aet=aet,
@@ -87,9 +87,9 @@ def dicom(
     )
     to = parse_peer(peer) if peer else None
     files = tls.files(tls_cert, tls_key, tls_ca, tls_required)
-    from runtime import log as logs
-    from runtime.ending import Ending
-    from runtime.node.service import Settings, serve  # which loads the libraries
+    from runtime.service import log as logs
+    from runtime.service.ending import Ending
+    from runtime.service.node.service import Settings, serve  # which loads the libraries
 
     logs.configure(log)  # the node tells of no patient, so there is nothing to keep or hash
     ending = Ending()
@@ -126,12 +126,12 @@ def http(
     identifiers: IdentifiersOption = Identifiers.drop,
 ) -> None:
     """An HTTP service: POST a scan, GET the job, its result and its page."""
-    from runtime import log as logs
-    from runtime.ending import Ending
-    from runtime.http import service
-    from runtime.http.limits import Limits
     from runtime.ledger.names import Identifiers as Policy
-    from runtime.worker import open_worker
+    from runtime.service import log as logs
+    from runtime.service.ending import Ending
+    from runtime.service.http import service
+    from runtime.service.http.limits import Limits
+    from runtime.service.worker import open_worker
 
     logs.configure(log, Policy(identifiers.value))
     settings = service.Settings(

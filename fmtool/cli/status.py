@@ -27,7 +27,7 @@ def status(
     if len(named) != 1:
         raise UsageError("name one folder, with --out, --spool or --inbox")
     from fmtool.cli import console
-    from runtime.status import status as examine
+    from runtime.service.status import status as examine
 
     facts = examine(named[0])
     if json:

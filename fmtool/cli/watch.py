@@ -42,12 +42,12 @@ def watch(
     identifiers: IdentifiersOption = Identifiers.drop,
 ) -> None:
     """Answer every scan that appears in INBOX, until told to end."""
-    from runtime import log as logs
-    from runtime.ending import Ending
     from runtime.ledger.names import Identifiers as Policy
-    from runtime.watch import service
-    from runtime.watch.settings import Settings
-    from runtime.worker import open_worker
+    from runtime.service import log as logs
+    from runtime.service.ending import Ending
+    from runtime.service.watch import service
+    from runtime.service.watch.settings import Settings
+    from runtime.service.worker import open_worker
 
     policy = Policy(identifiers.value)
     logs.configure(log, policy)

@@ -19,9 +19,9 @@ from runtime.batch.stop import Stop
 from runtime.batch.wire import Answered, Packed, unpack
 from runtime.batch.worker import Job, Setup
 from runtime.batch.workers import Reply, Staff
-from runtime.pictures import of_maps
 from runtime.predict import Predictor
 from runtime.preprocess.template import Template
+from runtime.report.pictures.pictures import of_maps
 
 _UNDER_WAY = 3  # scans per worker: one in work, one waiting for it, one for the network
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from fmtool.errors import InputError
-from runtime.dicom import find
-from runtime.dicom.gather import gather
+from runtime.scan.dicom import find
+from runtime.scan.dicom.gather import gather
 
 Source: TypeAlias = Path | tuple[Path, ...]
 """A file or folder, or the files of one DICOM study."""

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.atomic import write_bytes
-from runtime.batch.parquet import has_parquet, parquet
 from runtime.ledger import Ledger
 from runtime.ledger.outcomes import outcomes
-from runtime.rows import csv_rows
+from runtime.report.parquet import has_parquet, parquet
+from runtime.report.rows import csv_rows
+from runtime.system.atomic import write_bytes
 
 NAME = "results"
 

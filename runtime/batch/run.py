@@ -24,7 +24,7 @@ from runtime.batch.workers import Workers
 from runtime.ledger import Identifiers, Ledger
 from runtime.ledger.ledger import State
 from runtime.ledger.names import without_path
-from runtime.publish import Publisher
+from runtime.report.publish import Publisher
 
 _PATIENCE = 0.25  # seconds between looks at the signals, the disk and other processes' claims
 _ELSEWHERE = 64  # scans in other processes' hands that are looked at before a reply is

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from runtime import owner
+from runtime.system import owner
 
 _PREFIX = ".work-"
 _OWNER = "owner"

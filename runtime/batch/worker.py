@@ -17,10 +17,10 @@ from runtime.batch.stop import SIGNALS
 from runtime.batch.tried import changed, tried
 from runtime.batch.wire import Broken, Packed, Refused, pack
 from runtime.ledger.content import stat_digest
-from runtime.orphan import end_with_parent
 from runtime.prepare import Preparer
 from runtime.preprocess.pipeline import Skull
-from runtime.publish import pictures
+from runtime.report.publish import pictures
+from runtime.system.orphan import end_with_parent
 
 _NICE = 10
 

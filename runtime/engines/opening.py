@@ -7,8 +7,10 @@ from pathlib import Path
 
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError
-from runtime.engines import cuda, here, onnxruntime, provider_folder, store
+from runtime.engines import cuda, here, onnxruntime
 from runtime.engines.base import Engine, module
+from runtime.engines.cache import store
+from runtime.engines.onnxruntime import folder as provider_folder
 from runtime.engines.table import NATIVE, Row, find
 
 Say = Callable[[str], None]

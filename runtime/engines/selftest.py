@@ -23,8 +23,9 @@ from fmtool import space
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, ParityError
 from runtime.doctor import cpu_name
-from runtime.engines import cuda, store
+from runtime.engines import cuda
 from runtime.engines.base import Arrays, Engine
+from runtime.engines.cache import store
 
 
 @dataclass(frozen=True)

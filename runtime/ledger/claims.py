@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fmtool import __version__
-from runtime import owner
-from runtime.clock import stamp, utc
 from runtime.ledger.connect import Connection
 from runtime.ledger.states import ATTEMPTS, Claim, State
+from runtime.system import owner
+from runtime.system.clock import stamp, utc
 
 
 class Claims:

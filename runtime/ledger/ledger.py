@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from runtime.clock import stamp, utc
 from runtime.ledger.claims import Claims
 from runtime.ledger.connect import Connection
 from runtime.ledger.names import Identifiers, shown, source_name
 from runtime.ledger.states import ATTEMPTS, STATES, State
+from runtime.system.clock import stamp, utc
 
 __all__ = ["ATTEMPTS", "STATES", "Ledger", "State"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
 
-from runtime.node.log import Log
+from runtime.service.node.log import Log
 
 
 class Acse(ACSE):

@@ -9,9 +9,9 @@ from os import PathLike
 from pathlib import Path
 
 from fmtool.errors import FmtoolError
-from runtime.child import Child, Crashed, Late
 from runtime.predict import Predictor
 from runtime.result import Failure, Result
+from runtime.system.child import Child, Crashed, Late
 
 Answer = Callable[[Path], Result | Failure]
 """A folder with one series' objects in, its result out; may be called again after a crash."""

@@ -6,7 +6,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
-from runtime.node.log import Log
+from runtime.service.node.log import Log
 
 _INVALID = "Evt19"  # of the state machine of PS3.8, 9.2.1: answered with an A-ABORT
 

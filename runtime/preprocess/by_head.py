@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from runtime.preprocess.bspline import Array, basis, contract
-from runtime.preprocess.looked import Samples, Spacing
+from runtime.preprocess.bias.bspline import Array, basis, contract
+from runtime.preprocess.bias.samples import Samples, Spacing
 
 _CUBE_MM = 200.0  # a brain measures less
 _STEP_MM = 3.0

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.preprocess.looked import Samples, Spacing
+from runtime.preprocess.bias.samples import Samples, Spacing
 
 _SHRINK = 4
 _STEP_MM = (3.0, 8.0)  # bounds on the distance of the sampled voxels: keeps submillimetre scans

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from runtime.watch.look import Seen, look
+from runtime.service.watch.look import Seen, look
 
 
 class Settling:

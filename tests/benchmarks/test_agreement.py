@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks import agreement, heads
+from benchmarks import agreement
+from benchmarks.shared import heads
 
 
 def test_distances_are_in_units_of_two_subjects_of_one_set():

@@ -9,8 +9,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import memory
-from benchmarks.live import Live
 from benchmarks.memory import Case
+from benchmarks.shared.live import Live
 
 
 @pytest.mark.parametrize("recompute", [False, True])

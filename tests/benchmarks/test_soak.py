@@ -14,7 +14,7 @@ from benchmarks.soak.judge import check
 from fmtool.errors import InputError
 from runtime import scan
 from runtime.ledger import Ledger
-from runtime.watch.look import look
+from runtime.service.watch.look import look
 
 
 @pytest.fixture

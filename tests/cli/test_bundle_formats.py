@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fmtool import bundle, bundle_format
+from fmtool import bundle
+from fmtool.bundle import format as bundle_format
 
 FORMATS = sorted((Path(__file__).parent / "formats").glob("*.json"))
 

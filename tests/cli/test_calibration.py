@@ -10,7 +10,7 @@ import pytest
 from fmtool.cli import calibration
 from fmtool.errors import InputError
 
-prepared = pytest.importorskip("training.prepare")
+prepared = pytest.importorskip("training.store.prepare")
 
 
 def test_scans_are_picked_evenly_and_prepared(monkeypatch, tmp_path):

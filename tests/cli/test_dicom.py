@@ -23,7 +23,7 @@ MAKER = Path(__file__).parents[1] / "runtime" / "dicom" / "conftest.py"
 
 @pytest.fixture(scope="module")
 def maker():
-    """The module that writes series for the tests of `runtime.dicom`."""
+    """The module that writes series for the tests of `runtime.scan.dicom`."""
     spec = importlib.util.spec_from_file_location("dicom_maker", MAKER)
     module = importlib.util.module_from_spec(spec)
     sys.modules["dicom_maker"] = module  # dataclasses look their module up

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from fmtool import bundle, cli
 from fmtool.cli.engines import app
 from fmtool.errors import CapabilityError, UsageError
-from runtime.engines import store
-from runtime.engines.key import Key
+from runtime.engines.cache import store
+from runtime.engines.cache.key import Key
 from runtime.engines.trt.bindings import LIBRARIES, load
 
 

@@ -146,7 +146,7 @@ def test_a_process_says_it_with_exit_code_2(fmtool, tmp_path):
 
 
 def test_a_model_that_does_not_compile_is_exit_code_1(export, monkeypatch):
-    monkeypatch.setattr("export.trt_engines.load", lambda library: None)
+    monkeypatch.setattr("export.targets.trt_engines.load", lambda library: None)
     monkeypatch.setattr("runtime.engines.trt.cached.build", _refuse)
     done = export("--rtx", "--target", "sm89")
     assert done.exit_code == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fmtool import bundle, disk
+from fmtool import bundle, files
 from fmtool.errors import BundleError
 
 torch = pytest.importorskip("torch")
@@ -52,7 +52,7 @@ def test_killed_at_any_stage_the_old_bundle_stays_or_the_new_is_whole(encoder, t
     if after.digest != before:  # it was quicker than the signal
         assert stage == "Writing"
         assert after.name == "mine"
-    for left in tmp_path.glob(f"{disk.SCRATCH}*"):
+    for left in tmp_path.glob(f"{files.SCRATCH}*"):
         with pytest.raises(BundleError):
             bundle.open(left)
 

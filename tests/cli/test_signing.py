@@ -8,7 +8,8 @@ import pytest
 
 pytest.importorskip("cryptography", reason="the sign extra is absent")
 
-from fmtool import bundle, bundle_write
+from fmtool import bundle
+from fmtool.bundle import write as bundle_write
 
 
 def test_from_the_key_to_a_service_that_requires_it(fmtool, tmp_path, monkeypatch):

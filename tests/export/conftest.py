@@ -14,7 +14,7 @@ from export.onnx import export
 from export.precision import to_fp16
 from fmtool import task
 from training import encoders
-from training.head import Head
+from training.evidence.head import Head
 
 WIDTH = 0.0625
 SHAPE = (24, 32, 32)

@@ -14,8 +14,8 @@ from export.graph import BundleGraph
 from export.onnx import export
 from export.precision import to_fp16
 from export.verify import parity
-from training import architecture
-from training.layout import Residual, Transformer
+from training.encoders import architecture
+from training.encoders.layout import Residual, Transformer
 
 SHAPE = (24, 32, 32)
 SHORTCUTS = {

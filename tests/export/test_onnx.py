@@ -10,7 +10,7 @@ import pytest
 import fmtool
 from export.onnx import check, export, save
 from export.reference import feed, reference
-from runtime.engines.openvino_core import core, precisions
+from runtime.engines.openvino.core import core, precisions
 
 
 def test_it_is_one_checked_file_without_batchnorm(model32):

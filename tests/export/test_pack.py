@@ -17,8 +17,8 @@ import torch
 
 from export import memory, models
 from export import pack as packing
-from export.manifest import About
 from export.pack import assemble, pack, parts_of
+from export.parts.manifest import About
 from export.reference import feed, reference
 from export.verify import ActivationOverflow, parity
 from export.volumes import template_volume, variant
@@ -28,7 +28,8 @@ from fmtool.errors import BundleError, CapabilityError, InputError, ToleranceErr
 from runtime import trust as limits
 from runtime.engines import selftest
 from runtime.engines.choose import choose, open_engine
-from training import encoders, trust
+from training import encoders
+from training.evidence import trust
 
 
 def make_template() -> bytes:
@@ -267,7 +268,7 @@ def test_a_failed_gate_keeps_the_bundle_that_was_there(small, graph, heads, part
 
 
 @pytest.mark.parametrize(
-    "place", ["export.onnx.onnx.save_model", "fmtool.bundle_write.shutil.copyfile"]
+    "place", ["export.onnx.onnx.save_model", "fmtool.bundle.write.shutil.copyfile"]
 )
 def test_a_full_disk_at_any_stage_is_one_sentence(
     small, monkeypatch, graph, heads, parts, tmp_path, place

@@ -2,7 +2,8 @@
 
 import pytest
 
-from fmtool import bundle_write, task
+from fmtool import task
+from fmtool.bundle import write as bundle_write
 
 MANIFEST = {
     "name": "toy",

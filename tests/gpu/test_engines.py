@@ -15,7 +15,7 @@ from runtime.engines import cuda, here, selftest, table
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.choose import choose, open_bundle
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
-from runtime.engines.ort_providers import PROVIDERS
+from runtime.engines.onnxruntime.providers import PROVIDERS
 from runtime.engines.table import NATIVE, Row
 
 pytestmark = pytest.mark.gpu

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fmtool import bundle, space
-from runtime.answerer import About, Outcome, Verdict, write
+from runtime.service.answer import About, Outcome, Verdict, write
 
 
 class StandIn:

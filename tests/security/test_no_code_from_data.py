@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("fmtool", "runtime", "training", "export")
 MODULES = {"pickle", "cPickle", "shelve", "marshal", "dill", "cloudpickle", "joblib", "yaml"}
 CALLS = {"eval", "exec", "compile", "__import__"}
-TRUSTED = {"export/strip.py": ["jit.load"]}
+TRUSTED = {"export/parts/strip.py": ["jit.load"]}
 """deepbet's own networks, out of its installed package, when the demonstration bundle is made."""
 METHODS = {("os", "system"), ("os", "popen"), ("pd", "read_pickle"), ("jit", "load")}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.child import Child
+from runtime.system.child import Child
 
 ROOT = Path(__file__).parents[2]
 

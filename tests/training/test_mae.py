@@ -11,14 +11,14 @@ import torch
 from fmtool.errors import InputError, UsageError
 from training import encoders, mae
 from training.augment import SimCLRAugment
+from training.augment.whole import whole
+from training.encoders.vit import patchify
 from training.fit import devices
 from training.fit.data import Scans
 from training.fit.loop import Loop
 from training.fit.recipe import Batch
 from training.fit.settings import Settings
 from training.positions import sincos
-from training.vit import patchify
-from training.whole import whole
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -9,8 +9,9 @@ import pytest
 
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
-from training import evaluate, head, probe
+from training import probe
 from training.cohort import Row
+from training.evidence import evaluate, head
 
 FEATURES = 24
 

@@ -10,11 +10,11 @@ import torch
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
 from training import encoders
+from training.augment.whole import batch as whole_batch
+from training.augment.whole import whole
 from training.finetune import Finetune
 from training.fit.recipe import Batch
 from training.supervised import Supervised, fresh_encoder
-from training.whole import batch as whole_batch
-from training.whole import whole
 
 WIDTH = 1 / 32
 

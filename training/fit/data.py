@@ -18,7 +18,7 @@ Item = tuple[Tensor, Tensor, Tensor]
 
 
 class Prepared(Protocol):
-    """A prepared scan; `training.entry.Entry` is one, which maps its arrays when asked."""
+    """A prepared scan; `training.store.entry.Entry` is one, which maps its arrays when asked."""
 
     @property
     def volume(self) -> NDArray[np.float32]:

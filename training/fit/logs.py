@@ -9,7 +9,7 @@ from types import TracebackType
 
 from torch.utils.tensorboard import SummaryWriter
 
-from runtime import atomic
+from runtime.system import atomic
 
 METRICS = "metrics.csv"
 _COLUMNS = ("step", "epoch", "name", "value")

@@ -14,7 +14,7 @@ from rich.progress import track
 
 from fmtool import space
 from fmtool.errors import InputError, UsageError
-from runtime import atomic
+from runtime.system import atomic
 from training.synth import acquisition, anatomy, label
 from training.synth.acquisition import Acquisition
 from training.synth.render import Frame, Head, render

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool import __version__
-from runtime import atomic
+from runtime.system import atomic
 
 COLUMNS = ("participant_id", "age", "sex", "synthetic")
 """Of the table of participants."""

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.fuzz.entry import Entry
 from training import encoders
-from training.checkpoint import read_tensors
+from training.encoders.checkpoint import read_tensors
 
 _WIDTH = 1 / 64
 

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.fuzz.entry import Entry
 from training import encoders
-from training.encoder_folder import FACTS, WEIGHTS
+from training.encoders.encoder_folder import FACTS, WEIGHTS
 
 _KINDS = (("resnet10", 1 / 64, None), ("vit_tiny", 1 / 32, (30, 32, 32)))
 

@@ -1,4 +1,4 @@
-"""A head's file: `training.head.load`."""
+"""A head's file: `training.evidence.head.load`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.fuzz.entries import made_bundle
 from benchmarks.fuzz.entry import Entry
 from fmtool.task import AGE, SEX
-from training import head
+from training.evidence import head
 
 _HEAD = {
     **{"format": 1, "fmtool": "0.1.0", "encoder_sha256": "0" * 64, "sample": {"n": 28}},

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.fuzz.entry import Entry
 from training import encoders
-from training.monai_bundle import CONFIGS, METADATA, WEIGHTS
+from training.encoders.monai.bundle import CONFIGS, METADATA, WEIGHTS
 
 _RESNET = {
     **{"_target_": "monai.networks.nets.resnet10", "spatial_dims": 3, "n_input_channels": 1},

@@ -1,4 +1,4 @@
-"""What an HTTP client sends: the type and the body of a POST, `runtime.http.upload`."""
+"""What an HTTP client sends: the type and the body of a POST, `runtime.service.http.upload`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from fastapi import Request
 
 from benchmarks.fuzz.entry import Entry
-from runtime.http import upload
-from runtime.http.limits import Limits
-from runtime.http.refusal import Refusal
+from runtime.service.http import upload
+from runtime.service.http.limits import Limits
+from runtime.service.http.refusal import Refusal
 
 _LIMITS = Limits(max_bytes=1 << 18)
 _NIFTI = (348).to_bytes(4, "little") + bytes(344)

@@ -25,12 +25,12 @@ from benchmarks.fuzz.entry import Entry
 from fmtool.errors import FmtoolError, InputError
 from fmtool.task import AGE, SEX
 from runtime import scan
-from runtime.node.policy import Policy
-from runtime.node.receive import SUCCESS, receive
-from runtime.node.server import Node
-from runtime.node.storage import Inbox
 from runtime.preprocess.pipeline import Prepared
 from runtime.result import Failure, Prediction, Result
+from runtime.service.node.policy import Policy
+from runtime.service.node.receive import SUCCESS, receive
+from runtime.service.node.server import Node
+from runtime.service.node.storage import Inbox
 
 config.settings.reading_validation_mode = config.IGNORE  # as the node sets it
 

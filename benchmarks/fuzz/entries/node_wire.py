@@ -1,4 +1,4 @@
-"""What a peer sends to the node's port, PDU by PDU: `runtime.node.scp` on loopback.
+"""What a peer sends to the node's port, PDU by PDU: `runtime.service.node.scp` on loopback.
 
 A trial's bytes go to one node that stays up; every trial must leave it listening, and every few an
 honest peer's C-ECHO and C-STORE must be answered.
@@ -23,11 +23,11 @@ from pynetdicom import AE
 
 from benchmarks.fuzz.entries import made_dicom
 from benchmarks.fuzz.entry import Entry
-from runtime.node.listener import Listener
-from runtime.node.log import hush_libraries
-from runtime.node.policy import Policy
-from runtime.node.scp import listen
-from runtime.node.storage import Inbox
+from runtime.service.node.listener import Listener
+from runtime.service.node.log import hush_libraries
+from runtime.service.node.policy import Policy
+from runtime.service.node.scp import listen
+from runtime.service.node.storage import Inbox
 
 _ECHO = "1.2.840.10008.1.1"
 _POLICY = Policy(

@@ -1,4 +1,4 @@
-"""What a bundle says of how far its outputs move: `runtime.robustness.read`."""
+"""What a bundle says of how far its outputs move: `runtime.trust.robustness.read`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.fuzz.entries import made_bundle
 from benchmarks.fuzz.entry import Entry
 from fmtool import bundle as bundles
 from fmtool.bundle import MANIFEST
-from runtime import robustness
+from runtime.trust import robustness
 
 _SHIFT = {"median": 0.5, "share": 0.1}
 _ROW = {

@@ -1,13 +1,13 @@
-"""A bundle's signature and a site's public key: `fmtool.signing`."""
+"""A bundle's signature and a site's public key: `fmtool.bundle.signing`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from benchmarks.fuzz.entry import Entry
+from fmtool.bundle.signing import bundle as signature
+from fmtool.bundle.signing import key_files, minisign
 from fmtool.errors import BundleError
-from fmtool.signing import bundle as signature
-from fmtool.signing import key_files, minisign
 
 _KEY = minisign.PrivateKey(bytes(range(8)), bytes(range(32)))
 _MANIFEST = b"{}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from fmtool.bundle import Bundle
 from fmtool.errors import FmtoolError
-from runtime import attribution, quality, report, table, trust
+from runtime import attribution, quality, report, trust
 from runtime.answer import answer, unlike
 from runtime.engines import selftest
 from runtime.engines.base import Arrays, Engine
@@ -17,6 +17,7 @@ from runtime.predict import Predictor
 from runtime.preprocess.pipeline import Prepared
 from runtime.preprocess.template import Template
 from runtime.quality import border
+from runtime.report import table
 from runtime.result import Result
 
 _SECONDS = {"total": 1.0}

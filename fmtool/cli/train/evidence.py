@@ -24,7 +24,7 @@ def table(task: str, evidence: dict[str, Any], name: str) -> Any:
 
 
 def limits(trust: dict[str, Any], unit: str) -> list[str]:
-    """What was found of the head's limits, a line each; see `training.trust`."""
+    """What was found of the head's limits, a line each; see `training.evidence.trust`."""
     level, method = f"{100 * trust['level']:.0f} %", trust["method"]
     said = []
     if "probability" in trust:

@@ -26,8 +26,8 @@ def import_(
 ) -> None:
     """Read a checkpoint and keep its encoder as safetensors, or write it as upstream would."""
     from fmtool.cli import console
-    from training import upstream
-    from training.architecture import some
+    from training.encoders import upstream
+    from training.encoders.architecture import some
 
     info = upstream.convert(checkpoint, out)
     if info["unexpected"]:

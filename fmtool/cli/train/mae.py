@@ -44,9 +44,9 @@ def mae(
 ) -> None:
     """Pretrain a transformer as a masked autoencoder; labels are not read."""
     from fmtool.cli import console
-    from training import pretrain
     from training.fit.settings import Settings
     from training.mae import MAE
+    from training.runs import pretrain
 
     settings = Settings(
         epochs=epochs,

@@ -29,7 +29,7 @@ def prepare(
     from fmtool import bundle as bundles
     from fmtool.cli import console
     from training import cohort as cohorts
-    from training.prepare import attempt
+    from training.store.prepare import attempt
 
     table = cohorts.read(cohort, None)
     for sentence in table.remarks:

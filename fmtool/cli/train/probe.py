@@ -24,7 +24,7 @@ def probe(
     """Fit a linear probe, cross-validated by subject, and write its head."""
     from fmtool.cli import console
     from fmtool.cli.train import evidence
-    from training import linear_probe
+    from training.runs import linear_probe
 
     found = linear_probe.run(
         cohort, task, encoder, out, cache, bundle, allow_sites, seed, remark=console.say

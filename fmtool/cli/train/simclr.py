@@ -59,10 +59,10 @@ def simclr(
 ) -> None:
     """Pretrain an encoder with SimCLR; labels are not read. The defaults are the paper's."""
     from fmtool.cli import console
-    from training import pretrain
     from training.augment import SimCLRAugment
+    from training.augment.intensity import Intensity
     from training.fit.settings import Settings
-    from training.intensity import Intensity
+    from training.runs import pretrain
     from training.simclr import SimCLR
 
     settings = Settings(

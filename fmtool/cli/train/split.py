@@ -36,7 +36,8 @@ def split(
     from fmtool import task as tasks
     from fmtool.cli import console
     from training import cohort as cohorts
-    from training import split_file, split_make
+    from training.cohort import split as split_file
+    from training.cohort import split_make
 
     table = cohorts.read(cohort, tasks.get(task), allow_sites or bool(test_site))
     for sentence in table.remarks:

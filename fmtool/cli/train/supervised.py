@@ -38,8 +38,8 @@ def supervised(
     from fmtool import task as tasks
     from fmtool.cli import console
     from fmtool.cli.train import evidence
-    from training import from_labels
     from training.fit.settings import Settings
+    from training.runs import from_labels
     from training.supervised import Supervised, fresh_encoder
 
     wanted = tasks.get(task)

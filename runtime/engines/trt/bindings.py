@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmtool.errors import CapabilityError, UsageError
-from runtime.engines.key import NAMES
+from runtime.engines.cache.key import NAMES
 
 Batches = tuple[int, int, int]
 """The smallest, usual and largest batch of an engine; it is tuned for the usual one."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from fmtool.errors import CapabilityError, EngineError, UsageError
-from runtime import atomic
 from runtime.engines import cuda
 from runtime.engines.trt import driver, layers
 from runtime.engines.trt.bindings import LIBRARIES, Batches, check_target, load
@@ -25,6 +24,7 @@ from runtime.engines.trt.configure import (
     read_timings,
 )
 from runtime.engines.trt.logger import Record, listen
+from runtime.system import atomic
 
 DEFAULT = Options()
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmtool.bundle import Bundle
-from runtime.engines import cuda, store
-from runtime.engines.ensure import ensure
-from runtime.engines.key import Key
+from runtime.engines import cuda
+from runtime.engines.cache import store
+from runtime.engines.cache.ensure import ensure
+from runtime.engines.cache.key import Key
 from runtime.engines.trt.bindings import LIBRARIES, Batches, load
 from runtime.engines.trt.build import DEFAULT, aim, build
 from runtime.engines.trt.configure import Options, check_options

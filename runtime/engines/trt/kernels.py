@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fmtool.errors import InputError
-from runtime import atomic
-from runtime.engines.store import kernels_of
+from runtime.engines.cache.store import kernels_of
+from runtime.system import atomic
 
 _log = logging.getLogger("fmtool.tensorrt")
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError
-from runtime.engines import cuda, store
-from runtime.engines.key import NAMES
+from runtime.engines import cuda
+from runtime.engines.cache import store
+from runtime.engines.cache.key import NAMES
 
 if TYPE_CHECKING:
     from runtime.engines.trt.run import TensorRTEngine

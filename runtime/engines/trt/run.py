@@ -26,7 +26,7 @@ class TensorRTEngine(Engine):
     launched at once. One thread at a time may call `run`.
 
     Args:
-        model: the engine's file, as `runtime.engines.store` keeps it.
+        model: the engine's file, as `runtime.engines.cache.store` keeps it.
         device: "cuda" (the first GPU) or "cuda:N".
         precision: of the graph that it was built from.
         library: "rtx" or "tensorrt".

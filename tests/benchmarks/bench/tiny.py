@@ -10,8 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.bench import inputs
 from fmtool import bundle as bundles
-from fmtool import bundle_write
 from fmtool.bundle import Bundle
+from fmtool.bundle import write as bundle_write
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 
 FEATURES = 4

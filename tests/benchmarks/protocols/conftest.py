@@ -14,8 +14,9 @@ from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.size import Size
 from benchmarks.protocols.study import Study
 from fmtool.task import AGE, Task
-from training import evaluate, probe
-from training.row import Row
+from training import probe
+from training.cohort.row import Row
+from training.evidence import evaluate
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from benchmarks.protocols.scores import score, value, versus
 from benchmarks.protocols.study import Study
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
-from training import evaluate
+from training.evidence import evaluate
 
 StudyOf = Callable[..., Study]
 

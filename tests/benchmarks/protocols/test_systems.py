@@ -15,7 +15,7 @@ from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
 from fmtool.errors import UsageError
 from fmtool.task import AGE, SEX, Task
 from training import encoders
-from training.whole import whole
+from training.augment.whole import whole
 
 StudyOf = Callable[..., Study]
 

@@ -10,7 +10,7 @@ from benchmarks.robustness.measure import Row
 from benchmarks.robustness.outputs import Output
 from benchmarks.robustness.perturbations import ALL, Perturbation
 from benchmarks.robustness.summary import summary
-from runtime.robustness import sentences
+from runtime.trust.robustness import sentences
 
 OUTPUTS = [Output("age", "years", 5.0), Output("sex", "probability", None)]
 FACTS = {"bundle": {"name": "toy", "digest": "ab" * 32}, "engine": "toy", "fmtool": "0"}

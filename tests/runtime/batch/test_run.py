@@ -27,7 +27,7 @@ from runtime.ledger.outcomes import counts, outcomes
 from runtime.predict import Predictor
 from runtime.prepare import Preparer
 from runtime.preprocess.template import Template
-from runtime.publish import Publisher
+from runtime.report.publish import Publisher
 from runtime.result import Result
 
 pytestmark = pytest.mark.timeout(300)

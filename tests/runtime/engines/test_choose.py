@@ -10,9 +10,11 @@ import pytest
 
 from fmtool import bundle
 from fmtool.errors import BundleError, CapabilityError, UsageError
-from runtime.engines import cuda, onnxruntime, openvino_core, ort_providers, table
+from runtime.engines import cuda, onnxruntime, table
 from runtime.engines.base import module
 from runtime.engines.choose import Choice, backends, choose, open_bundle, open_engine
+from runtime.engines.onnxruntime import providers as ort_providers
+from runtime.engines.openvino import core as openvino_core
 from runtime.engines.trt import bindings, driver
 
 

@@ -10,10 +10,11 @@ import pytest
 from scipy import ndimage
 
 from fmtool.errors import CapabilityError
-from runtime.engines import cuda, here, openvino, openvino_core, table
+from runtime.engines import cuda, here, openvino, table
 from runtime.engines.base import Arrays, Engine, module
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.engines.openvino import OpenVINOEngine
+from runtime.engines.openvino import core as openvino_core
 
 ENGINES = {
     row.name: module(row.module).ENGINE if row.module else OnnxRuntimeEngine

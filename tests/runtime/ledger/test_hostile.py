@@ -9,9 +9,9 @@ import struct
 import pytest
 
 from fmtool.errors import LedgerError
-from runtime import owner
 from runtime.ledger import Ledger
 from runtime.ledger.outcomes import counts, items, outcomes
+from runtime.system import owner
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from runtime import owner
-from runtime.clock import stamp
 from runtime.ledger import Identifiers, Ledger
 from runtime.ledger.outcomes import counts, items, outcomes
+from runtime.system import owner
+from runtime.system.clock import stamp
 
 BUNDLE = "b" * 64
 CRASH = """
@@ -26,7 +26,7 @@ os.kill(os.getpid(), 9)
 RACE = """
 import sys
 from pathlib import Path
-from runtime.clock import stamp
+from runtime.system.clock import stamp
 from runtime.ledger import Ledger
 with Ledger(Path(sys.argv[1])) as ledger:
     for item in range(1, 61):

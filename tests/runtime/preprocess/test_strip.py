@@ -167,7 +167,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle, in memory only, of the exported networks."""
     pytest.importorskip("onnx")
     pytest.importorskip("openvino")
-    from export.strip import LOCATE, SEGMENT, export_strip
+    from export.parts.strip import LOCATE, SEGMENT, export_strip
 
     folder = tmp_path_factory.mktemp("strip")
     files = export_strip(folder)

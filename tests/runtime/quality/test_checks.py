@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from runtime import quality
-from runtime.geometry import thick
 from runtime.quality import KINDS, Check
 from runtime.quality.check import numbers
+from runtime.scan.geometry import thick
 
 SCAN = {"spacing": [1.0, 1.0, 1.0], "warnings": []}
 PREPARED: dict[str, Any] = {

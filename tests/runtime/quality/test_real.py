@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.spoiled.field import turned
-from benchmarks.spoiled.kinds import SCANS
+from benchmarks.shared.spoiled.field import turned
+from benchmarks.shared.spoiled.kinds import SCANS
 from fmtool import bundle as bundles
 from runtime import quality, scan
 from runtime.preprocess.pipeline import Preprocessor

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from fmtool.errors import CapabilityError, EngineError
-from runtime.engines import cuda, store
-from runtime.engines.key import Key
+from runtime.engines import cuda
+from runtime.engines.cache import store
+from runtime.engines.cache.key import Key
 from runtime.engines.trt import cached
 from runtime.engines.trt.build import Plan
 from runtime.engines.trt.open import open_cached

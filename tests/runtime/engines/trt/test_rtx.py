@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from fmtool.errors import CapabilityError, EngineError
-from runtime.engines import cuda, store
+from runtime.engines import cuda
+from runtime.engines.cache import store
 from runtime.engines.trt.bindings import load
 from runtime.engines.trt.build import build
 from runtime.engines.trt.cached import build_into, key_of

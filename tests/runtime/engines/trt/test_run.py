@@ -10,10 +10,10 @@ import pytest
 
 from fmtool import bundle
 from fmtool.errors import CapabilityError, EngineError, InputError, UsageError
-from runtime import atomic
 from runtime.engines import cuda, selftest
 from runtime.engines.trt.open import open_cached
 from runtime.engines.trt.run import TensorRTEngine
+from runtime.system import atomic
 
 
 @pytest.fixture

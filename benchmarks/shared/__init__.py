@@ -1,0 +1,1 @@
+"""What several benchmarks use: heads, peers, spoiled scans, judgement."""

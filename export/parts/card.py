@@ -1,0 +1,166 @@
+"""MODEL_CARD.md: what a bundle is and how far to trust it, in plain words, from its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from export.parts.limits import BREAKS, limits
+from fmtool import NOTICE
+
+_INTENDED = (
+    "Research on T1-weighted MRI of adult heads: studying embeddings, predictions and their "
+    "agreement with known labels, in cohorts like the sample below. Not for one person's care."
+)
+
+_MEANING = {
+    "regression": "the value",
+    "binary": "a logit, whose sigmoid is the probability of {1}",
+}
+
+
+def card(
+    manifest: Mapping[str, Any], licences: Sequence[str] = (), robustness: Sequence[str] = ()
+) -> str:
+    """The model card of a bundle.
+
+    Args:
+        manifest: the bundle's, `format` and `files` not needed.
+        licences: names of the licence files in the bundle.
+        robustness: sentences by `runtime.trust.robustness`.
+
+    Returns:
+        Markdown.
+    """
+    calibrated = any("trust" in entry["evidence"] for entry in manifest["tasks"])
+    sections = [
+        f"# {manifest['name']}",
+        NOTICE,
+        *_demonstration(manifest),
+        "## What it is",
+        _what(manifest),
+        "## What it predicts, and how well",
+        *(map(_task, manifest["tasks"]) if manifest["tasks"] else ["Nothing: embeddings only."]),
+        *(["## How far its outputs move", _bullets(robustness)] if robustness else []),
+        *_parity(manifest.get("parity", {})),
+        "## Intended use",
+        _INTENDED,
+        "## Limits",
+        _bullets([*manifest.get("limits", ()), *_LIMITS, *([BREAKS] if calibrated else [])]),
+        "## Licences",
+        _bullets(licences) if licences else "No licence file is enclosed.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+_LIMITS = (
+    "Another scanner, age range, sequence or skull strip than the sample's is untested ground.",
+    "A prediction describes a scan, not a person; an attribution map shows what the head weighs, "
+    "not a cause.",
+)
+
+
+def _demonstration(manifest: Mapping[str, Any]) -> list[str]:
+    if not manifest.get("demonstration"):
+        return []
+    return [
+        "**This is a demonstration.** It shows that the chain works from a scan to a result; its "
+        "encoder and heads were made from very little data and its values are not information."
+    ]
+
+
+def _what(manifest: Mapping[str, Any]) -> str:
+    encoder = manifest["encoder"]
+    precisions = " and ".join(manifest["model"])
+    return (
+        f"A {encoder['architecture']} of width {encoder['width']:g} "
+        f"({encoder['parameters'] / 1e6:.2f} million parameters, {encoder['features']} features) "
+        f"with linear heads, as ONNX in {precisions}. It reads a brain on the MNI152 grid, rigidly "
+        "registered and never scaled; the intensities are z-scored inside the brain mask by the "
+        f"model itself.\n\nEncoder weights: {encoder['source'] or 'source not stated'}; SHA-256 "
+        f"`{encoder['sha256']}`. Made {manifest['created']} by fmtool {manifest['fmtool']}."
+    )
+
+
+def _parity(parity: Mapping[str, Any]) -> list[str]:
+    if not parity:
+        return []
+    lines = [
+        "| model | embedding | tasks | worst output, share of its tolerance | compared |",
+        "|---|---|---|---|---|",
+    ]
+    for precision, found in parity.items():
+        shifts = ", ".join(
+            f"{name} {task['shift']:.2g} {task['unit']}" for name, task in found["tasks"].items()
+        )
+        worst = found["worst"]
+        batches = ", ".join(map(str, found["batches"]))
+        lines.append(
+            f"| {precision} | {found['embedding']:.2g} | {shifts or '-'} | {worst['output']}, "
+            f"{worst['share']:.0%} ({worst['engine']}, batch {worst['batch']}) | "
+            f"{found['volumes']} volumes, batches {batches}, {', '.join(found['engines'])} |"
+        )
+    return [
+        "## How exactly its models reproduce torch",
+        "Measured on a CPU when the bundle was made: the embedding's largest relative error, and "
+        "each task's largest shift, against float32 torch.",
+        "\n".join(lines),
+    ]
+
+
+def _task(entry: Mapping[str, Any]) -> str:
+    meaning = _MEANING[entry["kind"]].format(*(entry["classes"] or ("", "")))
+    unit = f" in {entry['unit']}" if entry["kind"] == "regression" else ""
+    paragraphs = [
+        f"### {entry['name']}",
+        f"The output is {meaning}{unit}. {_evidence(entry['evidence'])}",
+        limits(entry),
+    ]
+    return "\n\n".join(paragraphs)
+
+
+def _evidence(evidence: Mapping[str, Any]) -> str:
+    """The cross-validated figure, what it is compared with, and which of the two is better."""
+    metric = evidence.get("metric", "figure")
+    if "value" in evidence:
+        how = evidence.get("how", "cross-validated")
+        figure = f"{_figure(evidence['value'], evidence)}{_span(evidence)}"
+        said = [f"{how[:1].upper()}{how[1:]} {metric} {figure}."]
+    else:
+        said = ["No figure of new scans is stored: how good it is, is not known."]
+    if "sample" in evidence:
+        said.append(f"Sample: {evidence['sample']}.")
+    if "beats_baseline" in evidence:
+        name = evidence["baseline_name"]
+        if "baseline" in evidence:
+            name += f", {metric} {_figure(evidence['baseline'], evidence)}"
+        said.append(
+            f"The head beats its baseline ({name})."
+            if evidence["beats_baseline"]
+            else f"**The head does not beat its baseline ({name}): read its values as a "
+            "demonstration, not as information.**"
+        )
+    volume = evidence.get("brain_volume")
+    if volume:
+        better = "is better" if volume["head_is_better"] else "**is not shown to be better**"
+        said.append(
+            f"Brain volume alone reaches {metric} {_figure(volume['value'], evidence)} in the same "
+            f"folds; the head {better}."
+        )
+    return " ".join(said)
+
+
+def _figure(value: float, evidence: Mapping[str, Any]) -> str:
+    unit = evidence.get("unit")
+    return f"{value:.3g} {unit}" if unit else f"{value:.3g}"
+
+
+def _span(evidence: Mapping[str, Any]) -> str:
+    if not evidence.get("interval"):
+        return ""
+    low, high = evidence["interval"]
+    return f" (95 % interval {low:.3g} to {high:.3g})"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,138 @@
+"""A bundle's manifest: what it holds, how well its heads did, what an engine must reproduce."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import fmtool
+from export.graph import EMBEDDING, BundleGraph, LinearHead, map_name
+from export.int8 import gate as int8_gate
+from export.models import Exported
+from export.reference import Outputs
+from export.verify import limit
+from runtime.trust import FILE as TRUST
+
+LOCATE, SEGMENT, TEMPLATE = "strip_locate.onnx", "strip_segment.onnx", "template.nii.gz"
+"""The preprocessing parts' names inside a bundle."""
+
+SELF_TEST = {"float32": 1e-4, "bfloat16": 1e-2, "float16": 5e-3, "int8": 5e-2}
+"""Largest relative difference of the embedding on any machine, by what its engine computes in."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a bundle's maker says of it.
+
+    Attributes:
+        name: the bundle's.
+        source: where the encoder's weights come from, in words.
+        limits: sentences: the sample's ages, its site, and what follows.
+        calibration: the quality checks' normal ranges, as `runtime.quality` reads them.
+        demonstration: whether its values are for show only.
+    """
+
+    name: str
+    source: str = ""
+    limits: Sequence[str] = ()
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    demonstration: bool = False
+
+
+def manifest(
+    about: About,
+    graph: BundleGraph,
+    heads: Sequence[LinearHead],
+    encoder: Mapping[str, Any],
+    models: Sequence[Exported],
+    expected: Outputs,
+) -> dict[str, Any]:
+    """Every field but `format` and `files`, as plain data.
+
+    Args:
+        about: what the maker says.
+        graph: the exported graph.
+        heads: its heads.
+        encoder: facts about its encoder.
+        models: each precision's, through its gate.
+        expected: float32 torch on the self-test volume.
+    """
+    trust = {"trust": TRUST} if any(head.trust for head in heads) else {}
+    return {
+        "name": about.name,
+        "created": datetime.now(UTC).date().isoformat(),
+        "fmtool": fmtool.__version__,
+        "encoder": dict(encoder),
+        "tasks": [_entry(head) for head in heads],
+        "model": {model.precision: model.path.name for model in models},
+        "parity": {model.precision: _parity(graph, model) for model in models},
+        "strip": {"locate": LOCATE, "segment": SEGMENT},
+        "template": TEMPLATE,
+        **trust,
+        "self_test": _self_test(graph, heads, expected),
+        "calibration": dict(about.calibration),
+        "demonstration": about.demonstration,
+        "limits": list(about.limits),
+    }
+
+
+def _entry(head: LinearHead) -> dict[str, Any]:
+    name = head.task.name
+    evidence = dict(head.evidence)
+    return {**head.task.to_dict(), "evidence": evidence, "output": name, "map": map_name(name)}
+
+
+def trust_bytes(heads: Sequence[LinearHead]) -> bytes:
+    """The file that the field `trust` names: what the heads know of their limits, by task."""
+    found = {head.task.name: head.trust.to_dict() for head in heads if head.trust}
+    return (json.dumps(found, allow_nan=False) + "\n").encode()
+
+
+def _parity(graph: BundleGraph, model: Exported) -> dict[str, Any]:
+    """How far the model was from torch where it was exported, and what was compared."""
+    report, worst = model.report, model.report.worst
+    found: dict[str, Any] = {
+        "tolerance": report.tolerance,
+        "volumes": report.volumes,
+        "batches": sorted({d.batch for d in report.differences}),
+        "engines": list(dict.fromkeys(d.engine for d in report.differences)),
+        "embedding": report.of(EMBEDDING).error,
+        "tasks": {
+            task.name: {
+                "shift": report.of(task.name).error,
+                "unit": "logit" if task.kind == "binary" else task.unit,
+                "allowed": report.of(task.name).tolerance,
+            }
+            for task in graph.tasks
+        },
+        "worst": {
+            "output": worst.output,
+            "share": worst.share,
+            "engine": worst.engine,
+            "batch": worst.batch,
+        },
+    }
+    if report.peak_layer:
+        found["peak"] = {"activation": report.peak, "layer": report.peak_layer}
+    if model.mix:
+        found["layers"] = {layer.name: layer.precision for layer in model.mix.layers}
+    return found
+
+
+def _self_test(graph: BundleGraph, heads: Sequence[LinearHead], wanted: Outputs) -> dict[str, Any]:
+    """What an engine must reproduce on the template, and within which tolerance."""
+    outputs = {n: wanted[n].tolist() for n in (EMBEDDING, *(task.name for task in graph.tasks))}
+    tasks = {
+        task.name: {
+            precision: limit(task, float(wanted[task.name][0]), tolerance)
+            for precision, tolerance in SELF_TEST.items()
+        }
+        for task in graph.tasks
+    }
+    for name, shift in int8_gate.limits(heads).items():
+        # What is not quantised may run in bfloat16, which has a tolerance of its own.
+        tasks[name]["int8"] = max(shift, tasks[name]["bfloat16"])
+    return {"outputs": outputs, "tolerance": {**SELF_TEST, "tasks": tasks}}

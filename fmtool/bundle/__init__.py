@@ -1,0 +1,215 @@
+"""Bundle: a folder (or a zip of one) with everything an edge machine needs, and nothing else.
+
+`NAME.fmtool/manifest.json` lists every other file with its SHA-256 and size, `manifest.sha256` is
+the manifest's own; all are checked on open. A bundle is plain data: JSON, ONNX, NIfTI, Markdown;
+no pickle and no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fmtool import plain_json
+from fmtool.bundle import format as bundle_format
+from fmtool.bundle import manifest as manifests
+from fmtool.bundle import seal
+from fmtool.bundle.signing import bundle as signature
+from fmtool.bundle.signing import key_files
+from fmtool.bundle.signing.minisign import PublicKey
+from fmtool.bundle.zip import unzip
+from fmtool.bundle_names import MANIFEST, MAX_BYTES, inside
+from fmtool.digest import sha256
+from fmtool.errors import BundleError
+from fmtool.task import Task
+
+__all__ = ["DEMO", "MANIFEST", "Bundle", "open", "open_unsigned"]
+
+DEMO = Path(__file__).parent / "bundles" / "demo.fmtool"
+"""The demonstration bundle that ships with fmtool and is the default."""
+
+
+@dataclass
+class Bundle:
+    """An opened, verified bundle.
+
+    Attributes:
+        path: the folder its files are in.
+        manifest: the parsed manifest, in today's format; ARCHITECTURE.md has its fields.
+        digest: SHA-256 of the manifest, which pins every file.
+        tasks: what its heads predict, by name, in the manifest's order.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    digest: str
+    tasks: dict[str, Task]
+    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The bundle's own name."""
+        return str(self.manifest["name"])
+
+    @property
+    def zipped(self) -> bool:
+        """Whether it was unpacked from a zip, to a folder that goes when it is closed."""
+        return self._folder is not None
+
+    def file(self, name: str) -> Path:
+        """The path of one of the bundle's files.
+
+        Raises:
+            BundleError: if the manifest does not list it.
+        """
+        if name not in self.manifest["files"]:
+            raise BundleError(f"bundle {self.path} has no file {name!r}")
+        return self.path / name
+
+    def model(self, precision: str = "float32") -> Path:
+        """The ONNX model of `precision` ("float32", "float16" or "int8").
+
+        Raises:
+            BundleError: if the bundle holds none.
+        """
+        name = self.manifest["model"].get(precision)
+        if name is None:
+            option = "--int8" if precision == "int8" else "--fp16"
+            raise BundleError(
+                f"bundle {self.path} holds no {precision} model; `fmtool export {option}` adds one"
+            )
+        return self.file(name)
+
+    def evidence(self, task: str) -> dict[str, Any]:
+        """How well the head of `task` did, and against what; see `training.evidence`.
+
+        Raises:
+            BundleError: if the bundle has no such task.
+        """
+        for entry in self.manifest["tasks"]:
+            if entry["name"] == task:
+                return dict(entry.get("evidence", {}))
+        raise BundleError(
+            f"bundle {self.path} has no task {task!r}; it has {', '.join(self.tasks)}"
+        )
+
+    def close(self) -> None:
+        """Remove what a zipped bundle was unpacked to."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def __enter__(self) -> Bundle:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open(path: str | os.PathLike[str] | None = None) -> Bundle:
+    """Open a bundle and verify every file against its manifest, and that against its signature.
+
+    A signature is required where the environment variable `FMTOOL_TRUSTED_KEYS` names whose: of
+    every bundle, the demonstration bundle too.
+
+    Args:
+        path: a bundle's folder or a zip of one; the demonstration bundle when absent.
+
+    Raises:
+        BundleError: if it is missing, of another format, any byte differs from the manifest, or
+            a signature is required and it has none.
+        InputError: if the keys that are to be trusted cannot be read.
+        CapabilityError: if a signature is required and `cryptography` is not installed.
+    """
+    source = Path(path) if path is not None else DEMO
+    if not source.exists():
+        raise BundleError(f"bundle {source} does not exist")
+    keys = key_files.trusted()
+    if source.is_dir():
+        return _open_signed(source, keys)
+    folder = tempfile.TemporaryDirectory(prefix="fmtool-bundle-")
+    try:
+        bundle = _open_signed(unzip(source, Path(folder.name)), keys)
+    except BaseException:
+        folder.cleanup()
+        raise
+    bundle._folder = folder
+    return bundle
+
+
+def open_unsigned(path: Path) -> Bundle:
+    """A bundle's folder as `open` opens it, signed or not: for who signs it, and for who writes it.
+
+    Raises:
+        BundleError: see `open`.
+    """
+    if not path.is_dir():
+        raise BundleError(f"bundle {path} does not exist or is not a folder")
+    return _open_folder(path)
+
+
+def _open_signed(path: Path, keys: Sequence[PublicKey] | None) -> Bundle:
+    """A bundle's folder; the signature is checked before anything in the manifest is read."""
+    if keys is None:
+        return _open_folder(path)
+    _, digest = signature.require(path / MANIFEST, keys)
+    bundle = _open_folder(path)
+    if bundle.digest != digest:
+        raise BundleError(f"bundle {path} was changed while it was opened; open it again")
+    return bundle
+
+
+def _open_folder(path: Path) -> Bundle:
+    manifest_path = path / MANIFEST
+    if not manifest_path.is_file():
+        raise BundleError(f"{path} is not a bundle: it holds no {MANIFEST}")
+    if manifest_path.stat().st_size > manifests.MAX_BYTES:
+        raise BundleError(
+            f"{manifest_path} is larger than {manifests.MAX_BYTES >> 20} MiB: refused"
+        )
+    raw = manifest_path.read_bytes()
+    seal.check(manifest_path, raw)
+    try:
+        manifest = plain_json.loads(raw)
+    except ValueError as error:
+        raise BundleError(f"{manifest_path} is not JSON ({error}); the bundle is damaged") from None
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if not bundle_format.is_read(found):
+        raise BundleError(
+            f"{path} has bundle format {found!r:.60}, and this fmtool reads {bundle_format.FORMAT} "
+            "and others of its major version; use the fmtool that wrote the bundle, or export it "
+            "anew"
+        )
+    try:
+        tasks = manifests.check(manifest)
+    except ValueError as error:
+        raise BundleError(f"{manifest_path} is damaged: {error}; copy the bundle anew") from None
+    for name, facts in manifest["files"].items():
+        _verify_file(path, name, facts)
+    read = bundle_format.migrated(manifest)
+    return Bundle(path, read, hashlib.sha256(raw).hexdigest(), tasks)
+
+
+def _verify_file(folder: Path, name: str, facts: dict[str, Any]) -> None:
+    file = folder / inside(name)
+    if not file.is_file():
+        raise BundleError(f"bundle {folder} is damaged: {name} is missing")
+    size = file.stat().st_size
+    if size != facts["bytes"] or size > MAX_BYTES:
+        raise BundleError(
+            f"bundle {folder} is damaged: {name} has {size} bytes, not {facts['bytes']}"
+        )
+    if sha256(file) != facts["sha256"]:
+        raise BundleError(
+            f"bundle {folder} is damaged: {name} does not match its SHA-256; copy the bundle anew"
+        )

@@ -1,0 +1,1 @@
+"""Compiled engines on disk: found by key, made once, listed and thrown away."""

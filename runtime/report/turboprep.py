@@ -1,0 +1,95 @@
+"""What `fmtool preprocess` leaves: TurboPrep's files, the transform, a picture, the facts."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from fmtool import NOTICE, __version__, space
+from fmtool.bundle import Bundle
+from fmtool.errors import InputError
+from runtime.preprocess import cubic, resample
+from runtime.preprocess.pipeline import Prepared
+from runtime.preprocess.template import Template
+from runtime.preprocess.transform import to_itk
+from runtime.preprocess.whitestripe import white_stripe
+from runtime.report.pictures.picture import qc_png
+
+FILES = (
+    "normalized.nii.gz",
+    "mask.nii.gz",
+    "template_to_scan_itk.txt",
+    "template_to_scan.txt",
+    "qc.png",
+    "preprocess.json",
+)
+
+
+def write(prepared: Prepared, folder: Path, bundle: Bundle, template: Template) -> list[Path]:
+    """Write `FILES` into `folder`; all of them, or none.
+
+    * `normalized.nii.gz`: float32 on the template's full grid (193, 229, 193), MNI RAS: the brain,
+      N4-corrected and scaled by WhiteStripe, the zeros around it scaled along.
+    * `mask.nii.gz`: uint8, the brain on that grid.
+    * `template_to_scan_itk.txt`: the rigid transform as ITK text (LPS mm, fixed -> moving);
+      `template_to_scan.txt`: the same as a plain 4x4, template RAS mm -> scan RAS mm.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=folder) as scratch:
+            staged = Path(scratch)
+            _write_all(prepared, staged, bundle, template)
+            for name in FILES:
+                os.replace(staged / name, folder / name)
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {folder} ({error.strerror}); name a folder you may write to with -o"
+        ) from None
+    return [folder / name for name in FILES]
+
+
+def _write_all(prepared: Prepared, folder: Path, bundle: Bundle, template: Template) -> None:
+    grid, mask = on_grid(prepared)
+    mean, deviation = white_stripe(grid, mask)
+    header = nib.Nifti1Header()
+    header.set_xyzt_units("mm")
+    affine = space.grid_affine()
+    for name, array in (
+        ("normalized.nii.gz", ((grid - mean) / deviation).astype(np.float32)),
+        ("mask.nii.gz", mask.astype(np.uint8)),
+    ):
+        image = nib.Nifti1Image(array, affine, header)
+        image.set_sform(affine, code="mni")
+        image.set_qform(affine, code="mni")
+        nib.save(image, folder / name)
+    (folder / "template_to_scan_itk.txt").write_text(to_itk(prepared.transform))
+    np.savetxt(folder / "template_to_scan.txt", prepared.transform, fmt="%.10f")
+    (folder / "qc.png").write_bytes(qc_png(prepared.volume, prepared.mask, template.crop))
+    facts: dict[str, Any] = {
+        "facts": prepared.facts,
+        "white_stripe": {"mean": mean, "standard_deviation": deviation},
+        "timings": prepared.timings,
+        "template_to_scan": prepared.transform.tolist(),
+        "bundle": {"name": bundle.name, "digest": bundle.digest},
+        "version": __version__,
+        "notice": NOTICE,
+    }
+    (folder / "preprocess.json").write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def on_grid(prepared: Prepared) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The corrected scan and its brain mask on the template's grid (193, 229, 193), MNI RAS."""
+    place = prepared.affine, prepared.transform
+    mask = resample.to_grid(prepared.brain.astype(np.float32), *place) >= 0.5
+    grid = resample.to_grid(prepared.corrected, *place, cubic.ORDER, mask)
+    return grid, mask

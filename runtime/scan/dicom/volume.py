@@ -1,0 +1,159 @@
+"""A DICOM folder, zip, file or list of files to one volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmtool.errors import InputError
+from runtime.scan import geometry as places
+from runtime.scan.dicom import pixels
+from runtime.scan.dicom.choose import Choice, choose
+from runtime.scan.dicom.find import found
+from runtime.scan.dicom.found import IS_OTHER, Found
+from runtime.scan.dicom.geometry import stack
+from runtime.scan.dicom.library import pydicom
+from runtime.scan.dicom.limits import Deadline
+from runtime.scan.dicom.series import IS_INDEX, Series, grouped
+from runtime.scan.header import Header
+
+_EXPECTED = (IS_OTHER, IS_INDEX)  # left out without a word
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One series as a volume in its closest canonical (RAS+) order.
+
+    Attributes:
+        array: float32 (x, y, z), rescaled.
+        affine: 4x4, voxel -> scanner RAS mm.
+        facts: as `runtime.scan.Scan` has them, and "series", "other_series" and "files".
+    """
+
+    array: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    facts: dict[str, Any]
+
+
+def called(source: Path | Sequence[Path]) -> str:
+    """What a source is called in sentences and results: itself, or the folder of its files."""
+    if isinstance(source, Path):
+        return str(source)
+    folders = {path.parent for path in source}
+    return str(folders.pop()) if len(folders) == 1 else f"{source[0]} and {len(source) - 1} more"
+
+
+def read(source: Path | Sequence[Path], series: str | None = None) -> Volume:
+    """Find the files, choose a series, check its geometry, decode it.
+
+    Args:
+        source: a folder, a zip, a file, or the files themselves.
+        series: a SeriesNumber or SeriesInstanceUID; the best-suited series if absent.
+
+    Raises:
+        InputError: if there is no such series or it cannot be used, saying why.
+        CapabilityError: if pydicom or a plugin for the compression is not installed.
+    """
+    name = called(source)
+    deadline = Deadline(name)
+    with found(source, deadline) as held:
+        if not held.items:
+            raise InputError(
+                f"{name} is a folder or list without DICOM files{_counted(held)} and without "
+                "TurboPrep's normalized.nii.gz; name the scan's own file"
+            )
+        pydicom()
+        all_series = grouped(held, deadline)
+        if not all_series:
+            raise InputError(f"{name} holds no DICOM file that can be used{_counted(held)}")
+        choice = choose(name, all_series, series)
+        chosen = choice.series
+        about = f"{name}: {chosen.name}"
+        if not chosen.frames or "MOSAIC" in chosen.about.image_type or chosen.modality != "MR":
+            raise InputError(f"{about} cannot be read: {_never(chosen)}")
+        ordered = stack(about, chosen.frames)
+        header = Header(
+            ordered.shape,
+            np.dtype(np.float32),
+            0,
+            1.0,
+            0.0,
+            _sizes(ordered.affine),
+            "mm",
+            {"dicom": ordered.affine},
+        )
+        place = places.locate(Path(name), header, assume_ras=False)
+        order, flips, affine = places.to_canonical(ordered.affine, ordered.shape)
+        array = np.empty([ordered.shape[axis] for axis in order], dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows, the caller refuses
+            kind = pixels.fill(
+                about, _stored(array, order, flips), ordered.frames, held.items, deadline
+            )
+    facts: dict[str, Any] = {
+        "shape": list(array.shape),
+        "spacing": [round(float(s), 4) for s in np.linalg.norm(affine[:3, :3], axis=0)],
+        "dtype": kind,
+        "orientation": place.orientation,
+        "frame": place.source,
+        "prepared": False,
+        "warnings": [*_said(choice), *choice.warnings, *_left_out(held), *place.warnings],
+        "series": {**_public(chosen), "chosen": choice.why},
+        "other_series": [{**_public(s), "why_not": why} for s, why in choice.others],
+        "files": {"dicom": len(held.items), "left_out": dict(held.left_out)},
+    }
+    return Volume(array, affine, facts)
+
+
+def _stored(array: NDArray[np.float32], order: list[int], flips: list[bool]) -> NDArray[np.float32]:
+    """`array` seen in the order in which the slices are stored."""
+    turned = array[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+    return turned.transpose(np.argsort(order))
+
+
+def _sizes(affine: NDArray[np.float64]) -> tuple[float, float, float]:
+    x, y, z = (float(s) for s in np.linalg.norm(affine[:3, :3], axis=0))
+    return x, y, z
+
+
+def _never(series: Series) -> str:
+    if not series.frames:
+        return "it holds no images"
+    if series.modality != "MR":
+        return f"it is {series.modality}; expected MR"
+    return "it is a mosaic, as of BOLD or diffusion; expected one T1-weighted head"
+
+
+def _public(series: Series) -> dict[str, Any]:
+    """What may be told of a series: nothing that names a patient, a site or a day."""
+    return {
+        "number": series.number,
+        "id": series.id,
+        "modality": series.modality,
+        "matrix": series.matrix,
+    }
+
+
+def _said(choice: Choice) -> list[str]:
+    images = [s for s, _ in choice.others if s.frames]
+    if not images:
+        return []
+    name = choice.series.name
+    return [f"{name.capitalize()} was taken of {len(images) + 1} series: {choice.why}."]
+
+
+def _left_out(held: Found) -> list[str]:
+    counted = {kind: n for kind, n in held.left_out.items() if kind not in _EXPECTED}
+    if not counted:
+        return []
+    listed = ", ".join(f"{n} {kind}" for kind, n in sorted(counted.items()))
+    return [f"Some files were left out: {listed}."]
+
+
+def _counted(held: Found) -> str:
+    listed = ", ".join(f"{n} {kind}" for kind, n in sorted(held.left_out.items()))
+    return f" ({listed})" if listed else ""

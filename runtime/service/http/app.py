@@ -1,0 +1,252 @@
+"""The service's requests: who asks, for what, and what they get."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+
+from fmtool import NOTICE, __version__
+from fmtool.errors import LedgerError
+from runtime.service.ending import Ending
+from runtime.service.guard import SpaceGuard
+from runtime.service.http import upload
+from runtime.service.http.answering import SHORT, Answering
+from runtime.service.http.auth import Auth
+from runtime.service.http.jobs import Jobs, State
+from runtime.service.http.limits import Limits
+from runtime.service.http.metrics import CONTENT_TYPE, Metrics
+from runtime.service.http.refusal import Refusal
+from runtime.service.log import tell
+
+logger = logging.getLogger("fmtool.http")
+
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+_NO_JOB = "there is no such job, or it was deleted"
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            **{kind: _BINARY for kind in upload.RAW},
+            upload.MULTIPART: {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+        },
+    }
+}
+
+
+class Accepted(BaseModel):
+    """A job that will be answered."""
+
+    id: str
+    state: Literal["queued"] = "queued"
+
+
+class Told(BaseModel):
+    """How a job stands: its result, as `fmtool predict --json` gives it, or why it has none."""
+
+    id: str
+    state: State
+    result: dict[str, Any] | None = None
+    error: str | None = None
+
+
+class Problem(BaseModel):
+    """What is wrong, and what to do."""
+
+    detail: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the requests work with."""
+
+    jobs: Jobs
+    answering: Answering
+    guard: SpaceGuard
+    metrics: Metrics
+    auth: Auth
+    limits: Limits
+    ending: Ending
+
+    @property
+    def ready(self) -> bool:
+        """Whether an upload that comes now is taken and answered."""
+        return self.answering.ready and self.guard.enough() and not self.ending.asked
+
+
+def parts_of(request: Request) -> Parts:
+    """What the service that gets the request works with."""
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+async def allowed(
+    request: Request,
+    shown: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+) -> None:
+    """Refuse who may not pass; `shown` is there for the OpenAPI description."""
+    if not parts_of(request).auth.passes(request.headers):
+        raise Refusal(401, "show the token: Authorization: Bearer TOKEN")
+
+
+private = APIRouter(
+    dependencies=[Depends(allowed)],
+    responses={code: {"model": Problem} for code in (401, 503)},
+)
+public = APIRouter()
+
+
+@private.post(
+    "/v1/scans",
+    status_code=202,
+    openapi_extra=_BODY,
+    responses={code: {"model": Problem} for code in (400, 408, 413, 415, 429)},
+)
+async def post_scan(request: Request, response: Response) -> Accepted:
+    """Send a T1-weighted head, NIfTI, MGH or a zip of a DICOM series, to be answered."""
+    parts = parts_of(request)
+    announced = upload.check_head(request, parts.limits)
+    if parts.ending.asked or not parts.guard.enough(announced):
+        why = "the service is ending" if parts.ending.asked else "the disk is full"
+        raise Refusal(503, why, parts.limits.retry_s)
+    with parts.jobs.place() as (identity, path):
+        content, size = await upload.receive(request, path, parts.limits)
+        await run_in_threadpool(parts.jobs.add, identity, content)
+    parts.metrics.received(size)
+    tell(logger, "accepted", job=identity[:SHORT], item=content[:SHORT], bytes=size)
+    response.headers["Location"] = f"/v1/scans/{identity}"
+    return Accepted(id=identity)
+
+
+@private.get("/v1/scans/{identity}", responses={404: {"model": Problem}})
+def get_scan(request: Request, identity: str) -> Told:
+    """Ask how a job stands, and for its result."""
+    job = parts_of(request).jobs.find(identity)
+    if job is None:
+        raise Refusal(404, _NO_JOB)
+    return Told(id=job.id, state=job.state, result=job.result, error=job.error)
+
+
+@private.get(
+    "/v1/scans/{identity}/report",
+    response_class=FileResponse,
+    responses={404: {"model": Problem}, 200: {"content": {"text/html": {}}}},
+)
+def get_report(request: Request, identity: str) -> FileResponse:
+    """Ask for the page with pictures of a job that is done."""
+    path = parts_of(request).jobs.page(identity)
+    if path is None:
+        raise Refusal(404, "there is no page: the job is not done, or there is no such job")
+    return FileResponse(path, media_type="text/html")
+
+
+@private.get("/metrics", response_class=PlainTextResponse)
+def metrics(request: Request) -> Response:
+    """Numbers for Prometheus."""
+    parts = parts_of(request)
+    text = parts.metrics.text(parts.jobs.states(), parts.guard.free(), parts.ready)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE})
+
+
+@public.get("/health")
+def health() -> dict[str, str]:
+    """Say that the service runs."""
+    return {"status": "ok", "version": __version__}
+
+
+@public.get("/ready", responses={503: {"model": Problem}})
+def ready(request: Request) -> dict[str, str]:
+    """Say whether scans are taken: the bundle is loaded, and there is space."""
+    if not parts_of(request).ready:
+        raise Refusal(503, "not ready", parts_of(request).limits.retry_s)
+    return {"status": "ready"}
+
+
+def create(parts: Parts, on_end: Callable[[], None] = lambda: None) -> FastAPI:
+    """The application.
+
+    Args:
+        parts: what its requests work with.
+        on_end: called when the end is asked for.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(_until_end(parts.ending, on_end))
+        yield
+        task.cancel()
+
+    app = FastAPI(
+        title="fmtool",
+        description=f"3D brain-MRI foundation models beside the scanner. {NOTICE}",
+        version=__version__,
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.parts = parts
+    app.include_router(private)
+    app.include_router(public)
+    app.middleware("http")(_account)
+    app.exception_handler(Refusal)(_refused)
+    app.exception_handler(LedgerError)(_no_ledger)
+    return app
+
+
+async def _until_end(ending: Ending, on_end: Callable[[], None]) -> None:
+    while not ending.asked:
+        await asyncio.sleep(0.1)
+    on_end()
+
+
+async def _account(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Count every answer, and have no one keep or guess at it."""
+    response = await answer(request)
+    route = request.scope.get("route")
+    pattern = getattr(route, "path", "none")
+    parts_of(request).metrics.request(_method(request), pattern, response.status_code)
+    response.headers.update(_HEADERS)
+    return response
+
+
+def _method(request: Request) -> str:
+    """The method, of which anyone may invent any number."""
+    return request.method if request.method in ("GET", "HEAD", "POST") else "other"
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)
+    headers = {}
+    if error.retry_s is not None:
+        headers["Retry-After"] = str(error.retry_s)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    facts = {"status": error.status, "method": _method(request)}
+    if error.status not in (404, 503):
+        tell(logger, "refused", logging.WARNING, **facts, why=error.sentence)
+    return JSONResponse({"detail": error.sentence}, error.status, headers)
+
+
+async def _no_ledger(request: Request, error: Exception) -> JSONResponse:
+    tell(logger, "ledger_failed", logging.ERROR, reason=str(error))
+    retry = parts_of(request).limits.retry_s
+    return JSONResponse(
+        {"detail": "the record cannot be used just now"}, 503, {"Retry-After": str(retry)}
+    )

@@ -1,0 +1,180 @@
+"""`fmtool serve http` put together: all is checked, then the process started, the port opened."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+
+from fmtool.errors import InputError, UsageError
+from runtime.report.publish import check_writable
+from runtime.service.alone import alone
+from runtime.service.ending import Ending
+from runtime.service.guard import MIN_FREE_BYTES, SpaceGuard
+from runtime.service.http import app as apps
+from runtime.service.http.answering import Answering
+from runtime.service.http.auth import Auth, check_host, read_token
+from runtime.service.http.jobs import Jobs, Spool
+from runtime.service.http.limits import Limits
+from runtime.service.http.metrics import Metrics
+from runtime.service.http.protocol import timed
+from runtime.service.log import tell
+from runtime.service.worker import Worker
+
+logger = logging.getLogger("fmtool.http")
+
+_DRAIN_S = 5  # for answers that are being sent when the service ends
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where to listen, and what to keep.
+
+    Attributes:
+        spool: the folder of the jobs; made if it is absent.
+        host: an address of this machine.
+        port: 0 for any that is free.
+        token_file: see `auth.read_token`; None only on a loopback address.
+        tls: the certificate's and the key's PEM files, or None.
+        limits: see there.
+        min_free_bytes: of the spool's disk; below it nothing is taken.
+        keep_days: until a settled job is deleted.
+    """
+
+    spool: Path
+    host: str = "127.0.0.1"
+    port: int = 8080
+    token_file: Path | None = None
+    tls: tuple[Path, Path] | None = None
+    limits: Limits = field(default_factory=Limits)
+    min_free_bytes: int = MIN_FREE_BYTES
+    keep_days: float = 7.0
+
+
+def serve(settings: Settings, make: Callable[[], Worker], ending: Ending) -> None:
+    """Serve until the end is asked for.
+
+    Args:
+        settings: see there.
+        make: starts what answers, once everything else is known to be good.
+        ending: when to stop.
+
+    Raises:
+        UsageError: if another machine could come in without a token.
+        InputError: if the token file, the spool, the certificate or the port cannot be used.
+        FmtoolError: if the bundle cannot be loaded.
+    """
+    check_host(settings.host, settings.token_file is not None)
+    auth = Auth(read_token(settings.token_file) if settings.token_file else None)
+    _check_tls(settings.tls)
+    check_writable(settings.spool)
+    with alone(settings.spool, "service"), _listening(settings) as listener:
+        worker = make()
+        try:
+            _run(settings, worker, auth, listener, ending)
+        finally:
+            worker.close()
+
+
+def _run(
+    settings: Settings, worker: Worker, auth: Auth, listener: socket.socket, ending: Ending
+) -> None:
+    about = worker.about
+    spool = Spool(settings.spool, about.digest)
+    jobs = Jobs(spool, settings.limits)
+    guard = SpaceGuard(settings.spool, settings.min_free_bytes)
+    metrics = Metrics(about.bundle, about.engine)
+    answering = Answering(spool, jobs, worker, guard, metrics, ending, settings.keep_days)
+    parts = apps.Parts(jobs, answering, guard, metrics, auth, settings.limits, ending)
+    server: _Server
+
+    def end() -> None:
+        server.should_exit = True
+        jobs.added.set()  # wakes what waits for one
+
+    cert, key = settings.tls or (None, None)
+    config = uvicorn.Config(
+        apps.create(parts, end),
+        http=timed(settings.limits),
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=int(settings.limits.linger_s) or 1,
+        timeout_graceful_shutdown=_DRAIN_S,
+        h11_max_incomplete_event_size=32 << 10,
+        ssl_certfile=cert,
+        ssl_keyfile=key,
+    )
+    server = _Server(config)
+    answering.start()
+    try:
+        host, port = listener.getsockname()[:2]
+        facts = {"bundle": about.digest[:12], "engine": about.engine, "tls": cert is not None}
+        tell(logger, "listening", host=host, port=port, token=auth.has_token, **facts)
+        server.run([listener])
+    finally:
+        if not ending.asked:
+            ending.ask()
+        answering.join()
+        jobs.close()
+        tell(logger, "ended")
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to `Ending`, which also ends what is being answered."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        try:
+            listener.bind((settings.host.strip("[]"), settings.port))
+        except OSError as error:
+            raise InputError(
+                f"cannot listen on {settings.host} port {settings.port} ({error.strerror}); name "
+                "another with --host or --port"
+            ) from None
+        yield listener
+    finally:
+        listener.close()
+
+
+def _check_tls(files: tuple[Path, Path] | None) -> None:
+    if files is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*files, password=lambda: "")
+    except OSError as error:  # ssl.SSLError is one
+        raise InputError(
+            f"cannot use {files[0]} and {files[1]} for TLS ({error.strerror or error}); name PEM "
+            "files that belong together, the key without a passphrase"
+        ) from None
+
+
+def tls_files(cert: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    """Both files or neither.
+
+    Raises:
+        UsageError: for one alone.
+    """
+    if (cert is None) != (key is None):
+        raise UsageError("--tls-cert and --tls-key go together")
+    return (cert, key) if cert and key else None

@@ -1,0 +1,143 @@
+"""The SCP: an address that is listened on, and what it answers to each request."""
+
+from __future__ import annotations
+
+from ssl import SSLContext
+from typing import Any
+
+from pydicom.uid import (
+    JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    EnhancedMRImageStorage,
+    MRImageStorage,
+    Verification,
+)
+
+from fmtool.errors import InputError
+from runtime.service.node.acse import Acse
+from runtime.service.node.dimse import Dimse
+from runtime.service.node.hardened import guard
+from runtime.service.node.listener import Handshake, Listener
+from runtime.service.node.log import Log
+from runtime.service.node.metered import Meter
+from runtime.service.node.policy import Policy
+from runtime.service.node.receive import SUCCESS, receive
+from runtime.service.node.storage import Inbox
+
+TRANSFER_SYNTAXES = [
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    JPEG2000Lossless,
+    JPEG2000,
+    RLELossless,
+]
+"""What the node takes; objects are stored as they were sent."""
+
+
+def listen(
+    policy: Policy, inbox: Inbox, log: Log, host: str, port: int, tls: SSLContext | None
+) -> Listener:
+    """Take an address; whoever connects waits until the listener serves.
+
+    Args:
+        policy: who may send what.
+        inbox: where objects go.
+        log: what is refused or aborted is told to it.
+        host: the address.
+        port: 0 takes a free one.
+        tls: a server's context, or None for plain DICOM.
+
+    Raises:
+        InputError: if the address cannot be listened on.
+    """
+    ae = AE(policy.aet)
+    ae.require_called_aet = True
+    ae.require_calling_aet = list(policy.allow)
+    ae.maximum_associations = policy.max_associations
+    ae.maximum_pdu_size = policy.max_pdu
+    ae.acse_timeout = policy.acse_s
+    ae.dimse_timeout = policy.dimse_s
+    ae.network_timeout = policy.network_s
+    ae.add_supported_context(Verification)
+    for sop_class in (MRImageStorage, EnhancedMRImageStorage):
+        ae.add_supported_context(sop_class, TRANSFER_SYNTAXES)
+
+    def store(event: evt.Event) -> int:
+        try:
+            return receive(event, inbox, policy, log).status
+        finally:
+            _handled(event)
+
+    def told(name: str) -> Any:
+        # The titles are not logged: whoever is not known may put anything there.
+        return lambda event: log(name, peer=event.assoc.requestor.address)
+
+    def opened(event: evt.Event) -> None:
+        guard(event.assoc.dul.state_machine, log)
+
+    def requested(event: evt.Event) -> None:
+        event.assoc.acse = Acse(event.assoc, log)
+        event.assoc.dimse = Dimse(event.assoc, log)
+
+    handlers: list[Any] = [
+        (evt.EVT_CONN_OPEN, opened),
+        (evt.EVT_REQUESTED, requested),
+        (evt.EVT_C_ECHO, _echo),
+        (evt.EVT_C_STORE, store),
+        (evt.EVT_DIMSE_RECV, _arrived),
+        (evt.EVT_REJECTED, told("association_refused")),
+        (evt.EVT_ABORTED, told("association_aborted")),
+    ]
+    try:
+        listener = ae.make_server(
+            (host, port),
+            ssl_context=tls,
+            evt_handlers=handlers,
+            server_class=Listener,
+            request_handler=Handshake,
+            policy=policy,
+            log=log,
+        )
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {host} port {port} ({error.strerror or error}); name another "
+            "with --host or --port"
+        ) from None
+    assert isinstance(listener, Listener)
+    return listener
+
+
+def _echo(event: evt.Event) -> int:
+    _handled(event)
+    return SUCCESS
+
+
+def _wire(event: evt.Event) -> Meter | None:
+    wire = getattr(event.assoc.dul.socket, "socket", None)  # None once the connection is closed
+    return getattr(wire, "meter", None)
+
+
+def _arrived(event: evt.Event) -> None:
+    if meter := _wire(event):
+        meter.arrived()
+
+
+def _handled(event: evt.Event) -> None:
+    if meter := _wire(event):
+        meter.handled()

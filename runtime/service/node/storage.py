@@ -1,0 +1,219 @@
+"""The inbox: every object on disk once, in its series' folder, and where that series stands.
+
+    receiving/SERIES/OBJECT.dcm    still growing
+    answering/SERIES/              complete, being computed
+    answered/SERIES/               its results are in the outbox, or sent
+    quarantine/SERIES/             could not be answered; SERIES.json beside it says why
+
+A series moves between them by one rename, so that a crash leaves it in one of them; these folders
+are all that the node remembers. Names are hashes of the UIDs: nothing that a peer says becomes part
+of a path, and no name tells who the patient is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from fmtool.errors import InputError
+from runtime.report.publish import check_writable
+from runtime.service import guard
+from runtime.system.atomic import write_bytes
+
+_PLACES = ("receiving", "answering", "answered", "quarantine")
+_TEMPORARY = "temporary"
+
+
+class NoSpace(OSError):
+    """The disk is too full to accept anything."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """What an object and its series are called on disk."""
+
+    series: str
+    object: str
+
+
+def names(study: str, series: str, patient: str, instance: str) -> Names:
+    """The names of an object; two patients never share a series, whatever its UID claims."""
+    return Names(_hash(study, series, patient), _hash(instance))
+
+
+def _hash(*words: str) -> str:
+    return hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+class Inbox:
+    """The folders of one node, which no other node may use at the same time.
+
+    Args:
+        folder: made if it is absent.
+        min_free_bytes: of its disk; below it nothing is stored.
+
+    Raises:
+        InputError: if the folder cannot be written, or another node uses it.
+    """
+
+    def __init__(self, folder: Path, min_free_bytes: int) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # patients' data: for the owner alone
+        check_writable(folder)
+        self.folder = folder
+        self._space = guard.SpaceGuard(folder, min_free_bytes)
+        self._file_lock = FileLock(folder / "node.lock")
+        try:
+            self._file_lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(f"another node uses {folder}; name another folder") from None
+        self._lock = threading.Lock()
+        self._arrivals: dict[str, float] = {}
+        self._senders: dict[str, set[threading.Thread]] = {}
+        for place in (*_PLACES, _TEMPORARY):
+            (folder / place).mkdir(exist_ok=True)
+        self._recover()
+
+    def close(self) -> None:
+        """Let another node use the folder."""
+        self._file_lock.release()
+
+    def check_space(self, more: int = 0) -> None:
+        """Raise NoSpace if `more` bytes would leave too little."""
+        if not self._space.enough(more):
+            raise NoSpace("the disk is too full")
+
+    def store(self, name: Names, parts: Iterable[bytes], size: int, sender: object = None) -> bool:
+        """Put an object on disk for good; False if it was there already.
+
+        Args:
+            name: of the object.
+            parts: its bytes, in order.
+            size: how many they are.
+            sender: the thread of the association, if its end is to be waited for.
+
+        Raises:
+            NoSpace: if the disk is too full.
+            OSError: if the object cannot be written; nothing of it is left.
+        """
+        self.check_space(size)
+        if self._known(name):
+            return False
+        scratch = self.folder / _TEMPORARY / secrets.token_hex(16)
+        try:
+            with scratch.open("xb") as stream:
+                for part in parts:
+                    stream.write(part)
+                stream.flush()
+                os.fsync(stream.fileno())
+            with self._lock:
+                if self._known(name):
+                    return False
+                series = self._place("receiving", name.series)
+                series.mkdir(exist_ok=True)
+                scratch.rename(series / f"{name.object}.dcm")
+                self._arrivals[name.series] = time.monotonic()
+                if isinstance(sender, threading.Thread):
+                    self._senders.setdefault(name.series, set()).add(sender)
+            guard.sync(series)
+            return True
+        finally:
+            scratch.unlink(missing_ok=True)
+
+    def settled(self, settle_s: float) -> list[str]:
+        """The series that are complete: no new object for so long, and their senders gone.
+
+        A sender that stays connected is waited for four times as long. A folder that someone put
+        into `receiving` counts as a series that has just arrived.
+        """
+        now, found = time.monotonic(), []
+        with self._lock:
+            for folder in (self.folder / "receiving").iterdir():
+                self._arrivals.setdefault(folder.name, now)
+            for series, arrival in self._arrivals.items():
+                senders = self._senders.get(series, set())
+                open_ = {sender for sender in senders if sender.is_alive()}
+                if now - arrival >= (4 * settle_s if open_ else settle_s):
+                    found.append(series)
+        return found
+
+    def take(self, series: str) -> Path:
+        """Move a complete series to be answered, with what came of it earlier; its new folder."""
+        with self._lock:
+            for earlier in ("answered", "quarantine", "answering"):
+                _merge(self._place(earlier, series), self._place("receiving", series))
+            target = self._place("answering", series)
+            self._place("receiving", series).rename(target)
+            self._arrivals.pop(series, None)
+            self._senders.pop(series, None)
+        return target
+
+    def answered(self, series: str) -> None:
+        """The results of a series are safe."""
+        with self._lock:
+            target = self._place("answered", series)
+            self._place("answering", series).rename(target)
+            os.utime(target)
+            self._reason(series).unlink(missing_ok=True)
+
+    def quarantine(self, series: str, reason: str) -> None:
+        """Put a series aside, the reason beside it."""
+        said = {"reason": reason, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        with self._lock:
+            write_bytes(self._reason(series), json.dumps(said, indent=1).encode())
+            self._place("answering", series).rename(self._place("quarantine", series))
+
+    def give_back(self, series: str) -> None:
+        """Put a series back among those that are complete, to be answered again later."""
+        with self._lock:
+            self._back(series)
+
+    def forget(self, keep_days: float) -> int:
+        """Delete the series that were answered longer ago; how many."""
+        count, oldest = 0, time.time() - keep_days * 86400
+        for folder in (self.folder / "answered").iterdir():
+            with self._lock:
+                if folder.stat().st_mtime < oldest:
+                    shutil.rmtree(folder)
+                    count += 1
+        return count
+
+    def _recover(self) -> None:
+        """What a crash left: half-written files go, interrupted series are answered again."""
+        for scratch in (self.folder / _TEMPORARY).iterdir():
+            shutil.rmtree(scratch) if scratch.is_dir() else scratch.unlink()
+        for folder in (self.folder / "answering").iterdir():
+            self._back(folder.name)
+
+    def _back(self, series: str) -> None:
+        target = self._place("receiving", series)
+        _merge(self._place("answering", series), target)
+        self._arrivals[series] = time.monotonic()
+
+    def _known(self, name: Names) -> bool:
+        return any((self._place(p, name.series) / f"{name.object}.dcm").exists() for p in _PLACES)
+
+    def _place(self, place: str, series: str) -> Path:
+        return self.folder / place / series
+
+    def _reason(self, series: str) -> Path:
+        return self.folder / "quarantine" / f"{series}.json"
+
+
+def _merge(source: Path, target: Path) -> None:
+    """Move the files of one folder into another; a crash in between leaves each in one of them."""
+    if not source.exists():
+        return
+    target.mkdir(exist_ok=True)
+    for file in source.iterdir():
+        file.rename(target / file.name)
+    source.rmdir()

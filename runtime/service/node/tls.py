@@ -1,0 +1,74 @@
+"""TLS contexts: the node as a server, and as the client that sends results."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from fmtool.errors import InputError, UsageError
+from runtime.service.node.metered import MeteredTls
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """PEM files: the node's certificate and key, and whose certificates it trusts.
+
+    Attributes:
+        cert: the certificate, with its chain.
+        key: its private key, without a passphrase.
+        ca: the authorities whose certificates are taken from peers; None takes any client.
+    """
+
+    cert: Path
+    key: Path
+    ca: Path | None = None
+
+
+def files(
+    cert: Path | None, key: Path | None, ca: Path | None, required: bool = False
+) -> TlsFiles | None:
+    """The files named, or None for a node without TLS.
+
+    Raises:
+        UsageError: for some but not all, or for none where TLS is required.
+    """
+    if required and not (cert and key and ca):
+        raise UsageError("TLS is required: name --tls-cert, --tls-key and --tls-ca")
+    if not (cert or key or ca):
+        return None
+    if not (cert and key):
+        raise UsageError("TLS needs both --tls-cert and --tls-key")
+    return TlsFiles(cert, key, ca)
+
+
+def server_context(tls: TlsFiles) -> ssl.SSLContext:
+    """TLS 1.2 or newer; with authorities, a client must show a certificate of theirs."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load(context, tls)
+    if tls.ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+    context.sslsocket_class = MeteredTls
+    return context
+
+
+def client_context(tls: TlsFiles) -> ssl.SSLContext:
+    """The peer's certificate must be of the authorities (or the system's) and name its host."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load(context, tls)
+    return context
+
+
+def _load(context: ssl.SSLContext, tls: TlsFiles) -> None:
+    try:
+        context.load_cert_chain(tls.cert, tls.key, password=lambda: "")
+        if tls.ca is not None:
+            context.load_verify_locations(tls.ca)
+    except OSError as error:  # ssl.SSLError is one
+        raise InputError(
+            f"cannot use {tls.cert}, {tls.key}{f' and {tls.ca}' if tls.ca else ''} for TLS "
+            f"({error.strerror or error}); name PEM files that belong together, the key without a "
+            "passphrase"
+        ) from None

@@ -1,0 +1,1 @@
+"""What an operating system is needed for: processes, files, memory, clocks."""

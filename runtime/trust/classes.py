@@ -1,0 +1,114 @@
+"""A binary task's calibrated probability, and the classes that cannot be excluded.
+
+The prediction set is cross-conformal: a class stays unless the scan lies further from it than all
+but a share of the calibration scans of that class did, each under the head that never saw it
+(Romano, Sesia and Candes 2020, arXiv 2006.02544; by class: Vovk, arXiv 1209.2673).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from runtime.trust.folds import SLACK, Array, Folds, array, number
+
+
+class Calibrator(Protocol):
+    """From a head's logit to a probability."""
+
+    def __call__(self, logit: float) -> float:
+        """Of class 1."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+
+
+@dataclass(frozen=True)
+class Platt:
+    """A sigmoid of an affine map of the logit."""
+
+    slope: float
+    intercept: float
+
+    def __call__(self, logit: float) -> float:
+        """Of class 1."""
+        return sigmoid(self.slope * logit + self.intercept)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"kind": "platt", "slope": self.slope, "intercept": self.intercept}
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """A rising line through points; level beyond the first and the last."""
+
+    logits: Array
+    probabilities: Array
+
+    def __post_init__(self) -> None:
+        rising = all((np.diff(a) >= 0).all() for a in (self.logits, self.probabilities))
+        if self.logits.shape != self.probabilities.shape or not self.logits.size or not rising:
+            raise ValueError("an isotonic calibration's points do not rise")
+
+    def __call__(self, logit: float) -> float:
+        """Of class 1."""
+        return float(np.interp(logit, self.logits, self.probabilities))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        points = {"logits": self.logits.tolist(), "probabilities": self.probabilities.tolist()}
+        return {"kind": "isotonic", **points}
+
+
+def calibrator(data: Mapping[str, Any]) -> Calibrator:
+    """The inverse of `to_dict`.
+
+    Raises:
+        KeyError, ValueError: for anything else; `runtime.trust.read` tells the user.
+    """
+    if data["kind"] == "platt":
+        return Platt(number(data["slope"]), number(data["intercept"]))
+    if data["kind"] == "isotonic":
+        return Isotonic(array(data["logits"]), array(data["probabilities"]))
+    raise ValueError(f"no calibration is called {data['kind']!r}")
+
+
+def sigmoid(logit: float) -> float:
+    """1 / (1 + exp(-logit)), without overflow at either end."""
+    return float(0.5 * (1.0 + np.tanh(0.5 * logit)))
+
+
+def p_values(
+    folds: Folds, labels: Array, embedding: ArrayLike, by_class: bool
+) -> tuple[float, float]:
+    """How usual the scan would be among those of class 0, and of class 1.
+
+    Args:
+        folds: with the calibration scans' logits.
+        labels: (N,) 0 or 1.
+        embedding: (F,).
+        by_class: compare within each class (coverage holds for each), or among all scans.
+    """
+    new = folds(embedding)
+    found = []
+    for label in (0.0, 1.0):
+        sign = 1.0 if label else -1.0  # a low logit is strange in class 1, a high one in class 0
+        if by_class:
+            rows = labels == label
+            stranger = sign * folds.score[rows] <= sign * new[rows]
+            mass = folds.mass[rows]
+        else:
+            stranger = np.where(labels > 0.5, folds.score, -folds.score) <= sign * new
+            mass = folds.mass
+        found.append(float((mass[stranger].sum() + 1.0) / (mass.sum() + 1.0)))
+    return found[0], found[1]
+
+
+def members(p: tuple[float, float], level: float) -> list[int]:
+    """The classes of the prediction set: those whose p-value is above 1 - level."""
+    return [label for label in (0, 1) if p[label] > 1.0 - level + SLACK]

@@ -1,0 +1,162 @@
+"""The model card says what must be said, in plain words."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from export.parts.card import card
+from fmtool import NOTICE, task
+
+MANIFEST = {
+    "name": "Thirty heads",
+    "created": "2025-01-02",
+    "fmtool": "0.1.0",
+    "encoder": {
+        "architecture": "resnet18",
+        "width": 0.25,
+        "features": 128,
+        "source": "SimCLR on thirty heads",
+        "sha256": "ab" * 32,
+        "parameters": 2_080_000,
+    },
+    "model": {"float32": "model.onnx", "float16": "model.fp16.onnx"},
+    "tasks": [
+        {
+            **task.AGE.to_dict(),
+            "evidence": {
+                "metric": "MAE",
+                "unit": "years",
+                "value": 7.24,
+                "interval": [5.9, 8.61],
+                "baseline": 7.08,
+                "baseline_name": "mean of the training folds",
+                "beats_baseline": False,
+                "sample": "28 scans of 28 subjects, age 19 to 55 years",
+            },
+        },
+        {
+            **task.SEX.to_dict(),
+            "evidence": {
+                "metric": "AUC",
+                "value": 0.93,
+                "interval": [0.85, 0.99],
+                "unit": "",
+                "baseline": 0.5,
+                "baseline_name": "chance",
+                "beats_baseline": True,
+                "brain_volume": {"value": 0.9, "head_is_better": False},
+            },
+        },
+    ],
+    "demonstration": True,
+    "limits": ["Ages 19 to 55, one scanner."],
+}
+
+
+@pytest.fixture
+def manifest():
+    return copy.deepcopy(MANIFEST)
+
+
+def test_figures_intervals_and_sample_are_there(manifest):
+    text = card(manifest)
+    assert "MAE 7.24 years (95 % interval 5.9 to 8.61)" in text
+    assert "Sample: 28 scans of 28 subjects, age 19 to 55 years." in text
+    assert "AUC 0.93 (95 % interval 0.85 to 0.99)" in text
+
+
+def test_a_head_that_fails_its_baseline_says_so_and_the_other_does_not(manifest):
+    age, sex = card(manifest).split("### sex")
+    assert "does not beat its baseline (mean of the training folds, MAE 7.08 years)" in age
+    assert "The head beats its baseline (chance, AUC 0.5)" in sex
+    assert "does not beat" not in sex
+
+
+def test_brain_volume_alone_is_compared(manifest):
+    sentence = "Brain volume alone reaches AUC 0.9 in the same folds; the head"
+    assert f"{sentence} **is not shown to be better**." in card(manifest)
+    manifest["tasks"][1]["evidence"]["brain_volume"]["head_is_better"] = True
+    assert f"{sentence} is better." in card(manifest)
+
+
+def test_notice_limits_licences_and_provenance_are_there(manifest):
+    text = card(manifest, ["LICENSES/deepbet.txt"])
+    for words in (
+        NOTICE,
+        "Ages 19 to 55, one scanner.",
+        "- LICENSES/deepbet.txt",
+        "SimCLR on thirty heads",
+        "ab" * 32,
+        "2.08 million parameters",
+        "float32 and float16",
+        "the probability of M",
+        "in years",
+    ):
+        assert words in text
+
+
+def test_only_a_demonstration_is_called_one(manifest):
+    assert "This is a demonstration" in card(manifest)
+    manifest["demonstration"] = False
+    assert "This is a demonstration" not in card(manifest)
+
+
+def test_a_head_without_figures_says_so(manifest):
+    manifest["tasks"][0]["evidence"] = {}
+    assert "how good it is, is not known" in card(manifest)
+
+
+def test_no_heads_and_no_limits(manifest):
+    manifest.update(tasks=[], limits=[])
+    text = card(manifest)
+    assert "embeddings only" in text
+    assert "untested ground" in text
+
+
+AGE_TRUST = {
+    "method": "CV+ over 5 folds",
+    "level": 0.9,
+    "subjects": 28,
+    "guarantee": 0.663,
+    "novelty": 1 / 29,
+    "width": 29.4,
+    "normalised": False,
+    "slope": None,
+}
+SEX_TRUST = {
+    "method": "CV+ over 5 folds",
+    "level": 0.9,
+    "subjects": 28,
+    "guarantee": 0.663,
+    "novelty": None,
+    "by_class": True,
+    "one_class": 0.75,
+    "probability": "platt",
+    "log_loss": 0.41,
+}
+
+
+def test_intervals_sets_and_what_breaks_them(manifest):
+    assert card(manifest).count("no interval and no calibration") == 2
+    assert "breaks that" not in card(manifest)
+    manifest["tasks"][0]["evidence"]["trust"] = AGE_TRUST
+    manifest["tasks"][1]["evidence"]["trust"] = SEX_TRUST
+    text = card(manifest)
+    assert "90 % intervals by CV+ over 5 folds on 28 subjects, 29.4 years wide (median)" in text
+    assert "at least 66 % of exchangeable subjects" in text
+    assert "too little to correct regression to the mean" in text
+    assert "p-value, at least 0.034" in text
+    assert "Platt's sigmoid (cross-validated log loss 0.410)" in text
+    assert "within F and within M; 75 % of the cohort's name one class" in text
+    assert "No novelty check" in text
+    assert "Another scanner, sequence, age range, disease, skull strip" in text
+    exact = {"method": "split conformal", "guarantee": 0.9, "normalised": True, "slope": 0.5}
+    manifest["tasks"][0]["evidence"]["trust"] = AGE_TRUST | exact
+    text = card(manifest)
+    assert "coverage of 90 % is proven" in text
+    assert "scaled by the error expected of each scan" in text
+    assert "(slope 0.50)" in text
+    manifest["tasks"][0]["evidence"]["trust"] = AGE_TRUST | {"width": None, "subjects": 6}
+    assert "No interval: 6 calibration subjects are too few." in card(manifest)

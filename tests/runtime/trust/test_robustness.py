@@ -1,0 +1,56 @@
+"""What a measured bundle says of itself, and what a damaged file is answered with."""
+
+import json
+
+import pytest
+
+from fmtool import bundle as bundles
+from fmtool.errors import BundleError
+from runtime.trust import robustness
+
+FOUND = {
+    "format": 1,
+    "engine": "an engine",
+    "heads": 3,
+    "sets": ["raw"],
+    "errors": {"age": {"error": 5.0, "unit": "years"}},
+    "values": {"age": {"q1": 30.0, "q3": 45.0}},
+    "perturbations": [
+        {
+            "name": "turned",
+            "judged": True,
+            "heads": 3,
+            "refused": 0,
+            "outputs": {"age": {"median": 0.4, "share": 0.08}},
+            "embedding": {"median": 0.1},
+        }
+    ],
+}
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return bundles.Bundle(tmp_path, {"files": {"r.json": {}}, "robustness": "r.json"}, "ab", {})
+
+
+def test_a_bundle_that_was_not_measured_says_nothing(bundle):
+    del bundle.manifest["robustness"]
+    assert robustness.read(bundle) == []
+
+
+def test_a_measured_bundle_says_how_far_it_moves(bundle, tmp_path):
+    (tmp_path / "r.json").write_text(json.dumps(FOUND), encoding="utf-8")
+    said = robustness.read(bundle)
+    assert said[0].startswith("Measured with an engine on 3 heads")
+    assert "at most 0.4 years (turned, 8% of its cross-validated error)" in said[1]
+    assert "own values spans 15 years" in said[1]
+    assert "at most 10% (turned)" in said[2]
+
+
+@pytest.mark.parametrize(
+    "damage", ["[" * 100_000, '{"format": 2}', "[]", "{", '{"format": 1, "perturbations": 3}']
+)
+def test_a_damaged_file_is_told_in_one_sentence(bundle, tmp_path, damage):
+    (tmp_path / "r.json").write_text(damage, encoding="utf-8")
+    with pytest.raises(BundleError, match=r"r\.json is damaged .* measure the bundle again"):
+        robustness.read(bundle)

@@ -1,0 +1,186 @@
+"""What a bundle's calibration adds to an answer, and what its absence says."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fmtool.errors import BundleError
+from fmtool.task import AGE, SEX
+from runtime import trust
+from runtime.answer import answer, unlike
+from runtime.trust import Tendency, Trust
+from runtime.trust.classes import Platt
+from runtime.trust.folds import Folds
+from runtime.trust.interval import Difficulty
+from runtime.trust.novelty import Novelty, Shape
+
+FEATURES = 3
+
+
+def make_folds(scans=40, spread=1.0):
+    rng = np.random.default_rng(0)
+    weight = np.array([[10.0, 0, 0], [11.0, 0, 0]])
+    score = spread * rng.exponential(size=scans)
+    return Folds(weight, np.array([40.0, 41.0]), np.arange(scans) % 2, score, np.ones(scans))
+
+
+def make_novelty():
+    shape = Shape(np.zeros(FEATURES), np.ones(FEATURES), np.eye(FEATURES)[:1], np.ones(1), 1.0)
+    return Novelty(shape, np.linspace(0.1, 3.0, 40), np.ones(40))
+
+
+def age_trust(**changes):
+    parts = {"tendency": Tendency(0.5, 20.0), "novelty": make_novelty()}
+    return Trust(0.9, **{"folds": make_folds(), **parts, **changes})
+
+
+def sex_trust():
+    folds = Folds(
+        np.array([[3.0, 0, 0]]),
+        np.zeros(1),
+        np.zeros(40, int),
+        np.tile([-2.0, 2.0], 20) + np.linspace(-1, 1, 40),
+        np.ones(40),
+    )
+    labels = np.tile([0.0, 1.0], 20)
+    return Trust(0.9, folds, labels=labels, by_class=True, probability=Platt(0.5, 0.0))
+
+
+def test_a_regression_has_an_interval_a_corrected_value_and_a_p_value():
+    found = answer(AGE, 45.0, {}, np.array([0.5, 0, 0]), age_trust())
+    assert found.interval.low < 45.0 < found.interval.high
+    assert found.corrected == pytest.approx((45.0 - 20.0) / 0.5)
+    assert 0.5 < found.novelty <= 1
+    assert found.warnings == []
+    data = json.loads(json.dumps(found.to_dict()))
+    assert data["interval"] == {
+        "low": found.interval.low,
+        "high": found.interval.high,
+        "level": 0.9,
+    }
+    assert (data["corrected"], data["novelty_p"]) == (found.corrected, found.novelty)
+
+
+def test_an_interval_ends_where_no_truth_can_be():
+    found = answer(AGE, 2.0, {}, np.array([-3.8, 0, 0]), age_trust(folds=make_folds(spread=9)))
+    assert found.interval.low == 0.0
+    assert found.interval.high > 2.0
+
+
+@pytest.mark.parametrize(("x", "members"), [(-1.0, ["F"]), (1.0, ["M"]), (0.0, []), (-9.0, ["F"])])
+def test_a_binary_task_has_a_probability_and_a_set(x, members):
+    found = answer(SEX, 3 * x, {}, np.array([x, 0, 0]), sex_trust())
+    assert found.members == members
+    assert found.probability == pytest.approx(1 / (1 + np.exp(-1.5 * x)))
+    assert found.level == 0.9
+    assert any("neither F nor M" in w for w in found.warnings) == (members == [])
+
+
+def test_the_class_follows_the_calibrated_probability():
+    tilted = Trust(0.9, sex_trust().folds, labels=sex_trust().labels, probability=Platt(1.0, -2.0))
+    found = answer(SEX, 1.0, {}, np.zeros(3), tilted)
+    assert found.value > 0.5 > found.probability
+    assert found.label == "F"
+
+
+def test_without_calibration_the_answer_says_so():
+    assert answer(AGE, 45.0, {}).warnings == [
+        "No interval: the bundle has no calibration of this head."
+    ]
+    assert "No calibrated probability" in answer(SEX, 1.0, {}).warnings[0]
+    few = answer(AGE, 45.0, {}, np.zeros(3), age_trust(folds=make_folds(scans=8)))
+    assert few.interval is None
+    assert few.warnings == ["No interval: 8 calibration subjects are too few for one of 90 %."]
+
+
+def test_a_scan_unlike_the_cohort_is_said_once_for_all_heads():
+    trusts = {"age": age_trust(), "height": age_trust()}
+    near, far = np.zeros(3), np.array([0.0, 9.0, 0.0])
+
+    def sentences(x):
+        return unlike({n: answer(AGE, 45.0, {}, x, t) for n, t in trusts.items()}, trusts)
+
+    assert sentences(near) == []
+    (said,) = sentences(far)
+    assert "unlike those of the 40 subjects that calibrate age and height" in said
+    assert "(p = 0.024)" in said
+
+
+def make_bundle(tmp_path, content, features=FEATURES):
+    path = tmp_path / trust.FILE
+    path.write_text(content)
+    manifest = {"trust": trust.FILE, "encoder": {"features": features}}
+    return SimpleNamespace(manifest=manifest, file=lambda name: tmp_path / name)
+
+
+def test_a_bundle_gives_back_what_was_stored_to_the_last_bit(tmp_path):
+    difficulty = Difficulty(np.ones((2, FEATURES)), np.zeros(2), -np.ones(2), np.ones(2))
+    stored = {"age": age_trust(difficulty=difficulty), "sex": sex_trust()}
+    text = json.dumps({name: one.to_dict() for name, one in stored.items()})
+    found = trust.read(make_bundle(tmp_path, text))
+    x = np.array([0.123456789, -0.2, 0.3])
+    for task, raw in ((AGE, 44.4), (SEX, 0.4)):
+        before = answer(task, raw, {}, x, stored[task.name])
+        assert answer(task, raw, {}, x, found[task.name]) == before
+
+
+def test_an_old_bundle_has_none():
+    assert trust.read(SimpleNamespace(manifest={})) == {}
+
+
+def test_damaged_calibrations_are_refused(tmp_path):
+    good = age_trust().to_dict()
+    for content in (
+        "{",
+        "[]",
+        '{"age": 3}',
+        json.dumps({"age": good | {"level": 2.0}}),
+        json.dumps({"age": {k: v for k, v in good.items() if k != "folds"}}),
+        json.dumps({"age": good | {"labels": [1.0]}}),
+    ):
+        with pytest.raises(BundleError, match=r"trust\.json is damaged"):
+            trust.read(make_bundle(tmp_path, content))
+    with pytest.raises(BundleError, match=r"for 3 features.*has 64"):
+        trust.read(make_bundle(tmp_path, json.dumps({"age": good}), features=64))
+
+
+_FLAT = {"weight": [[1.0, 1, 1]] * 2, "bias": [0.0, 0], "low": [0.0, 0], "high": [0.0, 0]}
+
+
+def _changed(data, keys, value):
+    *path, last = keys
+    for key in path:
+        data = data[key]
+    data[last] = value
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (["level"], 1e300),
+        (["folds", "weight"], [[1e300, 0, 0]] * 2),
+        (["folds", "score"], ["x"] * 40),
+        (["folds", "bias"], [[1.0], [2.0]]),
+        (["tendency"], [0.0, 1.0]),
+        (["tendency"], [1e-300, 1.0]),
+        (["tendency"], [1.0]),
+        (["novelty", "rest"], "inf"),
+        (["novelty", "mass"], [-1.0] * 40),
+        (["novelty", "scale"], [0.0] * 3),
+        (
+            ["difficulty"],
+            {"weight": [[1.0, 1, 1]] * 2, "bias": [0, 0], "low": [0, 0], "high": [900, 0]},
+        ),
+        (["probability"], {"kind": "platt", "slope": "nan", "intercept": 0}),
+    ],
+)
+def test_numbers_that_no_answer_could_be_computed_with_are_refused(keys, value):
+    data = age_trust().to_dict()
+    Trust.from_dict(data)
+    _changed(data, keys, value)
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Trust.from_dict(data)

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fmtool.errors import InputError
+from fmtool.task import AGE, SEX, Task
+from training import encoders
+from training.cohort.row import Row
+from training.fit import devices
+from training.fit.settings import Settings
+from training.runs import labelled
+from training.runs.best import Best
+from training.runs.labelled import Part
+from training.supervised import Supervised, fresh_encoder
+
+SETTINGS = Settings(epochs=6, batch=4, device="cpu", learning_rate=3e-3, checkpoint_every=1)
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def part(task: Task, count: int, seed: int) -> Part:
+    """Scans whose texture follows their label."""
+    rng = np.random.default_rng(seed)
+    mask = np.ones((16, 16, 16), dtype=np.bool_)
+    z = np.linspace(0, 1, 16)[:, None, None]
+    entries, rows = [], []
+    for i in range(count):
+        label = float(i % 2) if task.kind == "binary" else 20.0 + 50.0 * i / count
+        waves = 2.0 + 6.0 * (label if task.kind == "binary" else (label - 20.0) / 50.0)
+        volume = (np.sin(waves * np.pi * z) + 0.2 * rng.normal(size=mask.shape)).astype(np.float32)
+        entries.append(SimpleNamespace(volume=volume, mask=mask, facts={"digest": f"{seed} {i}"}))
+        rows.append(Row(f"s{seed}-{i}", Path(f"{seed}-{i}"), None, label, None, i))
+    return Part(entries, rows)
+
+
+def recipe_of(task: Task, training: Part) -> Supervised:
+    return Supervised(fresh_encoder(width=1 / 16), task, training.labels.tolist())
+
+
+@pytest.mark.parametrize("task", [AGE, SEX])
+def test_it_learns_and_reports_on_scans_it_has_not_seen(task: Task, tmp_path: Path) -> None:
+    parts = [part(task, count, seed) for seed, count in enumerate((16, 8, 12))]
+    recipe = recipe_of(task, parts[0])
+    # After six epochs it depends on the rounding of the processor whether it has learnt.
+    settings = replace(SETTINGS, epochs=20)
+    found = labelled.train(devices.launch(settings), recipe, *parts, settings, tmp_path)
+    evidence = found.head.evidence
+    assert evidence["how"] == "held-out test"
+    assert evidence["n"] == 12
+    assert found.head.sample["n"] == 16
+    assert evidence["beats_baseline"]
+    if task is AGE:
+        error = np.abs(found.predictions - parts[2].labels).mean()
+        assert evidence["value"] == pytest.approx(error)
+        mean = parts[0].labels.mean()
+        assert evidence["baseline"] == pytest.approx(np.abs(parts[2].labels - mean).mean())
+    encoder = recipe.network.get_submodule("encoder")
+    assert found.head.encoder_sha256 == encoders.digest(encoder)
+
+
+def test_the_best_epoch_is_kept_and_found_again(tmp_path: Path) -> None:
+    parts = [part(AGE, count, seed) for seed, count in enumerate((8, 4, 4))]
+    recipe = recipe_of(AGE, parts[0])
+    best = Best(recipe, parts[1].entries, parts[1].rows, tmp_path)
+    record: dict[str, Any] = {}
+    errors = iter([3.0, 1.0, 1.0, 2.0])
+    states = []
+    for epoch in range(4):
+        with torch.no_grad():
+            recipe.network.get_parameter("head.bias").fill_(float(epoch))
+        offset = next(errors)
+        recipe.predict = lambda scans, o=offset: parts[1].labels + o  # type: ignore[method-assign]
+        figures = best(epoch, {}, record)
+        assert figures == {"validation_mse": pytest.approx(offset**2), "validation_mae": offset}
+        states.append(recipe.network.get_parameter("head.bias").clone())
+    assert record["best"] == {"epoch": 1, "score": pytest.approx(-1.0)}
+    assert best.restore(record) == 1
+    assert torch.equal(recipe.network.get_parameter("head.bias"), states[1])
+
+
+def test_a_resumed_run_ends_with_the_same_head(tmp_path: Path) -> None:
+    parts = [part(AGE, count, seed) for seed, count in enumerate((8, 4, 4))]
+    fabric = devices.launch(SETTINGS)
+    whole = labelled.train(fabric, recipe_of(AGE, parts[0]), *parts, SETTINGS, tmp_path / "whole")
+    recipe = recipe_of(AGE, parts[0])
+    inner, calls = recipe.loss, [0]
+
+    def dying(*args: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 9:
+            raise RuntimeError("power cut")
+        return inner(*args)
+
+    recipe.loss = dying  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="power cut"):
+        labelled.train(fabric, recipe, *parts, SETTINGS, tmp_path / "run")
+    again = labelled.train(
+        fabric, recipe_of(AGE, parts[0]), *parts, SETTINGS, tmp_path / "run", resume=True
+    )
+    assert again.best_epoch == whole.best_epoch
+    np.testing.assert_array_equal(again.head.weight, whole.head.weight)
+    np.testing.assert_array_equal(again.predictions, whole.predictions)
+
+
+def test_validation_needs_scans_and_both_classes(tmp_path: Path) -> None:
+    training = part(SEX, 8, 0)
+    recipe = recipe_of(SEX, training)
+    with pytest.raises(InputError, match="there are no validation scans"):
+        Best(recipe, [], [], tmp_path)
+    with pytest.raises(InputError, match="are of one class"):
+        Best(recipe, training.entries[:1], training.rows[:1], tmp_path)

@@ -1,0 +1,99 @@
+"""Cohort: which scans, of which subjects, with which labels; from a CSV or a BIDS-like folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from fmtool.errors import InputError
+from fmtool.task import Task
+from training.cohort import bids as cohort_bids
+from training.cohort import csv as cohort_csv
+from training.cohort.duplicates import same_images
+from training.cohort.row import Row
+from training.table import read_table
+
+__all__ = ["Cohort", "Row", "read"]
+
+_SHOWN = 5
+
+TaskT = TypeVar("TaskT", bound=Task | None)
+
+
+@dataclass
+class Cohort(Generic[TaskT]):
+    """A table of scans.
+
+    Attributes:
+        path: the table.
+        task: what the labels mean; None for a cohort without labels.
+        rows: in the table's order.
+        remarks: sentences that whoever trains on it should see.
+    """
+
+    path: Path
+    task: TaskT
+    rows: list[Row]
+    remarks: list[str] = field(default_factory=list)
+
+
+def read(path: str | os.PathLike[str], task: TaskT, allow_sites: bool = False) -> Cohort[TaskT]:
+    """Read a cohort and check that all of it can be used.
+
+    Args:
+        path: a CSV with the paper's columns `image_path`, `mask_path` (may be empty or absent: a
+            raw scan) and `label` (or the task's own label column, which is preferred); paths are
+            relative to the CSV's folder. Optional columns: `subject` or `participant_id` (else
+            `sub-XX` in the path, else each image is a subject of its own), `session` or
+            `session_id` (else `ses-YY` in the path), `site`.
+            Or a BIDS-like folder: `participants.tsv` with `participant_id` and the task's label
+            column, and T1w files as sub-XX/[ses-YY/]anat/sub-XX_*T1w.nii.gz or sub-XX*_T1w.nii.gz.
+            A label per session, from `sub-XX/sub-XX_sessions.tsv` (or a `sessions.tsv` with
+            `participant_id`) that has the task's column, comes before the participant's.
+        task: whose labels to read; None to train without labels, for which none are needed.
+        allow_sites: accept labelled rows of more than one site. They are refused otherwise: where
+            label and site go together, a model learns the scanner.
+
+    Raises:
+        InputError: with the line numbers of all that is wrong in the table.
+    """
+    path = Path(path)
+    bids = path.is_dir() or path.name == cohort_bids.PARTICIPANTS
+    table = read_table(path / cohort_bids.PARTICIPANTS if path.is_dir() else path)
+    rows, problems = (cohort_bids if bids else cohort_csv).rows(table, task)
+    for later, earlier in same_images([row.image for row in rows]):
+        what = f"{rows[later].image.name} is the same image as on line {rows[earlier].line}"
+        problems.append((rows[later].line, what))
+    if problems:
+        shown = "; ".join(f"line {line}: {what}" for line, what in sorted(problems)[:_SHOWN])
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise InputError(f"{table.path} cannot be used: {shown}{more}")
+    if not rows:
+        raise InputError(f"{table.path} lists no scans")
+    remarks = _left_out(table.path.parent, rows) if bids else []
+    cohort = Cohort(table.path, task, rows, remarks)
+    _check_sites(cohort, allow_sites or task is None)
+    return cohort
+
+
+def _left_out(folder: Path, rows: list[Row]) -> list[str]:
+    there = {file for files in cohort_bids.t1w(folder).values() for file in files}
+    extra = sorted(there - {row.image for row in rows})
+    if not extra:
+        return []
+    return [f"{len(extra)} T1w files without a row are left out, such as {extra[0].name}."]
+
+
+def _check_sites(cohort: Cohort[TaskT], allow: bool) -> None:
+    sites = sorted({row.site or "(none given)" for row in cohort.rows})
+    if len(sites) < 2:
+        return
+    names = ", ".join(sites[:_SHOWN])
+    if not allow:
+        raise InputError(
+            f"{cohort.path} mixes {len(sites)} sites ({names}); where label and site go together "
+            "a model learns the scanner: train on one site, or say --allow-sites"
+        )
+    cohort.remarks.append(f"The rows come from {len(sites)} sites: {names}.")

@@ -1,0 +1,145 @@
+"""Cohorts as BIDS-like folders: participants.tsv, the sessions' tables, T1w files beside them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fmtool.errors import InputError
+from fmtool.task import Task
+from training.cohort.csv import session_of
+from training.cohort.row import UNLABELLED, Problem, Row, no_label_column, read_lines
+from training.table import Table, read_table
+
+PARTICIPANTS = "participants.tsv"
+SESSIONS = "sessions.tsv"
+_LABEL = re.compile(r"(sub-)?[A-Za-z0-9-]+")
+
+
+def rows(table: Table, task: Task | None) -> tuple[list[Row], list[Problem]]:
+    """The rows of each participant's scans, and what is wrong by line of participants.tsv.
+
+    A sessions' table with the task's column says what each session's label is, such as the age at
+    the scan: the subject's own `sub-XX/sub-XX_sessions.tsv` before a `sessions.tsv` of all.
+
+    Raises:
+        InputError: if a column is missing, or `sessions.tsv` cannot be used.
+    """
+    if "participant_id" not in table.columns:
+        raise InputError(f"{table.path} has no column participant_id")
+    folder = table.path.parent
+    common = _common_sessions(folder, task)
+    of_all = task is not None and task.label in table.columns
+    if task is not None and not of_all and not common and not _any_session_labels(folder, task):
+        raise no_label_column(table, task, task.label)
+
+    files_of = t1w(folder)
+
+    def of_participant(line: int, cells: dict[str, str]) -> list[Row]:
+        who = cells["participant_id"]
+        if not _LABEL.fullmatch(who):
+            raise InputError(f"participant_id {who!r} is not a BIDS label of letters and digits")
+        name = f"sub-{who.removeprefix('sub-')}"
+        files = files_of.get(name, [])
+        if not files:
+            raise InputError(f"{who} has no T1w file in {folder}")
+        site = cells.get("site") or None
+        by_session = _own_sessions(folder, name, task)
+        if by_session is None:
+            by_session = common.get(name)
+        found = []
+        for file in files:
+            session = session_of(file.relative_to(folder))
+            if task is None:
+                label = UNLABELLED
+            elif by_session is not None:
+                label = _of_session(by_session, session, file, task)
+            elif of_all:
+                label = task.parse_label(cells[task.label])
+            else:
+                raise InputError(f"{who} has no {task.label} in any sessions' table")
+            found.append(Row(who, file, None, label, site, line, session))
+        return found
+
+    return read_lines(table, of_participant)
+
+
+def t1w(folder: Path) -> dict[str, list[Path]]:
+    """The folder's T1w files by subject, such as "sub-01", in order."""
+    found: dict[str, list[Path]] = {}
+    for place in ("", "sub-*/anat/", "sub-*/ses-*/anat/"):
+        for file in folder.glob(f"{place}sub-*_*T1w.nii*"):
+            name = file.name.split("_")[0]
+            own = not place or file.relative_to(folder).parts[0] == name
+            if own and file.name.endswith(("T1w.nii", "T1w.nii.gz")):
+                found.setdefault(name, []).append(file)
+    return {name: sorted(files) for name, files in found.items()}
+
+
+BySession = dict[str, tuple[str, str]]
+"""Session, such as "ses-1" -> its cell of the task's column, and where that is written."""
+
+
+def _of_session(by_session: BySession, session: str | None, file: Path, task: Task) -> float:
+    if session is None or session not in by_session:
+        raise InputError(
+            f"{file.name} belongs to {session or 'no session'}, but the sessions' tables give "
+            f"{task.label} for {', '.join(by_session)} only"
+        )
+    cell, where = by_session[session]
+    try:
+        return task.parse_label(cell)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _own_sessions(folder: Path, name: str, task: Task | None) -> BySession | None:
+    path = folder / name / f"{name}_{SESSIONS}"
+    table = _sessions_table(path, task, ("session_id",)) if path.exists() else None
+    if table is None or task is None:
+        return None
+    by_session: BySession = {}
+    for line, cells in table.rows:
+        _add(by_session, cells, path, line, task)
+    return by_session
+
+
+def _common_sessions(folder: Path, task: Task | None) -> dict[str, BySession]:
+    path = folder / SESSIONS
+    needed = ("participant_id", "session_id")
+    table = _sessions_table(path, task, needed) if path.exists() else None
+    if table is None or task is None:
+        return {}
+    by_subject: dict[str, BySession] = {}
+    for line, cells in table.rows:
+        name = f"sub-{cells['participant_id'].removeprefix('sub-')}"
+        _add(by_subject.setdefault(name, {}), cells, path, line, task)
+    return by_subject
+
+
+def _add(by_session: BySession, cells: dict[str, str], path: Path, line: int, task: Task) -> None:
+    session = f"ses-{cells['session_id'].removeprefix('ses-')}"
+    where = f"{path.name} line {line}"
+    if session in by_session:
+        raise InputError(f"{where}: {session} is listed twice")
+    by_session[session] = cells[task.label], where
+
+
+def _sessions_table(path: Path, task: Task | None, needed: tuple[str, ...]) -> Table | None:
+    """The table, if it has the task's labels."""
+    table = read_table(path)
+    if task is None or task.label not in table.columns:
+        return None
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]}")
+    if table.problems:
+        line, what = table.problems[0]
+        raise InputError(f"{path} line {line}: {what}")
+    return table
+
+
+def _any_session_labels(folder: Path, task: Task) -> bool:
+    return any(
+        task.label in read_table(path).columns for path in folder.glob(f"sub-*/sub-*_{SESSIONS}")
+    )

@@ -1,0 +1,91 @@
+"""Cohorts as the paper's CSV lists them: image_path, mask_path, label."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fmtool.errors import InputError
+from fmtool.task import Task
+from training.cohort.row import UNLABELLED, Problem, Row, no_label_column, read_lines
+from training.table import Table
+
+_FALLBACK = "label"
+_SUBJECTS = ("subject", "participant_id")
+_SESSIONS = ("session", "session_id")
+_SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
+_SESSION = re.compile(r"(?:^|_)(ses-[A-Za-z0-9]+)")
+
+
+def rows(table: Table, task: Task | None) -> tuple[list[Row], list[Problem]]:
+    """The table's rows, paths taken relative to its folder, and what is wrong by line.
+
+    Raises:
+        InputError: if a column is missing.
+    """
+    if "image_path" not in table.columns:
+        raise InputError(
+            f"{table.path} has no column image_path; it has {', '.join(table.columns)}"
+        )
+    folder = table.path.parent
+    label = _label_column(table, task)
+    subject, session = (_first(table, names) for names in (_SUBJECTS, _SESSIONS))
+
+    def row(line: int, cells: dict[str, str]) -> list[Row]:
+        value = UNLABELLED if task is None else task.parse_label(cells[label])
+        if subject and not cells[subject]:
+            raise InputError(f"{subject} is empty")
+        image, mask = _files(folder, cells)
+        who = cells[subject] if subject else _subject_of(image)
+        when = cells[session] if session else session_of(image)
+        return [Row(who, image, mask, value, cells.get("site") or None, line, when or None)]
+
+    return read_lines(table, row)
+
+
+def session_of(image: Path) -> str | None:
+    """`ses-YY` of the file's name or of the innermost folder that has one."""
+    for part in reversed(image.parts):
+        if match := _SESSION.search(part):
+            return match.group(1)
+    return None
+
+
+def _subject_of(image: Path) -> str:
+    """`sub-XX` of the file's name or of the innermost folder that has one; else the path itself."""
+    for part in reversed(image.parts):
+        if match := _SUBJECT.match(part):
+            return match.group()
+    return str(image)
+
+
+def _files(folder: Path, cells: dict[str, str]) -> tuple[Path, Path | None]:
+    image, mask = cells["image_path"], cells.get("mask_path", "")
+    if not image:
+        raise InputError("image_path is empty")
+    pair = folder / image, folder / mask if mask else None
+    for file in pair:
+        if file is not None and not _there(file):
+            raise InputError(f"{file!s:.500} does not exist")
+    return pair
+
+
+def _there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # no file can have such a name
+        return False
+
+
+def _first(table: Table, names: tuple[str, ...]) -> str:
+    """The first of `names` that is a column, or an empty string."""
+    return next((name for name in names if name in table.columns), "")
+
+
+def _label_column(table: Table, task: Task | None) -> str:
+    if task is None:
+        return ""
+    found = _first(table, (task.label, _FALLBACK))
+    if not found:
+        raise no_label_column(table, task, f"{task.label} or {_FALLBACK}")
+    return found

@@ -1,0 +1,157 @@
+"""Splits on disk: which subjects train, validate and test, written once and checked at each use.
+
+A file names subjects, not scans, so that all scans of a subject stay together. It pins the table
+that it was made from by SHA-256.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fmtool import __version__
+from fmtool.digest import sha256
+from fmtool.errors import InputError
+from runtime.system import atomic
+from training.cohort import Cohort, Row
+from training.parts import Parts, from_tables
+
+__all__ = ["PARTS", "Parts", "SplitFile", "from_tables", "load", "read", "rows", "write"]
+
+PARTS = ("train", "validation", "test")
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SplitFile:
+    """What a split's file says.
+
+    Attributes:
+        table: the name of the cohort's table.
+        table_sha256: of its bytes (of a BIDS folder: participants.tsv).
+        task: whose labels were balanced between the parts, or None.
+        seed: of the shuffling.
+        fractions: of the subjects, per part, as asked for.
+        test_sites: the sites that the test part is made of; empty for a random one.
+        subjects: per part; one that is its own image's path is relative to the table's folder.
+        subsets: fraction, as text -> that fraction of the training subjects.
+        version: of the fmtool that made it.
+        format: of the file.
+    """
+
+    table: str
+    table_sha256: str
+    task: str | None
+    seed: int
+    fractions: dict[str, float]
+    test_sites: list[str]
+    subjects: dict[str, list[str]]
+    subsets: dict[str, list[str]]
+    version: str = __version__
+    format: int = FORMAT
+
+
+def write(path: str | os.PathLike[str], split: SplitFile) -> None:
+    """Write a new file.
+
+    Raises:
+        InputError: if it exists, since results may rest on it, or cannot be written.
+    """
+    if Path(path).exists():
+        raise InputError(f"{path} exists, and results may rest on it; name another file")
+    atomic.write_bytes(Path(path), (json.dumps(asdict(split), indent=1) + "\n").encode())
+
+
+def read(path: str | os.PathLike[str], cohort: Cohort[Any]) -> Parts:
+    """The rows of each part of the cohort that the file was made for.
+
+    Raises:
+        InputError: if it is not a split's file, a subject is in two parts, in none, or not in the
+            table, or the table has changed.
+    """
+    split = load(Path(path))
+    digest = sha256(cohort.path)
+    if split.table_sha256 != digest:
+        raise InputError(
+            f"{path} was made from {split.table} as it was then; {cohort.path} has another "
+            f"content (SHA-256 {digest[:12]}, not {split.table_sha256[:12]}): split it again"
+        )
+    return rows(split, cohort, str(path))
+
+
+def load(path: Path) -> SplitFile:
+    """What the file says, checked for its form only.
+
+    Raises:
+        InputError: if it is missing or not a split's file.
+    """
+    try:
+        split = SplitFile(**json.loads(path.read_bytes()))
+        _check_form(split)
+        return split
+    except OSError as error:
+        raise InputError(f"split {path} cannot be read ({error.strerror}); check it") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{path} is not a split that `fmtool train split` wrote ({error}); make one"
+        ) from None
+
+
+def _check_form(split: SplitFile) -> None:
+    if split.format != FORMAT:
+        raise ValueError(f"its format is {split.format!r}; this fmtool reads {FORMAT}")
+    if not isinstance(split.table_sha256, str):
+        raise ValueError("table_sha256 is not a text")
+    if not isinstance(split.subjects, dict) or sorted(split.subjects) != sorted(PARTS):
+        raise ValueError(f"its parts are not {', '.join(PARTS)}")
+    if not isinstance(split.subsets, dict):
+        raise ValueError("its subsets are not named")
+    if not all(0.0 < float(fraction) < 1.0 for fraction in split.subsets):
+        raise ValueError("a subset's fraction is not between 0 and 1")
+    for subjects in (*split.subjects.values(), *split.subsets.values()):
+        if not isinstance(subjects, list) or not all(isinstance(s, str) for s in subjects):
+            raise ValueError("a list of subjects is none")
+
+
+def rows(split: SplitFile, cohort: Cohort[Any], where: str = "the split") -> Parts:
+    """The cohort's rows by part; `where` names the split in errors."""
+    part_of: dict[str, str] = {}
+    for part in PARTS:
+        for subject in split.subjects[part]:
+            if subject in part_of:
+                both = f"in both {part_of[subject]} and {part}"
+                twice = f"listed twice in {part}" if part_of[subject] == part else both
+                raise InputError(f"{where}: subject {subject} is {twice}")
+            part_of[subject] = part
+    names = {row.subject: name_of(row, cohort) for row in cohort.rows}
+    strangers = sorted(part_of.keys() - set(names.values()))
+    if strangers:
+        raise InputError(f"{where}: subject {strangers[0]} is not in {cohort.path}")
+    forgotten = sorted(set(names.values()) - part_of.keys())
+    if forgotten:
+        raise InputError(f"{where}: subject {forgotten[0]} of {cohort.path} is in no part")
+    for fraction, subset in split.subsets.items():
+        outside = [subject for subject in subset if part_of.get(subject) != PARTS[0]]
+        if outside:
+            raise InputError(f"{where}: subject {outside[0]} of subset {fraction} is not in train")
+
+    def chosen(subjects: Sequence[str]) -> list[Row]:
+        wanted = set(subjects)
+        return [row for row in cohort.rows if names[row.subject] in wanted]
+
+    train, validation, test = (chosen(split.subjects[part]) for part in PARTS)
+    subsets = {float(fraction): chosen(subset) for fraction, subset in split.subsets.items()}
+    return Parts(train, validation, test, subsets)
+
+
+def name_of(row: Row, cohort: Cohort[Any]) -> str:
+    """The row's subject; a path in the table's folder without that folder, which may move."""
+    folder = cohort.path.parent
+    subject = Path(row.subject)
+    if row.subject == str(row.image) and subject.is_relative_to(folder):
+        return subject.relative_to(folder).as_posix()
+    return row.subject

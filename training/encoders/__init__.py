@@ -1,0 +1,162 @@
+"""Encoders: volume -> embedding; the paper's networks, their weights from and to files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from training.encoders import architecture, stem, weights
+from training.encoders.architecture import describe
+from training.encoders.checkpoint import read_tensors
+from training.encoders.encoder_folder import digest, read_folder, save_encoder
+from training.encoders.monai import bundle as monai_bundle
+from training.encoders.vit import Shape, ViT
+from training.recompute import recomputed
+
+__all__ = [
+    "build",
+    "describe",
+    "digest",
+    "feature_count",
+    "features",
+    "load_checkpoint",
+    "masked_zscore",
+    "save_encoder",
+]
+
+
+def build(name: str = "resnet18", width: float = 1.0, patch: Shape | None = None) -> nn.Module:
+    """An encoder with fresh weights, [B, 1, D, H, W] -> [B, F].
+
+    | name | F at width 1 | network |
+    |---|---|---|
+    | resnet18 | 512 | the paper's |
+    | resnet50 | 2048 | the same with bottleneck blocks |
+    | vit_tiny | 192 | 12 transformer layers of 3 heads over patches |
+    | vit_base | 768 | 12 transformer layers of 12 heads |
+
+    Also resnet10, 34, 101, 152 and 200. A "vit" is somebody else's, read by `load_checkpoint`.
+
+    The residual networks' layout and parameter names are upstream's (3D-Neuro-SimCLR, arXiv
+    2509.10620): MONAI's, with a 7x7x7 first convolution of stride 1 and a bias in the
+    down-sampling shortcuts. They take volumes of any size; a transformer takes whole numbers of
+    patches, see `training.encoders.vit`.
+
+    Args:
+        name: see the table.
+        width: scales every layer's channels, which must stay whole (and, in a transformer,
+            divisible by its heads).
+        patch: (z, y, x) voxels of a transformer's patch; 15x16x16 when absent.
+
+    Raises:
+        UsageError: for another name, or a width or patch that cannot be built.
+    """
+    return architecture.build(name, width, patch)
+
+
+def features(encoder: nn.Module, volume: Tensor, recompute: bool = False) -> Tensor:
+    """The map [B, F, d, h, w] of which the embedding is the mean over positions.
+
+    Args:
+        encoder: by `build`.
+        volume: [B, 1, D, H, W], z-scored.
+        recompute: keep no activations inside a block, but compute them again in the backward pass,
+            and run a residual network's first layers volume by volume: the same gradients and
+            BatchNorm statistics, up to the order of sums, in a fraction of the memory.
+    """
+    if isinstance(encoder, ViT):
+        return encoder.feature_map(volume, recompute)
+    if recompute:
+        volume = stem.one_by_one(encoder, volume)
+    else:
+        for name in ("conv1", "bn1", "act", "maxpool"):
+            volume = encoder.get_submodule(name)(volume)
+    for layer in ("layer1", "layer2", "layer3", "layer4"):
+        for block in encoder.get_submodule(layer).children():
+            volume = recomputed(block, volume) if recompute else block(volume)
+    return volume
+
+
+def feature_count(encoder: nn.Module) -> int:
+    """F, the features of an encoder's embedding."""
+    return describe(encoder).features
+
+
+def masked_zscore(volume: Tensor, mask: Tensor) -> Tensor:
+    """Intensities as z-scores of the voxels inside the mask, zero outside.
+
+    Population standard deviation with 1e-12 under the root, as upstream (arXiv 2509.10620).
+
+    Args:
+        volume: float, (..., z, y, x); each leading index is a volume of its own; finite.
+        mask: same shape, any type; inside where it is not zero.
+    """
+    axes = (-3, -2, -1)
+    inside = mask.bool().to(volume.dtype)  # products are ten times as fast as `where` on the CPU
+    count = inside.sum(axes, keepdim=True).clamp(min=1)
+    mean = (volume * inside).sum(axes, keepdim=True) / count
+    centred = (volume - mean) * inside
+    variance = centred.square().sum(axes, keepdim=True) / count
+    return centred / (variance + 1e-12).sqrt()
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
+    """An encoder, in eval mode, from any file or folder that holds its weights.
+
+    Args:
+        path: a folder by `save_encoder`; a file by `torch.save` with `model_state_dict` (upstream:
+            `encoder.*` and `projector.*`, perhaps prefixed `module.`) or a bare state dictionary;
+            a tar that holds one such file; a `.safetensors` file. A transformer loads from its
+            folder alone: its weights do not tell its heads. Or a MONAI bundle, a folder or a zip,
+            see `training.encoders.monai.bundle`.
+
+    Returns:
+        the encoder, and what was found: "format", "architecture", "width", "features" and "patch"
+        (transformers), "sha256" (of the encoder's weights, see `digest`), "missing" (always empty:
+        a gap is an error), "unexpected" (names that belong to neither encoder nor projector),
+        "projector" and "dropped" (names left out, of a bundle's layers after the embedding), and
+        "layout" (see `training.encoders.layout`), "epoch" or "source" where the file says so.
+
+    Raises:
+        InputError: if it cannot be read, or does not hold every weight of the encoder, in shape
+            and finite.
+    """
+    encoder, _, info = load_parts(path)
+    return encoder, info
+
+
+def load_parts(
+    path: str | os.PathLike[str],
+) -> tuple[nn.Module, dict[str, Tensor], dict[str, Any]]:
+    """The same, and the tensors of the projector by their names in it, unchecked."""
+    path = Path(path)
+    where = f"checkpoint {path}"
+    if monai_bundle.is_bundle(path):
+        encoder, facts = monai_bundle.load(path)
+        return encoder.eval(), {}, _facts(encoder, facts)
+    if path.is_dir():
+        tensors, encoder, facts = read_folder(path)
+        parts = weights.split(tensors)
+    else:
+        tensors, facts = read_tensors(path)
+        parts = weights.split(tensors)
+        encoder = architecture.infer(parts.encoder, where).build()
+    what = f"a {describe(encoder).name} encoder"
+    facts["unexpected"] = parts.others + weights.fill(encoder, parts.encoder, where, what)
+    facts["projector"] = sorted(f"projector.{name}" for name in parts.projector)
+    return encoder.eval(), parts.projector, _facts(encoder, facts)
+
+
+def _facts(encoder: nn.Module, facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "projector": [],
+        "dropped": [],
+        **facts,
+        **describe(encoder).facts(),
+        "sha256": digest(encoder),
+        "missing": [],
+        "unexpected": sorted(facts["unexpected"]),
+    }

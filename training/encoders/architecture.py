@@ -1,0 +1,229 @@
+"""The encoders there are: their names, how each is built, and which one some weights belong to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from monai.networks.nets import resnet
+from torch import Tensor, nn
+
+from fmtool.errors import InputError, UsageError
+from training import shortcut
+from training.encoders.layout import MAX_PATCH, Residual, Transformer
+from training.encoders.vit import PATCH, Shape, ViT
+from training.encoders.vit_learned import LearnedViT
+
+STEM = 64
+"""Channels after a residual network's first convolution at width 1."""
+
+MAX_WIDTH = 2.0
+"""Bounds what a checkpoint can make us allocate."""
+
+BASIC, BOTTLENECK = 8, 32
+"""A residual network's features per stem channel, by the kind of its blocks."""
+
+RESNETS = {
+    "resnet10": ((1, 1, 1, 1), BASIC),
+    "resnet18": ((2, 2, 2, 2), BASIC),
+    "resnet34": ((3, 4, 6, 3), BASIC),
+    "resnet50": ((3, 4, 6, 3), BOTTLENECK),
+    "resnet101": ((3, 4, 23, 3), BOTTLENECK),
+    "resnet152": ((3, 8, 36, 3), BOTTLENECK),
+    "resnet200": ((3, 24, 36, 3), BOTTLENECK),
+}
+"""Blocks per layer, and their kind."""
+
+_VITS = {"vit_tiny": (192, 3), "vit_base": (768, 12)}
+"""Features and attention heads at width 1."""
+
+_LAYERS = 12
+_MLP = 4  # times the features
+
+IMPORTED = "vit"
+"""A transformer with learned positions: it comes from elsewhere, and its layout tells its size."""
+
+NAMES = (*RESNETS, *_VITS, IMPORTED)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What an encoder is, beside its weights.
+
+    Attributes:
+        name: one of `NAMES`.
+        width: scales the channels of all layers, 1 as published.
+        features: of the embedding.
+        patch: (z, y, x) voxels of a transformer's patch; None for a residual network.
+        layout: of an imported encoder; None for upstream's residual networks and our transformers.
+    """
+
+    name: str
+    width: float
+    features: int
+    patch: Shape | None = None
+    layout: Residual | Transformer | None = None
+
+    def build(self) -> nn.Module:
+        """One with fresh weights."""
+        return build(self.name, self.width, self.patch, self.layout)
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON: "architecture", "width", "features" and, if it has them, "patch", "layout"."""
+        facts = {"architecture": self.name, "width": self.width, "features": self.features}
+        if self.patch is not None:
+            facts["patch"] = list(self.patch)
+        if self.layout is not None:
+            layout = asdict(self.layout)
+            facts["layout"] = {k: list(v) if isinstance(v, tuple) else v for k, v in layout.items()}
+        return facts
+
+
+def read(facts: Mapping[str, Any]) -> Architecture:
+    """The architecture that `Architecture.facts` described.
+
+    Raises:
+        KeyError, TypeError, ValueError, UsageError: if they describe none.
+    """
+    name, given = facts["architecture"], facts.get("layout")
+    kind = Transformer if name == IMPORTED else Residual
+    layout = None if given is None else kind.read(dict(given))
+    z, y, x = map(int, facts.get("patch", (0, 0, 0)))
+    patch = (z, y, x) if "patch" in facts else None
+    return Architecture(name, float(facts["width"]), int(facts["features"]), patch, layout)
+
+
+def build(
+    name: str, width: float, patch: Shape | None, layout: Residual | Transformer | None = None
+) -> nn.Module:
+    """See `training.encoders.build`; a layout other than upstream's is an imported encoder's.
+
+    Raises:
+        UsageError: for an unknown name, a width that is not possible, or patches of a network that
+            has none.
+    """
+    if isinstance(layout, Transformer):
+        return LearnedViT(layout)
+    if name not in NAMES or name == IMPORTED:
+        raise UsageError(f"unknown encoder {name!r}; there are {', '.join(NAMES[:-1])}")
+    if name in _VITS:
+        features, heads = _VITS[name]
+        step = math.lcm(heads, 6)  # six groups of sines and cosines
+        hidden = _scaled(features, width, step)
+        return ViT(hidden, _LAYERS, heads, _MLP * hidden, _checked(patch))
+    if patch is not None:
+        raise UsageError(f"{name} has no patches; only {' and '.join(_VITS)} do")
+    _scaled(STEM, width, 1)
+    network: nn.Module = getattr(resnet, name)(
+        spatial_dims=3,
+        n_input_channels=1,
+        feed_forward=False,
+        widen_factor=width,
+        **asdict(layout or Residual()),
+    )
+    if network.no_max_pool:
+        network.maxpool = nn.Identity()  # MONAI's own forward pass skips it
+    shortcut.replace(network)
+    return network
+
+
+def describe(encoder: nn.Module) -> Architecture:
+    """What an encoder by `build` is."""
+    if isinstance(encoder, LearnedViT):
+        return Architecture(IMPORTED, 1.0, encoder.features, encoder.patch, encoder.layout)
+    if isinstance(encoder, ViT):
+        name = next(name for name, (_, heads) in _VITS.items() if heads == encoder.heads)
+        width = encoder.features / _VITS[name][0]
+        return Architecture(name, width, encoder.features, encoder.patch)
+    weights = encoder.state_dict(keep_vars=True)
+    conv1 = encoder.get_submodule("conv1")
+    assert isinstance(conv1, nn.Conv3d)
+    layout = Residual.read(
+        {
+            "conv1_t_size": conv1.kernel_size,
+            "conv1_t_stride": conv1.stride,
+            "no_max_pool": isinstance(encoder.get_submodule("maxpool"), nn.Identity),
+            "shortcut_type": "B" if "layer2.0.downsample.0.weight" in weights else "A",
+            "bias_downsample": "layer2.0.downsample.0.bias" in weights,
+        }
+    )
+    found = _resnet(weights)
+    return found if layout == Residual() else replace(found, layout=layout)
+
+
+def infer(weights: Mapping[str, Tensor], where: str) -> Architecture:
+    """What the encoder with these named weights is, from their names and shapes.
+
+    Args:
+        weights: an encoder's, by their bare names.
+        where: the file they come from, for errors.
+
+    Raises:
+        InputError: if they are of none that names and shapes tell.
+    """
+    stem = weights.get("conv1.weight")
+    if stem is None and any(name.endswith("attn.qkv.weight") for name in weights):
+        raise InputError(
+            f"{where} holds a transformer, whose weights do not say how many heads and which "
+            "patch it has; give the encoder's folder, which does"
+        )
+    if stem is None:
+        raise InputError(f"{where} lacks the encoder's conv1.weight; it holds {some(weights)}")
+    if stem.ndim != 5 or not 1 <= stem.shape[0] <= STEM * MAX_WIDTH:
+        raise InputError(
+            f"{where}: conv1.weight has shape {tuple(stem.shape)}; "
+            "expected (64, 1, 7, 7, 7), or a scaled width of it"
+        )
+    found = _resnet(weights)
+    blocks, _ = RESNETS[found.name]
+    deep = [
+        layer
+        for layer, count in enumerate(blocks, 1)
+        if any(name.startswith(f"layer{layer}.{count}.") for name in weights)
+    ]
+    if deep:
+        raise InputError(
+            f"{where} holds a deeper residual network than {found.name}: its layer{deep[0]} has "
+            f"more than {blocks[deep[0] - 1]} blocks; fmtool reads {', '.join(RESNETS)}"
+        )
+    return found
+
+
+def some(names: Mapping[str, Any] | list[str]) -> str:
+    """The first of some names, for a sentence."""
+    names = list(names)
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+
+
+def _resnet(weights: Mapping[str, Tensor]) -> Architecture:
+    """The one with as many blocks, else that which is most often meant."""
+    kind = BOTTLENECK if "layer1.0.conv3.weight" in weights else BASIC
+    usual = "resnet50" if kind == BOTTLENECK else "resnet18"
+    blocks = {tuple(name.split(".")[:2]) for name in weights}
+    counts = (sum(layer == f"layer{i}" for layer, *_ in blocks) for i in range(1, 5))
+    shape = (tuple(counts), kind)
+    name = next((name for name, known in RESNETS.items() if known == shape), usual)
+    channels = weights["conv1.weight"].shape[0]
+    return Architecture(name, channels / STEM, kind * channels)
+
+
+def _scaled(full: int, width: float, step: int) -> int:
+    """`full * width`, if that is a multiple of `step` and small enough."""
+    size = full * width
+    if not (step <= size <= full * MAX_WIDTH and float(size / step).is_integer()):
+        raise UsageError(
+            f"encoder width {width:g} is not possible; take a multiple of "
+            f"{Fraction(step, full)} up to {MAX_WIDTH:g}"
+        )
+    return int(size)
+
+
+def _checked(patch: Shape | None) -> Shape:
+    patch = PATCH if patch is None else patch
+    if len(patch) != 3 or not all(1 <= side <= MAX_PATCH for side in patch):
+        raise UsageError(f"patch {patch} is not possible; take three sides of 1 to {MAX_PATCH}")
+    return patch

@@ -1,0 +1,99 @@
+"""An encoder's own folder: `encoder.safetensors` and `encoder.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor, nn
+
+from fmtool import __version__, plain_json
+from fmtool.errors import InputError, UsageError
+from training.encoders import architecture
+from training.encoders.architecture import NAMES, describe
+from training.encoders.checkpoint import read_tensors
+
+WEIGHTS = "encoder.safetensors"
+FACTS = "encoder.json"
+
+
+def digest(encoder: nn.Module) -> str:
+    """SHA-256 of an encoder's weights: that of the `encoder.safetensors` it is saved as."""
+    return hashlib.sha256(_serialise(encoder)).hexdigest()
+
+
+def save_encoder(folder: str | os.PathLike[str], encoder: nn.Module, source: str) -> Path:
+    """Write `encoder.safetensors` and `encoder.json` as a new folder: complete, or not at all.
+
+    Args:
+        folder: must not exist yet, or be empty.
+        encoder: as `build` made it.
+        source: where the weights come from, in words, for whoever finds the folder.
+
+    Raises:
+        InputError: if the folder is there already or cannot be written.
+    """
+    target = Path(folder)
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise InputError(f"{target} exists and is left as it is; name another folder")
+    weights = _serialise(encoder)
+    facts = {
+        **describe(encoder).facts(),
+        "source": source,
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "fmtool": __version__,
+    }
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=target.parent) as scratch:
+            staged = Path(scratch) / "encoder"
+            staged.mkdir()
+            (staged / WEIGHTS).write_bytes(weights)
+            (staged / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            os.replace(staged, target)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {target} ({error.strerror}); name a folder that you may write to"
+        ) from None
+    return target
+
+
+def read_folder(folder: Path) -> tuple[dict[str, Tensor], nn.Module, dict[str, Any]]:
+    """What such a folder holds: named tensors, and an encoder of their kind without them.
+
+    Returns:
+        the tensors, the encoder with fresh weights, and facts: "format" and "source".
+
+    Raises:
+        InputError: if a file is missing or damaged.
+    """
+    for name in (FACTS, WEIGHTS):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder} is not an encoder's folder: it holds no {name}")
+    try:
+        facts = plain_json.loads((folder / FACTS).read_bytes())
+        name, sha256 = facts["architecture"], facts["sha256"]
+        if name not in NAMES:
+            raise InputError(f"{folder} holds a {name!r:.60}; this fmtool reads {', '.join(NAMES)}")
+        encoder = architecture.read(facts).build()
+    except (ValueError, KeyError, TypeError, UsageError) as error:
+        raise InputError(
+            f"{folder / FACTS} is damaged ({error}); import the encoder again"
+        ) from None
+    tensors, about = read_tensors(folder / WEIGHTS)
+    with (folder / WEIGHTS).open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+            raise InputError(
+                f"{folder / WEIGHTS} does not match its SHA-256; copy the folder again"
+            )
+    return tensors, encoder, {**about, "source": facts.get("source", "")}
+
+
+def _serialise(encoder: nn.Module) -> bytes:
+    tensors = {name: t.detach().cpu().contiguous() for name, t in encoder.state_dict().items()}
+    return bytes(safetensors.torch.save(tensors))

@@ -1,0 +1,1 @@
+"""MONAI's bundles and networks, read as data."""

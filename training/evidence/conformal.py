@@ -1,0 +1,69 @@
+"""What intervals and prediction sets are made of: residuals or logits of heads that never saw them.
+
+CV+ over subjects (Barber et al. 2021, arXiv 1905.02928): the heads of one cross-validation are kept
+with the score of each scan under the head that had not seen its subject; `runtime.trust`'s
+`interval` and `classes` evaluate them. Subjects, not scans, are exchangeable: each has a mass of
+one, shared by its scans (Lee, Barber and Willett, arXiv 2306.06342).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fmtool.task import Task
+from runtime.trust.folds import Folds
+from training.evidence.splits import Split
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.9
+
+
+def masses(subjects: Sequence[str]) -> Array:
+    """(N,): 1 / the subject's number of scans."""
+    _, inverse, counts = np.unique(np.asarray(subjects), return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / counts[inverse], dtype=np.float64)
+
+
+def folds_of(
+    x: Array,
+    y: Array,
+    subjects: Sequence[str],
+    task: Task,
+    plan: Sequence[Split],
+    weights: Array,
+    biases: Array,
+) -> Folds:
+    """The folds of a cross-validation.
+
+    Args:
+        x: (N, F) embeddings.
+        y: (N,) labels.
+        subjects: of each row.
+        task: a regression's scores are absolute residuals, a binary task's are logits.
+        plan: K splits whose test parts hold every row once.
+        weights: (K, F) of the heads fitted on the plan's training parts.
+        biases: (K,).
+    """
+    fold = np.empty(len(y), dtype=np.intp)
+    for k, (_, test) in enumerate(plan):
+        fold[test] = k
+    predicted = (x * weights[fold]).sum(1) + biases[fold]
+    score = np.abs(y - predicted) if task.kind == "regression" else predicted
+    return Folds(weights, biases, fold, score, masses(subjects))
+
+
+def guarantee(level: float, subjects: int, folds: int) -> float:
+    """The coverage that holds whatever the data and the head, if subjects are exchangeable.
+
+    One fold is split conformal, whose level holds itself. CV+ is proven for twice the error and a
+    remainder (Barber et al. 2021, theorem 4), and found near its level in practice.
+    """
+    if folds == 1:
+        return level
+    share = subjects / folds
+    remainder = min(2 * (1 - 1 / folds) / (share + 1), (1 - folds / subjects) / (folds + 1))
+    return max(0.0, 1.0 - 2 * (1.0 - level) - remainder)

@@ -1,0 +1,102 @@
+"""Head: one affine map from the raw embedding to one task, with the evidence for it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fmtool import __version__, plain_json
+from fmtool.errors import InputError
+from fmtool.task import Task
+from runtime.system import atomic
+from runtime.trust import Trust
+
+_FORMAT = 1
+
+
+@dataclass
+class Head:
+    """What a linear probe leaves behind; plain data.
+
+    Attributes:
+        task: what it predicts.
+        weight: (F,), per unit of each feature of the embedding: in the task's unit (regression)
+            or as log-odds of class 1 (binary).
+        bias: in the same unit.
+        evidence: how well it did and against what; see `training.evidence`.
+        encoder_sha256: digest of the encoder whose embeddings it reads.
+        sample: whom it was fitted on: "n", "n_subjects", "label_range", "sites".
+        trust: its intervals, calibration and novelty; None of a head without.
+    """
+
+    task: Task
+    weight: NDArray[np.float64]
+    bias: float
+    evidence: dict[str, Any]
+    encoder_sha256: str
+    sample: dict[str, Any] = field(default_factory=dict)
+    trust: Trust | None = None
+
+    def __call__(self, embeddings: ArrayLike) -> NDArray[np.float64]:
+        """(..., F) -> (...): the regression's value, or the logit of class 1."""
+        return np.asarray(embeddings, dtype=np.float64) @ self.weight + self.bias
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the head as JSON: complete, or not at all; an older head is replaced.
+
+        Raises:
+            InputError: if the file cannot be written.
+        """
+        target = Path(path)
+        content = {
+            "format": _FORMAT,
+            "fmtool": __version__,
+            "task": self.task.to_dict(),
+            "encoder_sha256": self.encoder_sha256,
+            "sample": self.sample,
+            "evidence": self.evidence,
+            "bias": float(self.bias),
+            "weight": np.asarray(self.weight, dtype=np.float64).tolist(),
+            "trust": self.trust.to_dict() if self.trust else None,
+        }
+        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+        atomic.write_bytes(target, text.encode())
+        return target
+
+
+def load(path: str | os.PathLike[str]) -> Head:
+    """Read a head that `Head.save` wrote.
+
+    Raises:
+        InputError: if the file is missing, damaged or of another format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"head {path} does not exist; `fmtool train probe` makes one")
+    try:
+        content = plain_json.loads(path.read_bytes())
+        if content["format"] != _FORMAT:
+            raise InputError(
+                f"head {path} has format {content['format']!r:.60}; this fmtool reads 1"
+            )
+        trust = content.get("trust")  # absent from heads of earlier versions
+        head = Head(
+            task=Task.from_dict(content["task"]),
+            weight=np.array(content["weight"], dtype=np.float64),
+            bias=float(content["bias"]),
+            evidence=dict(content["evidence"]),
+            encoder_sha256=str(content["encoder_sha256"]),
+            sample=dict(content["sample"]),
+            trust=Trust.from_dict(trust) if trust else None,
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"head {path} is damaged ({error}); fit it again") from None
+    if head.weight.ndim != 1 or not np.isfinite([*head.weight, head.bias]).all():
+        raise InputError(f"head {path} is damaged: its weights are not finite numbers")
+    return head

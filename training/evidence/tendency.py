@@ -1,0 +1,48 @@
+"""Regression to the mean: out-of-fold values fitted on the truth, value = intercept + slope truth.
+
+A head that is unsure predicts closer to the mean than the truth is: the young too old, the old
+too young (Cole et al. 2018, de Lange and Cole 2020). Dividing by the slope undoes that on average,
+needs no truth at run time, and scatters the values more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from runtime.trust import Tendency
+from training.evidence import evaluate
+from training.evidence.conformal import Array, masses
+
+LEAST_SLOPE = 0.25
+"""The lower 95 % bound of a slope that is divided by: below, noise would be blown up fourfold."""
+
+
+def fit(y: Array, predictions: Array, subjects: Sequence[str], seed: int) -> Tendency | None:
+    """The tendency; None of a head whose values do not follow the truth closely enough.
+
+    Args:
+        y: (N,) labels.
+        predictions: (repeats, N) out-of-fold.
+        subjects: of each row.
+        seed: of the bootstrap over subjects.
+    """
+    mean, mass = predictions.mean(axis=0), masses(subjects)
+    if len(np.unique(y)) < 2:
+        return None
+
+    def slope(rows: evaluate.Indices) -> float:
+        return _line(y[rows], mean[rows], mass[rows])[0]
+
+    low, _ = evaluate.interval(slope, subjects, seed)
+    return Tendency(*_line(y, mean, mass)) if low >= LEAST_SLOPE else None
+
+
+def _line(y: Array, value: Array, mass: Array) -> tuple[float, float]:
+    centre, level = np.average(y, weights=mass), np.average(value, weights=mass)
+    spread = float(np.average((y - centre) ** 2, weights=mass))
+    if spread == 0.0:
+        return float("nan"), float("nan")
+    slope = float(np.average((y - centre) * (value - level), weights=mass)) / spread
+    return slope, float(level - slope * centre)

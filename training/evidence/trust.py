@@ -1,0 +1,154 @@
+"""What a head knows of its own limits: intervals or prediction sets, calibration, novelty.
+
+From one cross-validation by subject (`cross`, for probes: CV+), or from scans that a trained
+network never saw (`split`, for training from labels: split conformal).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fmtool.task import Task
+from runtime.trust import Trust, classes
+from runtime.trust.folds import SLACK, Folds
+from runtime.trust.interval import interval
+from training.evidence import calibration, conformal, difficulty, novelty, tendency
+from training.evidence.conformal import LEVEL, Array
+from training.evidence.difficulty import Affine
+from training.evidence.splits import Split
+
+
+def cross(
+    x: Array,
+    y: Array,
+    subjects: Sequence[str],
+    task: Task,
+    plan: Sequence[Split],
+    heads: Sequence[tuple[Array, float]],
+    predictions: Array,
+    affine: Affine,
+    seed: int,
+) -> tuple[Trust, dict[str, Any]]:
+    """Trust by the heads of one cross-validation, and its summary for people.
+
+    Args:
+        x: (N, F) embeddings.
+        y: (N,) labels.
+        subjects: of each row.
+        task: of the head.
+        plan: K splits by subject.
+        heads: weight and bias of each fold.
+        predictions: (repeats, N) out-of-fold values or logits, those of `plan` among them.
+        affine: fits a head.
+        seed: of what is drawn.
+    """
+    weights, biases = np.array([w for w, _ in heads]), np.array([b for _, b in heads])
+    folds = conformal.folds_of(x, y, subjects, task, plan, weights, biases)
+    if task.kind == "binary":
+        trust, found = _binary(folds, y, subjects, task, seed)
+    else:
+        folds, hard = difficulty.choose(x, y, subjects, task, plan, folds, affine)
+        lines = tendency.fit(y, predictions, subjects, seed)
+        trust, found = Trust(LEVEL, folds, hard, tendency=lines), {}
+    trust = replace(_anonymous(trust), novelty=novelty.fit(x, subjects, seed))
+    return trust, {
+        "method": f"CV+ over {len(plan)} folds",
+        **_summary(trust, x, subjects, task),
+        **found,
+    }
+
+
+def split(
+    x: Array,
+    y: Array,
+    subjects: Sequence[str],
+    task: Task,
+    weight: Array,
+    bias: float,
+    seed: int,
+) -> tuple[Trust, dict[str, Any]]:
+    """Trust by scans that neither set the weights nor chose the epoch.
+
+    Args:
+        x: (N, F) embeddings.
+        y: (N,) labels.
+        subjects: of each row.
+        task: of the head.
+        weight: (F,) of the head.
+        bias: of the head.
+        seed: of what is drawn.
+    """
+    every = np.arange(len(y))
+    plan = [(every[:0], every)]
+    folds = conformal.folds_of(x, y, subjects, task, plan, weight[None], np.array([bias]))
+    if task.kind == "binary":
+        trust, found = _binary(folds, y, subjects, task, seed)
+    else:
+        lines = tendency.fit(y, (x @ weight + bias)[None], subjects, seed)
+        trust, found = Trust(LEVEL, folds, tendency=lines), {}
+    trust = replace(_anonymous(trust), novelty=novelty.fit(x, subjects, seed))
+    return trust, {"method": "split conformal", **_summary(trust, x, subjects, task), **found}
+
+
+def _anonymous(trust: Trust) -> Trust:
+    """The same, its scans in the order of their scores: not in that of a table that names them."""
+    folds, order = trust.folds, np.argsort(trust.folds.score, kind="stable")
+    shuffled = replace(
+        folds, fold=folds.fold[order], score=folds.score[order], mass=folds.mass[order]
+    )
+    labels = None if trust.labels is None else trust.labels[order]
+    return replace(trust, folds=shuffled, labels=labels)
+
+
+def _binary(
+    folds: Folds, y: Array, subjects: Sequence[str], task: Task, seed: int
+) -> tuple[Trust, dict[str, Any]]:
+    if len(np.unique(y)) < 2:
+        return Trust(LEVEL, folds), {}
+    in_class = conformal.masses([f"{s} {c}" for s, c in zip(subjects, y, strict=True)])
+    fewest = min(in_class[y == c].sum() for c in (0.0, 1.0))
+    by_class = bool((fewest + 1.0) * (1.0 - LEVEL) >= 1.0 - SLACK)
+    probability, loss = calibration.choose(folds.score, y, subjects, task, seed)
+    if by_class:
+        folds = replace(folds, mass=in_class)
+    trust = Trust(LEVEL, folds, labels=y, by_class=by_class, probability=probability)
+    return trust, {"probability": probability.to_dict()["kind"], "log_loss": loss}
+
+
+def _summary(trust: Trust, x: Array, subjects: Sequence[str], task: Task) -> dict[str, Any]:
+    """Figures for the card and the table; JSON."""
+    count = len(set(subjects))
+    found: dict[str, Any] = {
+        "level": trust.level,
+        "subjects": count,
+        "guarantee": conformal.guarantee(trust.level, count, len(trust.folds.bias)),
+        "novelty": trust.novelty.least if trust.novelty else None,
+    }
+    if trust.labels is not None:
+        sizes = [
+            len(
+                classes.members(
+                    classes.p_values(trust.folds, trust.labels, e, trust.by_class), LEVEL
+                )
+            )
+            for e in x
+        ]
+        return found | {
+            "by_class": trust.by_class,
+            "one_class": float(
+                np.average(np.array(sizes) == 1, weights=conformal.masses(subjects))
+            ),
+        }
+    if task.kind == "binary":  # of one class: neither a set nor a probability
+        return found
+    spans = [interval(trust.folds, e, trust.level, trust.difficulty) for e in x]
+    widths = [s.high - s.low for s in spans if s is not None]
+    return found | {
+        "width": float(np.median(widths)) if widths else None,
+        "normalised": trust.difficulty is not None,
+        "slope": trust.tendency.slope if trust.tendency else None,
+    }

@@ -1,0 +1,1 @@
+"""Runs: a cohort, a recipe and a loop, to a folder with its evidence."""

@@ -1,0 +1,61 @@
+"""`fmtool train probe`, top to bottom: a labelled table and an encoder in, a head out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from fmtool import bundle as bundles
+from fmtool import task as tasks
+from training import cohort as cohorts
+from training import encoders, probe
+from training.probe import Probe
+from training.store.embed import embeddings
+from training.store.prepare import prepare
+
+
+def run(
+    table: str | os.PathLike[str],
+    task: str,
+    encoder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    cache: str | os.PathLike[str],
+    bundle: str | os.PathLike[str] | None = None,
+    allow_sites: bool = False,
+    seed: int = 0,
+    remark: Callable[[str], None] = lambda sentence: None,
+) -> Probe:
+    """Fit a linear probe on a cohort and write its head.
+
+    Args:
+        table: a CSV or a BIDS-like folder; see `training.cohort.read`.
+        task: one of the built-in tasks.
+        encoder: a checkpoint, or a folder that `fmtool train import` wrote.
+        out: the head's JSON file.
+        cache: folder for prepared volumes and embeddings.
+        bundle: whose preprocessing to use; the demonstration bundle if absent.
+        allow_sites: accept rows of more than one site.
+        seed: of the folds and the bootstrap.
+        remark: told what whoever trains should know.
+
+    Raises:
+        InputError: for a table, a scan or a checkpoint that cannot be used.
+        UsageError: for an unknown task.
+    """
+    cohort = cohorts.read(table, tasks.get(task), allow_sites)
+    for sentence in cohort.remarks:
+        remark(sentence)
+    network, _ = encoders.load_checkpoint(encoder)
+    with bundles.open(bundle) as opened:
+        entries = prepare(cohort, Path(cache) / "volumes", opened)
+    found = probe.fit(
+        embeddings(network, entries, Path(cache) / "embeddings"),
+        cohort.rows,
+        cohort.task,
+        seed=seed,
+        encoder_sha256=encoders.digest(network),
+        brain_volume_ml=[entry.facts["brain_volume_ml"] for entry in entries],
+    )
+    found.head.save(out)
+    return found

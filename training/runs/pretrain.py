@@ -1,0 +1,75 @@
+"""Pretraining from a table of scans to an encoder's folder, for every self-supervised recipe."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fmtool import bundle as bundles
+from training import cohort as cohorts
+from training import encoders
+from training.fit import devices
+from training.fit.data import Scans
+from training.fit.loop import Loop
+from training.fit.recipe import Recipe
+from training.fit.settings import Settings
+from training.runs.collapse import Watch
+from training.store.prepare import prepare
+
+ENCODER = "encoder"
+
+
+def run(
+    table: Path,
+    recipe: Recipe,
+    settings: Settings,
+    out: Path,
+    cache: Path,
+    bundle: Path | None = None,
+    resume: bool = False,
+    remark: Callable[[str], None] = print,
+) -> Path | None:
+    """Prepare the scans, train, and write the encoder.
+
+    Returns:
+        the encoder's folder; None in all processes but the first.
+
+    Args:
+        table: a CSV or BIDS folder; labels are not read.
+        recipe: a self-supervised one.
+        settings: how long and on what.
+        out: the run's folder: `encoder/`, `checkpoints/`, `metrics.csv`, `tensorboard/`.
+        cache: folder for prepared volumes.
+        bundle: whose preprocessing to use; the demonstration bundle if absent.
+        resume: go on where an earlier run in `out` stopped.
+        remark: told what whoever trains should know, epochs that go wrong included.
+
+    Raises:
+        InputError: for scans that cannot be used, or a folder of another run.
+        Stopped: after SIGTERM, once a checkpoint is written.
+    """
+    cohort = cohorts.read(table, None)
+    fabric = devices.launch(settings)
+    with fabric.rank_zero_first(), bundles.open(bundle) as opened:
+        entries = prepare(cohort, cache / "volumes", opened)
+    loop = Loop(fabric, recipe, Scans(entries), settings, out, resume)
+    watch = Watch(2 * settings.batch * fabric.world_size) if recipe.name == "simclr" else None
+
+    def on_epoch(epoch: int, means: dict[str, float], record: dict[str, Any]) -> dict[str, float]:
+        del record
+        warning = watch.check(means["loss"], means["projection_uniformity"]) if watch else None
+        if warning and fabric.is_global_zero:
+            remark(f"epoch {epoch}: {warning}")
+        return {}
+
+    loop.run(on_epoch)
+    folder = out / ENCODER
+    if fabric.is_global_zero:
+        if folder.exists():  # of the same run, before more epochs were asked for
+            shutil.rmtree(folder)
+        source = f"{recipe.name}, {settings.epochs} epochs on {len(entries)} scans"
+        encoders.save_encoder(folder, recipe.network.encoder, source)  # type: ignore[arg-type]
+    fabric.barrier()
+    return folder if fabric.is_global_zero else None

@@ -1,0 +1,73 @@
+"""Embeddings of prepared volumes by a frozen encoder, computed once."""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from fmtool.progress import scans
+from runtime.system import atomic
+from training.augment.whole import Shape, whole
+from training.encoders import digest
+from training.fit.data import Prepared
+
+_log = logging.getLogger(__name__)
+
+
+def embeddings(
+    encoder: nn.Module,
+    entries: Sequence[Prepared],
+    cache: str | os.PathLike[str],
+    input_shape: Shape | None = None,
+) -> NDArray[np.float32]:
+    """Float32 (N, F), in the order of `entries`.
+
+    A copy of the encoder runs in eval mode, so that BatchNorm uses its stored statistics and one
+    scan's embedding does not depend on another's.
+
+    Args:
+        encoder: left as it is.
+        entries: prepared scans, as a store has them.
+        cache: a folder; what it holds of this encoder and these volumes is not computed again.
+        input_shape: (z, y, x) voxels that scans are resized to; None leaves them as they are.
+    """
+    size = "" if input_shape is None else "-" + "x".join(map(str, input_shape))
+    folder = Path(cache) / f"{digest(encoder)}{size}"
+    folder.mkdir(parents=True, exist_ok=True)
+    frozen = copy.deepcopy(encoder).eval()
+    frozen.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    found = []
+    with scans(len(entries), "Embedding") as advance:
+        for entry in entries:
+            found.append(_embedding(frozen, entry, folder, input_shape))
+            advance()
+    return np.stack(found)
+
+
+def _embedding(
+    encoder: nn.Module, entry: Prepared, folder: Path, shape: Shape | None
+) -> NDArray[np.float32]:
+    target = folder / f"{entry.facts['digest']}.npy"
+    if target.exists():
+        try:
+            return np.asarray(np.load(target, allow_pickle=False), dtype=np.float32)
+        except (OSError, ValueError, EOFError) as error:
+            _log.warning("%s is computed again: it is damaged (%s)", target, error)
+    device = next(encoder.parameters()).device
+    volume = torch.from_numpy(np.array(entry.volume)).to(device)
+    mask = torch.from_numpy(np.array(entry.mask)).to(device)
+    with torch.inference_mode():
+        embedding = encoder(whole(volume, mask, shape)[None, None])[0].float().cpu().numpy()
+    content = io.BytesIO()
+    np.save(content, embedding)
+    atomic.write_bytes(target, content.getvalue())
+    return np.asarray(embedding)

@@ -1,0 +1,118 @@
+"""A cohort's scans as prepared volumes: made once, by the runtime's own preprocessing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fmtool import bundle as bundles
+from fmtool.bundle import Bundle
+from fmtool.errors import InputError, UsageError
+from fmtool.progress import scans
+from training.cohort import Cohort
+from training.store import Store
+from training.store import entry as entries
+from training.store.entry import Entry
+from training.store.prepare_worker import Made, Maker, in_parallel
+
+_SHOWN = 5
+
+
+@dataclass
+class Outcome:
+    """What preparing a cohort came to.
+
+    Attributes:
+        entries: of each row, in order; None of a scan that cannot be prepared.
+        problems: line of the table and what is wrong with its scan, in the table's order.
+    """
+
+    entries: list[Entry | None]
+    problems: list[tuple[int, str]]
+
+
+def prepare(
+    cohort: Cohort[Any],
+    folder: str | os.PathLike[str],
+    bundle: Bundle | None = None,
+    jobs: int = 1,
+) -> list[Entry]:
+    """The store's entry of each row, in order; what the store lacks is prepared now.
+
+    Args:
+        cohort: rows with a mask are on the model's grid already; the others are raw or stripped.
+        folder: of the store.
+        bundle: whose networks and template prepare the scans; the demonstration bundle if absent.
+        jobs: processes that prepare at once, see `attempt`.
+
+    Raises:
+        InputError: naming the scans that cannot be prepared, after all the others were.
+        FmtoolError: if the store cannot be written.
+        CapabilityError: if a process was ended from outside.
+    """
+    outcome = attempt(cohort, folder, bundle, jobs)
+    if outcome.problems:
+        said = [f"line {line}: {what}" for line, what in outcome.problems]
+        more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+        raise InputError(
+            f"{cohort.path} lists scans that cannot be prepared: "
+            f"{'; '.join(said[:_SHOWN])}{more}; take them out of the table"
+        )
+    return [entry for entry in outcome.entries if entry is not None]
+
+
+def attempt(
+    cohort: Cohort[Any],
+    folder: str | os.PathLike[str],
+    bundle: Bundle | None = None,
+    jobs: int = 1,
+    anew: bool = False,
+) -> Outcome:
+    """Prepare what the store lacks; a scan that cannot be prepared does not stop the others.
+
+    A run that was ended at any point is taken up where it stopped.
+
+    Args:
+        cohort: see `prepare`.
+        folder: of the store.
+        bundle: see `prepare`.
+        jobs: processes that prepare at once, each on its share of the cores. With more than one,
+            a script's own statements must be under `if __name__ == "__main__":`.
+        anew: verify every byte of what the store has, whatever was verified before.
+
+    Raises:
+        UsageError: if `jobs` is less than one.
+        FmtoolError: if the store cannot be written.
+        CapabilityError: if a process was ended from outside.
+    """
+    if jobs < 1:
+        raise UsageError(f"{jobs} jobs are asked for; at least one is needed")
+    with ExitStack() as stack:
+        opened = bundle or stack.enter_context(bundles.open())
+        store = Store(folder, opened.digest, anew)
+        store.tidy()
+        made = (
+            _in_turn(cohort, stack.enter_context(Maker(store, opened)))
+            if jobs == 1
+            else in_parallel(cohort.rows, opened.path, Path(folder), anew, jobs)
+        )
+        stack.enter_context(closing(made))  # so that an interruption ends the processes
+        advance = stack.enter_context(scans(len(cohort.rows), "Preparing"))
+        outcome = Outcome([None] * len(cohort.rows), [])
+        for position, one in made:
+            if one.problem:
+                outcome.problems.append((cohort.rows[position].line, one.problem))
+            else:
+                outcome.entries[position] = entries.trusted(one.folder)
+            advance()
+    outcome.problems.sort()
+    return outcome
+
+
+def _in_turn(cohort: Cohort[Any], maker: Maker) -> Generator[tuple[int, Made], None, None]:
+    for position, row in enumerate(cohort.rows):
+        yield position, maker(row)

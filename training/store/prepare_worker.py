@@ -1,0 +1,146 @@
+"""Preparing one scan after another in a process, and many in several processes."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+from collections.abc import Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from fmtool import bundle as bundles
+from fmtool.bundle import Bundle
+from fmtool.errors import CapabilityError, FmtoolError, InputError
+from runtime import scan
+from runtime.preprocess.pipeline import Prepared, Preprocessor
+from runtime.system.orphan import end_with_parent
+from training.cohort.row import Row
+from training.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+class Made(NamedTuple):
+    """What became of a row.
+
+    Attributes:
+        folder: of its entry.
+        problem: why it has none, or an empty string.
+    """
+
+    folder: Path
+    problem: str
+
+
+class Maker:
+    """Rows to entries of a store; the networks are loaded when a raw scan first needs them."""
+
+    def __init__(self, store: Store, bundle: Bundle) -> None:
+        self._store = store
+        self._bundle = bundle
+        self._stages: Preprocessor | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Maker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def __call__(self, row: Row) -> Made:
+        """The row's entry, or why there is none.
+
+        Raises:
+            CapabilityError: if this machine cannot prepare any scan.
+            FmtoolError: if the store cannot be written.
+        """
+        try:
+            return Made(self._store.get(row, self._run).folder, "")
+        except InputError as error:
+            return Made(Path(), str(error))
+        except FmtoolError:
+            raise
+        except Exception as error:  # a defect, but one scan's must not cost the night's others
+            _log.exception("preparing %s", row.image)
+            return Made(Path(), f"{row.image} met a defect of fmtool ({error!r}); please report it")
+
+    def _run(self, path: Path) -> Prepared:
+        if self._stages is None:
+            self._stages = self._stack.enter_context(Preprocessor(self._bundle))
+        return self._stages.run(scan.read(path))
+
+
+def in_parallel(
+    rows: Sequence[Row], bundle: Path, folder: Path, anew: bool, jobs: int
+) -> Generator[tuple[int, Made], None, None]:
+    """Position and outcome of each row, as they are done, by `jobs` processes.
+
+    Args:
+        rows: of a cohort.
+        bundle: the opened bundle's folder.
+        folder: of the store.
+        anew: see `Store`.
+        jobs: processes; each opens the bundle and its networks once.
+
+    Raises:
+        FmtoolError: as `Maker`; a CapabilityError if a process was ended from outside.
+    """
+    jobs = min(jobs, len(rows))
+    spawn = multiprocessing.get_context("spawn")  # a fork would copy locks that threads may hold
+    started = spawn.Value("i", 0)
+    executor = ProcessPoolExecutor(jobs, spawn, _start, (bundle, folder, anew, jobs, started))
+    try:
+        positions = {executor.submit(_make, row): i for i, row in enumerate(rows)}
+        for future in as_completed(positions):
+            yield positions[future], future.result()
+    except BrokenProcessPool:
+        raise CapabilityError(
+            f"one of {jobs} preparing processes was ended, perhaps for want of memory; what was "
+            "done is kept: run it again, with fewer jobs"
+        ) from None
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+_maker: Maker | None = None  # of this process, if it is a worker
+
+
+def _start(bundle: Path, folder: Path, anew: bool, jobs: int, started: Any) -> None:
+    global _maker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, too, and ends its workers
+    end_with_parent()
+    with started.get_lock():
+        number = started.value
+        started.value += 1
+    threadpool_limits(_take_cores(number, jobs))
+    opened = bundles.open(bundle)
+    _maker = Maker(Store(folder, opened.digest, anew), opened).__enter__()
+
+
+def _make(row: Row) -> Made:
+    assert _maker is not None
+    return _maker(row)
+
+
+def _take_cores(number: int, jobs: int) -> int:
+    """Bind the worker to its share of the cores, which engines go by, and say how many it has."""
+    if not hasattr(os, "sched_setaffinity"):  # macOS, Windows: the system shares them out
+        return max(1, (os.cpu_count() or 1) // jobs)
+    cores = sorted(os.sched_getaffinity(0))
+    share = max(1, len(cores) // jobs)
+    mine = {cores[(number * share + i) % len(cores)] for i in range(share)}
+    os.sched_setaffinity(0, mine)
+    return share
