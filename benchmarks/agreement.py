@@ -24,7 +24,7 @@ from benchmarks.shared.peers import chain
 from fmtool.bundle import Bundle
 from runtime import scan as scans
 from runtime.engines.choose import choose, open_engine
-from runtime.preprocess import bias, cubic, register, resample
+from runtime.preprocess import bias, register, resample
 from runtime.preprocess.pipeline import Preprocessor
 
 _QUANTILES = {"min": 0.0, "q1": 0.25, "median": 0.5, "q3": 0.75, "max": 1.0}
@@ -66,7 +66,7 @@ def variants(
     yield "register", crop(ref.corrected, ref.mask, ref.affine, rigid.matrix)
     inside = crop(ref.corrected, ref.mask, ref.affine, ref.matrix)[1]
     place = ref.affine, ref.matrix
-    yield "resample", (resample.to_crop(ref.corrected, *place, cubic.ORDER, inside), inside)
+    yield "resample", (resample.to_crop(ref.corrected, *place, resample.ORDER, inside), inside)
 
 
 def measure(

@@ -31,8 +31,8 @@ from export.parts import strip, template
 from export.parts.manifest import About
 from fmtool import bundle as bundles
 from fmtool.bundle import DEMO, Bundle
-from fmtool.digest import sha256
 from fmtool.errors import InputError
+from fmtool.files import sha256
 from fmtool.task import AGE, SEX
 from training import cohort as cohorts
 from training import encoders, probe

@@ -24,9 +24,8 @@ from export.graph import EMBEDDING, BundleGraph
 from export.models import GATES
 from export.onnx import export
 from export.precision import to_fp16
-from export.reference import Volume
+from export.reference import Volume, template_volume
 from export.verify import parity
-from export.volumes import template_volume
 from fmtool import bundle as bundles
 from runtime import scan
 from runtime.preprocess.pipeline import prepare

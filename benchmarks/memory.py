@@ -4,8 +4,8 @@ No memory is needed to count it: the step runs on fake tensors, which have shape
 while every storage that it makes is written down when it appears and struck off when it goes. So
 weights, gradients, Adam's state, inputs, what is kept for the backward pass and all temporaries
 between operations are in the peak; see `benchmarks.shared.live`. Not in it: what a library needs
-inside one operation (cuDNN's workspaces), the CUDA context, and the allocator's waste. A setting "fits" a
-card if its peak leaves a tenth of the card free.
+inside one operation (cuDNN's workspaces), the CUDA context, and the allocator's waste. A setting
+"fits" a card if its peak leaves a tenth of the card free.
 
 In bfloat16 the count follows CUDA's autocast, which pools in bfloat16; the CPU's pools in float32.
 Where there is a CUDA device, each setting is also run there and its peak measured.

@@ -16,8 +16,7 @@ from export.graph import BundleGraph, LinearHead
 from export.models import Exported, export_models
 from export.parts.card import card
 from export.parts.manifest import LOCATE, SEGMENT, TEMPLATE, About, manifest, trust_bytes
-from export.reference import Volume, reference
-from export.volumes import template_volume, variant
+from export.reference import Volume, reference, template_volume, variant
 from fmtool import bundle as bundles
 from fmtool import files, space
 from fmtool.bundle import Bundle

@@ -1,4 +1,4 @@
-"""Putting a finished folder in its place in one step, whatever was there before.
+"""Files and folders: digests, damaged archives, and a finished folder put in place in one step.
 
 A folder cannot be renamed onto another that holds files. On Linux the two are exchanged by one
 system call, so that a reader, or whoever looks after a crash, finds the old folder or the new one.
@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
+import lzma
 import os
+import struct
 import sys
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fmtool.errors import BundleError
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
 
 SCRATCH = ".fmtool-"
 """How the temporary folders begin; what a killed process leaves of them may be deleted."""
@@ -95,3 +107,29 @@ def writing(what: str | os.PathLike[str]) -> Iterator[None]:
             f"cannot write {os.fspath(what)} ({why}{place}); free some space, or name a place "
             "that you may write to; nothing was written"
         ) from None
+
+
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    IndexError,  # an entry without a name
+    OverflowError,
+    RuntimeError,  # encrypted; NotImplementedError, for a method, is one
+    ValueError,
+)
+"""A read of the archive or of an entry may raise these; OSError, of the disk or of bzip2, apart."""
+
+
+def bounded(entry: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    """The entry, if unpacking it takes little memory whatever it claims.
+
+    Raises:
+        zipfile.BadZipFile: for LZMA, whose dictionary may be of gigabytes; zips of scans and of
+            weights are deflated or stored.
+    """
+    if entry.compress_type == zipfile.ZIP_LZMA:
+        raise zipfile.BadZipFile("an entry is packed with LZMA; pack it with deflate")
+    return entry

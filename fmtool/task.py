@@ -1,8 +1,20 @@
-"""Task: what a head predicts, its unit, its label column and the values that make sense."""
+"""Task: what a head predicts, its unit, its label column and the values that make sense.
+
+A question of the user's own is a small TOML file:
+
+name = "brain_age_gap"          # letters, digits and underscores: names the model's output
+kind = "regression"             # or "binary"
+unit = "years"                  # of a regression
+label = "gap"                   # the column of the cohort's table
+valid_range = [-40.0, 40.0]     # optional, of a regression
+# classes = ["CN", "MCI"]       # of a binary task: class 0 and class 1 as tables write them
+"""
 
 from __future__ import annotations
 
 import math
+import re
+import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -82,16 +94,14 @@ class Task:
         """The inverse of `to_dict`, also once that was JSON; what else `data` holds is left aside.
 
         Raises:
-            ValueError: if it describes no task; see `fmtool.task_file`.
+            ValueError: if it describes no task; see `fmtool.task`.
         """
-        from fmtool import task_file  # which needs this module
-
         if not isinstance(data, dict):
             raise ValueError("it is no task")
         known = {key: data[key] for key in cls.__dataclass_fields__ if data.get(key) is not None}
         plain = {key: list(v) if isinstance(v, tuple) else v for key, v in known.items()}
         try:
-            return task_file.check(plain)
+            return check(plain)
         except InputError as error:
             raise ValueError(str(error)) from None
 
@@ -110,15 +120,135 @@ def get(name_or_path: str) -> Task:
 
     Raises:
         UsageError: for an unknown name, listing the known ones.
-        InputError: for a file that describes no task; see `fmtool.task_file`.
+        InputError: for a file that describes no task; see `fmtool.task`.
     """
-    from fmtool import task_file  # which needs this module
-
-    if name_or_path.endswith(task_file.SUFFIX):
-        return task_file.read(Path(name_or_path))
+    if name_or_path.endswith(SUFFIX):
+        return read(Path(name_or_path))
     if name_or_path not in BUILT_IN:
         raise UsageError(
             f"unknown task {name_or_path!r}; there are {', '.join(BUILT_IN)}, "
             "and any that a .toml file describes"
         )
     return BUILT_IN[name_or_path]
+
+
+SUFFIX = ".toml"
+
+_MAX_BYTES = 64 << 10
+_KEYS = ("name", "kind", "unit", "label", "valid_range", "classes")
+_REQUIRED = {
+    "regression": ("name", "kind", "unit", "label"),
+    "binary": ("name", "kind", "label", "classes"),
+}
+_OTHERS = {"regression": ("classes",), "binary": ("valid_range",)}
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_TAKEN = ("volume", "mask", "embedding")  # the exported model's own inputs and outputs
+_NUMBERS = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}  # what every binary task reads as its classes
+
+
+def read(path: Path) -> Task:
+    """The task that a file describes.
+
+    Raises:
+        InputError: if it is missing, not TOML, or describes no task: which key, and what is valid.
+    """
+    data = _toml(path)
+    try:
+        return check(data)
+    except InputError as error:
+        raise InputError(f"task file {path}: {error}") from None
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"task file {path} does not exist or is not a file")
+    if path.stat().st_size > _MAX_BYTES:
+        raise InputError(f"task file {path} is larger than {_MAX_BYTES >> 10} KiB: not a task")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:  # also of a number of 5000 digits
+        what = str(error).partition(";")[0]
+        raise InputError(f"task file {path} is not TOML ({what:.200}); mend it") from None
+
+
+def check(data: dict[str, Any]) -> Task:
+    """The task that a file's keys describe.
+
+    Raises:
+        InputError: if they describe none: which key, and what is valid.
+    """
+    unknown = [key for key in data if key not in _KEYS]
+    if unknown:
+        raise InputError(f"unknown key {unknown[0]!r:.60}; a task has {', '.join(_KEYS)}")
+    if "kind" not in data:
+        raise InputError('the key \'kind\' is missing; it is "regression" or "binary"')
+    kind = data["kind"]
+    if not isinstance(kind, str) or kind not in _REQUIRED:
+        raise InputError(f'kind is {kind!r:.60}; valid are "regression" and "binary"')
+    missing = [key for key in _REQUIRED[kind] if key not in data]
+    if missing:
+        raise InputError(f"the key {missing[0]!r} is missing; a {kind} task needs it")
+    wrong = [key for key in _OTHERS[kind] if key in data]
+    if wrong:
+        raise InputError(f"{wrong[0]!r} makes no sense for a {kind} task; take it out")
+    if kind == "regression":
+        task = Task(
+            _name(data), "regression", _text(data, "unit"), _text(data, "label"), _range(data)
+        )
+    else:
+        if data.get("unit", "probability") != "probability":
+            raise InputError('the unit of a binary task is "probability"; take the key out')
+        task = Task(
+            _name(data), "binary", "probability", _text(data, "label"), classes=_classes(data)
+        )
+    if task.name in BUILT_IN and task != BUILT_IN[task.name]:
+        raise InputError(f"{task.name} is built in with another meaning; choose another name")
+    return task
+
+
+def _name(data: dict[str, Any]) -> str:
+    name = data["name"]
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InputError(
+            f"name is {name!r:.60}; it needs a letter, then up to 63 letters, digits or underscores"
+        )
+    if name in _TAKEN:
+        raise InputError(f"name is {name!r:.60}, which the model itself uses; choose another")
+    return name
+
+
+def _text(data: dict[str, Any], key: str) -> str:
+    text = data[key]
+    if not isinstance(text, str) or not text.strip() or not text.isprintable():
+        raise InputError(f"{key} is {text!r:.60}; it needs a word or two on one line, in quotes")
+    return text.strip()
+
+
+def _range(data: dict[str, Any]) -> tuple[float, float] | None:
+    if "valid_range" not in data:
+        return None
+    ends = data["valid_range"]
+    if not isinstance(ends, list) or len(ends) != 2 or not all(map(_finite, ends)):
+        raise InputError(f"valid_range is {ends!r:.60}; it needs two numbers, such as [0.0, 120.0]")
+    if not ends[0] < ends[1]:
+        raise InputError(f"valid_range is {ends!r:.60}; the smaller number comes first")
+    return float(ends[0]), float(ends[1])
+
+
+def _finite(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < 1e300  # not of NaN, infinity, or an integer beyond a float's range
+
+
+def _classes(data: dict[str, Any]) -> tuple[str, str]:
+    names = data["classes"]
+    if not isinstance(names, list) or len(names) != 2:
+        raise InputError(f'classes is {names!r:.60}; a binary task has two, such as ["CN", "AD"]')
+    first, second = (_text({"a class": name}, "a class") for name in names)
+    if first.lower() == second.lower():
+        raise InputError(f"classes is {names!r:.60}; the two must differ by more than case")
+    for index, name in enumerate((first, second)):
+        if _NUMBERS.get(name, index) != index:
+            raise InputError(f"classes is {names!r:.60}; 0 always means the first, 1 the second")
+    return first, second

@@ -9,10 +9,10 @@ from typing import Any
 
 from fmtool import __version__
 from fmtool.errors import CapabilityError
-from runtime import processor
-from runtime.engines import cuda, lacking
+from runtime.engines import cuda
 from runtime.engines.choose import backends, choose
 from runtime.engines.trt import bindings
+from runtime.system.machine import cpu_name, instructions
 
 
 def examine() -> dict[str, Any]:
@@ -34,11 +34,11 @@ def examine() -> dict[str, Any]:
         "fmtool": __version__,
         "python": platform.python_version(),
         "processor": cpu_name(),
-        "instructions": processor.instructions(),
+        "instructions": instructions(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "gpus": gpus(),
-        "no_gpu": lacking.gpu(0),
+        "no_gpu": cuda.gpu(0),
         "driver_cuda": cuda.driver(),
         "backends": [vars(b) for b in found],
         "builds": [_builds(library) for library in bindings.LIBRARIES],
@@ -69,18 +69,6 @@ def _builds(library: str) -> dict[str, Any]:
     targets = list(known.builds_for) or ([here] if here else [])
     reason = None if targets else f"{known.name} builds for the GPU at hand: {cuda.missing(0)}"
     return facts | {"targets": targets, "reason": reason}
-
-
-def cpu_name() -> str:
-    """The processor's name as the system gives it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            for line in lines:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass  # not Linux: the platform module's answer is all there is
-    return platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str | None:

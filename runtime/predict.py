@@ -21,7 +21,7 @@ from runtime.answer import answer, unlike
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.choose import Choice, choose
 from runtime.engines.opening import Say
-from runtime.engines.trusted import open_trusted
+from runtime.engines.selftest import open_trusted
 from runtime.prepare import Preparer, Ready
 from runtime.preprocess.pipeline import Prepared, Skull
 from runtime.preprocess.template import Template

@@ -23,10 +23,9 @@ from fmtool.errors import InputError, UsageError
 from training import encoders
 from training.augment import SimCLRAugment
 from training.augment.whole import whole
-from training.encoders.vit import Block, Shape, ViT, grid_of, initialise, patchify
+from training.encoders.vit import Block, Shape, ViT, grid_of, initialise, patchify, sincos
 from training.fit.recipe import Batch, Gather, Loss
 from training.fit.settings import Settings
-from training.positions import sincos
 
 RATIO = 0.75
 """The share of patches that is hidden."""

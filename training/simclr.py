@@ -23,11 +23,11 @@ from torch.nn import functional
 from fmtool.errors import UsageError
 from training import encoders
 from training.augment import SimCLRAugment
+from training.encoders.projector import projector
 from training.fit.recipe import Batch, Gather, Loss
 from training.fit.settings import Settings
 from training.runs import collapse
 
-PROJECTION = 64
 BF16_SMALLEST = 48
 """Voxels per axis of a view for bfloat16 on the CPU; a ResNet's last map is a sixteenth of it.
 
@@ -54,15 +54,6 @@ def nt_xent(z1: Tensor, z2: Tensor, temperature: float = 0.5) -> Tensor:
     return functional.cross_entropy(similarity, partner)
 
 
-def projector(features: int) -> nn.Sequential:
-    """The head that is used in pretraining only; upstream's layout and parameter names."""
-    return nn.Sequential(
-        nn.Linear(features, features, bias=False),
-        nn.ReLU(),
-        nn.Linear(features, PROJECTION, bias=False),
-    )
-
-
 class SimCLRNetwork(nn.Module):
     """Encoder and projector: views (B, 1, z, y, x) -> embeddings (B, F) and projections (B, 64).
 
@@ -70,7 +61,7 @@ class SimCLRNetwork(nn.Module):
         encoder: as `training.encoders.build` makes it.
         features: F.
         recompute: keep less for the backward pass and compute it again there; see
-            `training.recompute`.
+            `training.encoders.stem`.
     """
 
     def __init__(self, encoder: nn.Module, features: int, recompute: bool = False) -> None:

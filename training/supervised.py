@@ -7,7 +7,7 @@ With e = encoder(scan), the output o = w . e + b and labels y:
 
 m and s only put the labels on the scale that first weights expect; they are folded into w and b at
 the end. c is 1, or with `balance` the inverse of the class's share. Without pretraining this is the
-paper's supervised baseline; `training.finetune` starts it from an encoder.
+paper's supervised baseline; `training.supervised` starts it from an encoder.
 
 Source: 3D-Neuro-SimCLR (arXiv 2509.10620): mean squared error and binary cross-entropy, Adam at
 1e-4 for 300 epochs of batches of 6, no augmentation, the best epoch by validation.
@@ -149,3 +149,9 @@ class Supervised:
         weight = head.get_parameter("weight").detach().cpu().double().numpy()[0]
         bias = float(head.get_parameter("bias").detach())
         return weight * self._scale, bias * self._scale + self._mean
+
+
+class Finetune(Supervised):
+    """The recipe; its encoder is a pretrained one, as `training.encoders.load_checkpoint` gives."""
+
+    name = "finetune"

@@ -23,14 +23,15 @@ _STAT = Path("/proc/stat")
 
 def header(bundle: Bundle) -> dict[str, Any]:
     """The machine, its load, the bundle and the date, as plain data."""
-    from runtime import doctor, processor  # here, because a worker loads this file
+    from runtime import doctor  # here, because a worker loads this file
     from runtime.engines import cuda
+    from runtime.system.machine import cpu_name, instructions
 
     cores = len(os.sched_getaffinity(0))
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "processor": doctor.cpu_name(),
-        "instructions": processor.instructions(),
+        "processor": cpu_name(),
+        "instructions": instructions(),
         "gpus": doctor.gpus(),
         "driver_cuda": cuda.driver(),
         "cores": cores,

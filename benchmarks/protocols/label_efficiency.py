@@ -23,7 +23,7 @@ from benchmarks.protocols.scores import score, value
 from benchmarks.protocols.study import Fold, Study, folds, inner
 from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
 from fmtool.errors import InputError
-from training import strata
+from training.cohort.split_make import interleaved, strata_of
 
 QUESTION = "how many labels does a method need?"
 FRACTIONS = (0.1, 0.2, 0.5, 1.0)
@@ -48,7 +48,7 @@ def nested(study: Study, fold: Fold, fractions: Sequence[float], seed: int) -> d
         labels.setdefault(study.rows[i].subject, []).append(study.rows[i].label)
     means = {subject: float(np.mean(values)) for subject, values in labels.items()}
     rng = np.random.default_rng(seed)
-    order = strata.spread(sorted(means), strata.of(means, study.task), rng)
+    order = interleaved(sorted(means), strata_of(means, study.task), rng)
     names = np.array(study.subjects)
     found = {}
     for fraction in sorted(fractions):

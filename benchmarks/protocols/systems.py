@@ -27,8 +27,7 @@ from benchmarks.protocols.fits import fit, linear
 from benchmarks.protocols.size import SIZES, Size
 from benchmarks.protocols.study import Fold, Study
 from fmtool.errors import UsageError
-from training.finetune import Finetune
-from training.supervised import Supervised
+from training.supervised import Finetune, Supervised
 
 __all__ = ["SIZES", "SYSTEMS", "Bench", "Size", "System", "cross_validate", "find"]
 

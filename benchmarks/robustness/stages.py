@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.robustness.head import Head
-from runtime.preprocess import bias, cubic, resample
+from runtime.preprocess import bias, resample
 from runtime.preprocess.pipeline import Prepared
 
 Volume = tuple[NDArray[np.float32], NDArray[np.bool_]]
@@ -82,7 +82,7 @@ def substituted(base: Seen, other: Seen) -> Iterator[tuple[str, Volume]]:
 
     field = base.carried(base.log_field(), other)
     affine = np.linalg.inv(other.pose) @ other.head.affine
-    volume = resample.to_crop(other.head.array / np.exp(field), affine, matrix, cubic.ORDER)
+    volume = resample.to_crop(other.head.array / np.exp(field), affine, matrix, resample.ORDER)
     yield "voxels", (volume * base.prepared.mask, base.prepared.mask)
 
 
@@ -94,7 +94,7 @@ def crop(
 ) -> Volume:
     """A corrected scan and its mask on the model's crop, as the pipeline lays them there."""
     inside = resample.to_crop(brain.astype(np.float32), affine, matrix) >= 0.5
-    return resample.to_crop(corrected, affine, matrix, cubic.ORDER, inside), inside
+    return resample.to_crop(corrected, affine, matrix, resample.ORDER, inside), inside
 
 
 def three(spacing: NDArray[np.float64]) -> tuple[float, float, float]:

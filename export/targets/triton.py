@@ -16,11 +16,33 @@ from pathlib import Path
 import onnx
 
 from export.graph import INPUTS
-from export.textproto import block, field, text, values
-from export.volumes import template_volume
+from export.reference import template_volume
 from fmtool import files
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError
+
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+def text(value: str) -> str:
+    """A quoted string."""
+    return f'"{value.translate(_ESCAPES)}"'
+
+
+def values(numbers: Sequence[int]) -> str:
+    """A list of numbers."""
+    return f"[{', '.join(map(str, numbers))}]"
+
+
+def field(name: str, value: str) -> str:
+    """A line of its own: a name and a number, a quoted string, an enum's word or a list."""
+    return f"{name}: {value}\n"
+
+
+def block(name: str, content: str) -> str:
+    """A message: its fields, indented, between braces."""
+    return f"{name} {{\n{''.join(f'  {line}' for line in content.splitlines(True))}}}\n"
+
 
 CONFIG = "config.pbtxt"
 VERSION = "1"

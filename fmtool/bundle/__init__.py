@@ -20,13 +20,13 @@ from fmtool import plain_json
 from fmtool.bundle import format as bundle_format
 from fmtool.bundle import manifest as manifests
 from fmtool.bundle import seal
+from fmtool.bundle.format import MANIFEST, MAX_BYTES, inside
 from fmtool.bundle.signing import bundle as signature
 from fmtool.bundle.signing import key_files
 from fmtool.bundle.signing.minisign import PublicKey
 from fmtool.bundle.zip import unzip
-from fmtool.bundle_names import MANIFEST, MAX_BYTES, inside
-from fmtool.digest import sha256
 from fmtool.errors import BundleError
+from fmtool.files import sha256
 from fmtool.task import Task
 
 __all__ = ["DEMO", "MANIFEST", "Bundle", "open", "open_unsigned"]

@@ -9,7 +9,10 @@ manifest is filled in here, and no other file asks for a version. A patch change
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import Any
+
+from fmtool.errors import BundleError
 
 FORMAT = "1.4.0"
 """What is written; the field `format` of the manifest."""
@@ -42,3 +45,21 @@ def migrated(manifest: dict[str, Any]) -> dict[str, Any]:
     bundle that was not measured says nothing of how far it moves.
     """
     return {"parity": {}, "calibration": {}, "demonstration": False, "limits": [], **manifest}
+
+
+MANIFEST = "manifest.json"
+MAX_BYTES = 4 << 30
+"""No file of a bundle, and no unzipped bundle, may be larger: checked before reading."""
+
+
+def inside(name: str) -> PurePosixPath:
+    """`name` as a relative path that stays inside its folder.
+
+    Raises:
+        BundleError: if it is none.
+    """
+    path = PurePosixPath(name)
+    fine = path.parts and not path.is_absolute() and ".." not in path.parts
+    if not fine or "\\" in name or not name.isprintable():
+        raise BundleError(f"a bundle may not name the path {name!r:.60}")
+    return path

@@ -12,9 +12,9 @@ from typing import Any
 from fmtool import files
 from fmtool.bundle import Bundle, open_unsigned, seal
 from fmtool.bundle import format as bundle_format
-from fmtool.bundle_names import MANIFEST, inside
-from fmtool.digest import sha256
+from fmtool.bundle.format import MANIFEST, inside
 from fmtool.errors import BundleError
+from fmtool.files import sha256
 
 
 def claim(path: str | os.PathLike[str], overwrite: bool = False) -> Path:

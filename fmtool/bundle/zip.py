@@ -6,9 +6,9 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from fmtool import zips
-from fmtool.bundle_names import MANIFEST, MAX_BYTES, inside
+from fmtool.bundle.format import MANIFEST, MAX_BYTES, inside
 from fmtool.errors import BundleError
+from fmtool.files import DAMAGED
 
 _MOST_FILES = 10_000
 
@@ -33,7 +33,7 @@ def unzip(source: Path, folder: Path) -> Path:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as stream, target.open("wb") as out:
                     shutil.copyfileobj(stream, out)
-    except zips.DAMAGED as error:
+    except DAMAGED as error:
         what = str(error) if str(error).isprintable() else "its list of files is damaged"
         raise BundleError(
             f"{source} is neither a bundle's folder nor a zip of one ({what:.200}); copy it anew"

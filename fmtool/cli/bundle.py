@@ -51,7 +51,7 @@ def verify(
     from fmtool.bundle.signing import bundle as signature
     from fmtool.bundle.signing import key_files
     from fmtool.cli import console
-    from runtime.engines.trusted import self_test
+    from runtime.engines.selftest import self_test
 
     keys = [key_files.read_public(signed_by)] if signed_by is not None else []
     with bundles.open(bundle) as opened:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+from collections.abc import Iterable
 
 from fmtool.errors import CapabilityError, UsageError
+from runtime.engines import cuda
 
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -76,3 +78,16 @@ def _ask(question: str, *values: int) -> int:
 def _check(code: int) -> None:
     if code != 0:
         raise CapabilityError(f"the NVIDIA driver does not describe the GPU (it answered {code})")
+
+
+def gpu(number: int) -> str | None:
+    """Why GPU `number` cannot be used and what to do, or None if the driver offers it."""
+    reason = cuda.missing(number)
+    if reason is None or "no NVIDIA driver" not in reason:
+        return reason
+    return f"{reason.removesuffix(')')}; get NVIDIA's driver, on a machine with one of its GPUs)"
+
+
+def together(lacks: Iterable[str | None]) -> str | None:
+    """Everything that is missing as one sentence's end, or None."""
+    return ", and ".join(filter(None, lacks)) or None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fmtool.errors import CapabilityError
 from runtime.engines import cuda, onnxruntime
 from runtime.engines.base import module
-from runtime.engines.lacking import gpu, together
+from runtime.engines.cuda import gpu, together
 from runtime.engines.onnxruntime import providers as ort_providers
 from runtime.engines.table import NATIVE, Row
 from runtime.engines.trt import bindings

@@ -10,7 +10,7 @@ from typing import Any
 
 from fmtool import __version__
 from runtime.ledger.connect import Connection
-from runtime.ledger.states import ATTEMPTS, Claim, State
+from runtime.ledger.schema import ATTEMPTS, Claim, State
 from runtime.system import owner
 from runtime.system.clock import stamp, utc
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fmtool.digest import sha256
+from fmtool.files import sha256
 
 _TURBOPREP = ("normalized.nii.gz", "mask.nii.gz")
 

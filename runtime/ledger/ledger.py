@@ -12,7 +12,7 @@ from typing import Any
 from runtime.ledger.claims import Claims
 from runtime.ledger.connect import Connection
 from runtime.ledger.names import Identifiers, shown, source_name
-from runtime.ledger.states import ATTEMPTS, STATES, State
+from runtime.ledger.schema import ATTEMPTS, STATES, State
 from runtime.system.clock import stamp, utc
 
 __all__ = ["ATTEMPTS", "STATES", "Ledger", "State"]

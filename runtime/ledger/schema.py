@@ -5,6 +5,20 @@ A step that was released is never edited: a change of the tables is one more ste
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Mapping
+from typing import Literal
+
+ATTEMPTS = 3
+"""How often an item is tried before a passing cause counts as a lasting one."""
+
+State = Literal["waiting", "running", "done", "failed", "quarantined"]
+STATES: tuple[State, ...] = ("waiting", "running", "done", "failed", "quarantined")
+
+Claim = Literal["claimed", "busy", "done", "failed", "quarantined"]
+"""Ours now; in another process's hands, as it is or as its twin; or settled."""
+
+
 APPLICATION = 0x464D544C
 """SQLite's `application_id` of a ledger: "FMTL"."""
 
@@ -64,3 +78,33 @@ CREATE INDEX errors_by_item ON errors (item);
 
 STEPS: tuple[str, ...] = (_FIRST,)
 """Step n leads from version n to n + 1."""
+
+
+_TEXT, _WHOLE, _NUMBER = (str,), (int,), (int, float)
+_NOTHING = type(None)
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("source", "stat", "bundle", "options", "state", "added", "value"), _TEXT),
+    **dict.fromkeys(("id", "attempts", "n"), _WHOLE),
+    # Of a scan that could not be read, is not running, or has no result or no failure:
+    **dict.fromkeys(("content", "owner", "claimed"), (*_TEXT, _NOTHING)),
+    **dict.fromkeys(("data", "engine", "version", "finished"), (*_TEXT, _NOTHING)),
+    **dict.fromkeys(("sentence", "failed_at", "failed_by"), (*_TEXT, _NOTHING)),
+    "result": (*_WHOLE, _NOTHING),
+    **dict.fromkeys(("heartbeat", "seconds"), (*_NUMBER, _NOTHING)),
+}
+
+
+def check(row: sqlite3.Row) -> None:
+    """Refuse a row that has a value of a kind that its column cannot have.
+
+    Raises:
+        sqlite3.DatabaseError: as SQLite would, had it looked.
+    """
+    for name in row.keys():  # noqa: SIM118 (a row is no dict: its iterator gives values)
+        kinds = _KINDS.get(name)
+        if kinds is None:
+            continue
+        value = row[name]
+        if not isinstance(value, kinds) or (name == "state" and value not in STATES):
+            raise sqlite3.DatabaseError(f"a malformed value of {name}")

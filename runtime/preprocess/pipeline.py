@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from fmtool import space
 from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
-from runtime.preprocess import bias, cubic, register, resample
-from runtime.preprocess.strip import StripNets, strip, tight
-from runtime.preprocess.stripped import brain_mask_of_stripped, is_stripped
+from runtime.preprocess import bias, register, resample
+from runtime.preprocess.strip import StripNets, brain_mask_of_stripped, is_stripped, strip, tight
 from runtime.preprocess.template import Template
 from runtime.quality import measure
 from runtime.scan import Scan
@@ -126,7 +125,7 @@ class Preprocessor:
         with _timed(timings, "resample"):
             box, affine = _around(brain, scan.affine)
             mask = resample.to_crop(brain[box].astype(np.float32), affine, rigid.matrix) >= 0.5
-            volume = resample.to_crop(corrected[box], affine, rigid.matrix, cubic.ORDER, mask)
+            volume = resample.to_crop(corrected[box], affine, rigid.matrix, resample.ORDER, mask)
         if not mask.any():
             raise PreprocessingError("the brain lies outside the model's field of view")
         with _timed(timings, "check"):

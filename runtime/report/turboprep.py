@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fmtool import NOTICE, __version__, space
 from fmtool.bundle import Bundle
 from fmtool.errors import InputError
-from runtime.preprocess import cubic, resample
+from runtime.preprocess import resample
 from runtime.preprocess.pipeline import Prepared
 from runtime.preprocess.template import Template
 from runtime.preprocess.transform import to_itk
@@ -91,5 +91,5 @@ def on_grid(prepared: Prepared) -> tuple[NDArray[np.float32], NDArray[np.bool_]]
     """The corrected scan and its brain mask on the template's grid (193, 229, 193), MNI RAS."""
     place = prepared.affine, prepared.transform
     mask = resample.to_grid(prepared.brain.astype(np.float32), *place) >= 0.5
-    grid = resample.to_grid(prepared.corrected, *place, cubic.ORDER, mask)
+    grid = resample.to_grid(prepared.corrected, *place, resample.ORDER, mask)
     return grid, mask

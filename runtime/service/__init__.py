@@ -1,1 +1,1 @@
-"""What stays up at a site: a watch folder, an HTTP service and a DICOM node, on one answering loop."""
+"""What stays up at a site: a folder, an HTTP service, a DICOM node, on one answering loop."""

@@ -18,7 +18,7 @@ pydicom = pytest.importorskip("pydicom")
 from fmtool import bundle, space  # noqa: E402
 
 pytestmark = pytest.mark.timeout(300)
-MAKER = Path(__file__).parents[1] / "runtime" / "dicom" / "conftest.py"
+MAKER = Path(__file__).parents[1] / "runtime" / "scan" / "dicom" / "conftest.py"
 
 
 @pytest.fixture(scope="module")

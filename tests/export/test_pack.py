@@ -19,9 +19,8 @@ from export import memory, models
 from export import pack as packing
 from export.pack import assemble, pack, parts_of
 from export.parts.manifest import About
-from export.reference import feed, reference
+from export.reference import feed, reference, template_volume, variant
 from export.verify import ActivationOverflow, parity
-from export.volumes import template_volume, variant
 from fmtool import bundle as bundles
 from fmtool import space
 from fmtool.errors import BundleError, CapabilityError, InputError, ToleranceError, UsageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmtool import task_file
+from fmtool import task
 from fmtool.errors import InputError
 from fmtool.task import AGE, Task
 
@@ -17,7 +17,7 @@ def read(tmp_path):
     def run(values):
         path = tmp_path / "mine.toml"
         path.write_text("".join(f"{key} = {value}\n" for key, value in values.items()))
-        return task_file.read(path)
+        return task.read(path)
 
     return run
 
@@ -93,14 +93,14 @@ def test_files_that_are_none(tmp_path, content, said):
     path = tmp_path / "mine.toml"
     path.write_bytes(content)
     with pytest.raises(InputError, match=said):
-        task_file.read(path)
+        task.read(path)
     with pytest.raises(InputError, match="does not exist or is not a file"):
-        task_file.read(tmp_path)
+        task.read(tmp_path)
 
 
 def test_a_number_of_thousands_of_digits(tmp_path):
     path = tmp_path / "task.toml"
     path.write_text(f"name = {'9' * 5000}\n")
     with pytest.raises(InputError, match="is not TOML") as caught:
-        task_file.read(path)
+        task.read(path)
     assert len(str(caught.value)) < 500

@@ -12,13 +12,12 @@ from fmtool.errors import InputError, UsageError
 from training import encoders, mae
 from training.augment import SimCLRAugment
 from training.augment.whole import whole
-from training.encoders.vit import patchify
+from training.encoders.vit import patchify, sincos
 from training.fit import devices
 from training.fit.data import Scans
 from training.fit.loop import Loop
 from training.fit.recipe import Batch
 from training.fit.settings import Settings
-from training.positions import sincos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -9,7 +9,7 @@ import torch
 from monai.networks.blocks.pos_embed_utils import build_sincos_position_embedding
 
 from fmtool.errors import UsageError
-from training.positions import sincos
+from training.encoders.vit import sincos
 
 
 def test_against_a_naive_loop():

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from training import encoders
-from training.recompute import recomputed
+from training.encoders.stem import recomputed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

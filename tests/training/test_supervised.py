@@ -12,9 +12,8 @@ from fmtool.task import AGE, SEX
 from training import encoders
 from training.augment.whole import batch as whole_batch
 from training.augment.whole import whole
-from training.finetune import Finetune
 from training.fit.recipe import Batch
-from training.supervised import Supervised, fresh_encoder
+from training.supervised import Finetune, Supervised, fresh_encoder
 
 WIDTH = 1 / 32
 

@@ -6,8 +6,8 @@ The recipe of 3D-Neuro-SimCLR (arXiv 2509.10620), in order, on volume and mask t
     -> gamma -> masked z-score
 
 `training.augment.warp` makes the first four at once; `training.augment.monai` is the same recipe
-one transform after the other, which this one agrees with. Each part can be left out, with the numbers
-of the others drawn as before; `training.augment.intensity` offers more.
+one transform after the other, which this one agrees with. Each part can be left out, with the
+numbers of the others drawn as before; `training.augment.intensity` offers more.
 """
 
 from __future__ import annotations

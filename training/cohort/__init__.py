@@ -12,8 +12,7 @@ from fmtool.task import Task
 from training.cohort import bids as cohort_bids
 from training.cohort import csv as cohort_csv
 from training.cohort.duplicates import same_images
-from training.cohort.row import Row
-from training.table import read_table
+from training.cohort.row import Row, read_table
 
 __all__ = ["Cohort", "Row", "read"]
 

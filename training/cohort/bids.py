@@ -8,8 +8,15 @@ from pathlib import Path
 from fmtool.errors import InputError
 from fmtool.task import Task
 from training.cohort.csv import session_of
-from training.cohort.row import UNLABELLED, Problem, Row, no_label_column, read_lines
-from training.table import Table, read_table
+from training.cohort.row import (
+    UNLABELLED,
+    Problem,
+    Row,
+    Table,
+    no_label_column,
+    read_lines,
+    read_table,
+)
 
 PARTICIPANTS = "participants.tsv"
 SESSIONS = "sessions.tsv"

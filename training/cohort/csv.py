@@ -7,8 +7,7 @@ from pathlib import Path
 
 from fmtool.errors import InputError
 from fmtool.task import Task
-from training.cohort.row import UNLABELLED, Problem, Row, no_label_column, read_lines
-from training.table import Table
+from training.cohort.row import UNLABELLED, Problem, Row, Table, no_label_column, read_lines
 
 _FALLBACK = "label"
 _SUBJECTS = ("subject", "participant_id")

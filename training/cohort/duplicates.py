@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 
-from fmtool.digest import sha256
+from fmtool.files import sha256
 
 _SAMPLE = 16 << 10  # bytes
 

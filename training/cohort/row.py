@@ -2,13 +2,70 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fmtool.errors import InputError
 from fmtool.task import Task
-from training.table import Table
+
+_MAX_BYTES = 256 << 20
+_LONGEST = 200  # letters of a column's name
+
+
+@dataclass
+class Table:
+    """A table as text.
+
+    Attributes:
+        path: the file.
+        columns: names of the header, stripped.
+        rows: line number and stripped cells by column; blank lines are left out.
+        problems: line number and what is wrong, of rows with too many or too few cells.
+    """
+
+    path: Path
+    columns: list[str]
+    rows: list[tuple[int, dict[str, str]]]
+    problems: list[tuple[int, str]]
+
+
+def read_table(path: Path) -> Table:
+    """Read a table with a header line; tabs separate the cells of a `.tsv`, commas others.
+
+    Raises:
+        InputError: if it is missing, not text, or has no usable header.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist or is not a file; a cohort needs its table")
+    if path.stat().st_size > _MAX_BYTES:
+        raise InputError(f"{path} is larger than {_MAX_BYTES >> 20} MiB: not a cohort's table")
+    rows, problems = [], []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, delimiter="\t" if path.suffix == ".tsv" else ",")
+            columns = [name.strip() for name in next(reader, [])]
+            for cells in reader:
+                if not any(cell.strip() for cell in cells):
+                    continue
+                if len(cells) != len(columns):
+                    what = f"{len(cells)} cells under {len(columns)} columns"
+                    problems.append((reader.line_num, what))
+                    continue
+                stripped = (cell.strip() for cell in cells)
+                rows.append((reader.line_num, dict(zip(columns, stripped, strict=True))))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a table of UTF-8 text ({error}); save it as one") from None
+    if not any(columns):
+        raise InputError(f"{path} is empty; a cohort's table starts with its column names")
+    if max(map(len, columns)) > _LONGEST:
+        raise InputError(f"{path} has a column name of more than {_LONGEST} letters; shorten it")
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise InputError(f"{path} has two columns called {twice[0]!r}; rename one")
+    return Table(path, columns, rows, problems)
+
 
 UNLABELLED = float("nan")
 """The label of every row of a cohort that is read without a task."""

@@ -1,4 +1,11 @@
-"""Making splits: by subject, balanced between the parts, from a seed; or by site."""
+"""Making splits: by subject, balanced between the parts, from a seed; or by site.
+
+Any contiguous run of `interleaved`'s order has every stratum's share. A stratum is a class, or a
+quantile bin of a regression's labels. Within a stratum of m subjects, shuffled, the r-th has the
+key (r + u) / m, with one random u in [0, 1) per stratum; sorting all subjects by key interleaves
+the strata (systematic sampling with random starts). A run that covers the fraction f of the order
+holds f * m subjects of each stratum, give or take one.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
-from fmtool.digest import sha256
 from fmtool.errors import InputError, UsageError
+from fmtool.files import sha256
 from fmtool.task import Task
-from training import strata
 from training.cohort import Cohort
 from training.cohort.split import PARTS, SplitFile, name_of
 
@@ -50,11 +57,11 @@ def make(
     labels: dict[str, list[float]] = {}
     for row in cohort.rows:
         labels.setdefault(name_of(row, cohort), []).append(row.label)
-    stratum = strata.of({s: float(np.mean(v)) for s, v in labels.items()}, cohort.task)
+    stratum = strata_of({s: float(np.mean(v)) for s, v in labels.items()}, cohort.task)
     rng = np.random.default_rng(seed)
 
     tested = _subjects_at(cohort, test_sites) if test_sites else []
-    order = strata.spread(sorted(labels.keys() - set(tested)), stratum, rng)
+    order = interleaved(sorted(labels.keys() - set(tested)), stratum, rng)
     share = fractions[0] + fractions[1] if test_sites else 1.0
     first = round(fractions[0] / share * len(order))
     second = len(order) if test_sites else round((fractions[0] + fractions[1]) * len(order))
@@ -64,7 +71,7 @@ def make(
         if wanted > 0.0 or part == "test":
             _check_classes(f"the {part} part", parts[part], stratum, cohort.task)
 
-    spread = strata.spread(train, stratum, rng)
+    spread = interleaved(train, stratum, rng)
     chosen = {f"{f:g}": spread[: round(f * len(spread))] for f in sorted(subsets)}
     for fraction, subset in chosen.items():
         _check_classes(f"the subset {fraction}", subset, stratum, cohort.task)
@@ -125,3 +132,37 @@ def _check_classes(
             raise InputError(
                 f"{where} would hold no subject of class {name}: there are too few for its fraction"
             )
+
+
+_MOST_BINS = 10
+_PER_BIN = 5  # subjects at least, where there are that many
+
+
+def strata_of(labels: Mapping[str, float], task: Task | None) -> dict[str, int]:
+    """The stratum of each subject.
+
+    Args:
+        labels: of each subject, the mean over its scans.
+        task: what they mean; without one, all subjects are of one stratum.
+    """
+    if task is None:
+        return dict.fromkeys(labels, 0)
+    values = np.array(list(labels.values()))
+    if task.kind == "binary":
+        strata = (values >= 0.5).astype(int)  # a converter counts as what most scans say
+    else:
+        bins = min(_MOST_BINS, max(1, len(values) // _PER_BIN))
+        edges = np.quantile(values, np.arange(1, bins) / bins)
+        strata = np.searchsorted(edges, values, side="right")
+    return dict(zip(labels, strata.tolist(), strict=True))
+
+
+def interleaved(subjects: Sequence[str], strata: Mapping[str, int], rng: Generator) -> list[str]:
+    """The subjects in a random order in which every stratum is spread evenly."""
+    keys: dict[str, float] = {}
+    for stratum in sorted({strata[subject] for subject in subjects}):
+        members = [subject for subject in sorted(subjects) if strata[subject] == stratum]
+        start = rng.random()
+        for rank, member in enumerate(rng.permutation(len(members))):
+            keys[members[member]] = (rank + start) / len(members)
+    return sorted(keys, key=lambda subject: (keys[subject], subject))

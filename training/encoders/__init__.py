@@ -13,8 +13,8 @@ from training.encoders.architecture import describe
 from training.encoders.checkpoint import read_tensors
 from training.encoders.encoder_folder import digest, read_folder, save_encoder
 from training.encoders.monai import bundle as monai_bundle
+from training.encoders.stem import recomputed
 from training.encoders.vit import Shape, ViT
-from training.recompute import recomputed
 
 __all__ = [
     "build",

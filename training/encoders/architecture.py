@@ -6,16 +6,42 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from monai.networks.nets import resnet
 from torch import Tensor, nn
+from torch.nn import functional
 
 from fmtool.errors import InputError, UsageError
-from training import shortcut
 from training.encoders.layout import MAX_PATCH, Residual, Transformer
 from training.encoders.vit import PATCH, Shape, ViT
 from training.encoders.vit_learned import LearnedViT
+
+
+class ZeroShortcut(nn.Module):
+    """[B, C, D, H, W] -> [B, planes, ceil(D / stride), ...]; the same values as MONAI's."""
+
+    def __init__(self, planes: int, stride: int) -> None:
+        super().__init__()
+        self.planes, self.stride = planes, stride
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Every `stride`-th voxel, and channels of zeros behind."""
+        n = self.stride
+        kept = volume[:, :, ::n, ::n, ::n]
+        return functional.pad(kept, (0, 0, 0, 0, 0, 0, 0, self.planes - kept.shape[1]))
+
+
+def without_data(network: nn.Module) -> None:
+    """Put one wherever MONAI's network has its function."""
+    for block in network.modules():
+        shortcut = getattr(block, "downsample", None)
+        if isinstance(shortcut, partial):
+            block.downsample = ZeroShortcut(
+                shortcut.keywords["planes"], shortcut.keywords["stride"]
+            )
+
 
 STEM = 64
 """Channels after a residual network's first convolution at width 1."""
@@ -126,7 +152,7 @@ def build(
     )
     if network.no_max_pool:
         network.maxpool = nn.Identity()  # MONAI's own forward pass skips it
-    shortcut.replace(network)
+    without_data(network)
     return network
 
 

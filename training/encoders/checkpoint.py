@@ -19,8 +19,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from fmtool import zips
 from fmtool.errors import InputError
+from fmtool.files import DAMAGED
 
 MAX_BYTES = 4 << 30
 """No checkpoint, and no tensor file inside a tar, may be larger: checked before reading."""
@@ -142,7 +142,7 @@ def read_stream(stream: IO[bytes], path: Path) -> tuple[dict[str, Tensor], dict[
             stream.seek(0)
             with zipfile.ZipFile(stream) as archive:
                 _check_size(sum(member.file_size for member in archive.infolist()), path)
-    except zips.DAMAGED as error:
+    except DAMAGED as error:
         raise InputError(f"checkpoint {path} is damaged ({error}); copy it again") from None
     stream.seek(0)
     try:

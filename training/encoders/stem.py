@@ -15,12 +15,47 @@ twice as often. Between processes, m_i and v_i of all are gathered, as SyncBatch
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_gather
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
-from training.recompute import recomputed
+
+def recomputed(stage: nn.Module, x: Tensor) -> Tensor:
+    """`stage(x)`, of which only `x` is kept for the backward pass.
+
+    Gradients and BatchNorm's running statistics are those of a plain call. The stage must draw no
+    random numbers and must not change `x` in place.
+    """
+
+    def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+        return nullcontext(), _buffers_kept(stage)
+
+    call: Callable[..., Tensor] = checkpoint
+    return call(stage, x, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
+
+
+@contextmanager
+def _buffers_kept(stage: nn.Module) -> Iterator[None]:
+    """Let the stage write to copies of its buffers.
+
+    Copies, not none at all: the recomputation must save as many tensors as the first run did. And
+    not saved and written back: autograd would see a buffer that it saved change in place.
+    """
+    kept = [(m, dict(m._buffers)) for m in stage.modules() if m._buffers]
+    try:
+        for module, buffers in kept:
+            for name, buffer in buffers.items():
+                module._buffers[name] = None if buffer is None else buffer.clone()
+        yield
+    finally:
+        for module, buffers in kept:
+            module._buffers.update(buffers)
 
 
 class _Moments(nn.Module):

@@ -25,8 +25,8 @@ from training.encoders import (
     save_encoder,
     weights,
 )
+from training.encoders.projector import projector as fresh_projector
 from training.encoders.vit import ViT
-from training.simclr import projector as fresh_projector
 
 SUFFIXES = (".pt", ".pth", ".tar")
 """How a file in this layout may be called; upstream's own ends in .tar, and is none."""

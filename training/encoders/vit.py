@@ -16,8 +16,32 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fmtool.errors import UsageError
-from training.positions import sincos
-from training.recompute import recomputed
+from training.encoders.stem import recomputed
+
+TEMPERATURE = 10000.0
+
+
+def sincos(
+    grid: tuple[int, int, int], features: int, device: torch.device | str | None = None
+) -> Tensor:
+    """Float32 (z * y * x, features), tokens in the order of a flattened (z, y, x) grid.
+
+    Args:
+        grid: tokens along (z, y, x); any size, so that a network serves views of any size.
+        features: a multiple of six.
+        device: where to compute it.
+
+    Raises:
+        UsageError: for another number of features.
+    """
+    if features % 6:
+        raise UsageError(f"3D positions need a multiple of six features, not {features}")
+    count = features // 6
+    rates = TEMPERATURE ** -(torch.arange(count, dtype=torch.float32, device=device) / count)
+    axes = [torch.arange(n, dtype=torch.float32, device=device) for n in grid]
+    z, y, x = (place.flatten()[:, None] * rates for place in torch.meshgrid(*axes, indexing="ij"))
+    return torch.cat([wave(angle) for angle in (y, z, x) for wave in (torch.sin, torch.cos)], dim=1)
+
 
 Shape = tuple[int, int, int]
 

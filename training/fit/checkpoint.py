@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fmtool import __version__, digest
+from fmtool import __version__
 from fmtool.errors import InputError
+from fmtool.files import sha256
 
 NETWORK = "network.safetensors"
 OPTIMIZER = "optimizer.safetensors"
@@ -63,7 +64,7 @@ def save(folder: Path, network: nn.Module, optimizer: Optimizer, state: State) -
                 "format": _FORMAT,
                 "fmtool": __version__,
                 "step": state.step,
-                "sha256": {name: digest.sha256(staged / name) for name in (NETWORK, OPTIMIZER)},
+                "sha256": {name: sha256(staged / name) for name in (NETWORK, OPTIMIZER)},
                 "groups": groups,
                 "record": state.record,
             }
@@ -96,8 +97,8 @@ def load(path: Path, network: nn.Module, optimizer: Optimizer) -> State:
     """
     state = read_state(path)
     content = json.loads((path / STATE).read_text(encoding="utf-8"))
-    for name, sha256 in content["sha256"].items():
-        if not (path / name).is_file() or digest.sha256(path / name) != sha256:
+    for name, digest in content["sha256"].items():
+        if not (path / name).is_file() or sha256(path / name) != digest:
             raise InputError(
                 f"{path / name} is damaged; delete {path} to go on from the checkpoint before it"
             )

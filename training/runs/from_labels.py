@@ -13,9 +13,9 @@ from training import cohort as cohorts
 from training import encoders
 from training.cohort import Cohort
 from training.cohort import split as split_file
+from training.cohort.split import Parts, from_tables
 from training.fit import devices
 from training.fit.settings import Settings
-from training.parts import Parts, from_tables
 from training.runs.labelled import Part, Trained, train
 from training.store.prepare import prepare
 from training.supervised import Supervised

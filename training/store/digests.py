@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from fmtool.digest import sha256
+from fmtool.files import sha256
 from runtime.system import atomic
 
 _SETTLED = 2_000_000_000

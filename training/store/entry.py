@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmtool.digest import sha256
 from fmtool.errors import InputError
+from fmtool.files import sha256
 from training.store.digests import Digests
 
 VOLUME, MASK, FACTS = "volume.npy", "mask.npy", "facts.json"

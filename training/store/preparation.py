@@ -10,7 +10,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from fmtool.digest import sha256
+from fmtool.files import sha256
 from runtime import preprocess, scan
 from runtime.scan import dicom, geometry, nifti
 from training.store import turboprep

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fmtool import bundle as bundles
-from fmtool.digest import sha256
+from fmtool.files import sha256
 from fmtool.task import AGE, SEX
 from runtime.trust import Trust
 

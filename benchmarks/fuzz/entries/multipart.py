@@ -10,8 +10,7 @@ from fastapi import Request
 
 from benchmarks.fuzz.entry import Entry
 from runtime.service.http import upload
-from runtime.service.http.limits import Limits
-from runtime.service.http.refusal import Refusal
+from runtime.service.http.limits import Limits, Refusal
 
 _LIMITS = Limits(max_bytes=1 << 18)
 _NIFTI = (348).to_bytes(4, "little") + bytes(344)

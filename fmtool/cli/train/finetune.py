@@ -38,9 +38,9 @@ def finetune(
     from fmtool.cli import console
     from fmtool.cli.train import evidence
     from training import encoders
-    from training.finetune import Finetune
     from training.fit.settings import Settings
     from training.runs import from_labels
+    from training.supervised import Finetune
 
     wanted = tasks.get(task)
     parts = from_labels.parts_of(cohort, wanted, split, validation, test, allow_sites)

@@ -18,7 +18,7 @@ from typing import Any
 
 from fmtool.errors import CapabilityError
 from runtime.engines import cuda
-from runtime.engines.lacking import gpu, together
+from runtime.engines.cuda import gpu, together
 
 CPU = "CPUExecutionProvider"
 _PLUGIN = "onnxruntime_ep_nv_tensorrt_rtx"

@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 
 from fmtool.errors import PreprocessingError
 from runtime.preprocess.bias.bspline import GridFit, Spline, refine
-from runtime.preprocess.bias.samples import Spacing
+from runtime.preprocess.bias.samples import Spacing, by_head, by_scan
 from runtime.preprocess.bias.sharpen import sharpen
-from runtime.preprocess.by_head import by_head
-from runtime.preprocess.by_scan import by_scan
 
 Frame = Literal["scan", "head"]
 """Whose places and mesh: the scan's, as ITK has them, or the head's own."""

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from fmtool import zips
 from fmtool.errors import InputError
+from fmtool.files import DAMAGED, bounded
 from runtime.scan.dicom.found import IS_LINK, TOO_LARGE, Found, Item
 from runtime.scan.dicom.limits import (
     MAX_FILE_BYTES,
@@ -25,7 +25,7 @@ from runtime.scan.dicom.limits import (
 )
 
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-ERRORS = (*zips.DAMAGED, OSError)
+ERRORS = (*DAMAGED, OSError)
 """What reading a damaged entry raises."""
 
 _ENCRYPTED = 1
@@ -72,7 +72,7 @@ def opened(path: Path, raw: io.FileIO, deadline: Deadline) -> Iterator[Found]:
 
 
 def _open(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> BinaryIO:
-    return archive.open(zips.bounded(entry))  # type: ignore[return-value]  # IO[bytes]
+    return archive.open(bounded(entry))  # type: ignore[return-value]  # IO[bytes]
 
 
 def _check(path: Path, entries: list[zipfile.ZipInfo], packed: int) -> None:

@@ -23,9 +23,8 @@ from runtime.service.http import upload
 from runtime.service.http.answering import SHORT, Answering
 from runtime.service.http.auth import Auth
 from runtime.service.http.jobs import Jobs, State
-from runtime.service.http.limits import Limits
+from runtime.service.http.limits import Limits, Refusal
 from runtime.service.http.metrics import CONTENT_TYPE, Metrics
-from runtime.service.http.refusal import Refusal
 from runtime.service.log import tell
 
 logger = logging.getLogger("fmtool.http")

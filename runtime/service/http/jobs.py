@@ -24,8 +24,7 @@ from runtime.ledger import Ledger
 from runtime.ledger.outcomes import counts, outcomes
 from runtime.service import guard, move
 from runtime.service.answer import PAGE
-from runtime.service.http.limits import Limits
-from runtime.service.http.refusal import Refusal
+from runtime.service.http.limits import Limits, Refusal
 
 State = Literal["queued", "running", "done", "failed"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from runtime.service.http.refusal import Refusal
+from runtime.service.http.limits import Refusal
 
 FIELD = b"file"
 _HEADERS = 8 << 10

@@ -15,9 +15,8 @@ from starlette.requests import ClientDisconnect
 
 from runtime.scan.dicom.found import is_dicom
 from runtime.service.guard import is_full
-from runtime.service.http.limits import Limits
+from runtime.service.http.limits import Limits, Refusal
 from runtime.service.http.parts import FilePart
-from runtime.service.http.refusal import Refusal
 
 MULTIPART = "multipart/form-data"
 RAW = (

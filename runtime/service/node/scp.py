@@ -25,9 +25,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from fmtool.errors import InputError
-from runtime.service.node.acse import Acse
-from runtime.service.node.dimse import Dimse
-from runtime.service.node.hardened import guard
+from runtime.service.node.hardened import Acse, Dimse, guard
 from runtime.service.node.listener import Handshake, Listener
 from runtime.service.node.log import Log
 from runtime.service.node.metered import Meter

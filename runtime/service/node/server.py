@@ -9,22 +9,79 @@ from hashlib import sha256
 from pathlib import Path
 from socketserver import BaseServer
 from ssl import SSLContext
+from types import TracebackType
 from typing import Any
 
 from pydicom import config
 from pydicom.dataset import Dataset
 
 from fmtool.errors import FmtoolError, InputError
+from runtime.ledger import Ledger
+from runtime.ledger.content import content_digest
 from runtime.result import Failure, Result
 from runtime.service.node import page, source, sr
 from runtime.service.node.answering import Answer
 from runtime.service.node.log import Log
 from runtime.service.node.outgoing import Outbox, Sender
 from runtime.service.node.policy import Peer, Policy
-from runtime.service.node.record import Record
 from runtime.service.node.scp import listen
 from runtime.service.node.storage import Inbox
 from runtime.system.heap import keep_few_arenas
+
+LEDGER = "ledger.sqlite"
+
+
+class Record:
+    """The ledger in an inbox; use it as a context manager, in one thread.
+
+    The inbox's folders say what is to be done; the ledger says what was done, and is not asked. An
+    item's source is the series' name in the inbox.
+
+    Args:
+        folder: the inbox.
+        bundle: the digest of the bundle that answers.
+
+    Raises:
+        LedgerError: from any use, if the ledger cannot be read or written.
+    """
+
+    def __init__(self, folder: Path, bundle: str) -> None:
+        self._ledger = Ledger(folder / LEDGER)
+        self._bundle = bundle
+
+    def __enter__(self) -> Record:
+        self._ledger.release()  # of a process that was killed in the middle of a series
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ledger.release()  # a series that was given back
+        self._ledger.__exit__(kind, error, trace)
+
+    def begin(self, series: str, folder: Path) -> int:
+        """The number of the item, claimed; one with a result keeps that.
+
+        Args:
+            series: its name.
+            folder: its objects.
+        """
+        item = self._ledger.add(series, content_digest(folder), self._bundle, {})
+        self._ledger.again(item)  # someone moved it out of quarantine
+        self._ledger.claim(item)
+        return item
+
+    def done(self, item: int, result: Result) -> None:
+        """Note the answer."""
+        self._ledger.finish(item, result.to_dict())
+
+    def quarantined(self, item: int, series: str) -> None:
+        """Note that there is none; why stays with the data, as it may name the patient."""
+        self._ledger.quarantine(item, f"quarantine/{series}.json says why it was not answered")
+
 
 _POLL_S = 0.2
 _TROUBLE_S = 30.0  # before the next try when the disk, not a study, is at fault

@@ -27,10 +27,9 @@ from runtime.service.backoff import Backoff
 from runtime.service.ending import Ending
 from runtime.service.guard import SpaceGuard, is_full
 from runtime.service.log import tell
-from runtime.service.watch.look import Seen, look, names
+from runtime.service.watch.look import Seen, Settling, look, names
 from runtime.service.watch.outbox import Outbox
 from runtime.service.watch.settings import Settings
-from runtime.service.watch.settle import Settling
 from runtime.service.worker import Worker
 
 OPTIONS: Mapping[str, Any] = {}

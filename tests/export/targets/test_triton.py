@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import text_format
 
 from export.targets import triton
-from export.textproto import block, field, text
+from export.targets.triton import block, field, text
 from fmtool import bundle as bundles
 from fmtool import space
 from fmtool.errors import BundleError

@@ -9,8 +9,8 @@ import pytest
 
 from fmtool import bundle
 from fmtool.bundle import manifest
-from fmtool.digest import sha256
 from fmtool.errors import BundleError
+from fmtool.files import sha256
 
 MODEL = "model.onnx"
 

@@ -6,7 +6,7 @@ import pytest
 
 from fmtool import bundle
 from fmtool.errors import EngineError, ParityError
-from runtime.engines import selftest, trusted
+from runtime.engines import selftest
 from runtime.engines.choose import Choice
 
 
@@ -33,7 +33,7 @@ def opened(monkeypatch):
             raise ParityError("off")
         return selftest.SelfTest({"embedding": 0.0}, from_cache=False)
 
-    monkeypatch.setattr(trusted, "open_bundle", open_bundle)
+    monkeypatch.setattr(selftest, "open_bundle", open_bundle)
     monkeypatch.setattr(selftest, "verify", verify)
     return engines, fails
 
@@ -44,7 +44,7 @@ def choice(precision, auto=("precision",)):
 
 def test_a_precision_that_passes_is_kept(opened):
     engines, _ = opened
-    engine, kept, _ = trusted.open_trusted(bundle.open(), choice("bfloat16"))
+    engine, kept, _ = selftest.open_trusted(bundle.open(), choice("bfloat16"))
     assert kept == choice("bfloat16")
     assert engines == [engine]
 
@@ -52,7 +52,7 @@ def test_a_precision_that_passes_is_kept(opened):
 def test_a_precision_that_fails_gives_way_to_float32_and_says_so(opened):
     engines, fails = opened
     fails.add("bfloat16")
-    engine, kept, _ = trusted.open_trusted(bundle.open(), choice("bfloat16"))
+    engine, kept, _ = selftest.open_trusted(bundle.open(), choice("bfloat16"))
     assert kept.precision == engine.precision == "float32"
     assert "too coarse for this bundle" in kept.reason
     assert engines[0].closed
@@ -63,7 +63,7 @@ def test_float32_that_fails_is_refused(opened):
     engines, fails = opened
     fails.update({"bfloat16", "float32"})
     with pytest.raises(ParityError, match="off"):
-        trusted.open_trusted(bundle.open(), choice("bfloat16"))
+        selftest.open_trusted(bundle.open(), choice("bfloat16"))
     assert all(engine.closed for engine in engines)
 
 
@@ -72,7 +72,7 @@ def test_a_precision_that_was_asked_for_is_refused_and_not_replaced(opened, prec
     engines, fails = opened
     fails.add(precision)
     with pytest.raises(ParityError, match="off"):
-        trusted.open_trusted(bundle.open(), choice(precision, auto=()))
+        selftest.open_trusted(bundle.open(), choice(precision, auto=()))
     assert [engine.precision for engine in engines] == [precision]
     assert engines[0].closed
 
@@ -81,9 +81,9 @@ def test_an_engine_that_auto_took_and_that_fails_says_how_to_name_another(monkey
     def fail(bundle, choice, say):
         raise EngineError("cannot load it")
 
-    monkeypatch.setattr(trusted, "open_bundle", fail)
+    monkeypatch.setattr(selftest, "open_bundle", fail)
     taken = Choice("tensorrt", "cuda:0", "float32", "", ("engine", "precision"))
     with pytest.raises(EngineError, match=r"tensorrt was chosen automatically, .*--engine"):
-        trusted.open_trusted(bundle.open(), taken)
+        selftest.open_trusted(bundle.open(), taken)
     with pytest.raises(EngineError, match=r"load it$"):
-        trusted.open_trusted(bundle.open(), Choice("tensorrt", "cuda:0", "float32", ""))
+        selftest.open_trusted(bundle.open(), Choice("tensorrt", "cuda:0", "float32", ""))

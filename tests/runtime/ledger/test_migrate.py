@@ -8,7 +8,7 @@ import pytest
 
 from fmtool.errors import LedgerError
 from runtime.ledger import Ledger
-from runtime.ledger.migrate import migrate
+from runtime.ledger.connect import migrate
 from runtime.ledger.schema import APPLICATION, STEPS
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fmtool import space
-from runtime.preprocess import cubic, resample
+from runtime.preprocess import resample
 from runtime.preprocess.transform import about
 
 
@@ -96,7 +96,7 @@ def test_nothing_there_gives_zeros(far: float) -> None:
     assert not resample.to_crop(array, affine, np.eye(4)).any()
 
 
-@pytest.mark.parametrize("order", [1, cubic.ORDER])
+@pytest.mark.parametrize("order", [1, resample.ORDER])
 def test_all_48_orientations_of_a_scan_give_one_volume(
     scan: tuple[np.ndarray, np.ndarray], order: int
 ) -> None:
@@ -138,7 +138,7 @@ def test_the_cubic_crop_equals_a_slow_reference(scan: tuple[np.ndarray, np.ndarr
     """The spline's coefficients by a linear system, its value as a sum over all of them."""
     array, affine = scan
     within = resample.to_crop(np.ones_like(array), affine, MATRIX) > 0.9
-    crop = resample.to_crop(array, affine, MATRIX, cubic.ORDER, within)
+    crop = resample.to_crop(array, affine, MATRIX, resample.ORDER, within)
     assert not crop[~within].any()
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     source = np.pad(array, 1, mode="edge").astype(np.float64)
@@ -190,7 +190,7 @@ def test_cubic_reading_is_as_sharp_wherever_the_grid_lies() -> None:
         return float(resample.to_crop(array.astype(np.float32), affine, np.eye(4), order).max())
 
     tries = [(0.0, 1.0), (0.5, 1.0), (0.3, 1.0), (0.0, 0.8), (0.2, 0.5), (0.4, 1.25)]
-    cubic_peaks = [peak(offset, spacing, cubic.ORDER) for offset, spacing in tries]
+    cubic_peaks = [peak(offset, spacing, resample.ORDER) for offset, spacing in tries]
     linear = [peak(offset, spacing, 1) for offset, spacing in tries]
     expected = (1.5**2 / (1.5**2 + 1 / 6)) ** 1.5
     np.testing.assert_allclose(cubic_peaks, expected, rtol=0.015)

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from runtime.preprocess.stripped import brain_mask_of_stripped, is_stripped
+from runtime.preprocess.strip import brain_mask_of_stripped, is_stripped
 
 SIZE = 80
 

@@ -61,7 +61,7 @@ atomic.write_bytes(Path(sys.argv[1]), b"new")
 
 def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a")], cwd=root, check=False)
     (left,) = tmp_path.glob(".*")
     atomic.sweep(tmp_path)

@@ -87,7 +87,7 @@ def test_holes_go_back_to_the_system() -> None:
 def run(program: str, *words: str) -> str:
     """What a process of its own prints."""
     command = [sys.executable, "-c", program, *words]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
 
 

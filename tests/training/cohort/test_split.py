@@ -11,10 +11,10 @@ import pytest
 
 from fmtool.errors import InputError, UsageError
 from fmtool.task import AGE, ALZHEIMERS
-from training import cohort, strata
+from training import cohort
 from training.cohort import Cohort, Row
 from training.cohort import split as split_file
-from training.cohort.split_make import make
+from training.cohort.split_make import interleaved, make, strata_of
 
 N = 120  # subjects, of two scans each
 
@@ -49,11 +49,11 @@ def test_parts_are_balanced_whole_and_apart(tmp_path, task, seed):
 
 def test_strata_hold_their_share_in_every_run_of_the_order():
     labels = {f"s{i}": float(i) for i in range(103)}
-    stratum = strata.of(labels, AGE)
+    stratum = strata_of(labels, AGE)
     sizes = np.bincount(list(stratum.values()))
     assert len(sizes) == 10
     assert np.ptp(sizes) <= 1
-    order = strata.spread(list(labels), stratum, np.random.default_rng(1))
+    order = interleaved(list(labels), stratum, np.random.default_rng(1))
     assert sorted(order) == sorted(labels)
     for start in range(0, 103, 9):
         for stop in range(start, 104, 7):

@@ -9,7 +9,7 @@ from monai.networks.nets.resnet import resnet18
 from fmtool.errors import InputError, UsageError
 from training import encoders
 from training.encoders import upstream
-from training.simclr import projector
+from training.encoders.projector import projector
 
 TINY = 0.03125
 

@@ -8,7 +8,7 @@ import torch
 from fmtool.errors import UsageError
 from training import encoders
 from training.encoders import vit
-from training.positions import sincos
+from training.encoders.vit import sincos
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from fmtool import space
-from fmtool.digest import sha256
 from fmtool.errors import FmtoolError, InputError
+from fmtool.files import sha256
 from training import encoders
 from training import store as store_module
 from training.augment import whole

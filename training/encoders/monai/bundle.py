@@ -15,8 +15,8 @@ from typing import Any
 
 from torch import nn
 
-from fmtool import zips
 from fmtool.errors import InputError, UsageError
+from fmtool.files import DAMAGED, bounded
 from training.encoders import weights
 from training.encoders.architecture import describe
 from training.encoders.checkpoint import MAX_BYTES, read_stream
@@ -30,7 +30,7 @@ CONFIGS = ("configs/inference.json", "configs/train.json")
 _MAX_CONFIG = 1 << 20
 _MAX_MEMBERS = 10_000
 _BLOCK = 1 << 20
-_DAMAGED = (*zips.DAMAGED, OSError)
+_DAMAGED = (*DAMAGED, OSError)
 _ZIP = b"PK\x03\x04"
 
 Root = Path | zipfile.Path
@@ -48,7 +48,7 @@ def is_bundle(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return bool(_roots(archive))
-    except zips.DAMAGED:
+    except DAMAGED:
         return False
 
 
@@ -99,7 +99,7 @@ def _opened(path: Path) -> Iterator[Root]:
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            members = list(map(zips.bounded, archive.infolist()))
+            members = list(map(bounded, archive.infolist()))
             if len(members) > _MAX_MEMBERS:
                 raise InputError(f"MONAI bundle {path} has more than {_MAX_MEMBERS} members")
             for member in members:

@@ -18,7 +18,7 @@ from runtime.batch.ray.messages import Asked, Opened, Unseen
 from runtime.batch.ray.ship import pack
 from runtime.batch.wire import Answered, Broken, Refused
 from runtime.batch.worker import Job, Setup
-from runtime.engines import selftest, trusted
+from runtime.engines import selftest
 from runtime.ledger.content import content_digest
 from runtime.predict import Predictor
 
@@ -94,7 +94,7 @@ def test_what_one_node_left_to_chance_another_may_replace(asked, affinity, monke
             raise ParityError("too coarse")
 
     monkeypatch.setattr(selftest, "verify", verify)
-    monkeypatch.setattr(trusted, "open_bundle", lambda b, choice, say: Stub(choice.precision))
+    monkeypatch.setattr(selftest, "open_bundle", lambda b, choice, say: Stub(choice.precision))
     words = replace(asked, precision="int8")
     said = Actor("n1", words, demo, 1, 0).open()
     assert isinstance(said, Broken)

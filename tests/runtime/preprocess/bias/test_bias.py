@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from benchmarks.bias import itk_n4, known_field
 from fmtool.errors import PreprocessingError
-from runtime.preprocess import bias, by_scan
+from runtime.preprocess import bias
+from runtime.preprocess.bias import samples
 
 Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -204,7 +205,7 @@ def test_thick_slices_have_the_same_field(phantom: tuple[Volume, Mask]) -> None:
 def test_fine_voxels_are_sampled_wider_and_thick_slices_closer(
     spacing: bias.Spacing, factors: tuple[int, ...]
 ) -> None:
-    assert by_scan._shrink_factors(spacing)[0] == factors
+    assert samples._shrink_factors(spacing)[0] == factors
 
 
 @pytest.mark.parametrize("size", [3, 7, 84, 181, 192, 219])
@@ -212,7 +213,7 @@ def test_samples_the_voxels_that_itk_samples(size: int) -> None:
     sitk = pytest.importorskip("SimpleITK")
     ramp = np.broadcast_to(np.arange(size, dtype=np.float32), (8, 8, size))
     shrunk = sitk.Shrink(sitk.GetImageFromArray(np.ascontiguousarray(ramp)), [4] * 3)
-    np.testing.assert_array_equal(by_scan._centred(size, 4), sitk.GetArrayFromImage(shrunk)[0, 0])
+    np.testing.assert_array_equal(samples._centred(size, 4), sitk.GetArrayFromImage(shrunk)[0, 0])
 
 
 @pytest.mark.data

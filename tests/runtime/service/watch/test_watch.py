@@ -18,7 +18,7 @@ from runtime.service.answer import Outcome, Verdict
 from runtime.service.guard import SpaceGuard
 from runtime.service.watch import outbox as outboxes
 from runtime.service.watch import service
-from runtime.service.watch.settle import Settling
+from runtime.service.watch.look import Settling
 
 
 def until(true, seconds=8.0):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime import processor
+from runtime.system import machine
 
 
 @pytest.mark.parametrize(
@@ -19,12 +19,12 @@ from runtime import processor
 def test_flags(tmp_path, monkeypatch, flags, there):
     file = tmp_path / "cpuinfo"
     file.write_text(f"processor\t: 0\nmodel name\t: X\nflags\t\t: {flags}\n\nprocessor : 1\n")
-    monkeypatch.setattr(processor, "_CPUINFO", file)
-    found = processor.instructions()
+    monkeypatch.setattr(machine, "_CPUINFO", file)
+    found = machine.instructions()
     assert {name for name, has in found.items() if has} == there
     assert set(found) == {"AVX2", "AVX-512", "bfloat16", "VNNI", "AMX"}
 
 
 def test_another_system_lists_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "absent")
-    assert processor.instructions() == {}
+    monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "absent")
+    assert machine.instructions() == {}

@@ -13,7 +13,7 @@ import pytest
 from fmtool import bundle as bundles
 from fmtool import space
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "triton_client.py"
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "triton_client.py"
 
 
 class InferInput:
