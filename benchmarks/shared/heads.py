@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 DEFAULT = Path(
-    os.environ.get("FMTOOL_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+    os.environ.get("FMTOOL_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
 )
 
 SETS = {"raw": "raw/*_T1w.nii.gz", "ixi2mm": "ixi2mm/*_ds.nii.gz", "cohort": "cohort/*_T1w.nii.gz"}

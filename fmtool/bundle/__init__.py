@@ -31,7 +31,7 @@ from fmtool.task import Task
 
 __all__ = ["DEMO", "MANIFEST", "Bundle", "open", "open_unsigned"]
 
-DEMO = Path(__file__).parent / "bundles" / "demo.fmtool"
+DEMO = Path(__file__).parents[1] / "bundles" / "demo.fmtool"
 """The demonstration bundle that ships with fmtool and is the default."""
 
 

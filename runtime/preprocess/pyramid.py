@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from runtime.grid import block_means, bounds
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -35,16 +37,12 @@ class Volume:
 
 def bounded(volume: Volume) -> Volume:
     """The box of the non-zero voxels; the whole volume when there is none."""
-    filled = volume.array != 0
-    bounds = []
-    for axis in range(3):
-        line = np.flatnonzero(filled.any(axis=tuple(a for a in range(3) if a != axis)))
-        if line.size == 0:
-            return volume
-        bounds.append(slice(int(line[0]), int(line[-1]) + 1))
+    box = bounds(volume.array != 0)
+    if box is None:
+        return volume
     affine = volume.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ [b.start for b in bounds]
-    return Volume(volume.array[tuple(bounds)], affine)
+    affine[:3, 3] += affine[:3, :3] @ [part.start for part in box]
+    return Volume(volume.array[box], affine)
 
 
 def shrink(volume: Volume, spacing: float, sigma: float) -> Volume:
@@ -67,21 +65,3 @@ def shrink(volume: Volume, spacing: float, sigma: float) -> Volume:
     affine[:3, 3] -= affine[:3, :3] @ margin
     blurred = ndimage.gaussian_filter(padded, missing, mode="constant", truncate=3.0)
     return Volume(np.asarray(blurred, dtype=np.float32), affine)
-
-
-def block_means(array: NDArray[Any], factors: NDArray[np.int64]) -> NDArray[Any]:
-    """Means over blocks of `factors` voxels; zeros complete the last block of an axis."""
-    for axis in (2, 1, 0):
-        n = int(factors[axis])
-        if n == 1:
-            continue
-        length = -(-array.shape[axis] // n) * n
-        summed: NDArray[np.float32] | None = None
-        for start in range(n):
-            part = array[(slice(None),) * axis + (slice(start, None, n),)]
-            if part.shape[axis] < length // n:
-                part = np.pad(part, [(0, int(a == axis)) for a in range(3)])
-            summed = part.astype(np.float32) if summed is None else summed + part
-        assert summed is not None
-        array = summed / np.float32(n)
-    return array

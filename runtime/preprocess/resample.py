@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fmtool import space
+from runtime.grid import bounds
 
 ORDER = 3
 
@@ -107,7 +108,7 @@ def _sample(
     """`array` at `places @ index` (scan RAS mm) for every index where it can be other than zero."""
     mapping = _snapped(np.linalg.inv(affine) @ places)
     out = np.zeros(shape, dtype=np.float32)
-    content = _bounds(array != 0)
+    content = bounds(array != 0)
     if content is None:
         return out
     if order == ORDER:
@@ -148,17 +149,6 @@ def _snapped(mapping: NDArray[np.float64]) -> NDArray[np.float64]:
     """`mapping` with near-integers made integers: an exact map must copy, not interpolate."""
     nearest = np.rint(mapping)
     return np.where(np.abs(mapping - nearest) < 1e-9, nearest, mapping)
-
-
-def _bounds(filled: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
-    """The box of the true voxels; None when there is none."""
-    planes = np.asarray(filled.any(axis=2))
-    lines = (planes.any(axis=1), planes.any(axis=0), filled.any(axis=(0, 1)))
-    found = [np.flatnonzero(line) for line in lines]
-    if found[0].size == 0:
-        return None
-    x, y, z = (slice(int(f[0]), int(f[-1]) + 1) for f in found)
-    return x, y, z
 
 
 def _reach(

@@ -19,8 +19,7 @@ from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
 from runtime.engines.base import Engine
 from runtime.engines.choose import choose, open_engine
-
-Box = tuple[slice, slice, slice]
+from runtime.grid import Box, bounds
 
 _LOCATE_SIZE = 128
 _SEGMENT_SIZE = 256
@@ -171,13 +170,10 @@ def tight(mask: NDArray[np.bool_]) -> Box:
     Raises:
         PreprocessingError: if `mask` is empty.
     """
-    box = []
-    for axis in range(3):
-        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        if filled.size == 0:
-            raise PreprocessingError(_NO_BRAIN)
-        box.append(slice(int(filled[0]), int(filled[-1]) + 1))
-    return (box[0], box[1], box[2])
+    box = bounds(mask)
+    if box is None:
+        raise PreprocessingError(_NO_BRAIN)
+    return box
 
 
 def _box(rough: NDArray[np.bool_], shape: tuple[int, ...]) -> Box:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from runtime.preprocess.pyramid import block_means
+from runtime.grid import block_means
 from runtime.quality.check import Check, Kind, Range
 
 _STEP_MM = 4.0

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.grid import bounds
 from runtime.quality import (
     border,
     contrast,
@@ -45,7 +46,7 @@ def measure(
         matrix: 4x4, template RAS mm -> scan RAS mm, rigid.
         template: the template on the same crop, 0 outside its brain.
     """
-    box = _box(brain)
+    box = bounds(brain) or (slice(None),) * 3
     view = View(image[box], brain[box], np.linalg.norm(affine[:3, :3], axis=0))
     alike = fitted.fit(volume, mask, template)
     found = {
@@ -61,12 +62,3 @@ def measure(
         ghosts.KIND.key: ghosts.measure(head, brain, affine),
     }
     return {key: value if math.isfinite(value) else None for key, value in found.items()}
-
-
-def _box(brain: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """The brain's box; everything of an empty brain."""
-    box = []
-    for axis in range(3):
-        filled = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append(slice(int(filled[0]), int(filled[-1]) + 1) if filled.size else slice(None))
-    return tuple(box)

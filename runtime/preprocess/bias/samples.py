@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from runtime.grid import bounds
 from runtime.preprocess.bias.bspline import Array, basis, contract
 
 Spacing = tuple[float, float, float]
@@ -67,10 +68,10 @@ def by_head(
         and finite voxel.
     """
     valid = mask.astype(bool) & (volume > 0.0) & (volume < np.inf)
-    ends = _ends(valid)
-    if ends is None:
+    brain, box = bounds(valid), bounds(valid, _REACH)
+    if brain is None or box is None:
         return None
-    box = tuple(slice(max(first - _REACH, 0), last + _REACH + 1) for first, last in ends)
+    ends = [(part.start, part.stop - 1) for part in brain]
     known = valid[box].astype(np.float32)
     volume = np.nan_to_num(volume[box], posinf=0.0, neginf=0.0).astype(np.float32)
     start = [part.start for part in box]
@@ -92,18 +93,6 @@ def by_head(
     low = tuple(m + f - e / 2.0 for m, f, e in zip(middle, start, extent, strict=True))
     x, y, z = (place + first for place, first in zip(places, start, strict=True))
     return Samples((x, y, z), values.astype(np.float64), inside, low, extent)
-
-
-def _ends(mask: NDArray[np.bool_]) -> list[tuple[int, int]] | None:
-    """The first and last index of the true voxels on each axis; None when there is none."""
-    found = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        line = np.flatnonzero(mask.any(axis=others))
-        if line.size == 0:
-            return None
-        found.append((int(line[0]), int(line[-1])))
-    return found
 
 
 def _middle(weights: NDArray[np.float32], axis: int) -> float:
@@ -165,14 +154,14 @@ def by_scan(
         values[~inside] = 0.0
         if np.count_nonzero(values) >= _MIN_SAMPLES:
             break
-    if not values.any():
+    box = bounds(values != 0.0)
+    if box is None:
         return None
-    for axis in range(3):
-        filled = np.flatnonzero(values.any(axis=tuple(a for a in range(3) if a != axis)))
-        kept = slice(filled[0], filled[-1] + 1)
-        index[axis] = index[axis][kept]
-        values = values[(slice(None),) * axis + (kept,)]
-    x, y, z = (line.astype(np.float64) for line in index)
+    values = values[box]
+    x, y, z = (
+        line.astype(np.float64)
+        for line in (part[kept] for part, kept in zip(index, box, strict=True))
+    )
     i, j, k = (float(max(size - 1, 1)) for size in volume.shape)
     values = np.ascontiguousarray(values)
     return Samples((x, y, z), values, values > 0.0, (0.0, 0.0, 0.0), (i, j, k))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from runtime.grid import bounds
 from runtime.report.pictures.panel import Contour, planes, row
 
 MASK_COLOUR = (230, 159, 0)
@@ -64,12 +65,7 @@ def registration_planes(volume: Volume, mask: Mask, template: Volume) -> dict[st
 
 def around(mask: Mask) -> tuple[slice, ...]:
     """The box of the true voxels and a little more; everything where there are none."""
-    box = []
-    for axis in range(3):
-        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        first, last = (filled[0], filled[-1]) if filled.size else (0, mask.shape[axis])
-        box.append(slice(max(int(first) - _ROOM, 0), int(last) + _ROOM + 1))
-    return tuple(box)
+    return bounds(mask, _ROOM) or (slice(None),) * 3
 
 
 def white(template: Volume) -> float:

@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from fmtool import space
 from runtime.attribution import Attribution
+from runtime.grid import bounds
 from runtime.preprocess.pipeline import Prepared
 from runtime.preprocess.template import Template
 from runtime.report.pictures import heat, panel, picture
@@ -171,12 +172,9 @@ def _sheets(
 def _places(template: Template) -> tuple[NDArray[np.float64], ...]:
     """Where the slices along (x, y, z) lie, in voxels of the crop: the template's brain and a
     little around it."""
-    brain, found = template.crop.transpose(2, 1, 0) > 0, []
-    for axis in range(3):
-        filled = np.flatnonzero(brain.any(axis=panel.others(axis)))
-        last = min(int(filled[-1]) + _MARGIN, brain.shape[axis] - 1)
-        found.append(np.arange(max(int(filled[0]) - _MARGIN, 0), last, STEP))
-    return tuple(found)
+    box = bounds(template.crop.transpose(2, 1, 0) > 0, _MARGIN)
+    assert box is not None
+    return tuple(np.arange(part.start, part.stop - 1, STEP) for part in box)
 
 
 def _shape(pixel: float) -> tuple[int, ...]:
