@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     bundle = full_size.bundle(Path(".cache"))
-    own = bundle.file(bundle.manifest["template"])
+    own = bundle.template
     template = nib.load(args.template or own)
     paths = heads.find(args.data, tuple(args.sets.split(",")))
     found = measure(paths, bundle, template, args.cache, args.by_stage)

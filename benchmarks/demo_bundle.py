@@ -26,9 +26,10 @@ import torch
 from torch import nn
 
 from benchmarks.bench import torch_weights
+from export.models import Wanted
 from export.pack import Parts, assemble
 from export.parts import strip, template
-from export.parts.manifest import About
+from export.parts.manifest import BundleNotes
 from fmtool import bundle as bundles
 from fmtool.bundle import DEMO, Bundle
 from fmtool.errors import InputError
@@ -144,7 +145,9 @@ def make(folder: Path, epochs: int, kept: Path | None, cache: Path, out: Path) -
     with tempfile.TemporaryDirectory() as scratch:
         parts = preprocessing_parts(Path(scratch))
         bare = cache / "preprocessing.fmtool"
-        opened = assemble(bare, random_encoder(), [], parts, About("preprocessing"), overwrite=True)
+        opened = assemble(
+            bare, random_encoder(), [], parts, BundleNotes("preprocessing"), overwrite=True
+        )
         cohort = cohorts.read(folder, AGE)
         entries = prepare(cohort, cache / "volumes", opened)
         pretrained = (
@@ -164,14 +167,15 @@ def make(folder: Path, epochs: int, kept: Path | None, cache: Path, out: Path) -
         best = max(scores, key=lambda name: scores[name])
         heads = [p.head for p in found[best]]
         compared = "; ".join(f"{name}: {score:.3f}" for name, score in scores.items())
-        about = About(
+        notes = BundleNotes(
             name="demo",
             source=f"{best} (mean cross-validated skill over both tasks: {compared})",
             limits=limits(entries, heads),
             calibration=ranges([entry.facts for entry in entries]),
             demonstration=True,
         )
-        return assemble(out, candidates[best], heads, parts, about, fp16=True, overwrite=True)
+        fp16 = Wanted(fp16=True)
+        return assemble(out, candidates[best], heads, parts, notes, fp16, overwrite=True)
 
 
 def main() -> None:
@@ -184,7 +188,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=DEMO)
     args = parser.parse_args()
     bundle = make(args.cohort, args.epochs, args.encoder, args.cache, args.out)
-    size = sum(facts["bytes"] for facts in bundle.manifest["files"].values())
+    size = sum(facts.bytes for facts in bundle.manifest.files.values())
     print(f"{bundle.path}: {size / 1e6:.2f} MB, digest {bundle.digest}")
     bundles.open(bundle.path)
 

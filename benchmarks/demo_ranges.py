@@ -10,21 +10,22 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.shared import halves, heads
 from fmtool import bundle as bundles
-from fmtool.bundle import DEMO, seal
+from fmtool.bundle import DEMO, Bundle
+from fmtool.bundle import write as bundle_write
 from runtime import scan as scans
 from runtime.preprocess.pipeline import Preprocessor
-from runtime.system.atomic import write_bytes
 from training.evidence.ranges import ranges
 
 
-def measured(paths: list[Path], bundle: Path) -> dict[str, list[float]]:
+def measured(paths: list[Path], bundle: Bundle) -> dict[str, list[float]]:
     """The ranges over some heads."""
     facts = []
-    with bundles.open(bundle) as opened, Preprocessor(opened) as stages:
+    with Preprocessor(bundle) as stages:
         for path in paths:
             facts.append(stages.run(scans.read(path)).facts)
             print(heads.label(path), flush=True)
@@ -37,15 +38,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--bundle", type=Path, default=DEMO)
     args = parser.parse_args()
-    found = measured(halves.find(halves.MEASURED, args.data), args.bundle)
-    path = args.bundle / bundles.MANIFEST
-    manifest = json.loads(path.read_bytes())
-    manifest["calibration"] = found
-    raw = (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode()
-    write_bytes(path, raw)
-    write_bytes(path.with_name(seal.FILE), seal.of(raw, path.name))
     with bundles.open(args.bundle) as opened:
-        print(json.dumps(found, indent=1), f"digest {opened.digest}", sep="\n")
+        found = measured(halves.find(halves.MEASURED, args.data), opened)
+        manifest = replace(opened.manifest, calibration=found)
+        files: dict[str, Path | bytes] = {name: opened.file(name) for name in manifest.files}
+        anew = bundle_write.write(args.bundle, manifest, files, overwrite=True)
+    print(json.dumps(found, indent=1), f"digest {anew.digest}", sep="\n")
 
 
 if __name__ == "__main__":

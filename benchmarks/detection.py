@@ -13,7 +13,7 @@ import argparse
 import itertools
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,7 +51,7 @@ class Judged:
 class Judge:
     """Prepares scans and asks the checks."""
 
-    def __init__(self, stages: Redrawn, calibration: dict[str, list[float]]) -> None:
+    def __init__(self, stages: Redrawn, calibration: Mapping[str, list[float]]) -> None:
         self.stages = stages
         self.calibration = calibration
 
@@ -97,12 +97,12 @@ def run(folder: Path, bundle: Path | None, count: int) -> Iterator[Judged]:
     with bundles.open(bundle) as opened, ExitStack() as stack:
         stages = Redrawn(opened)
         stack.enter_context(stages)
-        judge = Judge(stages, opened.manifest.get("calibration", {}))
+        judge = Judge(stages, opened.manifest.calibration)
         for path in judged:
             yield judge(GOOD, heads.label(path), path)
         for kind, path in real(folder):
             yield judge(kind, path.name, path)
-        yield judge("real, template", "the bundle's", opened.file(opened.manifest["template"]))
+        yield judge("real, template", "the bundle's", opened.template)
         for path, wanted in plan.items():
             yield from spoiled(judge, path, wanted)
 

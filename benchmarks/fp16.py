@@ -50,7 +50,7 @@ def convolutions(model: Path) -> dict[str, int]:
 def volumes(paths: Sequence[Path]) -> list[Volume]:
     """The demonstration bundle's template, then each scan, prepared by its networks."""
     with bundles.open() as bundle:
-        found = [template_volume(bundle.file(bundle.manifest["template"]))]
+        found = [template_volume(bundle.template)]
         for path in paths:
             prepared = prepare(scan.read(path), bundle)
             found.append((prepared.volume, np.asarray(prepared.mask, dtype=np.float32)))

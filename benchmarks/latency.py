@@ -90,7 +90,7 @@ def main() -> None:
     ours = {
         stage: statistics.median(run.timings[stage] for run in runs) for stage in runs[0].timings
     }
-    theirs = reference(args.scan, bundle.file(bundle.manifest["template"]))
+    theirs = reference(args.scan, bundle.template)
     theirs["network"] = torch_network(prepared, 2)
     theirs["total"] = sum(theirs.values())
     summary = {

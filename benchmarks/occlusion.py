@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fmtool import space
-from runtime.attribution import Attribution
+from runtime.attribution import Attribution, names
 from runtime.engines.base import Arrays
 from runtime.predict import Predictor
 
@@ -183,7 +183,7 @@ def main() -> None:
         size = round(float(to_voxel[0, 0])) * args.every
         prepared = result.prepared
         engine = predictor.engine.describe()
-        named = {entry["name"]: entry["map"] for entry in predictor.bundle.manifest["tasks"]}
+        named = names(predictor.bundle)
         summary: dict[str, Any] = {"engine": engine, "cubes": len(index), "size_mm": size}
         for kind, cover in (
             ("mean", with_mean(prepared.volume, prepared.mask)),

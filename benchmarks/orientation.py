@@ -43,7 +43,7 @@ def axes(folder: Path, bundle: Path | None, count: int) -> list[dict[str, Any]]:
     """The verdict of each head in each pose."""
     rows = []
     with bundles.open(bundle) as opened, Preprocessor(opened) as stages:
-        calibration = opened.manifest.get("calibration", {})
+        calibration = opened.manifest.calibration
         for kind, path in picked(folder, count):
             scan = scans.read(path)
             for mirrored in (False, True):

@@ -21,16 +21,16 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from export.parts.strip import LOCATE, SEGMENT, export_strip
+from export.parts.strip import export_strip
+from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from runtime.preprocess.strip import StripNets, strip
 
 
 def networks(folder: Path) -> Bundle:
-    """A bundle, in memory only, of the two networks freshly exported into `folder`."""
-    files = export_strip(folder)
-    manifest = {"strip": {"locate": LOCATE, "segment": SEGMENT}, "files": dict.fromkeys(files)}
-    return Bundle(folder, manifest, digest="", tasks={})
+    """The demonstration bundle with the two networks freshly exported into `folder`."""
+    export_strip(folder)
+    return Bundle(folder, bundles.open().manifest, digest="")
 
 
 def heads(data: Path) -> list[Path]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from export.graph import BundleGraph, LinearHead
 from export.int8 import Mix, to_int8
@@ -16,9 +15,33 @@ from export.onnx import export
 from export.precision import to_fp16
 from export.reference import Outputs, Volume
 from export.verify import Report, parity
+from fmtool.bundle.manifest import EncoderFacts
 
 GATES = {"float32": 1e-5, "float16": 5e-3, "int8": int8_gate.TOLERANCE}
 """Largest relative difference of the embedding, exported model against torch, on this machine."""
+
+
+BATCHES = (1, 2)
+"""What the gates run where no batch is declared: two rows show whether they are kept apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which models a bundle gets beside the float32 one, and what its gates run on.
+
+    Attributes:
+        fp16: whether an FP16 model, for a GPU.
+        int8: real, prepared volumes to calibrate an INT8 model on, none of `volumes`; without any,
+            none is made.
+        volumes: real, prepared volumes and masks (z, y, x) for the gates, beside the template;
+            where there are none, a variant of the template takes their place.
+        batches: the batch sizes at which the gates run.
+    """
+
+    fp16: bool = False
+    int8: Sequence[Volume] = ()
+    volumes: Sequence[Volume] = ()
+    batches: Sequence[int] = BATCHES
 
 
 @dataclass(frozen=True)
@@ -57,12 +80,9 @@ def export_models(
     graph: BundleGraph,
     heads: Sequence[LinearHead],
     folder: Path,
-    fp16: bool,
-    int8: Sequence[Volume],
-    volumes: Sequence[Volume],
+    wanted: Wanted,
     expected: Sequence[Outputs],
-    encoder: Mapping[str, Any],
-    batches: Sequence[int],
+    encoder: EncoderFacts,
     progress: Callable[[str], None],
 ) -> list[Exported]:
     """Write each precision's ONNX file into `folder`, the float32 one first.
@@ -71,19 +91,17 @@ def export_models(
         graph: what to export.
         heads: its heads, whose own errors say what INT8 may shift them by.
         folder: an empty one.
-        fp16: whether to make the FP16 model too.
-        int8: prepared volumes to calibrate an INT8 model on, none of `volumes`; it takes some.
-        volumes: for the gates.
-        expected: float32 torch on them.
+        wanted: which models, its volumes all that the gates run on.
+        expected: float32 torch on those volumes.
         encoder: the manifest's facts about it, some of which the files carry.
-        batches: the gates run these batch sizes.
         progress: told each step as it begins.
 
     Raises:
         ParityError: at the first model that does not reproduce torch.
         CapabilityError: if this machine has no room for the largest batch.
     """
-    words = f"{encoder['architecture']} {encoder['width']:g} {encoder['sha256']}"
+    words = f"{encoder.architecture} {encoder.width:g} {encoder.sha256}"
+    volumes, batches = wanted.volumes, wanted.batches
     shape = volumes[0][0].shape
     assert len(shape) == 3
     plain = folder / "model.onnx"
@@ -94,15 +112,15 @@ def export_models(
         nonlocal mix
         judged = (graph, volumes, expected, shifts)
         score, quick = int8_gate.Score(*judged), int8_gate.Score(*judged, every=False)
-        mix = to_int8(plain, folder / "model.int8.onnx", int8, score, quick)
+        mix = to_int8(plain, folder / "model.int8.onnx", wanted.int8, score, quick)
         return folder / "model.int8.onnx"
 
     makers: dict[str, Callable[[], Path]] = {
         "float32": lambda: export(graph, plain, shape=shape, metadata={"encoder": words})
     }
-    if fp16:
+    if wanted.fp16:
         makers["float16"] = lambda: to_fp16(plain, folder / "model.fp16.onnx")
-    if int8:
+    if wanted.int8:
         makers["int8"] = quantised
     models = []
     for precision, make in makers.items():
@@ -110,7 +128,7 @@ def export_models(
         began = time.perf_counter()
         path = make()
         if precision == "float32":
-            check_room(path, batches, fp16)
+            check_room(path, batches, wanted.fp16)
         made = time.perf_counter()
         progress(f"Comparing it with torch at batch {', '.join(map(str, batches))}")
         allowed = shifts if precision == "int8" else {}

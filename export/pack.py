@@ -7,20 +7,22 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from export.graph import BundleGraph, LinearHead
-from export.models import Exported, export_models
+from export.models import BATCHES, Exported, Wanted, export_models
 from export.parts.card import card
-from export.parts.manifest import LOCATE, SEGMENT, TEMPLATE, About, manifest, trust_bytes
+from export.parts.manifest import LOCATE, SEGMENT, TEMPLATE, BundleNotes, manifest, trust_bytes
 from export.reference import Volume, reference, template_volume, variant
 from fmtool import bundle as bundles
 from fmtool import files, space
 from fmtool.bundle import Bundle
 from fmtool.bundle import write as bundle_write
+from fmtool.bundle.manifest import EncoderFacts
 from fmtool.errors import BundleError, InputError
 from training import encoders
 from training.encoders import architecture
@@ -29,8 +31,6 @@ Parts = Mapping[str, Path | bytes]
 """What preprocessing needs, by its name inside the bundle; `LICENSES/...` come along."""
 
 LICENCES = "LICENSES/"
-BATCHES = (1, 2)
-"""What the gates run where no batch is declared: two rows show whether they are kept apart."""
 
 
 def _silent(what: object) -> None:
@@ -42,17 +42,18 @@ def pack(
     encoder: nn.Module | str | os.PathLike[str],
     heads: Sequence[LinearHead],
     source_bundle: Bundle | str | os.PathLike[str] | None = None,
-    fp16: bool = False,
+    *,
     name: str | None = None,
-    overwrite: bool = False,
-    volumes: Sequence[Volume] = (),
-    progress: Callable[[str], None] = _silent,
     source: str = "",
     limits: Sequence[str] = (),
-    batches: Sequence[int] = BATCHES,
-    exported: Callable[[Exported], None] = _silent,
-    int8: Sequence[Volume] = (),
     ranges: Mapping[str, Any] | None = None,
+    fp16: bool = False,
+    int8: Sequence[Volume] = (),
+    volumes: Sequence[Volume] = (),
+    batches: Sequence[int] = BATCHES,
+    overwrite: bool = False,
+    progress: Callable[[str], None] = _silent,
+    exported: Callable[[Exported], None] = _silent,
 ) -> Bundle:
     """Make a bundle whose preprocessing is another bundle's.
 
@@ -62,62 +63,49 @@ def pack(
         heads: linear heads fitted on this encoder; none gives a bundle of embeddings.
         source_bundle: whose skull-stripping networks, template, calibration and licences to take;
             the demonstration bundle when absent.
-        fp16: also write an FP16 model, for a GPU.
         name: the bundle's name; that of `out` when absent.
-        overwrite: replace a bundle that is already there.
-        volumes: real, prepared volumes and masks (z, y, x) for the parity gates, beside the
-            template; where there are none, a variant of the template takes their place.
-        progress: told each step as it begins.
         source: where an encoder given as a module comes from, in words.
         limits: sentences about the sample: its ages, its site.
-        batches: the batch sizes at which the gates run.
-        exported: told each model of the bundle, once it is written.
-        int8: real, prepared volumes to calibrate an INT8 model on, none of `volumes`; without any,
-            none is made.
         ranges: of the checks, as `training.evidence.ranges` measures them on a cohort; those of
             the source bundle where there are none.
+        fp16, int8, volumes, batches: see `export.models.Wanted`.
+        overwrite: replace a bundle that is already there.
+        progress: told each step as it begins.
+        exported: told each model of the bundle, once it is written.
 
     Raises:
         BundleError: if `out` exists, or the source bundle is damaged.
         InputError: if the checkpoint cannot be read, or a head belongs to another encoder.
         ParityError: if an exported model does not reproduce torch; nothing is written.
     """
+    wanted = Wanted(fp16=fp16, int8=int8, volumes=volumes, batches=batches)
     with ExitStack() as stack:
         opened = (
             source_bundle
             if isinstance(source_bundle, Bundle)
             else stack.enter_context(bundles.open(source_bundle))
         )
-        about = About(
-            name=name or Path(out).stem,
-            source=source,
-            limits=limits,
-            calibration=ranges or opened.manifest.get("calibration", {}),
-        )
-        parts = parts_of(opened)
+        ranges = ranges or opened.manifest.calibration
         return assemble(
             out,
             encoder,
             heads,
-            parts,
-            about,
-            fp16,
-            overwrite,
-            volumes,
-            progress,
-            batches,
-            exported,
-            int8,
+            parts_of(opened),
+            BundleNotes(name or Path(out).stem, source, limits, ranges),
+            wanted,
+            overwrite=overwrite,
+            progress=progress,
+            exported=exported,
         )
 
 
 def parts_of(bundle: Bundle) -> Parts:
     """A bundle's preprocessing: skull-stripping networks, template and licences."""
-    licences = [name for name in bundle.manifest["files"] if name.startswith(LICENCES)]
+    licences = [name for name in bundle.manifest.files if name.startswith(LICENCES)]
     return {
-        LOCATE: bundle.file(bundle.manifest["strip"]["locate"]),
-        SEGMENT: bundle.file(bundle.manifest["strip"]["segment"]),
-        TEMPLATE: bundle.file(bundle.manifest["template"]),
+        LOCATE: bundle.file(bundle.manifest.strip.locate),
+        SEGMENT: bundle.file(bundle.manifest.strip.segment),
+        TEMPLATE: bundle.template,
         **{name: bundle.file(name) for name in licences},
     }
 
@@ -127,20 +115,19 @@ def assemble(
     encoder: nn.Module | str | os.PathLike[str],
     heads: Sequence[LinearHead],
     parts: Parts,
-    about: About,
-    fp16: bool = False,
+    notes: BundleNotes,
+    wanted: Wanted = Wanted(),
+    *,
     overwrite: bool = False,
-    volumes: Sequence[Volume] = (),
     progress: Callable[[str], None] = _silent,
-    batches: Sequence[int] = BATCHES,
     exported: Callable[[Exported], None] = _silent,
-    int8: Sequence[Volume] = (),
 ) -> Bundle:
     """Make a bundle from preprocessing parts given one by one; otherwise as `pack`.
 
     Args:
         parts: at least `LOCATE`, `SEGMENT` and `TEMPLATE`, and files below `LICENCES`.
-        about: what the manifest and the model card say beside what is measured.
+        notes: what the manifest and the model card say beside what is measured.
+        wanted: which models, and what they are compared on.
 
     Raises:
         BundleError: if a part is absent; else as `pack`.
@@ -149,25 +136,23 @@ def assemble(
     absent = {LOCATE, SEGMENT, TEMPLATE} - parts.keys()
     if absent:
         raise BundleError(f"bundle {target} would lack {', '.join(sorted(absent))}")
-    graph, facts = _graph(encoder, heads, about)
+    graph, facts = _graph(encoder, heads, notes.source)
     with (
         files.writing(target),
         tempfile.TemporaryDirectory(prefix="fmtool-pack-") as scratch,
     ):
         folder = Path(scratch)
         template = template_volume(parts[TEMPLATE])
-        volumes = [template, *(volumes or [variant(template)])]
-        progress(f"Running torch on {len(volumes)} volumes")
-        expected = reference(graph, volumes)
-        models = export_models(
-            graph, heads, folder, fp16, int8, volumes, expected, facts, batches, progress
-        )
-        contents = manifest(about, graph, heads, facts, models, expected[0])
+        wanted = replace(wanted, volumes=[template, *(wanted.volumes or [variant(template)])])
+        progress(f"Running torch on {len(wanted.volumes)} volumes")
+        expected = reference(graph, wanted.volumes)
+        models = export_models(graph, heads, folder, wanted, expected, facts, progress)
+        contents = manifest(notes, graph, heads, facts, models, expected[0])
         licences = sorted(name for name in parts if name.startswith(LICENCES))
         inside: dict[str, Path | bytes] = {model.path.name: model.path for model in models}
         inside |= {**parts, "MODEL_CARD.md": card(contents, licences).encode()}
-        if "trust" in contents:
-            inside[contents["trust"]] = trust_bytes(heads)
+        if contents.trust:
+            inside[contents.trust] = trust_bytes(heads)
         progress(f"Writing {target}")
         bundle = bundle_write.write(target, contents, inside, overwrite)
     for model in models:
@@ -176,10 +161,9 @@ def assemble(
 
 
 def _graph(
-    encoder: nn.Module | str | os.PathLike[str], heads: Sequence[LinearHead], about: About
-) -> tuple[BundleGraph, dict[str, Any]]:
+    encoder: nn.Module | str | os.PathLike[str], heads: Sequence[LinearHead], source: str
+) -> tuple[BundleGraph, EncoderFacts]:
     """The graph, on the CPU in float32, and the manifest's facts about its encoder."""
-    source = about.source
     if isinstance(encoder, nn.Module):
         network = copy.deepcopy(encoder).cpu().float()  # the caller's stays in its mode and place
     else:
@@ -198,10 +182,10 @@ def _graph(
                 f"the head of {head.task.name} was trained on scans resized to "
                 f"{'x'.join(map(str, shape))}, which a bundle does not do; train it at full size"
             )
-    graph = BundleGraph(network, heads)
-    return graph, {
+    facts = {
         **architecture.describe(network).facts(),
         "source": source,
         "sha256": digest,
         "parameters": sum(p.numel() for p in network.parameters()),
     }
+    return BundleGraph(network, heads), EncoderFacts.from_dict(facts)

@@ -12,9 +12,8 @@ coarse, and its edges are not to be read as the brain's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -135,34 +134,34 @@ def read(
             continue
         values = outputs[name][0, 0]
         base = reference[name][0, 0] if name in reference else None
-        affine = placed(values.shape, bundle.manifest["encoder"])
+        affine = placed(values.shape, bundle.manifest.encoder.patch)
         found[task] = Attribution(values, float(outputs[task][0, 0]), base, affine)
     return found
 
 
 def names(bundle: Bundle) -> dict[str, str]:
     """The output that is the map of each task which has one."""
-    return {e["name"]: e["map"] for e in bundle.manifest["tasks"] if e.get("map")}
+    return {name: entry.map for name, entry in bundle.manifest.tasks.items() if entry.map}
 
 
 def placed(
     shape: Sequence[int],
-    encoder: Mapping[str, Any],
+    patch: Sequence[int] | None,
     crop: Sequence[int] = space.CROP_SHAPE,
 ) -> NDArray[np.float64]:
     """4x4, map index (z, y, x) -> MNI RAS mm.
 
     Args:
         shape: the map's positions along (z, y, x).
-        encoder: the manifest's facts about it: "patch" if it is a transformer.
+        patch: (z, y, x) voxels of a transformer's; None of a residual network.
         crop: the network's input.
 
     Raises:
         BundleError: if a network of that kind has no such map.
     """
-    steps = encoder.get("patch") or [_stride(n, m) for n, m in zip(crop, shape, strict=True)]
+    steps = patch or [_stride(n, m) for n, m in zip(crop, shape, strict=True)]
     onto = np.diag([*map(float, steps), 1.0])
-    if encoder.get("patch"):
+    if patch:
         # A patch's centre; where patches do not fill the crop, as much was added on either side.
         for axis, (n, m, step) in enumerate(zip(crop, shape, steps, strict=True)):
             onto[axis, 3] = (step - 1) / 2 - (m * step - n) // 2

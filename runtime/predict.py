@@ -70,7 +70,7 @@ class Predictor:
             self.bundle = bundle if isinstance(bundle, Bundle) else bundles.open(bundle)
             if not isinstance(bundle, Bundle):
                 opening.callback(self.bundle.close)
-            stored = self.bundle.manifest["model"]
+            stored = self.bundle.manifest.model
             self.choice: Choice = choose(engine, device, precision, stored)
             self._trust = trust.read(self.bundle)
             self._robustness = robustness.read(self.bundle)
@@ -207,8 +207,8 @@ class Predictor:
         return {
             "name": self.bundle.name,
             "digest": self.bundle.digest,
-            "demonstration": bool(manifest.get("demonstration", False)),
-            "limits": list(manifest.get("limits", [])),
+            "demonstration": manifest.demonstration,
+            "limits": list(manifest.limits),
             "robustness": self._robustness,
         }
 

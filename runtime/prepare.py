@@ -58,7 +58,7 @@ class Preparer:
         series: str | None = None,
     ) -> None:
         self._stages = Preprocessor(bundle, skull)
-        self._normal = bundle.manifest.get("calibration", {})
+        self._normal = bundle.manifest.calibration
         self._assume_ras = assume_ras
         self._force = force
         self._series = series

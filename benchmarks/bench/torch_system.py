@@ -102,10 +102,9 @@ def _device(name: str) -> str:
 
 
 def _network(bundle: bundles.Bundle) -> tuple[BundleGraph, str]:
-    facts = bundle.manifest["encoder"]
-    patch = tuple(facts["patch"]) if facts.get("patch") else None
+    facts = bundle.manifest.encoder
     torch.manual_seed(0)
-    encoder = encoders.build(facts["architecture"], facts["width"], patch).eval()  # type: ignore[arg-type]
+    encoder = encoders.build(facts.architecture, facts.width, facts.patch).eval()
     weights = load(encoder, bundle.model())
     zeros = np.zeros(encoders.feature_count(encoder))
     heads = [Head(task, zeros, 0.0, {}, "") for task in bundle.tasks.values()]

@@ -27,7 +27,7 @@ def outcome(path: Path, right: Content) -> str:
     """
     try:
         with bundles.open(path) as opened:
-            names = [bundles.MANIFEST, *opened.manifest["files"]]
+            names = [bundles.MANIFEST, *opened.manifest.files]
             same = all((opened.path / name).read_bytes() == right.get(name) for name in names)
             return HARMLESS if same and set(names) <= set(right) else MISSED
     except BundleError:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from fmtool.bundle import write as bundle_write
+from fmtool.bundle.manifest import Manifest
 from fmtool.task import AGE
 
-_MANIFEST = {
+_MANIFEST: dict[str, Any] = {
     "name": "toy",
     "encoder": {"architecture": "resnet18", "width": 0.125, "features": 64},
     "tasks": [{**AGE.to_dict(), "evidence": {"metric": "MAE", "value": 5.0}}],
@@ -15,6 +17,7 @@ _MANIFEST = {
     "strip": {"locate": "model.onnx", "segment": "model.onnx"},
     "template": "model.onnx",
     "self_test": {"outputs": {}, "tolerance": {}},
+    "files": {},
 }
 
 
@@ -25,4 +28,5 @@ def write(folder: Path) -> Path:
         "MODEL_CARD.md": b"# toy\n",
         "LICENSES/x.txt": b"free\n",
     }
-    return bundle_write.write(folder / "toy.fmtool", _MANIFEST, files).path
+    manifest = Manifest.from_dict(_MANIFEST)
+    return bundle_write.write(folder / "toy.fmtool", manifest, files).path

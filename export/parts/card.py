@@ -7,6 +7,7 @@ from typing import Any
 
 from export.parts.limits import BREAKS, limits
 from fmtool import NOTICE
+from fmtool.bundle.manifest import Manifest, TaskEntry
 
 _INTENDED = (
     "Research on T1-weighted MRI of adult heads: studying embeddings, predictions and their "
@@ -19,34 +20,32 @@ _MEANING = {
 }
 
 
-def card(
-    manifest: Mapping[str, Any], licences: Sequence[str] = (), robustness: Sequence[str] = ()
-) -> str:
+def card(manifest: Manifest, licences: Sequence[str] = (), robustness: Sequence[str] = ()) -> str:
     """The model card of a bundle.
 
     Args:
-        manifest: the bundle's, `format` and `files` not needed.
+        manifest: the bundle's; its `files` are not needed.
         licences: names of the licence files in the bundle.
         robustness: sentences by `runtime.trust.robustness`.
 
     Returns:
         Markdown.
     """
-    calibrated = any("trust" in entry["evidence"] for entry in manifest["tasks"])
+    calibrated = any("trust" in entry.evidence for entry in manifest.tasks.values())
     sections = [
-        f"# {manifest['name']}",
+        f"# {manifest.name}",
         NOTICE,
-        *_demonstration(manifest),
+        *([_DEMONSTRATION] if manifest.demonstration else []),
         "## What it is",
         _what(manifest),
         "## What it predicts, and how well",
-        *(map(_task, manifest["tasks"]) if manifest["tasks"] else ["Nothing: embeddings only."]),
+        *(map(_task, manifest.tasks.values()) if manifest.tasks else ["Nothing: embeddings only."]),
         *(["## How far its outputs move", _bullets(robustness)] if robustness else []),
-        *_parity(manifest.get("parity", {})),
+        *_parity(manifest.parity),
         "## Intended use",
         _INTENDED,
         "## Limits",
-        _bullets([*manifest.get("limits", ()), *_LIMITS, *([BREAKS] if calibrated else [])]),
+        _bullets([*manifest.limits, *_LIMITS, *([BREAKS] if calibrated else [])]),
         "## Licences",
         _bullets(licences) if licences else "No licence file is enclosed.",
     ]
@@ -60,25 +59,22 @@ _LIMITS = (
 )
 
 
-def _demonstration(manifest: Mapping[str, Any]) -> list[str]:
-    if not manifest.get("demonstration"):
-        return []
-    return [
-        "**This is a demonstration.** It shows that the chain works from a scan to a result; its "
-        "encoder and heads were made from very little data and its values are not information."
-    ]
+_DEMONSTRATION = (
+    "**This is a demonstration.** It shows that the chain works from a scan to a result; its "
+    "encoder and heads were made from very little data and its values are not information."
+)
 
 
-def _what(manifest: Mapping[str, Any]) -> str:
-    encoder = manifest["encoder"]
-    precisions = " and ".join(manifest["model"])
+def _what(manifest: Manifest) -> str:
+    encoder = manifest.encoder
+    precisions = " and ".join(manifest.model)
     return (
-        f"A {encoder['architecture']} of width {encoder['width']:g} "
-        f"({encoder['parameters'] / 1e6:.2f} million parameters, {encoder['features']} features) "
+        f"A {encoder.architecture} of width {encoder.width:g} "
+        f"({encoder.parameters / 1e6:.2f} million parameters, {encoder.features} features) "
         f"with linear heads, as ONNX in {precisions}. It reads a brain on the MNI152 grid, rigidly "
         "registered and never scaled; the intensities are z-scored inside the brain mask by the "
-        f"model itself.\n\nEncoder weights: {encoder['source'] or 'source not stated'}; SHA-256 "
-        f"`{encoder['sha256']}`. Made {manifest['created']} by fmtool {manifest['fmtool']}."
+        f"model itself.\n\nEncoder weights: {encoder.source or 'source not stated'}; SHA-256 "
+        f"`{encoder.sha256}`. Made {manifest.created} by fmtool {manifest.fmtool}."
     )
 
 
@@ -108,12 +104,13 @@ def _parity(parity: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _task(entry: Mapping[str, Any]) -> str:
-    meaning = _MEANING[entry["kind"]].format(*(entry["classes"] or ("", "")))
-    unit = f" in {entry['unit']}" if entry["kind"] == "regression" else ""
+def _task(entry: TaskEntry) -> str:
+    task = entry.task
+    meaning = _MEANING[task.kind].format(*(task.classes or ("", "")))
+    unit = f" in {task.unit}" if task.kind == "regression" else ""
     paragraphs = [
-        f"### {entry['name']}",
-        f"The output is {meaning}{unit}. {_evidence(entry['evidence'])}",
+        f"### {task.name}",
+        f"The output is {meaning}{unit}. {_evidence(entry.evidence)}",
         limits(entry),
     ]
     return "\n\n".join(paragraphs)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fmtool.bundle.manifest import TaskEntry
+from fmtool.task import Task
+
 BREAKS = (
     "Intervals, prediction sets and p-values hold for new subjects drawn as the calibration "
     "cohort's were, on average over them, not for each kind of subject. Another scanner, sequence, "
@@ -14,16 +17,16 @@ BREAKS = (
 """What breaks exchangeability."""
 
 
-def limits(entry: Mapping[str, Any]) -> str:
+def limits(entry: TaskEntry) -> str:
     """What a result says of one task beside its value.
 
     Args:
-        entry: of the manifest's `tasks`.
+        entry: of the manifest's tasks.
     """
-    trust = entry["evidence"].get("trust")
+    task, trust = entry.task, entry.evidence.get("trust")
     if trust is None:
         return "Its results have no interval and no calibration."
-    said = [_set(entry, trust) if entry["kind"] == "binary" else _interval(entry, trust)]
+    said = [_set(task, trust) if task.kind == "binary" else _interval(task, trust)]
     if trust["novelty"] is None:
         said.append("No novelty check: the subjects are too few.")
     else:
@@ -34,13 +37,13 @@ def limits(entry: Mapping[str, Any]) -> str:
     return " ".join(said)
 
 
-def _interval(entry: Mapping[str, Any], trust: Mapping[str, Any]) -> str:
+def _interval(task: Task, trust: Mapping[str, Any]) -> str:
     if trust["width"] is None:
         return f"No interval: {trust['subjects']} calibration subjects are too few."
     scaled = ", scaled by the error expected of each scan" if trust["normalised"] else ""
     said = (
         f"{_level(trust)} intervals by {trust['method']} on {trust['subjects']} subjects{scaled}, "
-        f"{trust['width']:.3g} {entry['unit']} wide (median); {_proven(trust)}."
+        f"{trust['width']:.3g} {task.unit} wide (median); {_proven(trust)}."
     )
     if trust["slope"] is None:
         return f"{said} Its values follow the truth too little to correct regression to the mean."
@@ -51,10 +54,10 @@ def _interval(entry: Mapping[str, Any], trust: Mapping[str, Any]) -> str:
     )
 
 
-def _set(entry: Mapping[str, Any], trust: Mapping[str, Any]) -> str:
+def _set(task: Task, trust: Mapping[str, Any]) -> str:
     if "probability" not in trust:
         return "No calibrated probability: the calibration subjects are of one class."
-    first, second = entry["classes"]
+    first, second = task.classes or ("", "")
     among = f"within {first} and within {second}" if trust["by_class"] else "over both classes"
     loss = trust["log_loss"]
     figure = "" if loss is None else f" (cross-validated log loss {loss:.3f})"

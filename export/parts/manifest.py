@@ -14,6 +14,7 @@ from export.int8 import gate as int8_gate
 from export.models import Exported
 from export.reference import Outputs
 from export.verify import limit
+from fmtool.bundle.manifest import EncoderFacts, Expected, Manifest, StripFiles, TaskEntry
 from runtime.trust import FILE as TRUST
 
 LOCATE, SEGMENT, TEMPLATE = "strip_locate.onnx", "strip_segment.onnx", "template.nii.gz"
@@ -24,7 +25,7 @@ SELF_TEST = {"float32": 1e-4, "bfloat16": 1e-2, "float16": 5e-3, "int8": 5e-2}
 
 
 @dataclass(frozen=True)
-class About:
+class BundleNotes:
     """What a bundle's maker says of it.
 
     Attributes:
@@ -43,46 +44,40 @@ class About:
 
 
 def manifest(
-    about: About,
+    notes: BundleNotes,
     graph: BundleGraph,
     heads: Sequence[LinearHead],
-    encoder: Mapping[str, Any],
+    encoder: EncoderFacts,
     models: Sequence[Exported],
     expected: Outputs,
-) -> dict[str, Any]:
-    """Every field but `format` and `files`, as plain data.
+) -> Manifest:
+    """The manifest, but for its `files`.
 
     Args:
-        about: what the maker says.
+        notes: what the maker says.
         graph: the exported graph.
         heads: its heads.
         encoder: facts about its encoder.
         models: each precision's, through its gate.
         expected: float32 torch on the self-test volume.
     """
-    trust = {"trust": TRUST} if any(head.trust for head in heads) else {}
-    return {
-        "name": about.name,
-        "created": datetime.now(UTC).date().isoformat(),
-        "fmtool": fmtool.__version__,
-        "encoder": dict(encoder),
-        "tasks": [_entry(head) for head in heads],
-        "model": {model.precision: model.path.name for model in models},
-        "parity": {model.precision: _parity(graph, model) for model in models},
-        "strip": {"locate": LOCATE, "segment": SEGMENT},
-        "template": TEMPLATE,
-        **trust,
-        "self_test": _self_test(graph, heads, expected),
-        "calibration": dict(about.calibration),
-        "demonstration": about.demonstration,
-        "limits": list(about.limits),
-    }
-
-
-def _entry(head: LinearHead) -> dict[str, Any]:
-    name = head.task.name
-    evidence = dict(head.evidence)
-    return {**head.task.to_dict(), "evidence": evidence, "output": name, "map": map_name(name)}
+    named = {head.task.name: head for head in heads}
+    return Manifest(
+        name=notes.name,
+        created=datetime.now(UTC).date().isoformat(),
+        fmtool=fmtool.__version__,
+        encoder=encoder,
+        tasks={n: TaskEntry(h.task, dict(h.evidence), map_name(n)) for n, h in named.items()},
+        model={model.precision: model.path.name for model in models},
+        parity={model.precision: _parity(graph, model) for model in models},
+        strip=StripFiles(LOCATE, SEGMENT),
+        template=TEMPLATE,
+        trust=TRUST if any(head.trust for head in heads) else None,
+        self_test=_self_test(graph, heads, expected),
+        calibration=notes.calibration,
+        demonstration=notes.demonstration,
+        limits=notes.limits,
+    )
 
 
 def trust_bytes(heads: Sequence[LinearHead]) -> bytes:
@@ -122,7 +117,7 @@ def _parity(graph: BundleGraph, model: Exported) -> dict[str, Any]:
     return found
 
 
-def _self_test(graph: BundleGraph, heads: Sequence[LinearHead], wanted: Outputs) -> dict[str, Any]:
+def _self_test(graph: BundleGraph, heads: Sequence[LinearHead], wanted: Outputs) -> Expected:
     """What an engine must reproduce on the template, and within which tolerance."""
     outputs = {n: wanted[n].tolist() for n in (EMBEDDING, *(task.name for task in graph.tasks))}
     tasks = {
@@ -135,4 +130,4 @@ def _self_test(graph: BundleGraph, heads: Sequence[LinearHead], wanted: Outputs)
     for name, shift in int8_gate.limits(heads).items():
         # What is not quantised may run in bfloat16, which has a tolerance of its own.
         tasks[name]["int8"] = max(shift, tasks[name]["bfloat16"])
-    return {"outputs": outputs, "tolerance": {**SELF_TEST, "tasks": tasks}}
+    return Expected(outputs, SELF_TEST, tasks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,6 @@ from runtime.trust.robustness import FILE, WRONG, sentences
 
 _CARD = "MODEL_CARD.md"
 _LICENCES = "LICENSES/"
-_FILLED_IN = ("format", "files")
-"""What `fmtool.bundle.write.write` adds to a manifest."""
 
 
 def attach(bundle: Bundle, summary: Path) -> Bundle:
@@ -43,9 +42,8 @@ def attach(bundle: Bundle, summary: Path) -> Bundle:
         )
     if bundle.zipped:
         raise BundleError("a zipped bundle is not written to; unzip it and name its folder")
-    manifest = {k: v for k, v in bundle.manifest.items() if k not in _FILLED_IN}
-    manifest["robustness"] = FILE
-    names = [name for name in bundle.manifest["files"] if name not in (FILE, _CARD)]
+    manifest = replace(bundle.manifest, robustness=FILE)
+    names = [name for name in bundle.manifest.files if name not in (FILE, _CARD)]
     files: dict[str, Path | bytes] = {name: bundle.file(name) for name in names}
     files[FILE] = (json.dumps(found, indent=1, allow_nan=False) + "\n").encode()
     licences = sorted(name for name in names if name.startswith(_LICENCES))

@@ -116,7 +116,7 @@ def write(
             (staged / VERSION).mkdir(parents=True)
             (staged / "warmup").mkdir()
             shutil.copyfile(plan or model, staged / VERSION / kind.file)
-            volume = template_volume(bundle.file(bundle.manifest["template"]))
+            volume = template_volume(bundle.template)
             for input_name, array in zip(INPUTS, volume, strict=True):
                 (staged / "warmup" / input_name).write_bytes(array.astype("<f4").tobytes())
             words = _config(name, model, kind, bundle.digest, precision, sorted(set(batches)))

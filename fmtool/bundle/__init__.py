@@ -21,6 +21,7 @@ from fmtool.bundle import format as bundle_format
 from fmtool.bundle import manifest as manifests
 from fmtool.bundle import seal
 from fmtool.bundle.format import MANIFEST, MAX_BYTES, inside
+from fmtool.bundle.manifest import FileFacts, Manifest
 from fmtool.bundle.signing import bundle as signature
 from fmtool.bundle.signing import key_files
 from fmtool.bundle.signing.minisign import PublicKey
@@ -41,21 +42,29 @@ class Bundle:
 
     Attributes:
         path: the folder its files are in.
-        manifest: the parsed manifest, in today's format; ARCHITECTURE.md has its fields.
+        manifest: what it says of itself.
         digest: SHA-256 of the manifest, which pins every file.
-        tasks: what its heads predict, by name, in the manifest's order.
     """
 
     path: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     digest: str
-    tasks: dict[str, Task]
     _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
         """The bundle's own name."""
-        return str(self.manifest["name"])
+        return self.manifest.name
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """What its heads predict, by name, in the manifest's order."""
+        return {name: entry.task for name, entry in self.manifest.tasks.items()}
+
+    @property
+    def template(self) -> Path:
+        """The registration's template, which is also the self-test's volume."""
+        return self.file(self.manifest.template)
 
     @property
     def zipped(self) -> bool:
@@ -68,7 +77,7 @@ class Bundle:
         Raises:
             BundleError: if the manifest does not list it.
         """
-        if name not in self.manifest["files"]:
+        if name not in self.manifest.files:
             raise BundleError(f"bundle {self.path} has no file {name!r}")
         return self.path / name
 
@@ -78,7 +87,7 @@ class Bundle:
         Raises:
             BundleError: if the bundle holds none.
         """
-        name = self.manifest["model"].get(precision)
+        name = self.manifest.model.get(precision)
         if name is None:
             option = "--int8" if precision == "int8" else "--fp16"
             raise BundleError(
@@ -92,12 +101,11 @@ class Bundle:
         Raises:
             BundleError: if the bundle has no such task.
         """
-        for entry in self.manifest["tasks"]:
-            if entry["name"] == task:
-                return dict(entry.get("evidence", {}))
-        raise BundleError(
-            f"bundle {self.path} has no task {task!r}; it has {', '.join(self.tasks)}"
-        )
+        if task not in self.manifest.tasks:
+            raise BundleError(
+                f"bundle {self.path} has no task {task!r}; it has {', '.join(self.tasks)}"
+            )
+        return dict(self.manifest.tasks[task].evidence)
 
     def close(self) -> None:
         """Remove what a zipped bundle was unpacked to."""
@@ -180,10 +188,10 @@ def _open_folder(path: Path) -> Bundle:
     raw = manifest_path.read_bytes()
     seal.check(manifest_path, raw)
     try:
-        manifest = plain_json.loads(raw)
+        data = plain_json.loads(raw)
     except ValueError as error:
         raise BundleError(f"{manifest_path} is not JSON ({error}); the bundle is damaged") from None
-    found = manifest.get("format") if isinstance(manifest, dict) else None
+    found = data.get("format") if isinstance(data, dict) else None
     if not bundle_format.is_read(found):
         raise BundleError(
             f"{path} has bundle format {found!r:.60}, and this fmtool reads {bundle_format.FORMAT} "
@@ -191,25 +199,22 @@ def _open_folder(path: Path) -> Bundle:
             "anew"
         )
     try:
-        tasks = manifests.check(manifest)
+        manifest = Manifest.from_dict(data)
     except ValueError as error:
         raise BundleError(f"{manifest_path} is damaged: {error}; copy the bundle anew") from None
-    for name, facts in manifest["files"].items():
+    for name, facts in manifest.files.items():
         _verify_file(path, name, facts)
-    read = bundle_format.migrated(manifest)
-    return Bundle(path, read, hashlib.sha256(raw).hexdigest(), tasks)
+    return Bundle(path, manifest, hashlib.sha256(raw).hexdigest())
 
 
-def _verify_file(folder: Path, name: str, facts: dict[str, Any]) -> None:
+def _verify_file(folder: Path, name: str, facts: FileFacts) -> None:
     file = folder / inside(name)
     if not file.is_file():
         raise BundleError(f"bundle {folder} is damaged: {name} is missing")
     size = file.stat().st_size
-    if size != facts["bytes"] or size > MAX_BYTES:
-        raise BundleError(
-            f"bundle {folder} is damaged: {name} has {size} bytes, not {facts['bytes']}"
-        )
-    if sha256(file) != facts["sha256"]:
+    if size != facts.bytes or size > MAX_BYTES:
+        raise BundleError(f"bundle {folder} is damaged: {name} has {size} bytes, not {facts.bytes}")
+    if sha256(file) != facts.sha256:
         raise BundleError(
             f"bundle {folder} is damaged: {name} does not match its SHA-256; copy the bundle anew"
         )

@@ -2,7 +2,8 @@
 
 A major version is one that older readers would misread: they refuse it. A minor one adds fields
 that a reader may leave aside, so either side of it reads the other; what is absent from an older
-manifest is filled in here, and no other file asks for a version. A patch changes words alone.
+manifest is filled in by `manifest.Manifest`, and no other file asks for a version. A patch changes
+words alone.
 `docs/bundle.md` has a line per version.
 """
 
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import Any
 
 from fmtool.errors import BundleError
 
@@ -35,16 +35,6 @@ def is_read(found: object) -> bool:
     """Whether this fmtool reads manifests whose `format` is `found`."""
     theirs, ours = version(found), version(FORMAT)
     return theirs is not None and ours is not None and theirs[0] == ours[0]
-
-
-def migrated(manifest: dict[str, Any]) -> dict[str, Any]:
-    """`manifest` with every field of today's format that has a neutral value.
-
-    The fields `trust` and, of a task's evidence, `trust` and `label_quartiles` have none: a head
-    that was not calibrated gives no interval, whatever fmtool reads it. Nor has `robustness`: a
-    bundle that was not measured says nothing of how far it moves.
-    """
-    return {"parity": {}, "calibration": {}, "demonstration": False, "limits": [], **manifest}
 
 
 MANIFEST = "manifest.json"

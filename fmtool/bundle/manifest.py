@@ -1,14 +1,17 @@
-"""What a manifest must look like before anything in it is used; whoever made it may be hostile.
+"""A bundle's manifest: read and checked once, by attributes from then on, and written as it is.
 
-Only what is used is checked: a field of a later version, or one for people's eyes, may be anything.
+Whoever made a manifest may be hostile: everything that has an attribute is of its kind. What has
+none (a field of a later version, or one for people's eyes) may be anything; it is kept in `more`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from fmtool.bundle.format import FORMAT
 from fmtool.task import Task
 
 REQUIRED = ("name", "encoder", "tasks", "model", "strip", "template", "self_test", "files")
@@ -22,57 +25,269 @@ _MOST_FEATURES = 1 << 16
 _MOST_PATCH = 1024
 
 Test = Callable[[Any], bool]
+More = Mapping[str, Any]
 
 
-def check(manifest: Mapping[str, Any]) -> dict[str, Task]:
-    """The tasks of a manifest in which everything is of its kind.
+@dataclass(frozen=True)
+class FileFacts:
+    """What a file of the bundle must be: its SHA-256 in hexadecimal, and its size."""
 
-    Raises:
-        ValueError: for the first field that is not, naming it.
+    sha256: str
+    bytes: int
+    more: More = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderFacts:
+    """What the network below the heads is.
+
+    Attributes:
+        architecture: a name of `training.encoders.architecture`; empty where it is not said.
+        width: scales its channels; 0 where it is not said.
+        features: of the embedding.
+        patch: (z, y, x) voxels of a transformer's patch; None for a residual network.
+        source: where its weights come from, in words.
+        sha256: of its weights.
+        parameters: how many; 0 where it is not said.
+        more: what else is said, such as the layout of an imported one.
     """
-    missing = [key for key in REQUIRED if key not in manifest]
-    if missing:
-        raise ValueError(f"it lacks {', '.join(missing)}")
-    _need(_text(manifest["name"]), "name", "a name")
-    files = _dict(manifest["files"], "files")
-    for name, facts in files.items():
-        fine = isinstance(facts, dict) and _whole(facts.get("bytes"))
-        fine = fine and bool(_SHA256.fullmatch(str(facts.get("sha256"))))
-        _need(fine, f"files, {name:.60}", "a SHA-256 and a size")
-    encoder = _dict(manifest["encoder"], "encoder")
-    features = encoder.get("features")
-    _need(_whole(features, 1, _MOST_FEATURES), "encoder, features", "a whole number")
-    sides = encoder.get("patch") or [1, 1, 1]
-    fine = isinstance(sides, list) and len(sides) == 3
-    fine = fine and all(_whole(side, 1, _MOST_PATCH) for side in sides)
-    _need(fine, "encoder, patch", "three whole numbers")
-    for key in ("model", "strip"):
-        _need(_each(manifest[key], _text), key, "names of files")
-    _need({"locate", "segment"} <= manifest["strip"].keys(), "strip", "files to locate and segment")
-    for key in ("template", "trust", "robustness"):
-        _need(_text(manifest.get(key, "-")), key, "the name of a file")
-    _self_test(_dict(manifest["self_test"], "self_test"), int(encoder["features"]))
-    ranges = manifest.get("calibration", {})
-    _need(_each(ranges, _pair), "calibration", "pairs of numbers, the smaller one first")
-    _need(type(manifest.get("demonstration", False)) is bool, "demonstration", "true or false")
-    limits = manifest.get("limits", [])
-    _need(isinstance(limits, list) and all(map(_text, limits)), "limits", "sentences")
-    return _tasks(manifest["tasks"])
+
+    architecture: str = ""
+    width: float = 0.0
+    features: int
+    patch: tuple[int, int, int] | None = None
+    source: str = ""
+    sha256: str = ""
+    parameters: int = 0
+    more: More = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Any) -> EncoderFacts:
+        """See `Manifest.from_dict`."""
+        given = _known(cls, _dict(data, "encoder"))
+        features, sides = given.get("features"), given.get("patch") or None
+        _need(_whole(features, 1, _MOST_FEATURES), "encoder, features", "a whole number")
+        fine = sides is None or (isinstance(sides, list) and len(sides) == 3)
+        fine = fine and all(_whole(side, 1, _MOST_PATCH) for side in sides or ())
+        _need(fine, "encoder, patch", "three whole numbers")
+        for key in ("architecture", "source", "sha256"):
+            _need(_words(given.get(key, "")), f"encoder, {key}", "words")
+        _need(_number(given.get("width", 0)), "encoder, width", "a number")
+        _need(_whole(given.get("parameters", 0)), "encoder, parameters", "a whole number")
+        return cls(**given | {"patch": tuple(sides) if sides else None})
 
 
-def _tasks(entries: Any) -> dict[str, Task]:
-    _need(isinstance(entries, list), "tasks", "a list")
-    found: dict[str, Task] = {}
-    for entry in entries:
-        where = f"tasks, number {len(found) + 1}"
+@dataclass(frozen=True)
+class TaskEntry:
+    """A head.
+
+    Attributes:
+        task: the question; the model's output is called by its name.
+        evidence: how well the head did, and against what; see `training.evidence`.
+        map: the output that is its attribution map; None where there is none.
+        more: what else is said.
+    """
+
+    task: Task
+    evidence: dict[str, Any]
+    map: str | None = None
+    more: More = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Any, where: str) -> TaskEntry:
+        """The inverse of `to_dict`; see `Manifest.from_dict`.
+
+        Args:
+            data: one of the manifest's `tasks`.
+            where: which one, for what is said of it.
+        """
         try:
-            task = Task.from_dict(entry)
+            task = Task.from_dict(data)
         except ValueError as error:
             raise ValueError(f"{where} cannot be: {error}") from None
-        _need(task.name not in found, where, "named otherwise than the one before")
-        _need(_text(entry.get("map") or "-"), f"{where}, map", "the name of an output")
-        _evidence(_dict(entry.get("evidence", {}), f"{where}, evidence"), f"{where}, evidence")
-        found[task.name] = task
+        name = data.get("map") or None
+        _need(name is None or _text(name), f"{where}, map", "the name of an output")
+        evidence = _dict(data.get("evidence", {}), f"{where}, evidence")
+        _evidence(evidence, f"{where}, evidence")
+        known = {*Task.__dataclass_fields__, "evidence", "output", "map"}
+        return cls(task, evidence, name, {k: v for k, v in data.items() if k not in known})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        own = {"evidence": self.evidence, "output": self.task.name, "map": self.map}
+        return {**self.task.to_dict(), **own, **self.more}
+
+
+@dataclass(frozen=True)
+class StripFiles:
+    """The skull-stripping networks' files, and whatever `more` files there are by name."""
+
+    locate: str
+    segment: str
+    more: More = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an engine must reproduce on the template.
+
+    Attributes:
+        outputs: float32 torch's numbers, by output.
+        tolerance: the largest relative difference, by what the engine computes in.
+        by_task: the largest difference in a task's unit, by what the engine computes in.
+        more: what else is said.
+    """
+
+    outputs: Mapping[str, Sequence[float]]
+    tolerance: Mapping[str, float]
+    by_task: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    more: More = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Any, features: int) -> Expected:
+        """The inverse of `to_dict`; see `Manifest.from_dict`."""
+        facts = _dict(data, "self_test")
+        outputs = _dict(facts.pop("outputs", None), "self_test, outputs")
+        _need(_each(outputs, _numbers), "self_test, outputs", "numbers by output")
+        fine = len(outputs.get("embedding", [0.0] * features)) == features
+        _need(fine, "self_test, outputs, embedding", f"{features} numbers, as many as the features")
+        given = facts.pop("tolerance", None)
+        tolerance: dict[str, Any] = dict(given) if isinstance(given, dict) else {"": None}
+        by_task = tolerance.pop("tasks", {})
+        fine = _each(by_task, lambda task: _each(task, _number)) and _each(tolerance, _number)
+        _need(fine, "self_test, tolerance", "numbers by precision")
+        return cls(outputs, tolerance, by_task, facts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        tolerance = {**self.tolerance, "tasks": self.by_task}
+        return {"outputs": self.outputs, "tolerance": tolerance, **self.more}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything that a bundle says of itself; what older versions lack has a neutral value.
+
+    `trust` and `robustness`, and of a task's evidence `trust` and `label_quartiles`, have none: a
+    head that was not calibrated gives no interval, whatever fmtool reads it, and a bundle that was
+    not measured says nothing of how far it moves.
+
+    Attributes:
+        format: as it was read; see `fmtool.bundle.format`.
+        name: the bundle's own.
+        created: the day.
+        fmtool: the version that wrote it.
+        encoder: the network below the heads.
+        tasks: the heads, by name.
+        model: the ONNX file, by precision.
+        parity: how far each model was from torch when it was exported, by precision.
+        strip: the skull-stripping networks.
+        template: the file of the registration's template, which is also the self-test's volume.
+        trust: the file of the heads' intervals, calibration and novelty.
+        self_test: what an engine must reproduce.
+        calibration: the cohort's smallest and largest usual value of each check, by key.
+        demonstration: whether its values are for show only.
+        limits: sentences about the sample.
+        robustness: the file of how far the outputs move.
+        files: every file but the manifest, by path.
+        more: what else is said.
+    """
+
+    format: str | int = FORMAT
+    name: str
+    created: str = ""
+    fmtool: str = ""
+    encoder: EncoderFacts
+    tasks: Mapping[str, TaskEntry]
+    model: Mapping[str, str]
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    strip: StripFiles
+    template: str
+    trust: str | None = None
+    self_test: Expected
+    calibration: Mapping[str, list[float]] = field(default_factory=dict)
+    demonstration: bool = False
+    limits: Sequence[str] = ()
+    robustness: str | None = None
+    files: Mapping[str, FileFacts] = field(default_factory=dict)
+    more: More = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Manifest:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: for the first field that is not of its kind, naming it.
+        """
+        missing = [key for key in REQUIRED if key not in data]
+        if missing:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        given = _known(cls, data)
+        _need(_text(given["name"]), "name", "a name")
+        for key in ("created", "fmtool"):
+            _need(_words(given.get(key, "")), key, "words")
+        given["files"] = _files(given["files"])
+        given["encoder"] = encoder = EncoderFacts.from_dict(given["encoder"])
+        for key in ("model", "strip"):
+            _need(_each(given[key], _text), key, "names of files")
+        fine = {"locate", "segment"} <= given["strip"].keys()
+        _need(fine, "strip", "files to locate and segment")
+        given["strip"] = StripFiles(**_known(StripFiles, given["strip"]))
+        _need(_text(given["template"]), "template", "the name of a file")
+        for key in ("trust", "robustness"):
+            _need(_text(given.get(key, "-")), key, "the name of a file")
+        given["self_test"] = Expected.from_dict(given["self_test"], encoder.features)
+        ranges = given.get("calibration", {})
+        _need(_each(ranges, _pair), "calibration", "pairs of numbers, the smaller one first")
+        given["parity"] = _dict(given.get("parity", {}), "parity")
+        _need(type(given.get("demonstration", False)) is bool, "demonstration", "true or false")
+        limits = given.get("limits", [])
+        _need(isinstance(limits, list) and all(map(_text, limits)), "limits", "sentences")
+        return cls(**given | {"tasks": _tasks(given["tasks"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return _plain(self) | {
+            "encoder": _plain(self.encoder),
+            "tasks": [entry.to_dict() for entry in self.tasks.values()],
+            "strip": _plain(self.strip),
+            "self_test": self.self_test.to_dict(),
+            "limits": list(self.limits),
+            "files": {name: _plain(facts) for name, facts in self.files.items()},
+        }
+
+
+def _known(cls: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a dataclass: what has no field of its name goes into `more`."""
+    names = {f.name for f in fields(cls)} - {"more"}
+    more = {key: value for key, value in data.items() if key not in names}
+    return {key: value for key, value in data.items() if key in names} | {"more": more}
+
+
+def _plain(part: Any) -> dict[str, Any]:
+    """The fields that have a value, and what `more` there is."""
+    own = {f.name: getattr(part, f.name) for f in fields(part) if f.name != "more"}
+    return {key: value for key, value in own.items() if value is not None} | dict(part.more)
+
+
+def _files(data: Any) -> dict[str, FileFacts]:
+    found = {}
+    for name, facts in _dict(data, "files").items():
+        fine = isinstance(facts, dict) and _whole(facts.get("bytes"))
+        fine = fine and _text(facts.get("sha256")) and bool(_SHA256.fullmatch(facts["sha256"]))
+        _need(fine, f"files, {name:.60}", "a SHA-256 and a size")
+        found[name] = FileFacts(**_known(FileFacts, facts))
+    return found
+
+
+def _tasks(entries: Any) -> dict[str, TaskEntry]:
+    _need(isinstance(entries, list), "tasks", "a list")
+    found: dict[str, TaskEntry] = {}
+    for number, data in enumerate(entries, 1):
+        where = f"tasks, number {number}"
+        entry = TaskEntry.from_dict(data, where)
+        _need(entry.task.name not in found, where, "named otherwise than the one before")
+        found[entry.task.name] = entry
     return found
 
 
@@ -86,7 +301,7 @@ def _evidence(facts: dict[str, Any], where: str) -> None:
         (_WORDS, _text, "words"),
         (_NUMBERS, _number, "a number"),
         (_PAIRS, _pair, "two numbers, the smaller one first"),
-        (("unit",), lambda v: v == "" or _text(v), "a unit"),
+        (("unit",), _words, "a unit"),
         (("beats_baseline",), lambda v: type(v) is bool, "true or false"),
         (("label_quartiles",), _numbers, "numbers"),
     ]
@@ -104,20 +319,6 @@ def _evidence(facts: dict[str, Any], where: str) -> None:
         _need(fine, f"{where}, brain_volume", "a value to be compared with the head's")
 
 
-def _self_test(facts: dict[str, Any], features: int) -> None:
-    outputs, tolerance = _dict(facts.get("outputs"), "self_test, outputs"), facts.get("tolerance")
-    _need(_each(outputs, _numbers), "self_test, outputs", "numbers by output")
-    fine = len(outputs.get("embedding", [0.0] * features)) == features
-    _need(fine, "self_test, outputs, embedding", f"{features} numbers, as many as the features")
-    by_precision = dict(tolerance) if isinstance(tolerance, dict) else {"": None}
-    fine = _each(by_precision.pop("tasks", {}), _by_precision)
-    _need(fine and _each(by_precision, _number), "self_test, tolerance", "numbers by precision")
-
-
-def _by_precision(value: Any) -> bool:
-    return _each(value, _number)
-
-
 def _need(fine: bool, where: str, what: str) -> None:
     if not fine:
         raise ValueError(f"{where} must be {what}")
@@ -133,7 +334,11 @@ def _each(value: Any, test: Test) -> bool:
 
 
 def _text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST
+    return _words(value) and value != ""
+
+
+def _words(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST
 
 
 def _number(value: Any) -> bool:

@@ -6,13 +6,13 @@ import json
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from fmtool import files
 from fmtool.bundle import Bundle, open_unsigned, seal
-from fmtool.bundle import format as bundle_format
-from fmtool.bundle.format import MANIFEST, inside
+from fmtool.bundle.format import FORMAT, MANIFEST, inside
+from fmtool.bundle.manifest import FileFacts, Manifest
 from fmtool.errors import BundleError
 from fmtool.files import sha256
 
@@ -42,7 +42,7 @@ def claim(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
 
 def write(
     path: str | os.PathLike[str],
-    manifest: dict[str, Any],
+    manifest: Manifest,
     contents: dict[str, Path | bytes],
     overwrite: bool = False,
 ) -> Bundle:
@@ -50,7 +50,7 @@ def write(
 
     Args:
         path: the folder to make; its name ends in `.fmtool`.
-        manifest: every field but `format` and `files`, which this function fills in.
+        manifest: its `format` and `files` are filled in here.
         contents: name inside the bundle -> a file to copy, or its bytes.
         overwrite: replace a bundle that is already there.
 
@@ -68,7 +68,7 @@ def write(
     return open_unsigned(target)
 
 
-def _fill(staged: Path, manifest: dict[str, Any], contents: dict[str, Path | bytes]) -> None:
+def _fill(staged: Path, manifest: Manifest, contents: dict[str, Path | bytes]) -> None:
     """Copy a bundle's files, then write the manifest: without it, the folder is no bundle."""
     listed = {}
     for name, content in sorted(contents.items()):
@@ -78,9 +78,8 @@ def _fill(staged: Path, manifest: dict[str, Any], contents: dict[str, Path | byt
             file.write_bytes(content)
         else:
             shutil.copyfile(content, file)
-        listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
-    current = {"format": bundle_format.FORMAT}
-    whole = {**current, **manifest, **current, "files": listed}  # whatever it was read from
-    text = json.dumps(whole, indent=1, allow_nan=False)
+        listed[name] = FileFacts(sha256(file), file.stat().st_size)
+    whole = replace(manifest, format=FORMAT, files=listed)
+    text = json.dumps(whole.to_dict(), indent=1, allow_nan=False)
     (staged / seal.FILE).write_bytes(seal.of(f"{text}\n".encode(), MANIFEST))
     (staged / MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -89,7 +89,7 @@ def predict_into(
         items = list(dict.fromkeys(scan.item for scan in scans))
         waiting = [item for item in items if ledger.state(item) in ("waiting", "running")]
         console.say(f"{len(scans)} scans, {len(items) - len(waiting)} settled before: {folder}")
-        template = Template.load(bundle.file(bundle.manifest["template"]))
+        template = Template.load(bundle.template)
         publisher = Publisher(report, template) if report is not None else None
         advance = stack.enter_context(progress.scans(len(waiting), "Predicting", console.say))
 

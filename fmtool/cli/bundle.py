@@ -27,7 +27,7 @@ def show(
 
     with bundles.open(bundle) as opened:
         if json:
-            console.put(json_format.dumps(opened.manifest, indent=1))
+            console.put(json_format.dumps(opened.manifest.to_dict(), indent=1))
         else:
             console.put(f"{opened.path}\ndigest {opened.digest}\n")
             card = opened.file("MODEL_CARD.md").read_text(encoding="utf-8", errors="replace")
@@ -60,7 +60,7 @@ def verify(
             console.put(f"signed by {signer.name}")
         with console.activity("Running the self-test"):
             described, outcome = self_test(opened, engine, device)
-    console.put(f"{opened.name}: {len(opened.manifest['files'])} files match their SHA-256")
+    console.put(f"{opened.name}: {len(opened.manifest.files)} files match their SHA-256")
     console.put(f"self-test passed on {described}")
     for name, error in outcome.errors.items():
         console.put(f"  {name}: error {error:.1e}")

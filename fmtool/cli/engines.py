@@ -82,7 +82,7 @@ def build(
     library = named or pick(bool(target))
     folder = engines or store.default_folder()
     with bundles.open(bundle) as opened:
-        has_fp16 = "float16" in opened.manifest["model"]
+        has_fp16 = "float16" in opened.manifest.model
         graph = precision or ("float16" if has_fp16 else "float32")
         targets: list[str | None] = [*target] if target else [None]
         for key in [key_of(opened, library, graph, one, batches, options) for one in targets]:

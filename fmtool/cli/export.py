@@ -121,8 +121,8 @@ def export(
     )
     console.put(f"{packed.path}\ndigest {packed.digest}")
     told = {model.path.name: f"  ({model.describe()})" for model in models}
-    for name, facts in packed.manifest["files"].items():
-        console.put(f"  {facts['bytes'] / 1e6:8.2f} MB  {name}{told.get(name, '')}")
+    for name, facts in packed.manifest.files.items():
+        console.put(f"  {facts.bytes / 1e6:8.2f} MB  {name}{told.get(name, '')}")
     outcome = build_all(packed, wanted, engines or store.default_folder(), console.say)
     _tell(outcome)
     for module, target, folder in folders:

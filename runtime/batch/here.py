@@ -87,4 +87,4 @@ class _Workers:
 
 
 def _template(bundle: Bundle) -> Template:
-    return Template.load(bundle.file(bundle.manifest["template"]))
+    return Template.load(bundle.template)

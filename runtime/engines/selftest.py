@@ -103,20 +103,18 @@ def run(engine: Engine, bundle: Bundle) -> SelfTest:
         ParityError: if an output differs by more than the bundle's tolerance.
         BundleError: if the bundle gives no tolerance for the engine's precision.
     """
-    expected = bundle.manifest["self_test"]["outputs"]
-    tolerance = bundle.manifest["self_test"]["tolerance"]
-    if engine.precision not in tolerance:
+    expected = bundle.manifest.self_test
+    if engine.precision not in expected.tolerance:
         raise BundleError(
             f"bundle {bundle.path} gives no self-test tolerance for {engine.precision}, "
-            f"only for {', '.join(tolerance)}; choose another precision"
+            f"only for {', '.join(expected.tolerance)}; choose another precision"
         )
-    relative = float(tolerance[engine.precision])
-    tasks = tolerance.get("tasks", {})
-    in_units = {n: by[engine.precision] for n, by in tasks.items() if engine.precision in by}
+    relative, tasks = expected.tolerance[engine.precision], expected.by_task.items()
+    in_units = {name: by[engine.precision] for name, by in tasks if engine.precision in by}
     outputs = engine.run(_template(bundle))
     errors = {}
-    for name, values in expected.items():
-        allowed = float(in_units.get(name, relative))
+    for name, values in expected.outputs.items():
+        allowed = in_units.get(name, relative)
         if name in bundle.tasks:
             allowed *= bundle.tasks[name].slack(float(values[0]))
         if name not in outputs:
@@ -134,7 +132,7 @@ def run(engine: Engine, bundle: Bundle) -> SelfTest:
         raise ParityError(
             f"{engine.describe()} gives no output {absent[0]!r}; export the bundle again"
         )
-    wanted = [entry.get("map") for entry in bundle.manifest.get("tasks", ())]
+    wanted = [entry.map for entry in bundle.manifest.tasks.values()]
     maps = {name: outputs[name] for name in wanted if name in outputs}
     return SelfTest(errors, from_cache=False, maps=maps)
 
@@ -152,7 +150,7 @@ def _error(name: str, got: np.ndarray, expected: np.ndarray, absolute: bool) -> 
 
 def _template(bundle: Bundle) -> Arrays:
     """The template as the network reads it, [1, 1, 150, 192, 192], with its brain as the mask."""
-    image = nib.load(bundle.file(bundle.manifest["template"]))
+    image = nib.load(bundle.template)
     volume = np.ascontiguousarray(space.to_crop(np.asarray(image.dataobj)), dtype=np.float32)
     mask = (volume > 0).astype(np.float32)
     return {"volume": volume[None, None], "mask": mask[None, None]}
@@ -232,7 +230,7 @@ def self_test(bundle: Bundle, engine: str, device: str) -> tuple[str, selftest.S
         CapabilityError: if the engine or device asked for cannot run here.
         ParityError: if the engine does not reproduce the bundle's expected outputs.
     """
-    choice = choose(engine, device, stored=bundle.manifest["model"])
+    choice = choose(engine, device, stored=bundle.manifest.model)
     opened, _, passed = open_trusted(bundle, choice, fresh=True)
     with opened:
         return opened.describe(), passed

@@ -79,7 +79,7 @@ class Preprocessor:
 
     def __init__(self, bundle: Bundle, skull: Skull = "auto") -> None:
         self.skull = skull
-        self.template = Template.load(bundle.file(bundle.manifest["template"]))
+        self.template = Template.load(bundle.template)
         self._nets = StripNets(bundle)
 
     def __enter__(self) -> Preprocessor:

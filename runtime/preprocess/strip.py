@@ -39,11 +39,12 @@ class StripNets:
     one that `choose` prefers on this machine's CPU.
 
     Args:
-        bundle: holds the networks that its manifest names under "strip".
+        bundle: holds the networks.
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        self._paths = {part: bundle.file(bundle.manifest["strip"][part]) for part in _PARTS}
+        files = bundle.manifest.strip
+        self._paths = {"locate": bundle.file(files.locate), "segment": bundle.file(files.segment)}
         self._engines: dict[str, Engine] = {}
         self._stack = ExitStack()
 
@@ -75,9 +76,6 @@ class StripNets:
             raise RuntimeError("StripNets works inside `with StripNets(bundle) as nets:`")
         outputs = self._engines[part].run({"volume": volume[None, None]})
         return np.asarray(outputs["probability"][0, 0])
-
-
-_PARTS = ("locate", "segment")
 
 
 def strip(array: NDArray[np.float32], nets: StripNets) -> NDArray[np.bool_]:

@@ -114,7 +114,7 @@ def read(bundle: Bundle) -> dict[str, Trust]:
     Raises:
         BundleError: if the file is damaged or of another encoder.
     """
-    name = bundle.manifest.get("trust")
+    name = bundle.manifest.trust
     if name is None:
         return {}
     path = bundle.file(name)
@@ -123,7 +123,7 @@ def read(bundle: Bundle) -> dict[str, Trust]:
         found = {task: Trust.from_dict(data) for task, data in content.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path} is damaged ({error}); export the bundle again") from None
-    features = int(bundle.manifest["encoder"]["features"])
+    features = bundle.manifest.encoder.features
     for task, trust in found.items():
         if trust.folds.weight.shape[1] != features:
             raise BundleError(

@@ -28,10 +28,10 @@ def read(bundle: Bundle) -> list[str]:
     Raises:
         BundleError: if the file is damaged.
     """
-    name = bundle.manifest.get("robustness")
+    name = bundle.manifest.robustness
     if name is None:
         return []
-    path = bundle.file(str(name))
+    path = bundle.file(name)
     try:
         return sentences(plain_json.loads(path.read_bytes()))
     except WRONG as error:

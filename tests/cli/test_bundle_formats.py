@@ -58,5 +58,10 @@ def test_an_older_bundle_predicts_as_before(fmtool, prepared_head, tmp_path, tod
     found = json.loads(done.stdout)
     assert values(found) == values(today)
     assert found[0]["embedding"] == today[0]["embedding"]
-    assert set(bundle.open(old).manifest) >= {"parity", "calibration", "demonstration", "limits"}
+    assert set(bundle.open(old).manifest.to_dict()) >= {
+        "parity",
+        "calibration",
+        "demonstration",
+        "limits",
+    }
     assert fmtool("bundle", "show", old).returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -61,10 +62,7 @@ def test_what_is_not_signed(fmtool, tmp_path):
 def test_a_card_that_a_terminal_would_obey(fmtool, tmp_path):
     made = bundle_write.write(
         tmp_path / "made.fmtool",
-        {
-            **{k: v for k, v in bundle.open().manifest.items() if k not in ("format", "files")},
-            "trust": "MODEL_CARD.md",
-        },
+        replace(bundle.open().manifest, trust="MODEL_CARD.md"),
         {"MODEL_CARD.md": b"# card\n\x1b[2J\xff"},
     )
     shown = fmtool("bundle", "show", made.path)

@@ -17,12 +17,14 @@ import torch
 
 from export import memory, models
 from export import pack as packing
+from export.models import Wanted
 from export.pack import assemble, pack, parts_of
-from export.parts.manifest import About
+from export.parts.manifest import BundleNotes
 from export.reference import feed, reference, template_volume, variant
 from export.verify import ActivationOverflow, parity
 from fmtool import bundle as bundles
 from fmtool import space
+from fmtool.bundle.manifest import EncoderFacts, StripFiles
 from fmtool.errors import BundleError, CapabilityError, InputError, ToleranceError, UsageError
 from runtime import trust as limits
 from runtime.engines import selftest
@@ -56,7 +58,8 @@ def small(monkeypatch, volumes, model32):
     monkeypatch.setattr(models, "export", lambda graph, path, **_: shutil.copyfile(model32, path))
 
 
-ABOUT = About("A name", "random weights", ["One scanner."], {"contrast": [0.5, 1.0]}, True)
+FP16 = Wanted(fp16=True)
+ABOUT = BundleNotes("A name", "random weights", ["One scanner."], {"contrast": [0.5, 1.0]}, True)
 
 
 def test_the_manifest_says_what_is_in_the_bundle(small, graph, heads, parts, volumes, tmp_path):
@@ -67,28 +70,27 @@ def test_the_manifest_says_what_is_in_the_bundle(small, graph, heads, parts, vol
         heads,
         parts,
         ABOUT,
-        fp16=True,
-        volumes=volumes[1:],
+        Wanted(fp16=True, volumes=volumes[1:]),
         progress=steps.append,
     )
     manifest = bundles.open(bundle.path).manifest
-    assert set(manifest["files"]) == {*parts, "model.onnx", "model.fp16.onnx", "MODEL_CARD.md"}
-    assert manifest["model"] == {"float32": "model.onnx", "float16": "model.fp16.onnx"}
-    assert manifest["strip"] == {"locate": "strip_locate.onnx", "segment": "strip_segment.onnx"}
-    assert manifest["encoder"] == {
-        "architecture": "resnet18",
-        "width": 0.0625,
-        "features": 32,
-        "source": "random weights",
-        "sha256": encoders.digest(graph.encoder),
-        "parameters": sum(p.numel() for p in graph.encoder.parameters()),
-    }
+    assert set(manifest.files) == {*parts, "model.onnx", "model.fp16.onnx", "MODEL_CARD.md"}
+    assert manifest.model == {"float32": "model.onnx", "float16": "model.fp16.onnx"}
+    assert manifest.strip == StripFiles("strip_locate.onnx", "strip_segment.onnx")
+    assert manifest.encoder == EncoderFacts(
+        architecture="resnet18",
+        width=0.0625,
+        features=32,
+        source="random weights",
+        sha256=encoders.digest(graph.encoder),
+        parameters=sum(p.numel() for p in graph.encoder.parameters()),
+    )
     assert list(bundle.tasks) == ["age", "sex"]
-    assert manifest["tasks"][0]["map"] == "age_map"
+    assert manifest.tasks["age"].map == "age_map"
     assert bundle.evidence("age") == heads[0].evidence
-    assert manifest["calibration"] == {"contrast": [0.5, 1.0]}
-    assert manifest["limits"] == ["One scanner."]
-    assert manifest["demonstration"] is True
+    assert manifest.calibration == {"contrast": [0.5, 1.0]}
+    assert manifest.limits == ["One scanner."]
+    assert manifest.demonstration is True
     assert bundle.file("strip_locate.onnx").read_bytes() == b"locate"
     assert "A name" in bundle.file("MODEL_CARD.md").read_text(encoding="utf-8")
     assert steps[0].startswith("Running torch on 3 volume")  # the template and two
@@ -103,7 +105,7 @@ def test_what_the_heads_know_of_their_limits_comes_along(small, graph, heads, pa
         heads[0], trust=known, evidence={**heads[0].evidence, "trust": summary}
     )
     bundle = assemble(tmp_path / "a.fmtool", graph.encoder, [age, heads[1]], parts, ABOUT)
-    assert bundle.manifest["trust"] == "trust.json"
+    assert bundle.manifest.trust == "trust.json"
     found = limits.read(bundles.open(bundle.path))
     assert list(found) == ["age"]
     assert found["age"].to_dict() == known.to_dict()
@@ -111,7 +113,7 @@ def test_what_the_heads_know_of_their_limits_comes_along(small, graph, heads, pa
         encoding="utf-8"
     )
     bare = assemble(tmp_path / "b.fmtool", graph.encoder, heads, parts, ABOUT)
-    assert "trust" not in bare.manifest
+    assert bare.manifest.trust is None
     assert limits.read(bare) == {}
 
 
@@ -119,18 +121,18 @@ def test_the_self_test_is_torchs_and_the_model_reproduces_it(
     small, graph, heads, parts, volumes, tmp_path
 ):
     bundle = assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT)
-    test = bundle.manifest["self_test"]
+    test = bundle.manifest.self_test
     inputs = feed(volumes[:1])
     with torch.inference_mode():
         wanted = graph(*(torch.from_numpy(array) for array in inputs.values()))
     found = onnxruntime.InferenceSession(bundle.model()).run(None, inputs)
     for i, name in enumerate(("embedding", "age", "sex")):
-        np.testing.assert_array_equal(np.float32(test["outputs"][name]), wanted[i][0].numpy())
-        np.testing.assert_allclose(found[i][0], test["outputs"][name], rtol=1e-4, atol=1e-5)
-    tolerance = test["tolerance"]
+        np.testing.assert_array_equal(np.float32(test.outputs[name]), wanted[i][0].numpy())
+        np.testing.assert_allclose(found[i][0], test.outputs[name], rtol=1e-4, atol=1e-5)
+    tolerance = test.tolerance
     assert tolerance["float32"] < tolerance["float16"] <= tolerance["bfloat16"]
-    assert tolerance["tasks"]["age"]["float32"] == pytest.approx(0.012)
-    assert "float16" not in bundle.manifest["model"]
+    assert test.by_task["age"]["float32"] == pytest.approx(0.012)
+    assert "float16" not in bundle.manifest.model
 
 
 def test_the_callers_encoder_is_left_as_it_was(small, graph, heads, parts, tmp_path):
@@ -145,16 +147,16 @@ def test_parts_come_from_another_bundle(small, graph, heads, parts, tmp_path):
     for name, content in parts_of(second).items():
         assert content.read_bytes() == parts[name]
     assert second.name == "second"
-    assert second.manifest["calibration"] == {"contrast": [0.5, 1.0]}
-    assert second.manifest["demonstration"] is False
-    assert second.manifest["encoder"]["source"] == "mine"
+    assert second.manifest.calibration == {"contrast": [0.5, 1.0]}
+    assert second.manifest.demonstration is False
+    assert second.manifest.encoder.source == "mine"
 
 
 def test_a_checkpoint_names_its_source(small, graph, heads, parts, tmp_path):
     folder = encoders.save_encoder(tmp_path / "encoder", graph.encoder, "ours, seed 0")
     about = dataclasses.replace(ABOUT, source="")
     bundle = assemble(tmp_path / "a.fmtool", folder, heads, parts, about)
-    assert bundle.manifest["encoder"]["source"] == "ours, seed 0"
+    assert bundle.manifest.encoder.source == "ours, seed 0"
 
 
 def test_the_manifest_and_the_card_say_how_close_each_model_is(
@@ -162,9 +164,9 @@ def test_the_manifest_and_the_card_say_how_close_each_model_is(
 ):
     told = []
     bundle = assemble(
-        tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, fp16=True, exported=told.append
+        tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, FP16, exported=told.append
     )
-    exact, half = bundle.manifest["parity"]["float32"], bundle.manifest["parity"]["float16"]
+    exact, half = bundle.manifest.parity["float32"], bundle.manifest.parity["float16"]
     assert exact["embedding"] < exact["tolerance"] == 1e-5
     assert exact["embedding"] < half["embedding"] < half["tolerance"] == 5e-3
     assert half["batches"] == [1, 2]
@@ -190,25 +192,28 @@ def test_an_int8_model_is_gated_by_its_heads_own_errors(
     told = []
     bundle = assemble(
         tmp_path / "a.fmtool", graph.encoder, [known, heads[1]], parts, ABOUT,
-        volumes=volumes[2:], int8=volumes[1:2], exported=told.append,
+        Wanted(volumes=volumes[2:], int8=volumes[1:2]), exported=told.append,
     )  # fmt: skip
-    assert bundle.manifest["model"] == {"float32": "model.onnx", "int8": "model.int8.onnx"}
-    found = bundle.manifest["parity"]["int8"]
+    assert bundle.manifest.model == {"float32": "model.onnx", "int8": "model.int8.onnx"}
+    found = bundle.manifest.parity["int8"]
     assert found["embedding"] <= found["tolerance"] == 3e-2
     assert found["tasks"]["age"]["allowed"] == pytest.approx(5.0)
     assert found["tasks"]["sex"]["allowed"] == pytest.approx(0.2)
     assert set(found["layers"].values()) <= {"int8", "float32"}
     assert len(found["layers"]) == 20
     assert "convolutions in int8" in told[1].describe()
-    tolerance = bundle.manifest["self_test"]["tolerance"]
-    assert tolerance["tasks"]["age"]["int8"] == pytest.approx(5.0)
-    assert tolerance["tasks"]["sex"]["int8"] == pytest.approx(0.2)
+    test = bundle.manifest.self_test
+    tolerance = test.tolerance
+    assert test.by_task["age"]["int8"] == pytest.approx(5.0)
+    assert test.by_task["sex"]["int8"] == pytest.approx(0.2)
     assert tolerance["int8"] > tolerance["bfloat16"]
 
 
 def test_declared_batches_are_run(small, graph, heads, parts, tmp_path):
-    bundle = assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, batches=(1, 4, 8))
-    assert bundle.manifest["parity"]["float32"]["batches"] == [1, 4, 8]
+    bundle = assemble(
+        tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, Wanted(batches=(1, 4, 8))
+    )
+    assert bundle.manifest.parity["float32"]["batches"] == [1, 4, 8]
 
 
 def test_a_batch_beyond_this_machines_memory_is_refused_before_it_is_tried(
@@ -216,11 +221,18 @@ def test_a_batch_beyond_this_machines_memory_is_refused_before_it_is_tried(
 ):
     monkeypatch.setattr(memory, "free_bytes", lambda: 2**20)
     with pytest.raises(CapabilityError, match=r"at batch 8 takes about .* smaller --batch"):
-        assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, batches=(1, 8))
+        assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, Wanted(batches=(1, 8)))
     monkeypatch.setattr(memory, "free_bytes", lambda: 2 * 4 * 4 * 24 * 32 * 32)
-    assemble(tmp_path / "b.fmtool", graph.encoder, heads, parts, ABOUT, batches=(1,))
+    assemble(tmp_path / "b.fmtool", graph.encoder, heads, parts, ABOUT, Wanted(batches=(1,)))
     with pytest.raises(CapabilityError, match=r"FP16 rounding takes about .* leave out --fp16"):
-        assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, True, batches=(1,))
+        assemble(
+            tmp_path / "a.fmtool",
+            graph.encoder,
+            heads,
+            parts,
+            ABOUT,
+            Wanted(fp16=True, batches=(1,)),
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["b.fmtool"]
 
 
@@ -253,7 +265,7 @@ def test_a_failed_fp16_gate_writes_nothing(
 ):
     monkeypatch.setattr("export.verify.FP16_LIMIT", 1.0)
     with pytest.raises(ActivationOverflow):
-        assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, fp16=True)
+        assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, FP16)
     assert not list(tmp_path.iterdir())
 
 
@@ -279,7 +291,7 @@ def test_a_full_disk_at_any_stage_is_one_sentence(
     digest = assemble(out, graph.encoder, heads, parts, ABOUT).digest
     monkeypatch.setattr(place, full)
     with pytest.raises(BundleError, match=r"cannot write .*a\.fmtool \(No space left on device\)"):
-        assemble(out, graph.encoder, heads, parts, ABOUT, fp16=True, overwrite=True)
+        assemble(out, graph.encoder, heads, parts, ABOUT, FP16, overwrite=True)
     assert bundles.open(out).digest == digest
     assert list(tmp_path.iterdir()) == [out]
 
@@ -320,7 +332,7 @@ def test_the_self_test_volume_is_the_template_on_the_crop(parts, tmp_path):
 def full_size(graph, heads, parts, tmp_path_factory):
     """A narrow encoder's bundle on the model's own 150x192x192, exported and gated in full."""
     out = tmp_path_factory.mktemp("full") / "a.fmtool"
-    return assemble(out, graph.encoder, heads, parts, ABOUT, fp16=True)
+    return assemble(out, graph.encoder, heads, parts, ABOUT, FP16)
 
 
 @pytest.mark.slow
@@ -330,7 +342,7 @@ def test_at_the_models_own_size(full_size, parts):
     assert session.get_inputs()[0].shape == ["batch", 1, *space.CROP_SHAPE]
     names = [output.name for output in session.get_outputs()]
     outputs = dict(zip(names, session.run(None, feed([volume])), strict=True))
-    wanted = np.array(full_size.manifest["self_test"]["outputs"]["embedding"])
+    wanted = np.array(full_size.manifest.self_test.outputs["embedding"])
     assert outputs["embedding"].shape == (1, 32)
     assert np.linalg.norm(outputs["embedding"][0] - wanted) < 5e-3 * np.linalg.norm(wanted)
     assert outputs["age_map"].shape == (1, 1, 10, 12, 12)

@@ -14,19 +14,22 @@ import pytest
 
 from fmtool import bundle, files
 from fmtool.bundle import write as bundle_write
+from fmtool.bundle.manifest import Manifest
 from fmtool.errors import BundleError
 
-MANIFEST = {
+TOLD = {
     "name": "toy", "encoder": {"features": 4}, "tasks": [], "model": {"float32": "model.onnx"},
     "strip": {"locate": "a.onnx", "segment": "b.onnx"}, "template": "template.nii.gz",
-    "self_test": {"outputs": {}, "tolerance": {}},
+    "self_test": {"outputs": {}, "tolerance": {}}, "files": {},
 }  # fmt: skip
+MANIFEST = Manifest.from_dict(TOLD)
 
 CHILD = """
 import os, resource, signal, sys
 from pathlib import Path
 from fmtool import files
 from fmtool.bundle import write as bundle_write
+from fmtool.bundle.manifest import Manifest
 from fmtool.errors import BundleError
 
 stage, target, source = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
@@ -64,10 +67,11 @@ if stage == "between":  # where two folders cannot be exchanged
 if stage == "too large":
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    bundle_write.write(target, MANIFEST, {"model.onnx": source, "card.md": b"new"}, overwrite=True)
+    files = {"model.onnx": source, "card.md": b"new"}
+    bundle_write.write(target, Manifest.from_dict(TOLD), files, overwrite=True)
 except BundleError as error:
     sys.exit(str(error))
-""".replace("MANIFEST", json.dumps(MANIFEST))
+""".replace("TOLD", json.dumps(TOLD))
 
 
 @pytest.fixture

@@ -119,5 +119,5 @@ def test_a_gpu_that_is_not_there_is_refused(row: Row) -> None:
 
 
 def test_auto_takes_the_gpu(row: Row, demo: Bundle) -> None:
-    choice = choose(stored=demo.manifest["model"])
+    choice = choose(stored=demo.manifest.model)
     assert (choice.device, choice.precision) == ("cuda:0", "float16")

@@ -19,7 +19,7 @@ from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.engines.openvino import OpenVINOEngine
 from runtime.preprocess.transform import about
 
-RESNET: dict[str, Any] = {"architecture": "resnet18"}
+RESNET = None  # has no patches
 SHAPE = (10, 12, 12)
 
 
@@ -151,10 +151,10 @@ def test_a_residual_network_looks_at_multiples_of_its_stride() -> None:
 
 
 def test_a_transformer_looks_at_its_patches() -> None:
-    exact = attribution.placed((10, 12, 12), {"patch": [15, 16, 16]})
+    exact = attribution.placed((10, 12, 12), (15, 16, 16))
     np.testing.assert_allclose(exact @ [0, 0, 0, 1], space.crop_affine() @ [7, 7.5, 7.5, 1])
     np.testing.assert_allclose(exact @ [9, 11, 11, 1], space.crop_affine() @ [142, 183.5, 183.5, 1])
-    padded = attribution.placed((10, 12, 12), {"patch": [16, 16, 16]})  # 160 voxels for 150
+    padded = attribution.placed((10, 12, 12), (16, 16, 16))  # 160 voxels for 150
     np.testing.assert_allclose(padded @ [0, 0, 0, 1], space.crop_affine() @ [2.5, 7.5, 7.5, 1])
 
 

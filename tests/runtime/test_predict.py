@@ -36,7 +36,7 @@ def head():
 
 def test_the_self_test_volume_gives_the_self_test_outputs(predictor, head):
     result = predictor.predict(head)
-    expected = predictor.bundle.manifest["self_test"]["outputs"]
+    expected = predictor.bundle.manifest.self_test.outputs
     np.testing.assert_allclose(result.embedding, expected["embedding"], rtol=1e-3, atol=1e-5)
     assert result.values["age"] == pytest.approx(expected["age"][0], abs=1e-2)
     logit = expected["sex"][0]

@@ -36,7 +36,7 @@ class _Engine(Engine):
         self._bundle = bundle
 
     def run(self, inputs: Arrays) -> Arrays:
-        expected = self._bundle.manifest["self_test"]["outputs"]
+        expected = self._bundle.manifest.self_test.outputs
         return {name: np.asarray([v], dtype=np.float32) for name, v in expected.items()}
 
     def close(self) -> None:
@@ -57,12 +57,12 @@ def use(bundle: Bundle) -> None:
 
 def _files(bundle: Bundle) -> None:
     for precision in ("float32", "float16", "int8"):
-        if precision in bundle.manifest["model"]:
+        if precision in bundle.manifest.model:
             bundle.model(precision)
-    for part in ("locate", "segment"):
-        bundle.file(bundle.manifest["strip"][part])
+    for name in (bundle.manifest.strip.locate, bundle.manifest.strip.segment):
+        bundle.file(name)
     bundle.file("MODEL_CARD.md").read_text(encoding="utf-8")
-    Template.load(bundle.file(bundle.manifest["template"]))
+    Template.load(bundle.template)
 
 
 def _open(bundle: Bundle) -> None:
@@ -70,7 +70,7 @@ def _open(bundle: Bundle) -> None:
 
 
 def _quality(bundle: Bundle) -> None:
-    quality.checks({"spacing": [1.0] * 3}, _FACTS, bundle.manifest.get("calibration", {}))
+    quality.checks({"spacing": [1.0] * 3}, _FACTS, bundle.manifest.calibration)
 
 
 def _self_test(bundle: Bundle) -> None:
@@ -84,7 +84,7 @@ def _self_test(bundle: Bundle) -> None:
 
 def _answer(bundle: Bundle) -> None:
     trusts = trust.read(bundle)
-    embedding = np.ones(int(bundle.manifest["encoder"]["features"]) % 4096, np.float32)
+    embedding = np.ones(bundle.manifest.encoder.features % 4096, np.float32)
     predictions = {
         name: answer(task, 0.75, bundle.evidence(name), embedding, trusts.get(name))
         for name, task in bundle.tasks.items()
@@ -100,8 +100,8 @@ def _answer(bundle: Bundle) -> None:
     about = {
         "name": bundle.name,
         "digest": bundle.digest,
-        "demonstration": bool(manifest.get("demonstration", False)),
-        "limits": list(manifest.get("limits", [])),
+        "demonstration": manifest.demonstration,
+        "limits": list(manifest.limits),
     }
     warnings = unlike(predictions, trusts)
     result = Result(

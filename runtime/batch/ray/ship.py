@@ -22,7 +22,7 @@ def pack(bundle: Bundle) -> bytes:
     """A bundle's files in an uncompressed zip; nothing but what its manifest lists."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        for name in (MANIFEST, *bundle.manifest["files"]):
+        for name in (MANIFEST, *bundle.manifest.files):
             archive.write(bundle.path / name, name)
     return stream.getvalue()
 

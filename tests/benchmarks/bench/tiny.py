@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from benchmarks.bench import inputs
 from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.bundle import write as bundle_write
+from fmtool.bundle.manifest import EncoderFacts, Expected
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 
 FEATURES = 4
@@ -54,18 +56,16 @@ def make(folder: Path) -> Bundle:
     """In `folder`, with the demonstration bundle's template, tasks and tolerances."""
     model = make_model(folder / "model.onnx")
     with bundles.open() as demo:
-        template = demo.file(demo.manifest["template"])
+        template = demo.template
         with OnnxRuntimeEngine(model) as engine:
             outputs = engine.run(inputs.gather(demo, []))
-        manifest = {k: v for k, v in demo.manifest.items() if k not in ("format", "files")}
-        manifest |= {
-            "name": "tiny",
-            "model": {"float32": "model.onnx"},
-            "encoder": {"architecture": "resnet18", "width": 1 / 16, "features": FEATURES},
-            "self_test": {
-                "outputs": {name: array[0].tolist() for name, array in outputs.items()},
-                "tolerance": {"float32": 1e-3, "bfloat16": 0.1},
-            },
-        }
+        told = {name: array[0].tolist() for name, array in outputs.items()}
+        manifest = replace(
+            demo.manifest,
+            name="tiny",
+            model={"float32": "model.onnx"},
+            encoder=EncoderFacts(architecture="resnet18", width=1 / 16, features=FEATURES),
+            self_test=Expected(told, {"float32": 1e-3, "bfloat16": 0.1}),
+        )
         files = {"model.onnx": model, template.name: template}
         return bundle_write.write(folder / "tiny.fmtool", manifest, files)

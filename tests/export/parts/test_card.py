@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 
 from export.parts.card import card
 from fmtool import NOTICE, task
+from fmtool.bundle.manifest import Manifest
 
 MANIFEST = {
     "name": "Thirty heads",
@@ -52,12 +54,16 @@ MANIFEST = {
     ],
     "demonstration": True,
     "limits": ["Ages 19 to 55, one scanner."],
+    "strip": {"locate": "a.onnx", "segment": "b.onnx"},
+    "template": "t",
+    "self_test": {"outputs": {}, "tolerance": {}},
+    "files": {},
 }
 
 
 @pytest.fixture
 def manifest():
-    return copy.deepcopy(MANIFEST)
+    return Manifest.from_dict(copy.deepcopy(MANIFEST))
 
 
 def test_figures_intervals_and_sample_are_there(manifest):
@@ -77,7 +83,7 @@ def test_a_head_that_fails_its_baseline_says_so_and_the_other_does_not(manifest)
 def test_brain_volume_alone_is_compared(manifest):
     sentence = "Brain volume alone reaches AUC 0.9 in the same folds; the head"
     assert f"{sentence} **is not shown to be better**." in card(manifest)
-    manifest["tasks"][1]["evidence"]["brain_volume"]["head_is_better"] = True
+    manifest.tasks["sex"].evidence["brain_volume"]["head_is_better"] = True
     assert f"{sentence} is better." in card(manifest)
 
 
@@ -99,18 +105,16 @@ def test_notice_limits_licences_and_provenance_are_there(manifest):
 
 def test_only_a_demonstration_is_called_one(manifest):
     assert "This is a demonstration" in card(manifest)
-    manifest["demonstration"] = False
-    assert "This is a demonstration" not in card(manifest)
+    assert "This is a demonstration" not in card(replace(manifest, demonstration=False))
 
 
 def test_a_head_without_figures_says_so(manifest):
-    manifest["tasks"][0]["evidence"] = {}
+    manifest.tasks["age"].evidence.clear()
     assert "how good it is, is not known" in card(manifest)
 
 
 def test_no_heads_and_no_limits(manifest):
-    manifest.update(tasks=[], limits=[])
-    text = card(manifest)
+    text = card(replace(manifest, tasks={}, limits=[]))
     assert "embeddings only" in text
     assert "untested ground" in text
 
@@ -141,8 +145,8 @@ SEX_TRUST = {
 def test_intervals_sets_and_what_breaks_them(manifest):
     assert card(manifest).count("no interval and no calibration") == 2
     assert "breaks that" not in card(manifest)
-    manifest["tasks"][0]["evidence"]["trust"] = AGE_TRUST
-    manifest["tasks"][1]["evidence"]["trust"] = SEX_TRUST
+    manifest.tasks["age"].evidence["trust"] = AGE_TRUST
+    manifest.tasks["sex"].evidence["trust"] = SEX_TRUST
     text = card(manifest)
     assert "90 % intervals by CV+ over 5 folds on 28 subjects, 29.4 years wide (median)" in text
     assert "at least 66 % of exchangeable subjects" in text
@@ -153,10 +157,10 @@ def test_intervals_sets_and_what_breaks_them(manifest):
     assert "No novelty check" in text
     assert "Another scanner, sequence, age range, disease, skull strip" in text
     exact = {"method": "split conformal", "guarantee": 0.9, "normalised": True, "slope": 0.5}
-    manifest["tasks"][0]["evidence"]["trust"] = AGE_TRUST | exact
+    manifest.tasks["age"].evidence["trust"] = AGE_TRUST | exact
     text = card(manifest)
     assert "coverage of 90 % is proven" in text
     assert "scaled by the error expected of each scan" in text
     assert "(slope 0.50)" in text
-    manifest["tasks"][0]["evidence"]["trust"] = AGE_TRUST | {"width": None, "subjects": 6}
+    manifest.tasks["age"].evidence["trust"] = AGE_TRUST | {"width": None, "subjects": 6}
     assert "No interval: 6 calibration subjects are too few." in card(manifest)

@@ -70,7 +70,7 @@ def test_the_warm_up_is_the_template_with_its_brain(bundle, tmp_path):
     assert set(np.unique(feed["mask"])) == {0.0, 1.0}
     session = onnxruntime.InferenceSession(folder / "1" / "model.onnx")
     (embedding,) = session.run(["embedding"], feed)
-    wanted = bundle.manifest["self_test"]["outputs"]["embedding"]
+    wanted = bundle.manifest.self_test.outputs["embedding"]
     np.testing.assert_allclose(embedding[0], wanted, rtol=1e-3, atol=1e-4)
 
 

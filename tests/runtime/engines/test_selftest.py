@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from fmtool import bundle as bundles
 from fmtool import space, task
 from fmtool.bundle import Bundle
+from fmtool.bundle.manifest import Expected, FileFacts, TaskEntry
 from fmtool.errors import BundleError, ParityError
 from runtime.engines import selftest
 from runtime.engines.base import Arrays, Engine
@@ -47,19 +50,19 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bundle(template: Path) -> Bundle:
-    manifest: dict[str, Any] = {
-        "template": template.name,
-        "files": {template.name: {}},
-        "self_test": {
-            "outputs": EXPECTED,
-            "tolerance": {
-                "float32": 1e-3,
-                "bfloat16": 1e-2,
-                "tasks": {"age": {"float32": 0.1, "bfloat16": 0.5}},
-            },
-        },
-    }
-    return Bundle(template.parent, manifest, "digest", {})
+    tolerance, by_task = {"float32": 1e-3, "bfloat16": 1e-2}, {"float32": 0.1, "bfloat16": 0.5}
+    manifest = replace(
+        bundles.open().manifest,
+        template=template.name,
+        files={template.name: FileFacts("", 0)},
+        tasks={},
+        self_test=Expected(EXPECTED, tolerance, {"age": by_task}),
+    )
+    return Bundle(template.parent, manifest, "digest")
+
+
+def change(bundle: Bundle, **fields: Any) -> None:
+    bundle.manifest = replace(bundle.manifest, **fields)
 
 
 def test_the_network_sees_the_template_and_its_brain(bundle: Bundle) -> None:
@@ -80,14 +83,14 @@ def test_errors_are_relative_for_the_embedding_and_in_units_for_a_task(bundle: B
 
 
 def test_a_logit_that_is_sure_is_held_to_a_relative_tolerance(bundle: Bundle) -> None:
-    bundle.tasks["age"] = task.SEX
+    change(bundle, tasks={"age": TaskEntry(task.SEX, {})})
     selftest.run(Fake({"embedding": [3.0, 4.0], "age": [40.95]}), bundle)
     with pytest.raises(ParityError, match=r"age is off by 1\.1, tolerance 1;"):
         selftest.run(Fake({"embedding": [3.0, 4.0], "age": [41.1]}), bundle)
 
 
 def test_a_task_without_a_tolerance_of_its_own_is_relative(bundle: Bundle) -> None:
-    del bundle.manifest["self_test"]["tolerance"]["tasks"]
+    change(bundle, self_test=replace(bundle.manifest.self_test, by_task={}))
     assert selftest.run(Fake({"embedding": [3.0, 4.0], "age": [40.02]}), bundle).errors[
         "age"
     ] == pytest.approx(0.02 / 40, rel=1e-3)
@@ -144,8 +147,9 @@ def test_a_pass_is_remembered(bundle: Bundle, tmp_path: Path) -> None:
 
 
 def test_the_templates_maps_are_kept_with_a_pass(bundle: Bundle, tmp_path: Path) -> None:
-    bundle.manifest["tasks"] = [{"name": "age", "map": "age_map"}, {"name": "sex"}]
-    engine = Fake(EXPECTED | {"age_map": [39.0, 41.0]})
+    heads = [TaskEntry(task.AGE, {}, "age_map"), TaskEntry(task.SEX, {})]
+    change(bundle, tasks={entry.task.name: entry for entry in heads})
+    engine = Fake(EXPECTED | {"age_map": [39.0, 41.0], "sex": [0.0]})
     first = selftest.verify(engine, bundle, tmp_path)
     again = selftest.verify(engine, bundle, tmp_path)
     assert again.from_cache
@@ -175,7 +179,7 @@ def test_another_precision_version_or_bundle_is_measured_anew(
     newer.version = "1.1"
     assert not selftest.verify(newer, bundle, tmp_path).from_cache
     assert not selftest.verify(Fake(EXPECTED, "bfloat16"), bundle, tmp_path).from_cache
-    other = Bundle(bundle.path, bundle.manifest, "another digest", {})
+    other = Bundle(bundle.path, bundle.manifest, "another digest")
     assert not selftest.verify(Fake(EXPECTED), other, tmp_path).from_cache
 
 
@@ -208,6 +212,6 @@ def test_the_default_cache_is_the_users(
 def test_a_task_that_the_model_does_not_answer_is_refused(bundle: Bundle) -> None:
     from fmtool.task import SEX
 
-    bundle.tasks["sex"] = SEX
+    change(bundle, tasks={"sex": TaskEntry(SEX, {})})
     with pytest.raises(ParityError, match="no output 'sex'"):
         selftest.run(Fake(EXPECTED), bundle)

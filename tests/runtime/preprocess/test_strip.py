@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
 from runtime.preprocess import strip as stage
@@ -167,12 +168,11 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle, in memory only, of the exported networks."""
     pytest.importorskip("onnx")
     pytest.importorskip("openvino")
-    from export.parts.strip import LOCATE, SEGMENT, export_strip
+    from export.parts.strip import export_strip
 
     folder = tmp_path_factory.mktemp("strip")
-    files = export_strip(folder)
-    manifest = {"strip": {"locate": LOCATE, "segment": SEGMENT}, "files": dict.fromkeys(files)}
-    return Bundle(folder, manifest, "", {})
+    export_strip(folder)
+    return Bundle(folder, bundles.open().manifest, "")
 
 
 def test_networks_open_for_the_with_block_only(bundle: Bundle) -> None:

@@ -23,7 +23,7 @@ def ask(data_dir):
 
         def checks(changed):
             facts = stages.run(changed).facts
-            found = quality.checks(changed.facts, facts, bundle.manifest["calibration"])
+            found = quality.checks(changed.facts, facts, bundle.manifest.calibration)
             return {check.name: check.verdict for check in found}
 
         yield head, brain, checks

@@ -1,10 +1,12 @@
 """What a measured bundle says of itself, and what a damaged file is answered with."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from fmtool import bundle as bundles
+from fmtool.bundle.manifest import FileFacts
 from fmtool.errors import BundleError
 from runtime.trust import robustness
 
@@ -30,11 +32,13 @@ FOUND = {
 
 @pytest.fixture
 def bundle(tmp_path):
-    return bundles.Bundle(tmp_path, {"files": {"r.json": {}}, "robustness": "r.json"}, "ab", {})
+    listed = {"r.json": FileFacts("", 0)}
+    manifest = replace(bundles.open().manifest, files=listed, robustness="r.json")
+    return bundles.Bundle(tmp_path, manifest, "ab")
 
 
 def test_a_bundle_that_was_not_measured_says_nothing(bundle):
-    del bundle.manifest["robustness"]
+    bundle.manifest = replace(bundle.manifest, robustness=None)
     assert robustness.read(bundle) == []
 
 

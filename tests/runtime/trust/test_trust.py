@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from fmtool.bundle.manifest import EncoderFacts
 from fmtool.errors import BundleError
 from fmtool.task import AGE, SEX
 from runtime import trust
@@ -113,7 +114,7 @@ def test_a_scan_unlike_the_cohort_is_said_once_for_all_heads():
 def make_bundle(tmp_path, content, features=FEATURES):
     path = tmp_path / trust.FILE
     path.write_text(content)
-    manifest = {"trust": trust.FILE, "encoder": {"features": features}}
+    manifest = SimpleNamespace(trust=trust.FILE, encoder=EncoderFacts(features=features))
     return SimpleNamespace(manifest=manifest, file=lambda name: tmp_path / name)
 
 
@@ -129,7 +130,7 @@ def test_a_bundle_gives_back_what_was_stored_to_the_last_bit(tmp_path):
 
 
 def test_an_old_bundle_has_none():
-    assert trust.read(SimpleNamespace(manifest={})) == {}
+    assert trust.read(SimpleNamespace(manifest=SimpleNamespace(trust=None))) == {}
 
 
 def test_damaged_calibrations_are_refused(tmp_path):

@@ -207,4 +207,4 @@ def test_the_demonstration_bundle_on_a_real_gpu(library, precision, tmp_path):
             pytest.skip(str(error))
         with engine:
             errors = [selftest.run(engine, demo).errors for _ in range(2)]  # plain, and as a graph
-        assert errors[0].keys() == demo.manifest["self_test"]["outputs"].keys()
+        assert errors[0].keys() == demo.manifest.self_test.outputs.keys()

@@ -74,7 +74,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         template.crop, template.crop > 0, np.eye(4), template.array, template.mask, template.affine
     )
     rng = np.random.default_rng(0)
-    affine = placed((10, 12, 12), {})
+    affine = placed((10, 12, 12), None)
     maps = {
         task: Attribution(rng.normal(size=(10, 12, 12)).astype(np.float32), 0.0, None, affine)
         for task in ("age", "sex")

@@ -44,8 +44,7 @@ def found() -> Attribution:
     values[5, 8, 4] = -2.0
     values[9, 11, 11] = 1000.0  # outside the brain
     reference = np.zeros(SHAPE, dtype=np.float32)
-    encoder = {"architecture": "resnet18"}
-    return Attribution(values, float(values.mean()), reference, placed(SHAPE, encoder))
+    return Attribution(values, float(values.mean()), reference, placed(SHAPE, None))
 
 
 def test_the_facts_name_the_extremes_inside_the_brain(found, prepared) -> None:
