@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from runtime.answer import answer
 from runtime.predict import Predictor
 from training import cohort as cohorts
 from training import encoders, probe
-from training.cohort.row import Row
+from training.cohort import Cohort, Row
 from training.store.prepare import prepare
 
 Array = NDArray[np.float64]
@@ -40,21 +40,20 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Data:
-    """Embeddings, their rows, and which of them are held out."""
+    """A cohort, its embeddings, and which of its scans are held out."""
 
     x: Array
-    rows: Sequence[Row]
+    cohort: Cohort[Task]
     held: NDArray[np.bool_]
 
 
-def trial(data: Data, task: Task, seed: int) -> dict[str, float]:
+def trial(data: Data, seed: int) -> dict[str, float]:
     """One probe, judged on the subjects that it did not see."""
-    kept = np.flatnonzero(~data.held)
-    rows = [data.rows[i] for i in kept]
-    head = probe.fit(data.x[kept], rows, task, seed=seed, folds=5, repeats=1).head
+    kept, task = np.flatnonzero(~data.held), data.cohort.task
+    head = probe.fit(data.x[kept], data.cohort.take(kept), seed=seed, folds=5, repeats=1).head
     found: list[dict[str, float]] = []
     for i in np.flatnonzero(data.held):
-        truth, raw = data.rows[i].label, float(head(data.x[i]))
+        truth, raw = data.cohort.rows[i].label, float(head(data.x[i]))
         said = answer(task, raw, {}, data.x[i], head.trust)
         one = {"novelty_p <= 0.1": float((said.novelty or 1.0) <= 0.1)}
         if task.kind == "regression":
@@ -91,14 +90,15 @@ def summary(trials: Iterable[dict[str, float]]) -> dict[str, Any]:
     return found
 
 
-def resplit(x: Array, rows: Sequence[Row], task: Task, splits: int) -> Iterator[Data]:
+def resplit(x: Array, cohort: Cohort[Task], splits: int) -> Iterator[Data]:
     """Another quarter of the subjects held out each time; of a binary task, of either class."""
-    group = {row.subject: row.label if task.kind == "binary" else 0.0 for row in rows}
+    rows, binary = cohort.rows, cohort.task.kind == "binary"
+    group = {row.subject: row.label if binary else 0.0 for row in rows}
     groups = [sorted(s for s, g in group.items() if g == which) for which in set(group.values())]
     for seed in range(splits):
         rng = np.random.default_rng(seed)
         out = {s for names in groups for s in rng.permutation(names)[: len(names) // 4]}
-        yield Data(x, rows, np.array([row.subject in out for row in rows]))
+        yield Data(x, cohort, np.array([row.subject in out for row in rows]))
 
 
 def law(task: Task, draws: int, scans: int, new: int, most: int) -> Iterator[Data]:
@@ -118,11 +118,11 @@ def law(task: Task, draws: int, scans: int, new: int, most: int) -> Iterator[Dat
             Row(str(s), Path(str(i)), None, float(v), None, i)
             for i, (s, v) in enumerate(zip(subject, y, strict=True))
         ]
-        yield Data(x, rows, np.arange(scans + new) >= scans)
+        yield Data(x, Cohort(Path("law"), task, rows), np.arange(scans + new) >= scans)
 
 
-def real(folder: Path, cache: Path, bundle: Path | None) -> tuple[Array, dict[str, list[Row]]]:
-    """A cohort's embeddings by the bundle's own graph, and its rows by task."""
+def real(folder: Path, cache: Path, bundle: Path | None) -> tuple[Array, list[Cohort[Task]]]:
+    """A cohort's embeddings by the bundle's own graph, and the cohort by task."""
     with bundles.open(bundle) as opened:
         cohort = cohorts.read(folder, AGE)
         entries = prepare(cohort, cache / "volumes", opened)
@@ -134,8 +134,7 @@ def real(folder: Path, cache: Path, bundle: Path | None) -> tuple[Array, dict[st
                     "mask": np.asarray(entry.mask, dtype=np.float32)[None, None],
                 }
                 found.append(predictor.engine.run(feed)["embedding"][0])
-    rows = {task.name: list(cohorts.read(folder, task).rows) for task in (AGE, SEX)}
-    return np.stack(found).astype(np.float64), rows
+    return np.stack(found).astype(np.float64), [cohorts.read(folder, t) for t in (AGE, SEX)]
 
 
 def main() -> None:
@@ -153,15 +152,15 @@ def main() -> None:
 
     def run(name: str, data: Iterable[Data], task: Task) -> None:
         key = f"{name}, {task.name}"
-        found[key] = summary(trial(one, task, seed) for seed, one in enumerate(data))
+        found[key] = summary(trial(one, seed) for seed, one in enumerate(data))
         print(key, json.dumps(found[key]), flush=True)
         if args.json:
             args.json.write_text(json.dumps(found, indent=1) + "\n")
 
     if args.cohort is not None:
-        x, rows = real(args.cohort, args.cache, args.bundle)
-        for task in (AGE, SEX):
-            run("real", resplit(x, rows[task.name], task, args.splits), task)
+        x, read = real(args.cohort, args.cache, args.bundle)
+        for one in read:
+            run("real", resplit(x, one, args.splits), one.task)
     for task in (AGE, SEX):
         run("law", law(task, args.draws, 500, 1000, 1), task)
         run("law, repeated scans", law(task, args.draws, 500, 1000, 4), task)
@@ -169,8 +168,8 @@ def main() -> None:
         torch.manual_seed(0)
         heads, drawn = learnability.cohort(args.heads, seed=1)
         y = learnability.embed(encoders.build(width=learnability.WIDTH), heads).astype(np.float64)
-        for task in (AGE, SEX):
-            run("synthetic heads", resplit(y, drawn[task.name], task, args.draws), task)
+        for one in drawn:
+            run("synthetic heads", resplit(y, one, args.draws), one.task)
 
 
 if __name__ == "__main__":

@@ -41,13 +41,13 @@ from training.augment import SimCLRAugment
 from training.cohort import Cohort
 from training.evidence.ranges import ranges
 from training.fit import devices
-from training.fit.data import Scans
+from training.fit.data import ScanDataset
 from training.fit.loop import Loop
 from training.fit.settings import Settings
-from training.probe import Probe
+from training.probe import FittedProbe
 from training.simclr import SimCLR
 from training.store.embed import embeddings
-from training.store.entry import Entry
+from training.store.entry import StoredScan
 from training.store.prepare import prepare
 
 WIDTH = 0.125
@@ -74,7 +74,9 @@ def random_encoder() -> nn.Module:
     return encoders.build(width=WIDTH).eval()
 
 
-def pretrained_encoder(cohort: Cohort, entries: list[Entry], epochs: int, cache: Path) -> nn.Module:
+def pretrained_encoder(
+    cohort: Cohort, entries: list[StoredScan], epochs: int, cache: Path
+) -> nn.Module:
     """The network after SimCLR on the cohort's scans, from the cache if it has seen these scans."""
     scans = "".join(sha256(row.image) for row in cohort.rows)
     key = hashlib.sha256(
@@ -87,7 +89,7 @@ def pretrained_encoder(cohort: Cohort, entries: list[Entry], epochs: int, cache:
     settings = Settings(epochs=epochs, batch=BATCH, seed=SEED, learning_rate=RATE, device="cpu")
     run = cache / f"run-{key[:16]}"
     resume = run.exists()
-    loop = Loop(devices.launch(settings), recipe, Scans(entries), settings, run, resume)
+    loop = Loop(devices.launch(settings), recipe, ScanDataset(entries), settings, run, resume)
     loop.run(lambda epoch, means, record: print(f"epoch {epoch} {means}", flush=True) or {})
     encoder = recipe.network.get_submodule("encoder").eval()
     encoders.save_encoder(kept, encoder, f"SimCLR, {epochs} epochs on the cohort")
@@ -103,21 +105,23 @@ def kept_encoder(bundle: Path) -> nn.Module:
     return encoder
 
 
-def probes(encoder: nn.Module, folder: Path, entries: list[Entry], cache: Path) -> list[Probe]:
+def probes(
+    encoder: nn.Module, folder: Path, entries: list[StoredScan], cache: Path
+) -> list[FittedProbe]:
     """A cross-validated probe for each task."""
     found = []
     x = embeddings(encoder, entries, cache / "embeddings")
     for task in (AGE, SEX):
-        rows = cohorts.read(folder, task).rows
+        cohort = cohorts.read(folder, task)
         volumes = [entry.facts["brain_volume_ml"] for entry in entries]
         digest = encoders.digest(encoder)
         found.append(
-            probe.fit(x, rows, task, SEED, 5, 20, encoder_sha256=digest, brain_volume_ml=volumes)
+            probe.fit(x, cohort, SEED, 5, 20, encoder_sha256=digest, brain_volume_ml=volumes)
         )
     return found
 
 
-def skill(found: list[Probe]) -> float:
+def skill(found: list[FittedProbe]) -> float:
     """How far above the baselines, averaged over the tasks: 0 is a baseline, 1 is perfect."""
     parts = []
     for one in found:
@@ -128,7 +132,7 @@ def skill(found: list[Probe]) -> float:
     return float(np.mean(parts))
 
 
-def limits(entries: list[Entry], heads: list[Any]) -> list[str]:
+def limits(entries: list[StoredScan], heads: list[Any]) -> list[str]:
     """What the sample was, in sentences that every result carries."""
     low, high = heads[0].evidence["label_range"]
     return [

@@ -21,7 +21,7 @@ import signal
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,14 @@ from training import probe
 from training.augment import SimCLRAugment
 from training.augment.intensity import Intensity
 from training.augment.whole import whole
-from training.cohort.row import Row
+from training.cohort import Cohort, Row
 from training.fit import devices
-from training.fit.data import Scans
-from training.fit.loop import Loop, Stopped
+from training.fit.data import ScanDataset
+from training.fit.loop import Loop, TrainingStopped
 from training.fit.settings import Settings
 from training.simclr import SimCLR
 from training.synth import acquisition, anatomy
-from training.synth.render import Frame, render
+from training.synth.render import RenderGrid, render
 from training.synth.subject import draw, generator
 
 WIDTH = 0.125
@@ -55,25 +55,27 @@ RANDOM_SEEDS = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Coarse:
-    """A rendered head; what `training.fit.data.Scans` reads."""
+    """A rendered head; what `training.fit.data.ScanDataset` reads."""
 
     volume: NDArray[np.float32]
     mask: NDArray[np.bool_]
     facts: dict[str, Any]
 
 
-def frame() -> Frame:
+def frame() -> RenderGrid:
     """The model's crop in voxels of `SPACING`, as (x, y, z)."""
     shape = [round(n / SPACING) for n in reversed(space.CROP_SHAPE)]
     affine = np.diag([SPACING] * 3 + [1.0])
     affine[:3, 3] = space.crop_affine()[:3, 3] + 0.5 * (SPACING - 1.0)
-    return Frame((shape[0], shape[1], shape[2]), affine)
+    return RenderGrid((shape[0], shape[1], shape[2]), affine)
 
 
-def cohort(subjects: int, seed: int) -> tuple[list[Coarse], dict[str, list[Row]]]:
-    """Rendered heads, and their rows by task."""
+def cohort(subjects: int, seed: int) -> tuple[list[Coarse], list[Cohort[Task]]]:
+    """Rendered heads, and who they are, by age and by sex."""
     average, grid = anatomy.load(), frame()
-    heads, rows = [], {AGE.name: [], SEX.name: []}  # type: ignore[var-annotated]
+    heads: list[Coarse] = []
+    rows: list[Row] = []
+    sexes: list[float] = []
     console = Console(stderr=True)
     for number in track(range(1, subjects + 1), "Rendering", console=console, transient=True):
         subject = draw(seed, number)
@@ -82,10 +84,10 @@ def cohort(subjects: int, seed: int) -> tuple[list[Coarse], dict[str, list[Row]]
         volume = np.ascontiguousarray(head.voxels.transpose(2, 1, 0), dtype=np.float32)
         mask = np.ascontiguousarray(head.mask.transpose(2, 1, 0))
         heads.append(Coarse(volume, mask, {"digest": subject.name}))
-        for task, label in ((AGE, subject.age), (SEX, float(subject.sex == "M"))):
-            row = Row(subject.name, Path(subject.name), None, label, None, number)
-            rows[task.name].append(row)
-    return heads, rows
+        rows.append(Row(subject.name, Path(subject.name), None, subject.age, None, number))
+        sexes.append(float(subject.sex == "M"))
+    aged = Cohort(Path("rendered"), AGE, rows)
+    return heads, [aged, replace(aged, task=SEX).relabelled(sexes)]
 
 
 @torch.inference_mode()
@@ -113,10 +115,10 @@ def pretrain(heads: list[Coarse], minutes: float, batch: int, seed: int) -> tupl
         checkpoint_every=100_000,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        loop = Loop(devices.launch(settings), recipe, Scans(heads), settings, Path(folder))
+        loop = Loop(devices.launch(settings), recipe, ScanDataset(heads), settings, Path(folder))
         alarm = threading.Timer(60.0 * minutes, os.kill, (os.getpid(), signal.SIGTERM))
         alarm.start()
-        with contextlib.suppress(Stopped):  # the time is up, and the step finished
+        with contextlib.suppress(TrainingStopped):  # the time is up, and the step finished
             loop.run(say)
     encoder = recipe.network.get_submodule("encoder")
     return encoder.to(memory_format=torch.contiguous_format), loop.step  # type: ignore[call-overload]
@@ -130,14 +132,14 @@ def say(epoch: int, means: dict[str, float], record: dict[str, Any]) -> dict[str
     return {}
 
 
-def judge(encoder: nn.Module, heads: list[Coarse], rows: dict[str, list[Row]]) -> dict[str, Any]:
+def judge(encoder: nn.Module, heads: list[Coarse], cohorts: list[Cohort[Task]]) -> dict[str, Any]:
     """Task -> cross-validated evidence of a linear probe, and brain volume's beside it."""
     embeddings = embed(encoder, heads)
     volumes = [float(head.mask.sum()) * SPACING**3 / 1000.0 for head in heads]
     found = {}
-    for task in (AGE, SEX):
-        fitted = probe.fit(embeddings, rows[task.name], task, brain_volume_ml=volumes)
-        found[task.name] = fitted.head.evidence
+    for one in cohorts:
+        fitted = probe.fit(embeddings, one, brain_volume_ml=volumes)
+        found[one.task.name] = fitted.head.evidence
     return found
 
 
@@ -169,18 +171,18 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     begin = time.perf_counter()
-    heads, rows = cohort(args.subjects, args.seed)
+    heads, cohorts = cohort(args.subjects, args.seed)
     print(f"{len(heads)} SYNTHETIC heads of {heads[0].volume.shape} voxels", flush=True)
     print(f"rendered in {time.perf_counter() - begin:.0f} s", flush=True)
     random = {}
     for seed in RANDOM_SEEDS:
         encoder = SimCLR(width=WIDTH, seed=seed).network.get_submodule("encoder")
-        random[seed] = judge(encoder, heads, rows)
+        random[seed] = judge(encoder, heads, cohorts)
         show(f"random weights, seed {seed}", random[seed])
     begin = time.perf_counter()
     encoder, steps = pretrain(heads, args.minutes, args.batch, args.seed)
     minutes = (time.perf_counter() - begin) / 60.0
-    trained = judge(encoder, heads, rows)
+    trained = judge(encoder, heads, cohorts)
     show(f"SimCLR, {steps} steps, {minutes:.1f} min", trained)
     better = {
         task.name: all(separate(task, trained[task.name], r[task.name]) for r in random.values())

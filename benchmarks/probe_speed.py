@@ -40,10 +40,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fmtool.task import AGE
+from fmtool.task import AGE, Task
 from training import encoders, probe
 from training.augment.whole import whole
-from training.cohort.row import Row
+from training.cohort import Cohort, Row
 from training.store.embed import embeddings
 
 BATCH = 6
@@ -52,14 +52,14 @@ EPOCHS = 100
 
 @dataclass(frozen=True)
 class Made:
-    """A scan in memory, as `training.fit.data.Prepared`."""
+    """A scan in memory, as `training.store.prepared.PreparedScan`."""
 
     volume: NDArray[np.float32]
     mask: NDArray[np.bool_]
     facts: dict[str, Any]
 
 
-def make(scans: int, shape: tuple[int, int, int], seed: int = 0) -> tuple[list[Made], list[Row]]:
+def make(scans: int, shape: tuple[int, int, int], seed: int = 0) -> tuple[list[Made], Cohort[Task]]:
     """Noise in a ball, and an age each."""
     rng = np.random.default_rng(seed)
     grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij"))
@@ -70,7 +70,7 @@ def make(scans: int, shape: tuple[int, int, int], seed: int = 0) -> tuple[list[M
         entries.append(Made(volume, mask, {"digest": f"made-{seed}-{number}"}))
         name, age = f"sub-{number:03d}", float(rng.uniform(20, 80))
         rows.append(Row(name, Path(f"{name}.nii.gz"), None, age, None, number + 2))
-    return entries, rows
+    return entries, Cohort(Path("made"), AGE, rows)
 
 
 class Passes:
@@ -128,11 +128,10 @@ def epochs(
     return seconds
 
 
-def measure(entries: list[Made], rows: list[Row], width: float, timed: int) -> dict[str, Any]:
+def measure(entries: list[Made], cohort: Cohort[Task], width: float, timed: int) -> dict[str, Any]:
     """All figures; `timed` reference epochs are run, half of them before ours and half after."""
     torch.manual_seed(0)
-    encoder, labels = encoders.build(width=width), [row.label for row in rows]
-    subjects = [row.subject for row in rows]
+    encoder, labels = encoders.build(width=width), cohort.labels.tolist()
     epochs(encoder, entries[: 2 * BATCH], labels[: 2 * BATCH], 1)  # warms up
     with counted(encoder) as reference:
         before = epochs(encoder, entries, labels, timed - timed // 2)
@@ -141,7 +140,7 @@ def measure(entries: list[Made], rows: list[Row], width: float, timed: int) -> d
         def ours() -> float:
             start = time.perf_counter()
             x = embeddings(encoder, entries, cache).astype(np.float64)
-            probe.fit_model(x, np.array(labels), subjects, AGE)
+            probe.fit_model(x, cohort)
             return time.perf_counter() - start
 
         with counted(encoder) as once:
@@ -149,7 +148,7 @@ def measure(entries: list[Made], rows: list[Row], width: float, timed: int) -> d
         with counted(encoder) as again:
             cached = ours()
         start = time.perf_counter()
-        probe.fit(embeddings(encoder, entries, cache), rows, AGE)
+        probe.fit(embeddings(encoder, entries, cache), cohort)
         evidence = time.perf_counter() - start
     each = before + epochs(encoder, entries, labels, timed // 2)
     per_epoch = reference.count // len(before)

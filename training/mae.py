@@ -23,8 +23,16 @@ from fmtool.errors import InputError, UsageError
 from training import encoders
 from training.augment import SimCLRAugment
 from training.augment.whole import whole
-from training.encoders.vit import Block, Shape, ViT, grid_of, initialise, patchify, sincos
-from training.fit.recipe import Batch, Gather, Loss
+from training.encoders.vit import (
+    Shape,
+    TransformerBlock,
+    ViT,
+    grid_of,
+    initialise,
+    patchify,
+    sincos,
+)
+from training.fit.recipe import Gather, Loss, ScanBatch
 from training.fit.settings import Settings
 
 RATIO = 0.75
@@ -55,7 +63,7 @@ class MaskedAutoencoder(nn.Module):
         self.enter = nn.Linear(encoder.features, features)
         self.mask_token = nn.Parameter(torch.zeros(features))
         self.decoder = nn.Sequential(
-            *(Block(features, heads, 4 * features) for _ in range(_DECODER_LAYERS)),
+            *(TransformerBlock(features, heads, 4 * features) for _ in range(_DECODER_LAYERS)),
             nn.LayerNorm(features),
             nn.Linear(features, encoder.embed.weight[0].numel()),
         )
@@ -156,7 +164,7 @@ class MAE:
     def check(self, settings: Settings, device: torch.device) -> None:
         """Any settings will do."""
 
-    def loss(self, network: nn.Module, batch: Batch, gather: Gather) -> Loss:
+    def loss(self, network: nn.Module, batch: ScanBatch, gather: Gather) -> Loss:
         """The mean over the hidden brain patches of all processes' scans."""
         drawn = [self._view(batch, position) for position in range(len(batch.volumes))]
         views = torch.stack([view for view, _ in drawn])[:, None]
@@ -168,7 +176,7 @@ class MAE:
         value = error * len(counts) / counts.sum().clamp(min=1)
         return Loss(value, {"hidden_patches": counts.sum() / len(counts) / len(views)})
 
-    def _view(self, batch: Batch, position: int) -> tuple[Tensor, Tensor]:
+    def _view(self, batch: ScanBatch, position: int) -> tuple[Tensor, Tensor]:
         """A scan's view (z, y, x), and the patches of it that are seen, (K,)."""
         volume, mask = batch.volumes[position], batch.masks[position]
         random = batch.generator(position)

@@ -33,7 +33,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from fmtool.errors import InputError
 from fmtool.task import Task
 from training import evidence
-from training.cohort import Row
+from training.cohort import Cohort
 from training.evidence import splits, trust
 from training.evidence.head import Head
 from training.evidence.sample import describe, sentence
@@ -46,7 +46,7 @@ _FEWEST = 12  # subjects: with fewer, the inner folds of a two-fold split would 
 
 
 @dataclass
-class Probe:
+class FittedProbe:
     """What a fit found.
 
     Attributes:
@@ -62,20 +62,18 @@ class Probe:
 
 def fit(
     embeddings: NDArray[np.floating[Any]],
-    rows: Sequence[Row],
-    task: Task,
+    cohort: Cohort[Task],
     seed: int = 0,
     folds: int = 5,
     repeats: int = 5,
     encoder_sha256: str = "",
     brain_volume_ml: Sequence[float] | None = None,
-) -> Probe:
+) -> FittedProbe:
     """Fit and judge a linear probe.
 
     Args:
         embeddings: (N, F), of the frozen encoder in eval mode.
-        rows: the cohort's rows, in the same order.
-        task: what to predict.
+        cohort: the same scans, whose labels to predict.
         seed: of the folds and the bootstrap.
         folds: of the cross-validation over subjects.
         repeats: how often it is repeated with other folds.
@@ -86,47 +84,38 @@ def fit(
         InputError: if the subjects are too few, of one class only, or of one label only.
     """
     x = np.asarray(embeddings, dtype=np.float64)
-    y = np.array([row.label for row in rows])
-    subjects = [row.subject for row in rows]
-    if x.ndim != 2 or len(x) != len(rows) or not np.isfinite(x).all():
-        raise InputError(f"expected one finite embedding for each of {len(rows)} rows")
-    _check_enough(y, subjects, task)
+    if x.ndim != 2 or len(x) != len(cohort.rows) or not np.isfinite(x).all():
+        raise InputError(f"expected one finite embedding for each of {len(cohort.rows)} rows")
+    _check_enough(cohort)
 
-    plans = [splits.by_subject(y, subjects, task, folds, seed + r) for r in range(repeats)]
-    heads = [_heads(x, y, subjects, task, plan) for plan in plans]
+    plans = [splits.by_subject(cohort, folds, seed + r) for r in range(repeats)]
+    heads = [_heads(x, cohort, plan) for plan in plans]
     predictions = np.stack([_out_of_fold(x, *pair) for pair in zip(plans, heads, strict=True)])
-    baseline = np.stack([_mean_out_of_fold(y, plan) for plan in plans])
-    sample = describe(rows)
+    baseline = np.stack([_mean_out_of_fold(cohort.labels, plan) for plan in plans])
+    sample = describe(cohort)
     found = {
-        **evidence.against_mean(y, predictions, baseline, subjects, task, seed),
+        **evidence.against_mean(cohort, predictions, baseline, seed),
         **sample,
-        "sample": sentence(sample, task),
+        "sample": sentence(sample, cohort.task),
         "folds": folds,
         "repeats": repeats,
     }
     if brain_volume_ml is not None:
         volume = np.asarray(brain_volume_ml, dtype=np.float64)[:, None]
-        alone = np.stack(
-            [_out_of_fold(volume, p, _heads(volume, y, subjects, task, p)) for p in plans]
-        )
-        found["brain_volume"] = evidence.against_volume(y, predictions, alone, subjects, task, seed)
-
-    def affine(x: Array, y: Array, subjects: Sequence[str]) -> tuple[Array, float]:
-        return fold_scaler(fit_model(x, y, subjects, task))
-
+        alone = np.stack([_out_of_fold(volume, p, _heads(volume, cohort, p)) for p in plans])
+        found["brain_volume"] = evidence.against_volume(cohort, predictions, alone, seed)
     limits, found["trust"] = trust.cross(
-        x, y, subjects, task, plans[0], heads[0], predictions, affine, seed
+        x, cohort, plans[0], heads[0], predictions, fit_affine, seed
     )
-    weight, bias = affine(x, y, subjects)
-    head = Head(task, weight, bias, found, encoder_sha256, sample, limits)
-    return Probe(head, predictions, baseline)
+    head = Head(cohort.task, *fit_affine(x, cohort), found, encoder_sha256, sample, limits)
+    return FittedProbe(head, predictions, baseline)
 
 
-def _check_enough(y: Array, subjects: Sequence[str], task: Task) -> None:
-    names = np.asarray(subjects)
-    if len(set(subjects)) < _FEWEST:
+def _check_enough(cohort: Cohort[Task]) -> None:
+    y, names, task = cohort.labels, np.asarray(cohort.subjects), cohort.task
+    if len(set(names)) < _FEWEST:
         raise InputError(
-            f"{len(set(subjects))} subjects are too few for a probe of {task.name}; "
+            f"{len(set(names))} subjects are too few for a probe of {task.name}; "
             f"{_FEWEST} are needed"
         )
     if len(np.unique(y)) < 2:
@@ -141,19 +130,17 @@ def _check_enough(y: Array, subjects: Sequence[str], task: Task) -> None:
                 )
 
 
-def fit_model(x: Array, y: Array, subjects: Sequence[str], task: Task) -> Pipeline:
+def fit_model(x: Array, cohort: Cohort[Task]) -> Pipeline:
     """Standardise, then ridge or logistic regression, its strength chosen over subjects.
 
     Args:
-        x: (n, features), embeddings.
-        y: (n,), labels in the task's unit, or 0 and 1.
-        subjects: of each row; none is in two inner folds.
-        task: what is asked.
+        x: (N, F), embeddings.
+        cohort: the same scans; no subject is in two inner folds.
 
     Raises:
         InputError: if there are too few subjects for the inner folds.
     """
-    if task.kind == "regression":
+    if cohort.task.kind == "regression":
         model, scoring = Ridge(), "neg_mean_squared_error"
         grid = {"model__alpha": x.shape[1] * _STRENGTHS}  # the penalty's scale grows with features
     else:
@@ -163,27 +150,25 @@ def fit_model(x: Array, y: Array, subjects: Sequence[str], task: Task) -> Pipeli
         Pipeline([("scale", StandardScaler()), ("model", model)]),
         grid,
         scoring=scoring,
-        cv=splits.by_subject(y, subjects, task, _INNER_FOLDS, seed=0),
+        cv=splits.by_subject(cohort, _INNER_FOLDS, seed=0),
     )
     with threadpool_limits(1):  # hundreds of small fits: threads would spend the time meeting up
-        return search.fit(x, y).best_estimator_
+        return search.fit(x, cohort.labels).best_estimator_
 
 
-def fold_scaler(pipeline: Pipeline) -> tuple[Array, float]:
-    """The pipeline's scaler and linear model as one affine map of the raw embedding."""
+def fit_affine(x: Array, cohort: Cohort[Task]) -> tuple[Array, float]:
+    """Weight (F,) and bias: `fit_model`'s scaler and linear model as one map of the embedding."""
+    pipeline = fit_model(x, cohort)
     scale, model = pipeline["scale"], pipeline["model"]
     weight = np.ravel(model.coef_) / scale.scale_
     return weight, float(np.ravel(model.intercept_)[0] - weight @ scale.mean_)
 
 
 def _heads(
-    x: Array, y: Array, subjects: Sequence[str], task: Task, plan: Sequence[splits.Split]
+    x: Array, cohort: Cohort[Task], plan: Sequence[splits.Split]
 ) -> list[tuple[Array, float]]:
     """Weight and bias of each training part of a plan."""
-    return [
-        fold_scaler(fit_model(x[train], y[train], [subjects[i] for i in train], task))
-        for train, _ in plan
-    ]
+    return [fit_affine(x[train], cohort.take(train)) for train, _ in plan]
 
 
 def _out_of_fold(

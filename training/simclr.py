@@ -24,7 +24,7 @@ from fmtool.errors import UsageError
 from training import encoders
 from training.augment import SimCLRAugment
 from training.encoders.projector import projector
-from training.fit.recipe import Batch, Gather, Loss
+from training.fit.recipe import Gather, Loss, ScanBatch
 from training.fit.settings import Settings
 from training.runs import collapse
 
@@ -137,7 +137,7 @@ class SimCLR:
         if settings.batch < 2:
             raise UsageError("SimCLR tells scans apart: it needs batches of two scans or more")
 
-    def loss(self, network: nn.Module, batch: Batch, gather: Gather) -> Loss:
+    def loss(self, network: nn.Module, batch: ScanBatch, gather: Gather) -> Loss:
         """NT-Xent over the scans of all processes; alignment and uniformity of the embeddings."""
         first, second = (
             torch.stack(

@@ -29,9 +29,9 @@ from fmtool.task import Task
 from training import encoders
 from training.augment.whole import Shape
 from training.augment.whole import batch as whole_batch
-from training.fit.data import Prepared
-from training.fit.recipe import Batch, Gather, Loss
+from training.fit.recipe import Gather, Loss, ScanBatch
 from training.fit.settings import Settings
+from training.store.prepared import PreparedScan
 
 EPOCHS = 300
 
@@ -115,7 +115,7 @@ class Supervised:
         """Any settings will do."""
         del settings, device
 
-    def loss(self, network: nn.Module, batch: Batch, gather: Gather) -> Loss:
+    def loss(self, network: nn.Module, batch: ScanBatch, gather: Gather) -> Loss:
         """The loss above over this process's scans; the processes' mean is that over all."""
         del gather
         output = network(whole_batch(batch.volumes, batch.masks, self.input_shape)).float()
@@ -129,7 +129,7 @@ class Supervised:
         )
 
     @torch.no_grad()
-    def predict(self, scans: Sequence[Prepared]) -> NDArray[np.float64]:
+    def predict(self, scans: Sequence[PreparedScan]) -> NDArray[np.float64]:
         """(N,): values in the task's unit, or logits of class 1; BatchNorm by its statistics."""
         device = next(self.network.parameters()).device
         training = self.network.training

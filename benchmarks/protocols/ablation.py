@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.protocols import command, plots, pretrained
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.fits import linear
-from benchmarks.protocols.report import Report
+from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.scores import score, versus
 from benchmarks.protocols.study import Fold, Study, folds
 from benchmarks.protocols.systems import cross_validate, find
@@ -35,7 +35,7 @@ SHOWN = ("system", "task", "metric", "value", "versus", "loss", "first_change", 
 _SAME = 1e-4  # of a loss near 2; the steps of a variant that is none differ by a hundred times that
 
 
-def run(studies: Sequence[Study], bench: Bench, count: int = 5, seed: int = 42) -> Report:
+def run(studies: Sequence[Study], bench: Bench, count: int = 5, seed: int = 42) -> ProtocolReport:
     """A row per task and variant: a probe of its encoder, against that of the whole recipe.
 
     Encoders are pretrained once, on `bench.pool` or all of the study's scans.
@@ -78,7 +78,9 @@ def run(studies: Sequence[Study], bench: Bench, count: int = 5, seed: int = 42) 
             rows.append({**row, **_loss(losses[name], losses[WHOLE], len(pool), settings.batch)})
     change = shift_change(pool, full, seed, max(16, len(pool)))
     about = command.facts(bench, studies[0], seed, folds=count, shift_view_change=change)
-    return Report("ablation", QUESTION, about, rows, [about["pretraining"], *_remarks(change)])
+    return ProtocolReport(
+        "ablation", QUESTION, about, rows, [about["pretraining"], *_remarks(change)]
+    )
 
 
 def _mean(bench: Bench, study: Study, plan: list[Fold], seed: int) -> np.ndarray:

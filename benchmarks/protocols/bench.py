@@ -15,8 +15,8 @@ from benchmarks.protocols.shrink import shrink
 from benchmarks.protocols.size import Size
 from benchmarks.protocols.study import Fold, Study
 from training.fit import devices
-from training.fit.data import Prepared
 from training.store.embed import embeddings
+from training.store.prepared import PreparedScan
 
 
 @dataclass
@@ -35,11 +35,11 @@ class Bench:
 
     size: Size
     cache: Path
-    pool: Sequence[Prepared] | None = None
+    pool: Sequence[PreparedScan] | None = None
     transductive: bool = True
     given: dict[str, nn.Module] = field(default_factory=dict)
     pretrain_seed: int | None = None
-    _shrunk: dict[str, Prepared] = field(default_factory=dict, repr=False)
+    _shrunk: dict[str, PreparedScan] = field(default_factory=dict, repr=False)
 
     def pretraining_sentence(self) -> str:
         """Whose images the encoders have seen, for a report."""
@@ -75,7 +75,7 @@ class Bench:
         del study, fold
         return pretrained.fresh("resnet18", self.size, seed).eval()
 
-    def scans(self, study: Study, fold: Fold) -> list[Prepared]:
+    def scans(self, study: Study, fold: Fold) -> list[PreparedScan]:
         """Whom a fold's encoder is pretrained on."""
         if self.pool is not None:
             return list(self.pool)
@@ -84,7 +84,7 @@ class Bench:
         tested = set(fold.test.tolist())
         return [entry for i, entry in enumerate(study.entries) if i not in tested]
 
-    def small(self, entries: Sequence[Prepared]) -> list[Prepared]:
+    def small(self, entries: Sequence[PreparedScan]) -> list[PreparedScan]:
         """The scans at the size's shape, each resized once."""
         for entry in entries:
             if entry.facts["digest"] not in self._shrunk:

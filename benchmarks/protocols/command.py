@@ -18,7 +18,7 @@ from fmtool import task as tasks
 from fmtool.errors import FmtoolError
 from training import cohort as cohorts
 from training import encoders
-from training.fit.loop import Stopped
+from training.fit.loop import TrainingStopped
 from training.store.prepare import prepare
 
 
@@ -101,7 +101,7 @@ def run(main: Callable[[], None]) -> None:
     """Run a script's main; a user's mistake or SIGTERM ends it with a sentence."""
     try:
         main()
-    except Stopped as stopped:
+    except TrainingStopped as stopped:
         print("stopped; give the same command again to go on", file=sys.stderr)
         sys.exit(stopped.exit_code)
     except FmtoolError as error:

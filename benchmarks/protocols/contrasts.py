@@ -26,7 +26,7 @@ from benchmarks.protocols import study as studies
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.fits import linear
 from benchmarks.protocols.plots import forest
-from benchmarks.protocols.report import Report
+from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.scores import score, versus
 from benchmarks.protocols.study import Fold, Study, folds
 from benchmarks.protocols.systems import cross_validate, find
@@ -73,7 +73,7 @@ def aligned(t1: Study, other: Study) -> tuple[Study, Study, int]:
 
 def run(
     pairs: Sequence[tuple[Study, Study]], bench: Bench, name: str, count: int = 5, seed: int = 42
-) -> Report:
+) -> ProtocolReport:
     """Rows per task, encoder, and contrasts of training and test.
 
     Args:
@@ -97,7 +97,7 @@ def run(
     remarks = [bench.pretraining_sentence(), *REMARKS]
     if left_out:
         remarks.append(f"{left_out} scans are left out: their subjects are not in both tables.")
-    return Report("contrasts", QUESTION, about, rows, remarks)
+    return ProtocolReport("contrasts", QUESTION, about, rows, remarks)
 
 
 def _rows(

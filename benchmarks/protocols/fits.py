@@ -17,7 +17,7 @@ from benchmarks.protocols.study import Fold, Study
 from runtime.system import atomic
 from training import probe
 from training.fit import devices
-from training.fit.data import Scans
+from training.fit.data import ScanDataset
 from training.runs import labelled
 from training.supervised import Supervised
 
@@ -26,9 +26,7 @@ Array = NDArray[np.float64]
 
 def linear(x: Array, study: Study, fold: Fold) -> Array:
     """Predictions of `training.probe`'s linear model of features x, (N, F)."""
-    rows, subjects = fold.fitted, study.subjects
-    model = probe.fit_model(x[rows], study.labels[rows], [subjects[i] for i in rows], study.task)
-    weight, bias = probe.fold_scaler(model)
+    weight, bias = probe.fit_affine(x[fold.fitted], study.take(fold.fitted))
     predicted: Array = x[fold.test] @ weight + bias
     return predicted
 
@@ -42,7 +40,7 @@ def fit(
     """
     small = replace(study, entries=bench.small(study.entries))
     training, validation, test = (
-        small.part(indices) for indices in (fold.train, fold.validation, fold.test)
+        small.take(indices) for indices in (fold.train, fold.validation, fold.test)
     )
     settings = bench.size.training(seed, len(training.rows))
     labels = training.labels.tolist()
@@ -54,9 +52,9 @@ def fit(
         input_shape=bench.size.shape,
         recompute=bench.size.recompute,
     )
-    others = [Scans(p.entries, p.labels.tolist()) for p in (validation, test)]
+    others = [ScanDataset(p.entries, p.labels.tolist()) for p in (validation, test)]
     seen = [[scans.digests, scans.labels] for scans in others]
-    name = pretrained.key(recipe, Scans(training.entries, labels), settings, seen)
+    name = pretrained.key(recipe, ScanDataset(training.entries, labels), settings, seen)
     kept = bench.cache / "fits" / f"{recipe.name}-{name}.npy"
     if not kept.exists():
         run = kept.with_suffix("")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.protocols import command, plots
 from benchmarks.protocols.bench import Bench
-from benchmarks.protocols.report import Report
+from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.scores import score, value
 from benchmarks.protocols.study import Fold, Study, folds, inner
 from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
@@ -84,7 +84,7 @@ def run(
     count: int = 5,
     seeds: int = 3,
     seed: int = 42,
-) -> Report:
+) -> ProtocolReport:
     """A row per task, system and fraction."""
     bench.pretrain_seed = seed
     rows, remarks = [], [REMARK]
@@ -111,7 +111,9 @@ def run(
                 rows.append(score(study, name, found, baseline, seed, **more))
                 command.tell(f"{name} with {fraction:.0%} of {study.task.name} is done")
     about = command.facts(bench, studies[0], seed, folds=count, seeds=seeds)
-    return Report("label_efficiency", QUESTION, about, rows, [about["pretraining"], *remarks])
+    return ProtocolReport(
+        "label_efficiency", QUESTION, about, rows, [about["pretraining"], *remarks]
+    )
 
 
 def _predicted(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.protocols import command, plots
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.matching import match, rows_of
-from benchmarks.protocols.report import Report
+from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.study import Study, folds
 from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
 from fmtool.errors import InputError, UsageError
@@ -41,7 +41,7 @@ def run(
     caliper_sd: float = CALIPER_SD,
     count: int = 5,
     seed: int = 42,
-) -> Report:
+) -> ProtocolReport:
     """Out-of-fold predictions on everybody, then the AUC before and after matching.
 
     Raises:
@@ -94,7 +94,7 @@ def run(
             f"{len(pairs)} pairs are few: an interval this wide settles nothing, and where all "
             "pairs agree it has no width although the truth is not certain."
         )
-    return Report("matched_sex", QUESTION, about, rows, [about["pretraining"], *remarks])
+    return ProtocolReport("matched_sex", QUESTION, about, rows, [about["pretraining"], *remarks])
 
 
 def main() -> None:

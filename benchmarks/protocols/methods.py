@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.protocols import command, plots
 from benchmarks.protocols.bench import Bench
-from benchmarks.protocols.report import Report
+from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.scores import score, versus
 from benchmarks.protocols.study import Study, folds
 from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
@@ -70,13 +70,13 @@ def run(
     count: int = 5,
     repeats: int = 1,
     seed: int = 42,
-) -> Report:
+) -> ProtocolReport:
     """Compare the systems on each study (one per task, of the same cohort)."""
     rows = [
         row for study in studies for row in compare(study, bench, systems, count, repeats, seed)
     ]
     about = command.facts(bench, studies[0], seed, folds=count, repeats=repeats)
-    return Report("methods", QUESTION, about, rows, [about["pretraining"], *REMARKS])
+    return ProtocolReport("methods", QUESTION, about, rows, [about["pretraining"], *REMARKS])
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from benchmarks.protocols import command, plots, shift
 from benchmarks.protocols import study as studies
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.pairing import by_site, check_apart, together
-from benchmarks.protocols.report import Report
+from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.resample import draws, figure, interval
 from benchmarks.protocols.scores import score, versus
 from benchmarks.protocols.study import Study, folds, inner
@@ -56,7 +56,7 @@ def run(
     count: int = 5,
     repeats: int = 1,
     seed: int = 42,
-) -> Report:
+) -> ProtocolReport:
     """Rows of each system on each pair (one per task) of a training study and another.
 
     Raises:
@@ -73,7 +73,7 @@ def run(
     about = command.facts(bench, source, seed, folds=count, repeats=repeats)
     about |= {"synthetic": source.synthetic or target.synthetic, "tested_on": target.name}
     about |= {"tested_scans": len(target.rows), "tested_sites": list(target.sites)}
-    return Report(
+    return ProtocolReport(
         "out_of_distribution", QUESTION, about, rows, [*remarks, _pretraining(bench), *REMARKS]
     )
 

@@ -20,7 +20,7 @@ from fmtool import __version__
 from training import encoders
 from training.augment import SimCLRAugment
 from training.fit import devices
-from training.fit.data import Prepared, Scans
+from training.fit.data import ScanDataset
 from training.fit.identity import identity
 from training.fit.logs import METRICS
 from training.fit.loop import Loop, OnEpoch
@@ -28,6 +28,7 @@ from training.fit.recipe import Recipe
 from training.fit.settings import Settings
 from training.mae import MAE
 from training.simclr import SimCLR
+from training.store.prepared import PreparedScan
 
 _SPEED = ("device", "workers", "checkpoint_every")
 """Settings that change how fast a run is, and not what it computes."""
@@ -52,7 +53,7 @@ def fresh(name: str, size: Size, seed: int) -> nn.Module:
 
 def encoder(
     recipe: Recipe,
-    entries: Sequence[Prepared],
+    entries: Sequence[PreparedScan],
     settings: Settings,
     cache: Path,
     on_epoch: OnEpoch | None = None,
@@ -66,7 +67,7 @@ def encoder(
         cache: `pretrained/` in it keeps encoders; an interrupted run in it goes on.
         on_epoch: see `training.fit.loop`; not called for an encoder from the cache.
     """
-    scans = Scans(entries)
+    scans = ScanDataset(entries)
     folder = _folder(recipe, scans, settings, cache)
     kept = folder / "encoder"
     if not kept.exists():
@@ -79,19 +80,19 @@ def encoder(
 
 
 def losses(
-    recipe: Recipe, entries: Sequence[Prepared], settings: Settings, cache: Path
+    recipe: Recipe, entries: Sequence[PreparedScan], settings: Settings, cache: Path
 ) -> NDArray[np.float64]:
     """(steps,): the loss of each step of a pretraining that `encoder` has done."""
-    log = _folder(recipe, Scans(entries), settings, cache) / "run" / METRICS
+    log = _folder(recipe, ScanDataset(entries), settings, cache) / "run" / METRICS
     with log.open(encoding="utf-8", newline="") as stream:
         return np.array([float(r["value"]) for r in csv.DictReader(stream) if r["name"] == "loss"])
 
 
-def _folder(recipe: Recipe, scans: Scans, settings: Settings, cache: Path) -> Path:
+def _folder(recipe: Recipe, scans: ScanDataset, settings: Settings, cache: Path) -> Path:
     return cache / "pretrained" / f"{recipe.name}-{key(recipe, scans, settings)}"
 
 
-def key(recipe: Recipe, scans: Scans, settings: Settings, *more: Any) -> str:
+def key(recipe: Recipe, scans: ScanDataset, settings: Settings, *more: Any) -> str:
     """What a result of a run is kept under: all that it follows from, devices and speed aside."""
     found = identity(recipe, scans, settings)
     for name in _SPEED:

@@ -27,7 +27,7 @@ _LIBRARIES = ("torch", "monai", "lightning", "scikit-learn", "numpy")
 
 
 @dataclass
-class Report:
+class ProtocolReport:
     """What a protocol found.
 
     Attributes:

@@ -23,15 +23,15 @@ from numpy.typing import NDArray
 from benchmarks.protocols import command, plots, power_law, pretrained
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.fits import linear
-from benchmarks.protocols.report import Report
+from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.resample import draws, figure
 from benchmarks.protocols.scores import score
 from benchmarks.protocols.study import Fold, Study, folds
 from benchmarks.protocols.systems import cross_validate, find
 from fmtool.errors import InputError, UsageError
 from training import cohort as cohorts
-from training.fit.data import Prepared
 from training.fit.order import steps_per_epoch
+from training.store.prepared import PreparedScan
 
 Array = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def run(
     seed: int = 42,
     floor: bool = False,
     pool_subjects: Sequence[str] | None = None,
-) -> Report:
+) -> ProtocolReport:
     """A row per task and size, a random encoder's first; the laws are in the report's facts.
 
     Args:
@@ -114,13 +114,13 @@ def run(
     about = command.facts(bench, studies[0], seed, folds=count, seeds=seeds, laws=laws)
     told = [_sentence(name, law) for name, law in laws.items()]
     remarks = [about["pretraining"], *REMARKS, *told, *left_out]
-    return Report("scaling", QUESTION, about, rows, remarks)
+    return ProtocolReport("scaling", QUESTION, about, rows, remarks)
 
 
 def _embedded(
     studies: Sequence[Study],
     bench: Bench,
-    pool: Sequence[Prepared],
+    pool: Sequence[PreparedScan],
     plans: Sequence[dict[float, list[int]]],
     kept: Sequence[float],
     seed: int,
@@ -200,7 +200,7 @@ def _sentence(name: str, law: dict[str, Any]) -> str:
     return f"{told}, which does not exclude that more data changes nothing." if flat else f"{told}."
 
 
-def plot(report: Report) -> Figure:
+def plot(report: ProtocolReport) -> Figure:
     """The sizes' figures and the law's curve."""
     rows = [row for row in report.rows if row["system"] == SYSTEM]
     drawn = plots.curves(rows, report.title, "pretrained", "scans pretrained on", log=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,15 +34,8 @@ def score(
     """
     predictions, baseline = np.atleast_2d(predictions), np.atleast_2d(baseline)
     tested = np.flatnonzero(np.isfinite(predictions).all(axis=0))
-    subjects = [study.subjects[i] for i in tested]
-    found = evidence.against_mean(
-        study.labels[tested],
-        predictions[:, tested],
-        baseline[:, tested],
-        subjects,
-        study.task,
-        seed,
-    )
+    kept = study.take(tested)
+    found = evidence.against_mean(kept, predictions[:, tested], baseline[:, tested], seed)
     low, high = found["interval"]
     return {
         "system": name,
@@ -59,7 +51,7 @@ def score(
         "difference_high": found["difference_interval"][1],
         "beats_baseline": found["beats_baseline"],
         "scans": len(tested),
-        "subjects": len(set(subjects)),
+        "subjects": len(set(kept.subjects)),
         "repeats": len(predictions),
         **more,
     }
@@ -87,10 +79,9 @@ def versus(study: Study, predictions: Array, other: Array, seed: int) -> Row:
     """
     predictions, other = np.atleast_2d(predictions), np.atleast_2d(other)
     tested = np.flatnonzero(np.isfinite(predictions + other).all(axis=0))
-    subjects: Sequence[str] = [study.subjects[i] for i in tested]
-    y, ours, theirs = study.labels[tested], predictions[:, tested], other[:, tested]
-    found = evidence.against_volume(y, ours, theirs, subjects, study.task, seed)
-    own = evidence.against_volume(y, theirs, ours, subjects, study.task, seed)["value"]
+    kept, ours, theirs = study.take(tested), predictions[:, tested], other[:, tested]
+    found = evidence.against_volume(kept, ours, theirs, seed)
+    own = evidence.against_volume(kept, theirs, ours, seed)["value"]
     low, high = found["difference_interval"]
     return {
         "versus": own - found["value"],

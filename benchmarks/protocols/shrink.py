@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from benchmarks.protocols.study import brain_ml
 from training.augment.whole import Shape
-from training.fit.data import Prepared
+from training.store.prepared import PreparedScan, brain_ml
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Shrunk:
     facts: dict[str, Any]
 
 
-def shrink(entry: Prepared, shape: Shape) -> Prepared:
+def shrink(entry: PreparedScan, shape: Shape) -> PreparedScan:
     """The scan at `shape`, as `training.augment.whole.whole` resizes it; one that has it stays."""
     if entry.mask.shape == shape:
         return entry

@@ -8,7 +8,7 @@ from typing import Any
 from fmtool.space import CROP_SHAPE
 from training.augment import MIN_CROP, SimCLRAugment
 from training.encoders.vit import PATCH, Shape
-from training.fit.settings import Precision, Settings
+from training.fit.settings import DeviceName, Precision, Settings
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Size:
     train_batch: int
     train_rate: float
     precision: Precision = "float32"
-    device: str = "auto"
+    device: DeviceName = "auto"
     workers: int = 0
     recompute: bool = False
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,9 @@ from numpy.typing import NDArray
 from fmtool.errors import InputError
 from fmtool.task import Task
 from training import cohort as cohorts
-from training.cohort.row import Row
 from training.evidence import splits
-from training.fit.data import Prepared
-from training.runs.labelled import Part
 from training.store.prepare import prepare
+from training.store.prepared import PreparedCohort
 
 Indices = NDArray[np.intp]
 
@@ -45,58 +42,22 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Study:
-    """Prepared scans, their rows in the same order, and what the labels mean.
+class Study(PreparedCohort):
+    """A prepared cohort as reports speak of it.
 
     Attributes:
         name: of the table.
-        task: what is predicted.
-        entries: as `training.store.entry.Entry`, or anything with `volume`, `mask` and `facts`.
-        rows: of the cohort.
         synthetic: whether the scans were made and show no person.
     """
 
-    name: str
-    task: Task
-    entries: Sequence[Prepared]
-    rows: Sequence[Row]
+    name: str = ""
     synthetic: bool = False
-
-    @property
-    def labels(self) -> NDArray[np.float64]:
-        """(N,)."""
-        return np.array([row.label for row in self.rows], dtype=np.float64)
-
-    @property
-    def subjects(self) -> list[str]:
-        """(N,): whom each scan shows."""
-        return [row.subject for row in self.rows]
-
-    @property
-    def volumes_ml(self) -> NDArray[np.float64]:
-        """(N,): each scan's brain volume, from its facts or, where they lack it, its mask's."""
-        return np.array([brain_ml(entry) for entry in self.entries], dtype=np.float64)
 
     @property
     def sites(self) -> dict[str, Indices]:
         """The scans of each site, by its name; rows without a site are in none."""
         names = np.array([row.site or "" for row in self.rows])
         return {str(name): np.flatnonzero(names == name) for name in np.unique(names) if name}
-
-    def part(self, indices: Indices) -> Part:
-        """Some of the scans, as `training.runs.labelled` takes them."""
-        return Part([self.entries[i] for i in indices], [self.rows[i] for i in indices])
-
-    def take(self, indices: Indices) -> Study:
-        """The same study with some of its scans only."""
-        part = self.part(indices)
-        return replace(self, entries=part.entries, rows=part.rows)
-
-
-def brain_ml(entry: Prepared) -> float:
-    """Brain volume in mL; the model's voxels are 1 mm^3."""
-    known = entry.facts.get("brain_volume_ml")
-    return float(np.count_nonzero(entry.mask)) / 1000.0 if known is None else float(known)
 
 
 def read(table: Path, task: Task, cache: Path, allow_sites: bool = False, jobs: int = 1) -> Study:
@@ -114,7 +75,8 @@ def read(table: Path, task: Task, cache: Path, allow_sites: bool = False, jobs: 
     """
     cohort = cohorts.read(table, task, allow_sites)
     entries = prepare(cohort, cache / "volumes", jobs=jobs)
-    return Study(cohort.path.name, task, entries, cohort.rows, is_synthetic(cohort.path.parent))
+    path, synthetic = cohort.path, is_synthetic(cohort.path.parent)
+    return Study(path, task, cohort.rows, cohort.remarks, entries, path.name, synthetic)
 
 
 def is_synthetic(folder: Path) -> bool:
@@ -134,7 +96,7 @@ def folds(study: Study, count: int, seed: int) -> list[Fold]:
     Raises:
         InputError: if the subjects are too few, or too few of one class.
     """
-    plan = splits.by_subject(study.labels, study.subjects, study.task, count, seed)
+    plan = splits.by_subject(study, count, seed)
     return [inner(study, rest, test, seed) for rest, test in plan]
 
 
@@ -144,8 +106,5 @@ def inner(study: Study, rest: Indices, test: Indices, seed: int) -> Fold:
     Raises:
         InputError: if `rest` has too few subjects, or too few of one class.
     """
-    subjects = study.subjects
-    train, validation = splits.by_subject(
-        study.labels[rest], [subjects[i] for i in rest], study.task, _INNER, seed
-    )[0]
+    train, validation = splits.by_subject(study.take(rest), _INNER, seed)[0]
     return Fold(rest[train], rest[validation], test)

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from training.augment import SimCLRAugment
-from training.fit.data import Prepared
 from training.fit.recipe import generator
+from training.store.prepared import PreparedScan
 
 WHOLE, SHIFT, CONTROL = "all", "with shift", "all, intensities x 1.5"
 
@@ -21,7 +21,7 @@ WHOLE, SHIFT, CONTROL = "all", "with shift", "all, intensities x 1.5"
 class Scaled:
     """A prepared scan in another unit of intensity."""
 
-    entry: Prepared
+    entry: PreparedScan
 
     @property
     def volume(self) -> NDArray[np.float32]:
@@ -51,7 +51,9 @@ def variants(full: SimCLRAugment) -> dict[str, SimCLRAugment]:
     }
 
 
-def shift_change(entries: Sequence[Prepared], full: SimCLRAugment, seed: int, views: int) -> float:
+def shift_change(
+    entries: Sequence[PreparedScan], full: SimCLRAugment, seed: int, views: int
+) -> float:
     """The largest relative difference |v - v'| / |v| of views without and with the shift.
 
     Args:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.robustness import outputs, peers, plot, stage_table, table
-from benchmarks.robustness.measure import Bench, Row
+from benchmarks.robustness.measure import HeadBench, HeadOutputs
 from benchmarks.robustness.perturbations import ALL
 from benchmarks.robustness.summary import summary
 from benchmarks.shared import heads
@@ -40,7 +40,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     with Predictor(args.bundle) as predictor:
         watched = outputs.of(predictor.bundle)
-        bench = Bench(predictor, watched)
+        bench = HeadBench(predictor, watched)
         judged = tuple(one for one in ALL if one.judged)
         if args.by_stage:
             parts = [part for path in paths for part in _told(bench.by_stage(path, judged))]
@@ -78,7 +78,7 @@ def _some(paths: list[Path], most: int | None) -> list[Path]:
 def _told(found: Any) -> Any:
     """Each item as it comes, after its name is printed: the whole takes a while."""
     for item in found:
-        row: Row = item if isinstance(item, Row) else item[1]
+        row: HeadOutputs = item if isinstance(item, HeadOutputs) else item[1]
         print(row.head, row.name, row.values or row.refused, flush=True)
         yield item
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.robustness.head import Head
+from benchmarks.robustness.head import PerturbedHead
 
 
-def ghosted(head: Head, axis: int, percent: float, period: int) -> Head:
+def ghosted(head: PerturbedHead, axis: int, percent: float, period: int) -> PerturbedHead:
     """Phase-encoded lines modulated by a cosine: line j times 1 + 2 g cos(2 pi j / period).
 
     By the shift theorem the image gains two copies of itself, each g times as bright, displaced by

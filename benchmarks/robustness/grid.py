@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from benchmarks.robustness.head import Head
+from benchmarks.robustness.head import PerturbedHead
 from runtime.preprocess.transform import rotation
 
 ORDER = 5
 _FWHM = float(np.sqrt(8.0 * np.log(2.0)))
 
 
-def resampled(head: Head, affine: NDArray[np.float64], shape: tuple[int, ...]) -> Head:
+def resampled(
+    head: PerturbedHead, affine: NDArray[np.float64], shape: tuple[int, ...]
+) -> PerturbedHead:
     """The head on another grid; zero beyond its own.
 
     Args:
@@ -35,11 +37,11 @@ def resampled(head: Head, affine: NDArray[np.float64], shape: tuple[int, ...]) -
     outline = None
     if head.outline is not None:
         outline = _read(head.outline.astype(np.float32), mapping, shape, 1) >= 0.5
-    blank = Head(np.zeros(shape, dtype=np.float32), affine, outline)
+    blank = PerturbedHead(np.zeros(shape, dtype=np.float32), affine, outline)
     return blank.with_values(_read(source, mapping, shape, ORDER))
 
 
-def turned(head: Head, axis: ArrayLike, degrees: float) -> Head:
+def turned(head: PerturbedHead, axis: ArrayLike, degrees: float) -> PerturbedHead:
     """An oblique acquisition: the grid turned about the array's centre, as large as the head needs.
 
     Args:
@@ -59,14 +61,14 @@ def turned(head: Head, axis: ArrayLike, degrees: float) -> Head:
     return resampled(head, affine, shape)
 
 
-def shifted(head: Head, voxels: ArrayLike) -> Head:
+def shifted(head: PerturbedHead, voxels: ArrayLike) -> PerturbedHead:
     """The grid moved by so many voxels along its axes; fractions are what tests interpolation."""
     affine = head.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ np.asarray(voxels, dtype=np.float64)
     return resampled(head, affine, head.array.shape)
 
 
-def spaced(head: Head, millimetres: float) -> Head:
+def spaced(head: PerturbedHead, millimetres: float) -> PerturbedHead:
     """Isotropic voxels of so many mm over the same field of view."""
     factor = millimetres / head.spacing
     size = np.array(head.array.shape)
@@ -78,7 +80,7 @@ def spaced(head: Head, millimetres: float) -> Head:
     return resampled(head, affine, shape)
 
 
-def moved(head: Head, pose: NDArray[np.float64]) -> Head:
+def moved(head: PerturbedHead, pose: NDArray[np.float64]) -> PerturbedHead:
     """The head itself lying elsewhere: each point p (RAS mm) is now at `pose @ p`, 4x4 rigid.
 
     The scanner's grid stays where it is, so the voxels are interpolated; what leaves the field of
@@ -86,7 +88,7 @@ def moved(head: Head, pose: NDArray[np.float64]) -> Head:
     """
     grid = np.linalg.inv(pose) @ head.affine
     found = resampled(head, grid, head.array.shape)
-    return Head(found.array, head.affine, found.outline)
+    return PerturbedHead(found.array, head.affine, found.outline)
 
 
 def _read(

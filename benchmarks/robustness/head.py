@@ -12,7 +12,7 @@ from runtime.scan import Scan
 
 
 @dataclass(frozen=True)
-class Head:
+class PerturbedHead:
     """A scan as the perturbations take and give it.
 
     Attributes:
@@ -31,19 +31,19 @@ class Head:
         """Voxel size, mm per axis."""
         return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0))
 
-    def with_values(self, array: NDArray[Any]) -> Head:
+    def with_values(self, array: NDArray[Any]) -> PerturbedHead:
         """The same grid with other intensities: none negative, none outside the outline."""
         kept = np.maximum(array, 0.0).astype(np.float32)
         if self.outline is not None:
             kept[~self.outline] = 0.0
-        return Head(kept, self.affine, self.outline)
+        return PerturbedHead(kept, self.affine, self.outline)
 
     def scan(self) -> Scan:
         """What `Predictor.predict` takes."""
         return Scan(self.array, self.affine, facts={"spacing": self.spacing.round(4).tolist()})
 
 
-def of(scan: Scan, stripped: bool) -> Head:
+def of(scan: Scan, stripped: bool) -> PerturbedHead:
     """A scan as a head; `stripped` says that its non-zero voxels are a strip's outline."""
     array = np.maximum(scan.array, 0.0)
-    return Head(array, scan.affine, array > 0 if stripped else None)
+    return PerturbedHead(array, scan.affine, array > 0 if stripped else None)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.robustness.head import Head
+from benchmarks.robustness.head import PerturbedHead
 
 Brain = NDArray[np.bool_]
 
 
-def noisy(head: Head, brain: Brain, snr: float, generator: np.random.Generator) -> Head:
+def noisy(
+    head: PerturbedHead, brain: Brain, snr: float, generator: np.random.Generator
+) -> PerturbedHead:
     """Rician noise, as a magnitude image has it: a normal draw on each of two channels.
 
     Args:
@@ -28,7 +30,9 @@ def noisy(head: Head, brain: Brain, snr: float, generator: np.random.Generator) 
     return head.with_values(np.hypot(real, imaginary))
 
 
-def shaded(head: Head, brain: Brain, percent: float, generator: np.random.Generator) -> Head:
+def shaded(
+    head: PerturbedHead, brain: Brain, percent: float, generator: np.random.Generator
+) -> PerturbedHead:
     """A smooth multiplicative field: a random polynomial of second degree in the place (RAS mm).
 
     Args:
@@ -45,13 +49,13 @@ def shaded(head: Head, brain: Brain, percent: float, generator: np.random.Genera
     return head.with_values(head.array * np.clip(scaled, 1.0 - reach, 1.0 + reach))
 
 
-def curved(head: Head, brain: Brain, gamma: float) -> Head:
+def curved(head: PerturbedHead, brain: Brain, gamma: float) -> PerturbedHead:
     """Intensities to the power of `gamma`; the brain's 99th percentile stays as it is."""
     anchor = np.float32(np.percentile(head.array[brain], 99.0))
     return head.with_values(anchor * (head.array / anchor) ** np.float32(gamma))
 
 
-def _polynomial(head: Head, generator: np.random.Generator) -> NDArray[np.float32]:
+def _polynomial(head: PerturbedHead, generator: np.random.Generator) -> NDArray[np.float32]:
     """Random coefficients for 1, x, y, z and their products, the places scaled to about 1."""
     axes = np.ix_(*(np.arange(n, dtype=np.float32) for n in head.array.shape))
     middle = (np.array(head.array.shape) - 1) / 2.0

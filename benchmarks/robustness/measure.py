@@ -24,7 +24,7 @@ STRIPPED = "cohort"
 
 
 @dataclass
-class Row:
+class HeadOutputs:
     """One head, one way to see it.
 
     Attributes:
@@ -47,7 +47,7 @@ class Row:
     warned: tuple[str, ...] | None = None
 
 
-class Bench:
+class HeadBench:
     """A bundle's outputs for heads; `predictor` is open."""
 
     def __init__(self, predictor: Predictor, outputs: list[Output]) -> None:
@@ -58,7 +58,7 @@ class Bench:
 
     def rows(
         self, path: Path, perturbations: tuple[Perturbation, ...], tools: bool = True
-    ) -> Iterator[Row]:
+    ) -> Iterator[HeadOutputs]:
         """The undisturbed head first, then each perturbation and, with `tools`, each other tool."""
         label, stripped = heads.label(path), path.parent.name == STRIPPED
         head = seen.of(scans.read(path), stripped)
@@ -71,15 +71,15 @@ class Bench:
             try:
                 yield self._row(label, one.name, self._seen(one.of(head, brain), np.eye(4)))
             except FmtoolError as error:
-                yield Row(label, one.name, refused=str(error))
+                yield HeadOutputs(label, one.name, refused=str(error))
         if tools and not stripped:
             for name, volume, mask in peers.replaced(base, self.predictor.template):
                 values, embedding = self._answer(volume, mask)
-                yield Row(label, name, values, embedding)
+                yield HeadOutputs(label, name, values, embedding)
 
     def by_stage(
         self, path: Path, perturbations: tuple[Perturbation, ...]
-    ) -> Iterator[tuple[str, Row]]:
+    ) -> Iterator[tuple[str, HeadOutputs]]:
         """Of each perturbation the parts that `stages.substituted` gives, by the stage's name.
 
         First the undisturbed head, as "base", and then of each perturbation also the "whole".
@@ -92,17 +92,17 @@ class Bench:
             other = self._seen(one.of(head, base.prepared.brain), one.pose(head))
             yield "whole", self._row(label, one.name, other)
             for stage, (volume, mask) in stages.substituted(base, other):
-                yield stage, Row(label, one.name, *self._answer(volume, mask))
+                yield stage, HeadOutputs(label, one.name, *self._answer(volume, mask))
 
-    def _seen(self, head: seen.Head, pose: NDArray[np.float64]) -> stages.Seen:
+    def _seen(self, head: seen.PerturbedHead, pose: NDArray[np.float64]) -> stages.PreparedHead:
         ready = self.predictor.prepare(head.scan())
         warned = tuple(check.name for check in ready.checks if check.verdict != "ok")
-        return stages.Seen(head, ready.prepared, pose, warned)
+        return stages.PreparedHead(head, ready.prepared, pose, warned)
 
-    def _row(self, label: str, name: str, found: stages.Seen) -> Row:
+    def _row(self, label: str, name: str, found: stages.PreparedHead) -> HeadOutputs:
         values, embedding = self._answer(found.prepared.volume, found.prepared.mask)
         unlike = any(each.unusual(each.p_value(embedding)) for each in self._cohorts)
-        return Row(
+        return HeadOutputs(
             label,
             name,
             values,

@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.robustness.stages import Seen, crop, three
+from benchmarks.robustness.stages import PreparedHead, crop, three
 from benchmarks.shared.peers import chain
 from runtime.preprocess import bias, register
 from runtime.preprocess.template import Template
@@ -42,7 +42,7 @@ def absent() -> dict[str, str]:
 
 
 def replaced(
-    base: Seen, template: Template
+    base: PreparedHead, template: Template
 ) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.bool_]]]:
     """A whole head's volume and mask on the crop with one stage done by another tool."""
     missing = absent()

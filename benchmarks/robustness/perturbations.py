@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.robustness import coverage, ghost, grid, intensity
-from benchmarks.robustness.head import Head
+from benchmarks.robustness.head import PerturbedHead
 from runtime.preprocess.transform import about
 
 POSE = np.deg2rad(12.0), (0.6, 0.0, 0.8), (5.3, -4.2, 6.1)
@@ -18,7 +18,7 @@ POSE = np.deg2rad(12.0), (0.6, 0.0, 0.8), (5.3, -4.2, 6.1)
 
 SEED = 20
 
-Change = Callable[[Head, NDArray[np.bool_], np.random.Generator], Head]
+Change = Callable[[PerturbedHead, NDArray[np.bool_], np.random.Generator], PerturbedHead]
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,18 @@ class Perturbation:
     change: Change
     judged: bool = False
     whole: bool = False
-    pose: Callable[[Head], NDArray[np.float64]] = lambda head: np.eye(4)
+    pose: Callable[[PerturbedHead], NDArray[np.float64]] = lambda head: np.eye(4)
 
-    def of(self, head: Head, brain: NDArray[np.bool_]) -> Head:
+    def of(self, head: PerturbedHead, brain: NDArray[np.bool_]) -> PerturbedHead:
         """The head perturbed; the same on every call."""
         return self.change(head, brain, np.random.default_rng(SEED))
 
 
-def _plain(change: Callable[[Head], Head]) -> Change:
+def _plain(change: Callable[[PerturbedHead], PerturbedHead]) -> Change:
     return lambda head, brain, generator: change(head)
 
 
-def _drawn(change: Callable[..., Head], strength: float) -> Change:
+def _drawn(change: Callable[..., PerturbedHead], strength: float) -> Change:
     return lambda head, brain, generator: change(head, brain, strength, generator)
 
 
@@ -58,7 +58,7 @@ def _bent(gamma: float) -> Change:
     return lambda head, brain, generator: intensity.curved(head, brain, gamma)
 
 
-def pose_of(head: Head) -> NDArray[np.float64]:
+def pose_of(head: PerturbedHead) -> NDArray[np.float64]:
     """4x4: where the points (RAS mm) of the moved head go."""
     angle, axis, shift = POSE
     middle = (head.affine @ np.append((np.array(head.array.shape) - 1) / 2.0, 1.0))[:3]

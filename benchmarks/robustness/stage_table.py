@@ -6,23 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.robustness.measure import Row
+from benchmarks.robustness.measure import HeadOutputs
 from benchmarks.robustness.outputs import Output, distance
 from benchmarks.robustness.summary import between
 
-Part = tuple[str, Row]
+Part = tuple[str, HeadOutputs]
 
 
 def markdown(parts: Sequence[Part], outputs: Sequence[Output]) -> str:
     """A Markdown table.
 
     Args:
-        parts: by `measure.Bench.by_stage`, of all heads.
+        parts: by `measure.HeadBench.by_stage`, of all heads.
         outputs: what was watched.
     """
     base = {row.head: row for stage, row in parts if stage == "base"}
     apart = between(list(base.values()))
-    moved: dict[tuple[str, str], list[tuple[Row, Row]]] = {}
+    moved: dict[tuple[str, str], list[tuple[HeadOutputs, HeadOutputs]]] = {}
     for stage, row in parts:
         if stage != "base":
             moved.setdefault((row.name, stage), []).append((row, base[row.head]))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.robustness.head import Head
+from benchmarks.robustness.head import PerturbedHead
 from runtime.preprocess import bias, resample
 from runtime.preprocess.pipeline import Prepared
 
@@ -24,7 +24,7 @@ Volume = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
-class Seen:
+class PreparedHead:
     """A head and what the pipeline made of it.
 
     Attributes:
@@ -34,7 +34,7 @@ class Seen:
         warned: names of the checks that warn of it.
     """
 
-    head: Head
+    head: PerturbedHead
     prepared: Prepared
     pose: NDArray[np.float64]
     warned: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Seen:
         """The bias field the pipeline found, natural logarithm, on the head's grid."""
         return bias.n4(self.head.array, self.prepared.brain, three(self.head.spacing), "head")
 
-    def carried(self, array: NDArray[np.float32], to: Seen) -> NDArray[np.float32]:
+    def carried(self, array: NDArray[np.float32], to: PreparedHead) -> NDArray[np.float32]:
         """An array of this head's grid on another's, point to point of the head; trilinear."""
         mapping = np.linalg.inv(self.pose @ np.linalg.inv(to.pose) @ to.head.affine)
         mapping = np.linalg.inv(mapping @ self.head.affine)
@@ -57,12 +57,12 @@ class Seen:
         )
         return out
 
-    def matrix(self, to: Seen) -> NDArray[np.float64]:
+    def matrix(self, to: PreparedHead) -> NDArray[np.float64]:
         """This head's registration as one of another's: template RAS mm -> its RAS mm."""
         return np.asarray(to.pose @ np.linalg.inv(self.pose) @ self.prepared.transform)
 
 
-def substituted(base: Seen, other: Seen) -> Iterator[tuple[str, Volume]]:
+def substituted(base: PreparedHead, other: PreparedHead) -> Iterator[tuple[str, Volume]]:
     """The volume and mask on the crop, stage by stage; see the module.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.robustness.measure import Row
+from benchmarks.robustness.measure import HeadOutputs
 from benchmarks.robustness.outputs import Output, distance
 from benchmarks.robustness.perturbations import ALL, Perturbation
 
@@ -19,7 +19,7 @@ FORMAT = 1
 
 
 def summary(
-    rows: Sequence[Row],
+    rows: Sequence[HeadOutputs],
     outputs: Sequence[Output],
     facts: Mapping[str, Any],
     skipped: Mapping[str, str],
@@ -28,7 +28,7 @@ def summary(
     """Plain data: what `runtime.trust.robustness` reads from a bundle.
 
     Args:
-        rows: by `measure.Bench.rows`.
+        rows: by `measure.HeadBench.rows`.
         outputs: what was watched.
         facts: about the bundle, the engine and the version.
         skipped: other tools that were not compared, and why.
@@ -73,7 +73,7 @@ def summary(
     }
 
 
-def between(rows: Sequence[Row]) -> float | None:
+def between(rows: Sequence[HeadOutputs]) -> float | None:
     """The median distance of two subjects' embeddings, within sets; None of fewer than two."""
     pairs = [
         distance(a.embedding, b.embedding)
@@ -83,7 +83,9 @@ def between(rows: Sequence[Row]) -> float | None:
     return float(np.median(pairs)) if pairs else None
 
 
-def _shift(output: Output, moved: Sequence[tuple[Row, Row]]) -> dict[str, Any] | None:
+def _shift(
+    output: Output, moved: Sequence[tuple[HeadOutputs, HeadOutputs]]
+) -> dict[str, Any] | None:
     """The absolute shift in the output's unit, over heads, and its share of the error."""
     shifts = _spread([abs(a.values[output.task] - b.values[output.task]) for a, b in moved])
     if shifts is None:
@@ -92,13 +94,13 @@ def _shift(output: Output, moved: Sequence[tuple[Row, Row]]) -> dict[str, Any] |
     return {**shifts, "share": share}
 
 
-def _warned(rows: Iterable[Row]) -> int | None:
+def _warned(rows: Iterable[HeadOutputs]) -> int | None:
     """How many of them a check warns of; None where none was asked."""
     asked = [bool(row.warned) for row in rows if row.warned is not None]
     return sum(asked) if asked else None
 
 
-def _volumes(moved: Sequence[tuple[Row, Row]]) -> list[float]:
+def _volumes(moved: Sequence[tuple[HeadOutputs, HeadOutputs]]) -> list[float]:
     """How much the brain volume changes, per cent; of other tools' masks none is told."""
     pairs = [(a.brain_volume_ml, b.brain_volume_ml) for a, b in moved]
     return [100.0 * abs(a / b - 1.0) for a, b in pairs if np.isfinite(a)]

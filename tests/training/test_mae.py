@@ -14,9 +14,9 @@ from training.augment import SimCLRAugment
 from training.augment.whole import whole
 from training.encoders.vit import patchify, sincos
 from training.fit import devices
-from training.fit.data import Scans
+from training.fit.data import ScanDataset
 from training.fit.loop import Loop
-from training.fit.recipe import Batch
+from training.fit.recipe import ScanBatch
 from training.fit.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -36,7 +36,7 @@ def make_batch(count=2, shape=SHAPE, seed=3, epoch=0):
     masks = torch.zeros(count, *shape, dtype=torch.bool)
     masks[:, :, :8] = True
     labels = torch.full((count,), torch.nan)
-    return Batch(volumes, masks, labels, list(range(10, 10 + count)), epoch, seed)
+    return ScanBatch(volumes, masks, labels, list(range(10, 10 + count)), epoch, seed)
 
 
 def itself(tensor):
@@ -162,7 +162,9 @@ def test_shares_of_several_processes_add_up_to_the_whole_batchs_loss():
     whole = make_batch(4)
     whole.masks[2:, 4:] = False  # so that the halves count differently
     halves = [
-        Batch(whole.volumes[part], whole.masks[part], whole.labels[part], whole.indices[part], 0, 3)
+        ScanBatch(
+            whole.volumes[part], whole.masks[part], whole.labels[part], whole.indices[part], 0, 3
+        )
         for part in (slice(0, 2), slice(2, 4))
     ]
     counts = []
@@ -202,7 +204,7 @@ def test_equal_seeds_give_equal_losses_and_global_randomness_is_left_alone():
 def test_a_scans_view_does_not_depend_on_its_place_in_the_batch():
     recipe = mae.MAE(width=0.125, patch=PATCH)
     batch = make_batch()
-    turned = Batch(
+    turned = ScanBatch(
         batch.volumes.flip(0), batch.masks.flip(0), batch.labels, batch.indices[::-1], 0, batch.seed
     )
     torch.testing.assert_close(
@@ -219,7 +221,7 @@ def test_it_learns_one_tiny_volume():
     solver = torch.optim.Adam(recipe.network.parameters(), lr=3e-3)
     losses = []
     for epoch in range(80):
-        batch = Batch(volumes, masks, torch.full((1,), torch.nan), [0], epoch, 0)
+        batch = ScanBatch(volumes, masks, torch.full((1,), torch.nan), [0], epoch, 0)
         loss = recipe.loss(recipe.network, batch, itself).value
         solver.zero_grad()
         loss.backward()
@@ -240,7 +242,7 @@ def test_the_loop_runs_it(tmp_path, precision):
     first = recipe.network.encoder.embed.weight.clone()
     settings = Settings(epochs=2, batch=2, device="cpu", precision=precision)
     losses = []
-    loop = Loop(devices.launch(settings), recipe, Scans(entries), settings, tmp_path)
+    loop = Loop(devices.launch(settings), recipe, ScanDataset(entries), settings, tmp_path)
     loop.run(lambda epoch, means, record: losses.append(means["loss"]) or {})
     assert len(losses) == 2
     assert all(0.5 < loss < 3 for loss in losses)

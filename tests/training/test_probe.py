@@ -10,17 +10,18 @@ import pytest
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
 from training import probe
-from training.cohort import Row
+from training.cohort import Cohort, Row
 from training.evidence import evaluate, head
 
 FEATURES = 24
 
 
-def cohort(labels, scans_each=1, site=None):
-    return [
+def cohort(labels, task, scans_each=1, site=None):
+    rows = [
         Row(f"s{i // scans_each}", Path(f"{i}.nii"), None, float(v), site, i + 2)
         for i, v in enumerate(labels)
     ]
+    return Cohort(Path("t.csv"), task, rows)
 
 
 def ages(count=80, signal=1.0, seed=0):
@@ -41,7 +42,7 @@ def sexes(count=80, signal=2.0, seed=0):
 
 def test_regression_recovers_signal_and_beats_the_mean():
     x, y = ages()
-    found = probe.fit(x, cohort(y, site="A"), AGE, folds=4, repeats=2, encoder_sha256="abc")
+    found = probe.fit(x, cohort(y, AGE, site="A"), folds=4, repeats=2, encoder_sha256="abc")
     evidence = found.head.evidence
     assert evidence["metric"] == "MAE"
     assert evidence["unit"] == "years"
@@ -58,7 +59,7 @@ def test_regression_recovers_signal_and_beats_the_mean():
 
 def test_evidence_is_the_plain_figure_of_the_out_of_fold_predictions():
     x, y = ages()
-    found = probe.fit(x, cohort(y), AGE, folds=4, repeats=2)
+    found = probe.fit(x, cohort(y, AGE), folds=4, repeats=2)
     expected = np.mean([evaluate.mae(y, p) for p in found.predictions])
     assert found.head.evidence["value"] == pytest.approx(expected)
     assert found.predictions.shape == found.baseline.shape == (2, 80)
@@ -66,7 +67,7 @@ def test_evidence_is_the_plain_figure_of_the_out_of_fold_predictions():
 
 def test_binary_recovers_signal_and_beats_chance():
     x, y = sexes()
-    evidence = probe.fit(x, cohort(y), SEX, folds=4, repeats=2).head.evidence
+    evidence = probe.fit(x, cohort(y, SEX), folds=4, repeats=2).head.evidence
     assert evidence["metric"] == "AUC"
     assert evidence["value"] > 0.8
     assert evidence["baseline"] == 0.5
@@ -77,11 +78,11 @@ def test_binary_recovers_signal_and_beats_chance():
 @pytest.mark.parametrize("seed", [1, 2])
 def test_noise_does_not_beat_the_baseline(seed):
     x, y = ages(signal=0.0, seed=seed)
-    evidence = probe.fit(x, cohort(y), AGE, folds=4, repeats=2).head.evidence
+    evidence = probe.fit(x, cohort(y, AGE), folds=4, repeats=2).head.evidence
     assert evidence["beats_baseline"] is False
     assert evidence["value"] > 0.9 * evidence["baseline"]
     x, y = sexes(signal=0.0, seed=seed)
-    evidence = probe.fit(x, cohort(y), SEX, folds=4, repeats=2).head.evidence
+    evidence = probe.fit(x, cohort(y, SEX), folds=4, repeats=2).head.evidence
     assert evidence["beats_baseline"] is False
 
 
@@ -90,8 +91,8 @@ def test_repeated_scans_of_a_subject_do_not_leak():
     rng = np.random.default_rng(0)
     y = np.repeat(rng.uniform(20, 80, 20), 4)
     x = np.repeat(rng.normal(size=(20, 60)), 4, axis=0) + 0.01 * rng.normal(size=(80, 60))
-    leaky = probe.fit(x, cohort(y), AGE, folds=4, repeats=1).head.evidence
-    honest = probe.fit(x, cohort(y, scans_each=4), AGE, folds=4, repeats=1).head.evidence
+    leaky = probe.fit(x, cohort(y, AGE), folds=4, repeats=1).head.evidence
+    honest = probe.fit(x, cohort(y, AGE, scans_each=4), folds=4, repeats=1).head.evidence
     assert leaky["beats_baseline"] is True
     assert honest["beats_baseline"] is False
     assert (honest["n"], honest["n_subjects"]) == (80, 20)
@@ -100,9 +101,9 @@ def test_repeated_scans_of_a_subject_do_not_leak():
 @pytest.mark.parametrize(("task", "data"), [(AGE, ages), (SEX, sexes)], ids=["age", "sex"])
 def test_head_is_the_scaled_model_folded_into_one_map(task, data):
     x, y = data()
-    rows = cohort(y)
-    pipeline = probe.fit_model(x, y.astype(float), [r.subject for r in rows], task)
-    found = probe.fit(x, rows, task, folds=4, repeats=1).head
+    whole = cohort(y, task)
+    pipeline = probe.fit_model(x, whole)
+    found = probe.fit(x, whole, folds=4, repeats=1).head
     expected = pipeline.predict(x) if task is AGE else pipeline.decision_function(x)
     np.testing.assert_allclose(found(x), expected, rtol=1e-9, atol=1e-9)
 
@@ -111,19 +112,19 @@ def test_brain_volume_stands_beside_the_head():
     x, y = sexes(signal=0.0)
     rng = np.random.default_rng(0)
     volumes = 1200 + 200 * y + rng.normal(0, 60, len(y))
-    found = probe.fit(x, cohort(y), SEX, folds=4, repeats=1, brain_volume_ml=list(volumes))
+    found = probe.fit(x, cohort(y, SEX), folds=4, repeats=1, brain_volume_ml=list(volumes))
     beside = found.head.evidence["brain_volume"]
     assert beside["value"] > 0.9
     assert beside["head_is_better"] is False
     x, y = ages()
     volumes = 1200 + rng.normal(0, 60, len(y))
-    found = probe.fit(x, cohort(y), AGE, folds=4, repeats=1, brain_volume_ml=list(volumes))
+    found = probe.fit(x, cohort(y, AGE), folds=4, repeats=1, brain_volume_ml=list(volumes))
     assert found.head.evidence["brain_volume"]["head_is_better"] is True
 
 
 def test_equal_seeds_give_equal_heads():
     x, y = ages()
-    first, again = (probe.fit(x, cohort(y), AGE, seed=3, folds=4, repeats=1) for _ in range(2))
+    first, again = (probe.fit(x, cohort(y, AGE), seed=3, folds=4, repeats=1) for _ in range(2))
     assert first.head.evidence == again.head.evidence
     assert np.array_equal(first.head.weight, again.head.weight)
 
@@ -136,16 +137,16 @@ def test_unusable_cohorts_are_refused():
         (np.arange(20) < 3, SEX, "3 subjects of class M"),
     ):
         with pytest.raises(InputError, match=words):
-            probe.fit(x, cohort(labels), task)
+            probe.fit(x, cohort(labels, task))
     with pytest.raises(InputError, match="5 subjects are too few"):
-        probe.fit(x, cohort(y, scans_each=4), AGE)
+        probe.fit(x, cohort(y, AGE, scans_each=4))
     with pytest.raises(InputError, match="embedding"):
-        probe.fit(x[:-1], cohort(y), AGE)
+        probe.fit(x[:-1], cohort(y, AGE))
 
 
 def test_head_file_round_trip_and_damage(tmp_path):
     x, y = ages()
-    found = probe.fit(x, cohort(y), AGE, folds=4, repeats=1, encoder_sha256="abc").head
+    found = probe.fit(x, cohort(y, AGE), folds=4, repeats=1, encoder_sha256="abc").head
     path = found.save(tmp_path / "age.json")
     loaded = head.load(path)
     assert (loaded.task, loaded.bias, loaded.evidence) == (AGE, found.bias, found.evidence)

@@ -13,9 +13,9 @@ from fmtool.errors import UsageError
 from training import simclr
 from training.augment import SimCLRAugment
 from training.fit import devices
-from training.fit.data import Scans
+from training.fit.data import ScanDataset
 from training.fit.loop import Loop
-from training.fit.recipe import Batch
+from training.fit.recipe import ScanBatch
 from training.fit.settings import Settings
 from training.simclr import SimCLR
 
@@ -87,7 +87,7 @@ def pretrain(scans, folder, epochs, recipe=None, **changes):
     """The recipe after training, with its loop."""
     recipe = recipe or SimCLR(width=0.03125, augment=SMALL)
     settings = Settings(**{"epochs": epochs, "batch": 2, "device": "cpu", **changes})
-    loop = Loop(devices.launch(settings), recipe, Scans(entries(scans)), settings, folder)
+    loop = Loop(devices.launch(settings), recipe, ScanDataset(entries(scans)), settings, folder)
     losses = []
     loop.run(lambda epoch, means, record: losses.append(means) or {})
     return recipe, losses
@@ -121,8 +121,8 @@ def test_views_follow_from_seed_epoch_and_scan_alone(scans):
         return recipe.network(views)
 
     volumes, masks = (torch.from_numpy(np.stack(x)) for x in scans)
-    whole = Batch(volumes, masks, torch.zeros(4), [0, 1, 2, 3], epoch=3, seed=9)
-    share = Batch(volumes[2:], masks[2:], torch.zeros(2), [2, 3], epoch=3, seed=9)
+    whole = ScanBatch(volumes, masks, torch.zeros(4), [0, 1, 2, 3], epoch=3, seed=9)
+    share = ScanBatch(volumes[2:], masks[2:], torch.zeros(2), [2, 3], epoch=3, seed=9)
     for batch in (whole, share):
         recipe.loss(network, batch, lambda tensor: tensor)
     torch.testing.assert_close(seen[1][:2], seen[0][2:4])
@@ -168,7 +168,7 @@ def test_a_batch_needs_other_scans_to_compare_with(scans, tmp_path):
 def test_recomputing_changes_nothing_but_memory(scans):
     """In float64, where the order of sums does not show."""
     volumes, masks = (torch.from_numpy(np.stack(x)) for x in scans)
-    batch = Batch(volumes, masks, torch.zeros(4), [0, 1, 2, 3], epoch=0, seed=0)
+    batch = ScanBatch(volumes, masks, torch.zeros(4), [0, 1, 2, 3], epoch=0, seed=0)
     gradients = []
     for recompute in (False, True):
         recipe = SimCLR(width=0.03125, augment=SMALL, recompute=recompute)

@@ -12,20 +12,20 @@ from fmtool.task import AGE, SEX
 from training import encoders
 from training.augment.whole import batch as whole_batch
 from training.augment.whole import whole
-from training.fit.recipe import Batch
+from training.fit.recipe import ScanBatch
 from training.supervised import Finetune, Supervised, fresh_encoder
 
 WIDTH = 1 / 32
 
 
-def a_batch(labels: list[float], size: int = 16) -> Batch:
+def a_batch(labels: list[float], size: int = 16) -> ScanBatch:
     torch.manual_seed(0)
     volumes = torch.randn(len(labels), size, size, size)
     masks = torch.ones_like(volumes, dtype=torch.bool)
-    return Batch(volumes, masks, torch.tensor(labels), list(range(len(labels))), 0, 0)
+    return ScanBatch(volumes, masks, torch.tensor(labels), list(range(len(labels))), 0, 0)
 
 
-def output(recipe: Supervised, batch: Batch) -> torch.Tensor:
+def output(recipe: Supervised, batch: ScanBatch) -> torch.Tensor:
     return recipe.network(whole_batch(batch.volumes, batch.masks))
 
 

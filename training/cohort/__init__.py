@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fmtool.errors import InputError
 from fmtool.task import Task
-from training.cohort import bids as cohort_bids
-from training.cohort import csv as cohort_csv
+from training.cohort import bids, paper_csv
 from training.cohort.duplicates import same_images
 from training.cohort.row import Row, read_table
 
@@ -21,9 +25,9 @@ _SHOWN = 5
 TaskT = TypeVar("TaskT", bound=Task | None)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Cohort(Generic[TaskT]):
-    """A table of scans.
+    """Scans of a table, whom they show and what their labels mean.
 
     Attributes:
         path: the table.
@@ -34,8 +38,27 @@ class Cohort(Generic[TaskT]):
 
     path: Path
     task: TaskT
-    rows: list[Row]
+    rows: Sequence[Row]
     remarks: list[str] = field(default_factory=list)
+
+    @cached_property
+    def labels(self) -> NDArray[np.float64]:
+        """(N,): in the task's unit, or 0 and 1; NaN without a task."""
+        return np.array([row.label for row in self.rows], dtype=np.float64)
+
+    @cached_property
+    def subjects(self) -> list[str]:
+        """(N,): whom each scan shows."""
+        return [row.subject for row in self.rows]
+
+    def take(self, indices: Iterable[int]) -> Self:
+        """Some of the scans, in the order of `indices`."""
+        return replace(self, rows=[self.rows[i] for i in indices])
+
+    def relabelled(self, labels: Iterable[float]) -> Self:
+        """The same scans with other labels, (N,)."""
+        pairs = zip(self.rows, labels, strict=True)
+        return replace(self, rows=[replace(row, label=float(label)) for row, label in pairs])
 
 
 def read(path: str | os.PathLike[str], task: TaskT, allow_sites: bool = False) -> Cohort[TaskT]:
@@ -59,9 +82,9 @@ def read(path: str | os.PathLike[str], task: TaskT, allow_sites: bool = False) -
         InputError: with the line numbers of all that is wrong in the table.
     """
     path = Path(path)
-    bids = path.is_dir() or path.name == cohort_bids.PARTICIPANTS
-    table = read_table(path / cohort_bids.PARTICIPANTS if path.is_dir() else path)
-    rows, problems = (cohort_bids if bids else cohort_csv).rows(table, task)
+    is_bids = path.is_dir() or path.name == bids.PARTICIPANTS
+    table = read_table(path / bids.PARTICIPANTS if path.is_dir() else path)
+    rows, problems = (bids if is_bids else paper_csv).rows(table, task)
     for later, earlier in same_images([row.image for row in rows]):
         what = f"{rows[later].image.name} is the same image as on line {rows[earlier].line}"
         problems.append((rows[later].line, what))
@@ -71,14 +94,14 @@ def read(path: str | os.PathLike[str], task: TaskT, allow_sites: bool = False) -
         raise InputError(f"{table.path} cannot be used: {shown}{more}")
     if not rows:
         raise InputError(f"{table.path} lists no scans")
-    remarks = _left_out(table.path.parent, rows) if bids else []
+    remarks = _left_out(table.path.parent, rows) if is_bids else []
     cohort = Cohort(table.path, task, rows, remarks)
     _check_sites(cohort, allow_sites or task is None)
     return cohort
 
 
 def _left_out(folder: Path, rows: list[Row]) -> list[str]:
-    there = {file for files in cohort_bids.t1w(folder).values() for file in files}
+    there = {file for files in bids.t1w(folder).values() for file in files}
     extra = sorted(there - {row.image for row in rows})
     if not extra:
         return []

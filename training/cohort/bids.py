@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fmtool.errors import InputError
 from fmtool.task import Task
-from training.cohort.csv import session_of
+from training.cohort.paper_csv import session_of
 from training.cohort.row import (
     UNLABELLED,
     Problem,

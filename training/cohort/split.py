@@ -18,33 +18,36 @@ from fmtool.errors import InputError
 from fmtool.files import sha256
 from fmtool.task import Task
 from runtime.system import atomic
-from training import cohort
+from training import cohort as cohorts
 from training.cohort import Cohort, Row
 from training.cohort.duplicates import same_images
 
 Table = str | os.PathLike[str]
 
+PARTS = ("train", "validation", "test")
+FORMAT = 1
+
 
 @dataclass(frozen=True)
-class Parts:
-    """The rows of each part.
+class SplitCohort:
+    """A labelled cohort's parts.
 
     Attributes:
         train: to fit weights on.
         validation: to choose the best epoch by; may be empty.
         test: to report on, once.
-        subsets: fraction of the training subjects -> the rows of as many; each holds the smaller.
+        subsets: fraction of the training subjects -> as many; each holds the smaller.
     """
 
-    train: list[Row]
-    validation: list[Row]
-    test: list[Row]
-    subsets: Mapping[float, list[Row]] = field(default_factory=dict)
+    train: Cohort[Task]
+    validation: Cohort[Task]
+    test: Cohort[Task]
+    subsets: Mapping[float, Cohort[Task]] = field(default_factory=dict)
 
 
 def from_tables(
     train: Table, validation: Table, test: Table, task: Task, allow_sites: bool = False
-) -> Parts:
+) -> SplitCohort:
     """Read three tables and check that no subject and no image is in two of them.
 
     Tables of several studies, in which one name may mean two people, need a column `subject` that
@@ -61,7 +64,7 @@ def from_tables(
         InputError: for what `training.cohort.read` refuses, or a subject or image in two tables,
             named with both.
     """
-    parts = [cohort.read(table, task, allow_sites) for table in (train, validation, test)]
+    parts = [cohorts.read(table, task, allow_sites) for table in (train, validation, test)]
     places = [(part.path, row) for part in parts for row in part.rows]
     seen: dict[str, tuple[Path, Row]] = {}
     for path, row in places:
@@ -77,13 +80,7 @@ def from_tables(
             f"{row.image.name} on line {row.line} of {path} is the same image as on line "
             f"{other.line} of {first}: who is tested on it has seen it"
         )
-    return Parts(parts[0].rows, parts[1].rows, parts[2].rows)
-
-
-__all__ = ["PARTS", "Parts", "SplitFile", "from_tables", "load", "read", "rows", "write"]
-
-PARTS = ("train", "validation", "test")
-FORMAT = 1
+    return SplitCohort(parts[0], parts[1], parts[2])
 
 
 @dataclass(frozen=True)
@@ -126,8 +123,8 @@ def write(path: str | os.PathLike[str], split: SplitFile) -> None:
     atomic.write_bytes(Path(path), (json.dumps(asdict(split), indent=1) + "\n").encode())
 
 
-def read(path: str | os.PathLike[str], cohort: Cohort[Any]) -> Parts:
-    """The rows of each part of the cohort that the file was made for.
+def read(path: str | os.PathLike[str], cohort: Cohort[Any]) -> SplitCohort:
+    """The parts of the cohort that the file was made for.
 
     Raises:
         InputError: if it is not a split's file, a subject is in two parts, in none, or not in the
@@ -140,7 +137,7 @@ def read(path: str | os.PathLike[str], cohort: Cohort[Any]) -> Parts:
             f"{path} was made from {split.table} as it was then; {cohort.path} has another "
             f"content (SHA-256 {digest[:12]}, not {split.table_sha256[:12]}): split it again"
         )
-    return rows(split, cohort, str(path))
+    return parted(split, cohort, str(path))
 
 
 def load(path: Path) -> SplitFile:
@@ -177,8 +174,8 @@ def _check_form(split: SplitFile) -> None:
             raise ValueError("a list of subjects is none")
 
 
-def rows(split: SplitFile, cohort: Cohort[Any], where: str = "the split") -> Parts:
-    """The cohort's rows by part; `where` names the split in errors."""
+def parted(split: SplitFile, cohort: Cohort[Any], where: str = "the split") -> SplitCohort:
+    """The cohort's parts; `where` names the split in errors."""
     part_of: dict[str, str] = {}
     for part in PARTS:
         for subject in split.subjects[part]:
@@ -199,13 +196,13 @@ def rows(split: SplitFile, cohort: Cohort[Any], where: str = "the split") -> Par
         if outside:
             raise InputError(f"{where}: subject {outside[0]} of subset {fraction} is not in train")
 
-    def chosen(subjects: Sequence[str]) -> list[Row]:
+    def chosen(subjects: Sequence[str]) -> Cohort[Any]:
         wanted = set(subjects)
-        return [row for row in cohort.rows if names[row.subject] in wanted]
+        return cohort.take(i for i, row in enumerate(cohort.rows) if names[row.subject] in wanted)
 
     train, validation, test = (chosen(split.subjects[part]) for part in PARTS)
     subsets = {float(fraction): chosen(subset) for fraction, subset in split.subsets.items()}
-    return Parts(train, validation, test, subsets)
+    return SplitCohort(train, validation, test, subsets)
 
 
 def name_of(row: Row, cohort: Cohort[Any]) -> str:

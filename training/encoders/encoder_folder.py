@@ -27,19 +27,22 @@ def digest(encoder: nn.Module) -> str:
     return hashlib.sha256(_serialise(encoder)).hexdigest()
 
 
-def save_encoder(folder: str | os.PathLike[str], encoder: nn.Module, source: str) -> Path:
+def save_encoder(
+    folder: str | os.PathLike[str], encoder: nn.Module, source: str, overwrite: bool = False
+) -> Path:
     """Write `encoder.safetensors` and `encoder.json` as a new folder: complete, or not at all.
 
     Args:
         folder: must not exist yet, or be empty.
         encoder: as `build` made it.
         source: where the weights come from, in words, for whoever finds the folder.
+        overwrite: put the new folder in the place of one that is there.
 
     Raises:
         InputError: if the folder is there already or cannot be written.
     """
     target = Path(folder)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+    if not overwrite and target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise InputError(f"{target} exists and is left as it is; name another folder")
     weights = _serialise(encoder)
     facts = {
@@ -55,6 +58,8 @@ def save_encoder(folder: str | os.PathLike[str], encoder: nn.Module, source: str
             staged.mkdir()
             (staged / WEIGHTS).write_bytes(weights)
             (staged / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            if overwrite and target.exists():
+                target.rename(Path(scratch) / "old")
             os.replace(staged, target)
     except OSError as error:
         raise InputError(

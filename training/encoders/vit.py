@@ -69,7 +69,7 @@ class Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention and MLP, each on normalised tokens and added to them."""
 
     def __init__(self, features: int, heads: int, mlp: int) -> None:
@@ -98,7 +98,7 @@ class ViT(nn.Module):
         super().__init__()
         self.features, self.heads, self.patch = features, heads, patch
         self.embed = nn.Conv3d(1, features, patch, stride=patch)
-        self.blocks = nn.ModuleList(Block(features, heads, mlp) for _ in range(layers))
+        self.blocks = nn.ModuleList(TransformerBlock(features, heads, mlp) for _ in range(layers))
         self.norm = nn.LayerNorm(features)
         self.apply(initialise)
 

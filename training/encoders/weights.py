@@ -12,7 +12,7 @@ from fmtool.errors import InputError
 from training.encoders.architecture import some
 
 
-class Parts(NamedTuple):
+class CheckpointParts(NamedTuple):
     """A checkpoint's tensors by their bare names.
 
     Attributes:
@@ -26,7 +26,7 @@ class Parts(NamedTuple):
     others: list[str]
 
 
-def split(tensors: Mapping[str, Tensor]) -> Parts:
+def split(tensors: Mapping[str, Tensor]) -> CheckpointParts:
     """Sort a checkpoint's tensors.
 
     Wrappers prefix names: `module.` (DistributedDataParallel) outside or inside `encoder.`. Where
@@ -37,8 +37,10 @@ def split(tensors: Mapping[str, Tensor]) -> Parts:
     rest = {name: t for name, t in bare.items() if not name.startswith("projector.")}
     encoder = _below("encoder.", rest)
     if not encoder:
-        return Parts(rest, projector, [])
-    return Parts(encoder, projector, [name for name in rest if not name.startswith("encoder.")])
+        return CheckpointParts(rest, projector, [])
+    return CheckpointParts(
+        encoder, projector, [name for name in rest if not name.startswith("encoder.")]
+    )
 
 
 def fill(module: nn.Module, found: Mapping[str, Tensor], where: str, what: str) -> list[str]:

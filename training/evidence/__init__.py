@@ -5,13 +5,13 @@ Predictions are (repeats, N); a figure is the mean over repeats, its interval re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.task import Task
+from training.cohort import Cohort
 from training.evidence import evaluate
 
 Array = NDArray[np.float64]
@@ -20,21 +20,21 @@ CHANCE = 0.5
 
 
 def against_mean(
-    y: Array, predictions: Array, baseline: Array, subjects: Sequence[str], task: Task, seed: int
+    cohort: Cohort[Task], predictions: Array, baseline: Array, seed: int
 ) -> dict[str, Any]:
     """The metric with its interval, and whether it beats knowing nothing of the scan.
 
     A regression does if the 95 % interval of (its MAE - the mean's MAE), paired by subject, lies
     below zero; a binary task if the 95 % interval of its AUC lies above chance.
     """
-    every = np.arange(len(y))
-    if task.kind == "regression":
+    y, subjects, every = cohort.labels, cohort.subjects, np.arange(len(cohort.rows))
+    if cohort.task.kind == "regression":
         error = np.abs(predictions - y).mean(axis=0)
         excess = error - np.abs(baseline - y).mean(axis=0)
         difference = evaluate.interval(lambda i: float(excess[i].mean()), subjects, seed)
         return {
             "metric": "MAE",
-            "unit": task.unit,
+            "unit": cohort.task.unit,
             "value": float(error.mean()),
             "interval": list(evaluate.interval(lambda i: float(error[i].mean()), subjects, seed)),
             "baseline": float(np.abs(baseline - y).mean()),
@@ -57,11 +57,11 @@ def against_mean(
 
 
 def against_volume(
-    y: Array, predictions: Array, alone: Array, subjects: Sequence[str], task: Task, seed: int
+    cohort: Cohort[Task], predictions: Array, alone: Array, seed: int
 ) -> dict[str, Any]:
     """What brain volume alone achieves in the same folds, and whether the head does better."""
-    every = np.arange(len(y))
-    if task.kind == "regression":
+    y, subjects, every = cohort.labels, cohort.subjects, np.arange(len(cohort.rows))
+    if cohort.task.kind == "regression":
         error, other = (np.abs(p - y).mean(axis=0) for p in (predictions, alone))
         low, high = evaluate.interval(lambda i: float((error - other)[i].mean()), subjects, seed)
         return {

@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from fmtool.task import Task
 from runtime.trust.classes import Calibrator, Isotonic, Platt
+from training.cohort import Cohort
 from training.evidence import splits
 from training.evidence.conformal import Array, masses
 
@@ -68,24 +69,20 @@ def isotonic(logits: Array, labels: Array, mass: Array) -> Isotonic:
     )
 
 
-def choose(
-    logits: Array, labels: Array, subjects: Sequence[str], task: Task, seed: int
-) -> tuple[Calibrator, float | None]:
+def choose(logits: Array, cohort: Cohort[Task], seed: int) -> tuple[Calibrator, float | None]:
     """The calibration, and its cross-validated log loss; None where the subjects are too few.
 
     Args:
         logits: (N,) out-of-fold.
-        labels: (N,) 0 or 1.
-        subjects: of each row.
-        task: binary.
+        cohort: of a binary task.
         seed: of the folds.
     """
-    mass = masses(subjects)
+    labels, mass = cohort.labels, masses(cohort.subjects)
     fits: list[Fit] = [platt, isotonic] if mass.sum() > FEWEST - 0.5 else [platt]
-    least = min(len({s for s, y in zip(subjects, labels, strict=True) if y == c}) for c in (0, 1))
+    least = min(len(set(cohort.take(np.flatnonzero(labels == c)).subjects)) for c in (0, 1))
     if least < _FOLDS:
         return platt(logits, labels, mass), None
-    plan = splits.by_subject(labels, subjects, task, _FOLDS, seed)
+    plan = splits.by_subject(cohort, _FOLDS, seed)
     losses = [_log_loss(fit, logits, labels, mass, plan) for fit in fits]
     best = int(np.argmin(losses))
     return fits[best](logits, labels, mass), losses[best]

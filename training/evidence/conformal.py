@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fmtool.task import Task
 from runtime.trust.folds import Folds
+from training.cohort import Cohort
 from training.evidence.splits import Split
 
 Array = NDArray[np.float64]
@@ -29,31 +30,23 @@ def masses(subjects: Sequence[str]) -> Array:
 
 
 def folds_of(
-    x: Array,
-    y: Array,
-    subjects: Sequence[str],
-    task: Task,
-    plan: Sequence[Split],
-    weights: Array,
-    biases: Array,
+    x: Array, cohort: Cohort[Task], plan: Sequence[Split], weights: Array, biases: Array
 ) -> Folds:
     """The folds of a cross-validation.
 
     Args:
         x: (N, F) embeddings.
-        y: (N,) labels.
-        subjects: of each row.
-        task: a regression's scores are absolute residuals, a binary task's are logits.
+        cohort: a regression's scores are absolute residuals, a binary task's are logits.
         plan: K splits whose test parts hold every row once.
         weights: (K, F) of the heads fitted on the plan's training parts.
         biases: (K,).
     """
-    fold = np.empty(len(y), dtype=np.intp)
+    fold = np.empty(len(x), dtype=np.intp)
     for k, (_, test) in enumerate(plan):
         fold[test] = k
     predicted = (x * weights[fold]).sum(1) + biases[fold]
-    score = np.abs(y - predicted) if task.kind == "regression" else predicted
-    return Folds(weights, biases, fold, score, masses(subjects))
+    score = np.abs(cohort.labels - predicted) if cohort.task.kind == "regression" else predicted
+    return Folds(weights, biases, fold, score, masses(cohort.subjects))
 
 
 def guarantee(level: float, subjects: int, folds: int) -> float:

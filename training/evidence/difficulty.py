@@ -14,12 +14,13 @@ import numpy as np
 from fmtool.task import Task
 from runtime.trust.folds import Folds, quantile
 from runtime.trust.interval import Difficulty
+from training.cohort import Cohort
 from training.evidence import splits
 from training.evidence.conformal import LEVEL, Array
 from training.evidence.splits import Split
 
-Affine = Callable[[Array, Array, Sequence[str]], tuple[Array, float]]
-"""From embeddings, labels and subjects to a head's weight and bias."""
+Affine = Callable[[Array, Cohort[Task]], tuple[Array, float]]
+"""From a cohort and its embeddings, (N, F), to a head's weight and bias."""
 
 FEWEST = 100
 """Subjects: with fewer, the choice itself would cost coverage (it is made on the same scans)."""
@@ -31,28 +32,20 @@ _INNER = 3
 
 
 def choose(
-    x: Array,
-    y: Array,
-    subjects: Sequence[str],
-    task: Task,
-    plan: Sequence[Split],
-    folds: Folds,
-    affine: Affine,
+    x: Array, cohort: Cohort[Task], plan: Sequence[Split], folds: Folds, affine: Affine
 ) -> tuple[Folds, Difficulty | None]:
     """The folds with normalised residuals and their difficulty, or as they are and None.
 
     Args:
         x: (N, F) embeddings.
-        y: (N,) labels.
-        subjects: of each row.
-        task: a regression.
+        cohort: of a regression.
         plan: of the folds.
         folds: with plain residuals.
         affine: fits a head.
     """
     if folds.subjects < FEWEST - 0.5:
         return folds, None
-    difficulty = _fit(x, y, subjects, task, plan, affine)
+    difficulty = _fit(x, cohort, plan, affine)
     expected = np.array([difficulty(row)[k] for row, k in zip(x, folds.fold, strict=True)])
     normalised = replace(folds, score=folds.score / expected)
     plain = quantile(folds.score, folds.mass, LEVEL)
@@ -63,24 +56,17 @@ def choose(
     return (normalised, difficulty) if length <= SHORTER * plain else (folds, None)
 
 
-def _fit(
-    x: Array,
-    y: Array,
-    subjects: Sequence[str],
-    task: Task,
-    plan: Sequence[Split],
-    affine: Affine,
-) -> Difficulty:
+def _fit(x: Array, cohort: Cohort[Task], plan: Sequence[Split], affine: Affine) -> Difficulty:
     """Of each fold, from its training part alone."""
     weights, biases, lows, highs = [], [], [], []
     for train, _ in plan:
-        part, labels, names = x[train], y[train], [subjects[i] for i in train]
-        residual = np.empty(len(labels))
-        for inner, out in splits.by_subject(labels, names, task, _INNER, seed=0):
-            weight, bias = affine(part[inner], labels[inner], [names[i] for i in inner])
-            residual[out] = np.abs(labels[out] - part[out] @ weight - bias)
+        part, own = x[train], cohort.take(train)
+        residual = np.empty(len(part))
+        for inner, out in splits.by_subject(own, _INNER, seed=0):
+            weight, bias = affine(part[inner], own.take(inner))
+            residual[out] = np.abs(own.labels[out] - part[out] @ weight - bias)
         least = 1e-2 * float(residual.mean())  # a residual of zero has no logarithm
-        weight, bias = affine(part, np.log(residual + least), names)
+        weight, bias = affine(part, own.relabelled(np.log(residual + least)))
         fitted = part @ weight + bias
         weights.append(weight)
         biases.append(bias)

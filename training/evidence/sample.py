@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fmtool.task import Task
-from training.cohort.row import Row
+from training.cohort import Cohort
 
 
-def describe(rows: Sequence[Row]) -> dict[str, Any]:
+def describe(cohort: Cohort[Task]) -> dict[str, Any]:
     """Scans, subjects, range and quartiles of labels, sites; plain JSON data."""
-    labels = [row.label for row in rows]
+    labels, rows = cohort.labels, cohort.rows
     return {
         "n": len(rows),
-        "n_subjects": len({row.subject for row in rows}),
+        "n_subjects": len(set(cohort.subjects)),
         "label_range": [float(min(labels)), float(max(labels))],
         "label_quartiles": [float(q) for q in np.quantile(labels, (0.25, 0.5, 0.75))],
         "sites": sorted({row.site for row in rows if row.site is not None}),

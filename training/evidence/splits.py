@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from fmtool.errors import InputError
 from fmtool.task import Task
+from training.cohort import Cohort
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Row indices to train on and to test on."""
 
 
-def by_subject(
-    labels: NDArray[np.float64], subjects: Sequence[str], task: Task, folds: int, seed: int
-) -> list[Split]:
+def by_subject(cohort: Cohort[Task], folds: int, seed: int) -> list[Split]:
     """Shuffled folds; those of a binary task keep the classes' proportions.
 
     Args:
-        labels: (n,), in the task's unit, or 0 and 1.
-        subjects: of each row; none is in two folds.
-        task: what is asked.
+        cohort: of N rows; no subject is in two folds.
         folds: their number.
         seed: of the shuffling.
 
@@ -31,22 +26,23 @@ def by_subject(
         InputError: if there are fewer than two subjects per fold, or fewer than one subject of
             each class per fold.
     """
-    names = np.asarray(subjects)
+    names = np.asarray(cohort.subjects)
     unique = np.unique(names)
     if len(unique) < 2 * folds:
         raise InputError(
             f"{len(unique)} subjects are too few for {folds} folds; {2 * folds} are needed"
         )
-    if task.kind == "binary":
-        return _stratified(labels, names, task, folds, seed)
+    if cohort.task.kind == "binary":
+        return _stratified(cohort, names, folds, seed)
     order = np.random.default_rng(seed).permutation(unique)
     tested = [np.isin(names, part) for part in np.array_split(order, folds)]
     return [(np.flatnonzero(~test), np.flatnonzero(test)) for test in tested]
 
 
 def _stratified(
-    labels: NDArray[np.float64], names: NDArray[np.str_], task: Task, folds: int, seed: int
+    cohort: Cohort[Task], names: NDArray[np.str_], folds: int, seed: int
 ) -> list[Split]:
+    task, labels = cohort.task, cohort.labels
     assert task.classes is not None
     for value, name in enumerate(task.classes):
         count = len(np.unique(names[labels == value]))

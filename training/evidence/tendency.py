@@ -7,11 +7,11 @@ needs no truth at run time, and scatters the values more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from fmtool.task import Task
 from runtime.trust import Tendency
+from training.cohort import Cohort
 from training.evidence import evaluate
 from training.evidence.conformal import Array, masses
 
@@ -19,23 +19,22 @@ LEAST_SLOPE = 0.25
 """The lower 95 % bound of a slope that is divided by: below, noise would be blown up fourfold."""
 
 
-def fit(y: Array, predictions: Array, subjects: Sequence[str], seed: int) -> Tendency | None:
+def fit(cohort: Cohort[Task], predictions: Array, seed: int) -> Tendency | None:
     """The tendency; None of a head whose values do not follow the truth closely enough.
 
     Args:
-        y: (N,) labels.
+        cohort: of a regression.
         predictions: (repeats, N) out-of-fold.
-        subjects: of each row.
         seed: of the bootstrap over subjects.
     """
-    mean, mass = predictions.mean(axis=0), masses(subjects)
+    y, mean, mass = cohort.labels, predictions.mean(axis=0), masses(cohort.subjects)
     if len(np.unique(y)) < 2:
         return None
 
     def slope(rows: evaluate.Indices) -> float:
         return _line(y[rows], mean[rows], mass[rows])[0]
 
-    low, _ = evaluate.interval(slope, subjects, seed)
+    low, _ = evaluate.interval(slope, cohort.subjects, seed)
     return Tendency(*_line(y, mean, mass)) if low >= LEAST_SLOPE else None
 
 

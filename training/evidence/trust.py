@@ -15,7 +15,8 @@ import numpy as np
 from fmtool.task import Task
 from runtime.trust import Trust, classes
 from runtime.trust.folds import SLACK, Folds
-from runtime.trust.interval import interval
+from runtime.trust.interval import Difficulty, interval
+from training.cohort import Cohort
 from training.evidence import calibration, conformal, difficulty, novelty, tendency
 from training.evidence.conformal import LEVEL, Array
 from training.evidence.difficulty import Affine
@@ -24,9 +25,7 @@ from training.evidence.splits import Split
 
 def cross(
     x: Array,
-    y: Array,
-    subjects: Sequence[str],
-    task: Task,
+    cohort: Cohort[Task],
     plan: Sequence[Split],
     heads: Sequence[tuple[Array, float]],
     predictions: Array,
@@ -37,9 +36,7 @@ def cross(
 
     Args:
         x: (N, F) embeddings.
-        y: (N,) labels.
-        subjects: of each row.
-        task: of the head.
+        cohort: of the head's task.
         plan: K splits by subject.
         heads: weight and bias of each fold.
         predictions: (repeats, N) out-of-fold values or logits, those of `plan` among them.
@@ -47,51 +44,47 @@ def cross(
         seed: of what is drawn.
     """
     weights, biases = np.array([w for w, _ in heads]), np.array([b for _, b in heads])
-    folds = conformal.folds_of(x, y, subjects, task, plan, weights, biases)
-    if task.kind == "binary":
-        trust, found = _binary(folds, y, subjects, task, seed)
-    else:
-        folds, hard = difficulty.choose(x, y, subjects, task, plan, folds, affine)
-        lines = tendency.fit(y, predictions, subjects, seed)
-        trust, found = Trust(LEVEL, folds, hard, tendency=lines), {}
-    trust = replace(_anonymous(trust), novelty=novelty.fit(x, subjects, seed))
-    return trust, {
-        "method": f"CV+ over {len(plan)} folds",
-        **_summary(trust, x, subjects, task),
-        **found,
-    }
+    folds = conformal.folds_of(x, cohort, plan, weights, biases)
+    hard = None
+    if cohort.task.kind == "regression":
+        folds, hard = difficulty.choose(x, cohort, plan, folds, affine)
+    return _trust(f"CV+ over {len(plan)} folds", x, cohort, folds, hard, predictions, seed)
 
 
 def split(
-    x: Array,
-    y: Array,
-    subjects: Sequence[str],
-    task: Task,
-    weight: Array,
-    bias: float,
-    seed: int,
+    x: Array, cohort: Cohort[Task], weight: Array, bias: float, seed: int
 ) -> tuple[Trust, dict[str, Any]]:
     """Trust by scans that neither set the weights nor chose the epoch.
 
     Args:
         x: (N, F) embeddings.
-        y: (N,) labels.
-        subjects: of each row.
-        task: of the head.
+        cohort: of the head's task.
         weight: (F,) of the head.
         bias: of the head.
         seed: of what is drawn.
     """
-    every = np.arange(len(y))
+    every = np.arange(len(x))
     plan = [(every[:0], every)]
-    folds = conformal.folds_of(x, y, subjects, task, plan, weight[None], np.array([bias]))
-    if task.kind == "binary":
-        trust, found = _binary(folds, y, subjects, task, seed)
+    folds = conformal.folds_of(x, cohort, plan, weight[None], np.array([bias]))
+    return _trust("split conformal", x, cohort, folds, None, (x @ weight + bias)[None], seed)
+
+
+def _trust(
+    method: str,
+    x: Array,
+    cohort: Cohort[Task],
+    folds: Folds,
+    hard: Difficulty | None,
+    predictions: Array,
+    seed: int,
+) -> tuple[Trust, dict[str, Any]]:
+    if cohort.task.kind == "binary":
+        trust, found = _binary(folds, cohort, seed)
     else:
-        lines = tendency.fit(y, (x @ weight + bias)[None], subjects, seed)
-        trust, found = Trust(LEVEL, folds, tendency=lines), {}
-    trust = replace(_anonymous(trust), novelty=novelty.fit(x, subjects, seed))
-    return trust, {"method": "split conformal", **_summary(trust, x, subjects, task), **found}
+        lines = tendency.fit(cohort, predictions, seed)
+        trust, found = Trust(LEVEL, folds, hard, tendency=lines), {}
+    trust = replace(_anonymous(trust), novelty=novelty.fit(x, cohort.subjects, seed))
+    return trust, {"method": method, **_summary(trust, x, cohort), **found}
 
 
 def _anonymous(trust: Trust) -> Trust:
@@ -104,24 +97,23 @@ def _anonymous(trust: Trust) -> Trust:
     return replace(trust, folds=shuffled, labels=labels)
 
 
-def _binary(
-    folds: Folds, y: Array, subjects: Sequence[str], task: Task, seed: int
-) -> tuple[Trust, dict[str, Any]]:
+def _binary(folds: Folds, cohort: Cohort[Task], seed: int) -> tuple[Trust, dict[str, Any]]:
+    y, subjects = cohort.labels, cohort.subjects
     if len(np.unique(y)) < 2:
         return Trust(LEVEL, folds), {}
     in_class = conformal.masses([f"{s} {c}" for s, c in zip(subjects, y, strict=True)])
     fewest = min(in_class[y == c].sum() for c in (0.0, 1.0))
     by_class = bool((fewest + 1.0) * (1.0 - LEVEL) >= 1.0 - SLACK)
-    probability, loss = calibration.choose(folds.score, y, subjects, task, seed)
+    probability, loss = calibration.choose(folds.score, cohort, seed)
     if by_class:
         folds = replace(folds, mass=in_class)
     trust = Trust(LEVEL, folds, labels=y, by_class=by_class, probability=probability)
     return trust, {"probability": probability.to_dict()["kind"], "log_loss": loss}
 
 
-def _summary(trust: Trust, x: Array, subjects: Sequence[str], task: Task) -> dict[str, Any]:
+def _summary(trust: Trust, x: Array, cohort: Cohort[Task]) -> dict[str, Any]:
     """Figures for the card and the table; JSON."""
-    count = len(set(subjects))
+    count = len(set(cohort.subjects))
     found: dict[str, Any] = {
         "level": trust.level,
         "subjects": count,
@@ -129,21 +121,11 @@ def _summary(trust: Trust, x: Array, subjects: Sequence[str], task: Task) -> dic
         "novelty": trust.novelty.least if trust.novelty else None,
     }
     if trust.labels is not None:
-        sizes = [
-            len(
-                classes.members(
-                    classes.p_values(trust.folds, trust.labels, e, trust.by_class), LEVEL
-                )
-            )
-            for e in x
-        ]
-        return found | {
-            "by_class": trust.by_class,
-            "one_class": float(
-                np.average(np.array(sizes) == 1, weights=conformal.masses(subjects))
-            ),
-        }
-    if task.kind == "binary":  # of one class: neither a set nor a probability
+        every = [classes.p_values(trust.folds, trust.labels, e, trust.by_class) for e in x]
+        single = [len(classes.members(values, LEVEL)) == 1 for values in every]
+        share = float(np.average(single, weights=conformal.masses(cohort.subjects)))
+        return found | {"by_class": trust.by_class, "one_class": share}
+    if cohort.task.kind == "binary":  # of one class: neither a set nor a probability
         return found
     spans = [interval(trust.folds, e, trust.level, trust.difficulty) for e in x]
     widths = [s.high - s.low for s in spans if s is not None]

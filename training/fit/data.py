@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fmtool.errors import InputError
-from training.fit.recipe import Batch
+from training.fit.recipe import ScanBatch
+from training.store.prepared import PreparedScan
 
 Item = tuple[Tensor, Tensor, Tensor]
 
 
-class Prepared(Protocol):
-    """A prepared scan; `training.store.entry.Entry` is one, which maps its arrays when asked."""
-
-    @property
-    def volume(self) -> NDArray[np.float32]:
-        """(z, y, x), all scans of one shape."""
-
-    @property
-    def mask(self) -> NDArray[np.bool_]:
-        """Same shape."""
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """With "digest", which names the scan's content."""
-
-
-class Scans(Dataset[Item]):
+class ScanDataset(Dataset[Item]):
     """Prepared scans and their labels, in one order.
 
     Args:
@@ -44,7 +27,9 @@ class Scans(Dataset[Item]):
         InputError: if there are none, or not one label for each.
     """
 
-    def __init__(self, entries: Sequence[Prepared], labels: Sequence[float] | None = None) -> None:
+    def __init__(
+        self, entries: Sequence[PreparedScan], labels: Sequence[float] | None = None
+    ) -> None:
         if not entries:
             raise InputError("there are no scans to train on")
         self._entries = entries
@@ -71,7 +56,7 @@ class Scans(Dataset[Item]):
 
     def batches(
         self, order: Sequence[list[int]], epoch: int, seed: int, device: torch.device, workers: int
-    ) -> Iterator[Batch]:
+    ) -> Iterator[ScanBatch]:
         """The batches of `order`, moved to `device`."""
         loader = DataLoader(
             self,
@@ -81,4 +66,4 @@ class Scans(Dataset[Item]):
         )
         for indices, items in zip(order, loader, strict=True):
             volumes, masks, labels = (t.to(device, non_blocking=True) for t in items)
-            yield Batch(volumes, masks, labels, indices, epoch, seed)
+            yield ScanBatch(volumes, masks, labels, indices, epoch, seed)

@@ -13,12 +13,12 @@ from torch.optim import Optimizer
 from fmtool.errors import InputError
 from training.fit import checkpoint
 from training.fit.checkpoint import State
-from training.fit.data import Scans
+from training.fit.data import ScanDataset
 from training.fit.recipe import Recipe
 from training.fit.settings import Settings
 
 
-def identity(recipe: Recipe, scans: Scans, settings: Settings) -> dict[str, Any]:
+def identity(recipe: Recipe, scans: ScanDataset, settings: Settings) -> dict[str, Any]:
     """The recipe, the scans and the settings, as a checkpoint records them."""
     content = "\n".join([str(len(scans)), *scans.digests, *(f"{v:.9g}" for v in scans.labels)])
     found = {

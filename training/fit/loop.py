@@ -18,11 +18,11 @@ from lightning.fabric import Fabric
 
 from fmtool.errors import FmtoolError, InputError
 from training.fit import checkpoint, devices, optimizer, order
-from training.fit.data import Scans
+from training.fit.data import ScanDataset
 from training.fit.identity import identity, resumed
 from training.fit.logs import Logs
 from training.fit.progress import Progress
-from training.fit.recipe import Batch, Recipe, generator
+from training.fit.recipe import Recipe, ScanBatch, generator
 from training.fit.settings import Settings
 from training.fit.stop import StopRequest
 
@@ -32,7 +32,7 @@ OnEpoch = Callable[[int, Figures, dict[str, Any]], Figures]
 record that checkpoints keep; returns more figures to log."""
 
 
-class Stopped(FmtoolError):
+class TrainingStopped(FmtoolError):
     """The run was asked to stop and can be resumed."""
 
     exit_code = 143  # what shells report of a process that SIGTERM ended
@@ -63,7 +63,7 @@ class Loop:
         self,
         fabric: Fabric,
         recipe: Recipe,
-        scans: Scans,
+        scans: ScanDataset,
         settings: Settings,
         folder: Path,
         resume: bool = False,
@@ -122,7 +122,7 @@ class Loop:
                 if last or (epoch + 1) % settings.checkpoint_every == 0:
                     self._keep()
 
-    def _batches(self, epoch: int) -> Iterator[Batch]:
+    def _batches(self, epoch: int) -> Iterator[ScanBatch]:
         fabric, settings = self._fabric, self._settings
         todo = order.batches(
             len(self._scans),
@@ -134,7 +134,7 @@ class Loop:
         )[self.step - epoch * self.steps_per_epoch :]
         return self._scans.batches(todo, epoch, settings.seed, fabric.device, settings.workers)
 
-    def _take_step(self, batch: Batch) -> Figures:
+    def _take_step(self, batch: ScanBatch) -> Figures:
         settings, fabric, solver = self._settings, self._fabric, self._solver
         # Whatever draws from torch's own generator, such as dropout, can then be resumed too.
         torch.manual_seed(generator(settings.seed, self.step, fabric.global_rank).initial_seed())
@@ -174,7 +174,7 @@ class Loop:
 
     def _stop(self) -> NoReturn:
         self._keep()
-        raise Stopped(f"stopped by SIGTERM after step {self.step}; go on with --resume")
+        raise TrainingStopped(f"stopped by SIGTERM after step {self.step}; go on with --resume")
 
     def _agree(self, wish: bool) -> bool:
         """Whether any process wishes it: all must leave the loop at the same step."""

@@ -17,7 +17,7 @@ Gather = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Batch:
+class ScanBatch:
     """Prepared scans on the training device.
 
     Attributes:
@@ -84,7 +84,7 @@ class Recipe(Protocol):
         """Raise a UsageError for settings that the recipe cannot be run with on `device`."""
         ...
 
-    def loss(self, network: nn.Module, batch: Batch, gather: Gather) -> Loss:
+    def loss(self, network: nn.Module, batch: ScanBatch, gather: Gather) -> Loss:
         """The loss of a batch, to be minimised.
 
         Args:

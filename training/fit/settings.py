@@ -9,6 +9,7 @@ from fmtool.errors import UsageError
 
 OptimizerName = Literal["adam", "lars"]
 Precision = Literal["float32", "bfloat16"]
+DeviceName = Literal["auto", "cpu", "cuda"]
 
 RATES: dict[str, float] = {"adam": 3e-4, "lars": 0.3}
 DECAYS: dict[str, float] = {"adam": 0.0, "lars": 1e-6}
@@ -27,15 +28,15 @@ class Settings:
         batch: scans per step and process.
         seed: of weights, order and views.
         learning_rate: 3e-4 for Adam and 0.3 for LARS (times batch / 256) where none is given.
-        optimizer: "adam" at a constant rate, or "lars" with cosine decay.
+        optimizer: Adam at a constant rate, or LARS with cosine decay.
         weight_decay: 0 for Adam and 1e-6 for LARS, which spares biases and norms, where none is
             given.
-        precision: "float32", or "bfloat16": autocast of the network, weights and loss in float32.
-        clip_norm: the largest norm of all gradients together; None does not clip.
+        precision: of the network's arithmetic; weights and loss stay float32.
+        clip_norm: largest norm of the gradient; not clipped where none is given.
         checkpoint_every: epochs between checkpoints.
-        device: "auto", "cpu" or "cuda".
-        devices: processes on each node.
-        nodes: machines.
+        device: auto takes CUDA where there is one.
+        devices: devices, or processes, per machine.
+        nodes: machines, under torchrun or Slurm.
         workers: loader processes per training process.
     """
 
@@ -48,7 +49,7 @@ class Settings:
     precision: Precision = "float32"
     clip_norm: float | None = None
     checkpoint_every: int = 10
-    device: str = "auto"
+    device: DeviceName = "auto"
     devices: int = 1
     nodes: int = 1
     workers: int = 0
@@ -77,7 +78,7 @@ class Settings:
         for name, valid in (
             ("optimizer", get_args(OptimizerName)),
             ("precision", get_args(Precision)),
-            ("device", ("auto", "cpu", "cuda")),
+            ("device", get_args(DeviceName)),
         ):
             if getattr(self, name) not in valid:
                 raise UsageError(

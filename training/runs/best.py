@@ -6,7 +6,6 @@ for a regression. The first of equal epochs is kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from numpy.typing import NDArray
 
 from fmtool.errors import InputError
 from runtime.system import atomic
-from training.cohort.row import Row
 from training.evidence import evaluate
-from training.fit.data import Prepared
+from training.store.prepared import PreparedCohort
 from training.supervised import Supervised
 
 WEIGHTS = "best.safetensors"
@@ -30,8 +28,7 @@ class Best:
 
     Args:
         recipe: whose network is trained.
-        entries: the validation scans.
-        rows: their labels.
+        validation: the scans that choose.
         folder: of the run.
         writes: False in the processes that leave the files to another.
 
@@ -42,15 +39,13 @@ class Best:
     def __init__(
         self,
         recipe: Supervised,
-        entries: Sequence[Prepared],
-        rows: Sequence[Row],
+        validation: PreparedCohort,
         folder: Path,
         writes: bool = True,
     ) -> None:
         self._recipe, self._path, self._writes = recipe, folder / WEIGHTS, writes
-        self._entries = entries
-        self._labels = np.array([row.label for row in rows], dtype=np.float64)
-        if not rows:
+        self._entries, self._labels = validation.entries, validation.labels
+        if not validation.rows:
             raise InputError("there are no validation scans to choose the best epoch by")
         if recipe.task.kind == "binary" and len(np.unique(self._labels)) < 2:
             raise InputError(

@@ -37,7 +37,7 @@ def _potential(z: Tensor) -> Tensor:
     return distances.square().mul(-2).exp().mean().log()
 
 
-class Watch:
+class CollapseWatch:
     """Warns early, once for each reason, when a contrastive training learns nothing.
 
     Args:

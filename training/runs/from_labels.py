@@ -2,105 +2,93 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from torch import nn
+
 from fmtool import bundle as bundles
+from fmtool import task as tasks
 from fmtool.errors import UsageError
 from fmtool.task import Task
 from training import cohort as cohorts
 from training import encoders
-from training.cohort import Cohort
-from training.cohort import split as split_file
-from training.cohort.split import Parts, from_tables
+from training.cohort import Cohort, split
+from training.cohort.split import SplitCohort
 from training.fit import devices
 from training.fit.settings import Settings
-from training.runs.labelled import Part, Trained, train
+from training.runs.labelled import Trained, train
+from training.runs.run import ENCODER, HEAD, LabelledTask, RunFiles
 from training.store.prepare import prepare
+from training.store.prepared import PreparedCohort
 from training.supervised import Supervised
-
-ENCODER = "encoder"
-HEAD = "head.json"
-
-
-def parts_of(
-    table: Path,
-    task: Task,
-    split: Path | None,
-    validation: Path | None,
-    test: Path | None,
-    allow_sites: bool = False,
-) -> Parts:
-    """The three parts: of one table by a split's file, or of three tables.
-
-    Raises:
-        InputError: for what the tables or the split cannot be used for.
-        UsageError: unless exactly one of the two ways is given.
-    """
-    if split is not None and validation is None and test is None:
-        return split_file.read(split, cohorts.read(table, task, allow_sites))
-    if split is None and validation is not None and test is not None:
-        return from_tables(table, validation, test, task, allow_sites)
-    raise UsageError(
-        "say what validates and what tests: --split FILE of `fmtool train split`, "
-        "or both --validation TABLE and --test TABLE"
-    )
 
 
 def run(
     table: Path,
-    parts: Parts,
-    task: Task,
-    recipe_of: Callable[[list[float]], Supervised],
+    asked: LabelledTask,
+    recipe: type[Supervised],
+    encoder_of: Callable[[], nn.Module],
+    files: RunFiles,
     settings: Settings,
-    out: Path,
-    cache: Path,
-    bundle: Path | None = None,
-    resume: bool = False,
 ) -> Trained | None:
     """Prepare the scans, train, test, and write `encoder/` and `head.json`.
+
+    Args:
+        table: a CSV or a BIDS folder, see `training.cohort.read`.
+        asked: task and parts.
+        recipe: supervised or fine-tuning.
+        encoder_of: makes the encoder to start from.
+        files: of the run.
+        settings: how long and on what.
 
     Returns:
         what was found; None in all processes but the first.
 
-    Args:
-        table: names the cohort in errors.
-        parts: see `parts_of`.
-        task: what to learn.
-        recipe_of: from the training labels to the recipe.
-        settings: how long and on what.
-        out: the run's folder.
-        cache: folder for prepared volumes.
-        bundle: whose preprocessing to use; the demonstration bundle if absent.
-        resume: go on where an earlier run in `out` stopped.
-
     Raises:
-        InputError: for scans that cannot be used, or a folder of another run.
-        Stopped: after SIGTERM, once a checkpoint is written.
+        InputError: for tables, a split or scans that cannot be used, or a folder of another run.
+        UsageError: for a task that is not there, or unless one way of parting is named.
+        TrainingStopped: after SIGTERM, once a checkpoint is written.
     """
+    task = tasks.get(asked.task)
+    parts = _parts(table, task, asked)
+    every = [parts.train, parts.validation, parts.test]
+    whole = Cohort(table, task, [row for part in every for row in part.rows])
     fabric = devices.launch(settings)
-    every = [*parts.train, *parts.validation, *parts.test]
-    with fabric.rank_zero_first(), bundles.open(bundle) as opened:
-        entries = prepare(Cohort(table, task, every), cache / "volumes", opened)
-    recipe = recipe_of([row.label for row in parts.train])
-    cut = (len(parts.train), len(parts.train) + len(parts.validation))
-    trained = train(
-        fabric,
-        recipe,
-        Part(entries[: cut[0]], parts.train),
-        Part(entries[cut[0] : cut[1]], parts.validation),
-        Part(entries[cut[1] :], parts.test),
-        settings,
-        out,
-        resume,
+    with fabric.rank_zero_first(), bundles.open(files.bundle) as opened:
+        entries = prepare(whole, files.cache / "volumes", opened)
+    left = iter(entries)
+    training, validation, test = (
+        PreparedCohort(part.path, task, part.rows, entries=[next(left) for _ in part.rows])
+        for part in every
     )
+    made = recipe(
+        encoder_of(),
+        task,
+        training.labels.tolist(),
+        settings.seed,
+        asked.balance,
+        asked.input_shape,
+        asked.recompute,
+    )
+    trained = train(fabric, made, training, validation, test, settings, files.out, files.resume)
     if fabric.is_global_zero:
-        folder = out / ENCODER
-        if folder.exists():  # of the same run, before more epochs were asked for
-            shutil.rmtree(folder)
-        source = f"{recipe.name} for {task.name}, best of {settings.epochs} epochs"
-        encoders.save_encoder(folder, recipe.network.get_submodule("encoder"), source)
-        trained.head.save(out / HEAD)
+        source = f"{made.name} for {task.name}, best of {settings.epochs} epochs"
+        encoder = made.network.get_submodule("encoder")
+        encoders.save_encoder(files.out / ENCODER, encoder, source, overwrite=True)
+        trained.head.save(files.out / HEAD)
     fabric.barrier()
     return trained if fabric.is_global_zero else None
+
+
+def _parts(table: Path, task: Task, asked: LabelledTask) -> SplitCohort:
+    """Of one table by a split's file, or of three tables."""
+    tables = asked.validation, asked.test
+    if asked.split is not None and tables == (None, None):
+        return split.read(asked.split, cohorts.read(table, task, asked.allow_sites))
+    if asked.split is None and asked.validation is not None and asked.test is not None:
+        return split.from_tables(table, asked.validation, asked.test, task, asked.allow_sites)
+    raise UsageError(
+        "say what validates and what tests: --split FILE of `fmtool train split`, "
+        "or both --validation TABLE and --test TABLE"
+    )

@@ -6,7 +6,6 @@ neither has seen, gives the figures that are reported and calibrates the head.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,28 +16,15 @@ from numpy.typing import NDArray
 
 from fmtool.space import CROP_SHAPE
 from training import encoders, evidence
-from training.cohort.row import Row
 from training.evidence import sample, trust
 from training.evidence.head import Head
-from training.fit.data import Prepared, Scans
+from training.fit.data import ScanDataset
 from training.fit.loop import Loop
 from training.fit.settings import Settings
 from training.runs.best import Best
 from training.store.embed import embeddings
+from training.store.prepared import PreparedCohort
 from training.supervised import Supervised
-
-
-@dataclass(frozen=True)
-class Part:
-    """Prepared scans and their rows, in one order."""
-
-    entries: Sequence[Prepared]
-    rows: Sequence[Row]
-
-    @property
-    def labels(self) -> NDArray[np.float64]:
-        """(N,)."""
-        return np.array([row.label for row in self.rows], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -59,9 +45,9 @@ class Trained:
 def train(
     fabric: Fabric,
     recipe: Supervised,
-    training: Part,
-    validation: Part,
-    test: Part,
+    training: PreparedCohort,
+    validation: PreparedCohort,
+    test: PreparedCohort,
     settings: Settings,
     folder: Path,
     resume: bool = False,
@@ -82,8 +68,8 @@ def train(
         InputError: for parts that are empty, too small, or without both classes.
         Stopped: after SIGTERM, once a checkpoint is written.
     """
-    best = Best(recipe, validation.entries, validation.rows, folder, fabric.is_global_zero)
-    scans = Scans(training.entries, training.labels.tolist())
+    best = Best(recipe, validation, folder, fabric.is_global_zero)
+    scans = ScanDataset(training.entries, training.labels.tolist())
     loop = Loop(fabric, recipe, scans, settings, folder, resume)
     loop.run(best)
     fabric.barrier()
@@ -96,35 +82,23 @@ def train(
     # Calibrated by the test part: the epoch was chosen by the validation part's errors, which are
     # therefore too small.
     x = embeddings(encoder, test.entries, folder / "embeddings", recipe.input_shape)
-    limits, found["trust"] = trust.split(
-        x.astype(np.float64),
-        test.labels,
-        [row.subject for row in test.rows],
-        recipe.task,
-        weight,
-        bias,
-        settings.seed,
-    )
-    head = Head(
-        recipe.task,
-        weight,
-        bias,
-        found,
-        encoders.digest(encoder),
-        sample.describe(training.rows),
-        limits,
-    )
+    limits, found["trust"] = trust.split(x.astype(np.float64), test, weight, bias, settings.seed)
+    digest, whom = encoders.digest(encoder), sample.describe(training)
+    head = Head(recipe.task, weight, bias, found, digest, whom, limits)
     return Trained(head, predictions, epoch)
 
 
 def _evidence(
-    recipe: Supervised, training: Part, test: Part, predictions: NDArray[np.float64], seed: int
+    recipe: Supervised,
+    training: PreparedCohort,
+    test: PreparedCohort,
+    predictions: NDArray[np.float64],
+    seed: int,
 ) -> dict[str, Any]:
     """The test part's figures, and what the training labels' mean achieves on it."""
-    labels, subjects = test.labels, [row.subject for row in test.rows]
-    mean = np.full((1, len(labels)), training.labels.mean())
-    found = evidence.against_mean(labels, predictions[None], mean, subjects, recipe.task, seed)
-    tested = sample.describe(test.rows)
+    mean = np.full((1, len(test.rows)), training.labels.mean())
+    found = evidence.against_mean(test, predictions[None], mean, seed)
+    tested = sample.describe(test)
     return {
         **found,
         **tested,

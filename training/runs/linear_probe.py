@@ -10,9 +10,10 @@ from fmtool import bundle as bundles
 from fmtool import task as tasks
 from training import cohort as cohorts
 from training import encoders, probe
-from training.probe import Probe
+from training.probe import FittedProbe
 from training.store.embed import embeddings
 from training.store.prepare import prepare
+from training.store.prepared import brain_ml
 
 
 def run(
@@ -25,7 +26,7 @@ def run(
     allow_sites: bool = False,
     seed: int = 0,
     remark: Callable[[str], None] = lambda sentence: None,
-) -> Probe:
+) -> FittedProbe:
     """Fit a linear probe on a cohort and write its head.
 
     Args:
@@ -51,11 +52,10 @@ def run(
         entries = prepare(cohort, Path(cache) / "volumes", opened)
     found = probe.fit(
         embeddings(network, entries, Path(cache) / "embeddings"),
-        cohort.rows,
-        cohort.task,
+        cohort,
         seed=seed,
         encoder_sha256=encoders.digest(network),
-        brain_volume_ml=[entry.facts["brain_volume_ml"] for entry in entries],
+        brain_volume_ml=[brain_ml(entry) for entry in entries],
     )
     found.head.save(out)
     return found

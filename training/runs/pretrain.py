@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,24 +10,20 @@ from fmtool import bundle as bundles
 from training import cohort as cohorts
 from training import encoders
 from training.fit import devices
-from training.fit.data import Scans
+from training.fit.data import ScanDataset
 from training.fit.loop import Loop
 from training.fit.recipe import Recipe
 from training.fit.settings import Settings
-from training.runs.collapse import Watch
+from training.runs.collapse import CollapseWatch
+from training.runs.run import ENCODER, RunFiles
 from training.store.prepare import prepare
-
-ENCODER = "encoder"
 
 
 def run(
     table: Path,
     recipe: Recipe,
+    files: RunFiles,
     settings: Settings,
-    out: Path,
-    cache: Path,
-    bundle: Path | None = None,
-    resume: bool = False,
     remark: Callable[[str], None] = print,
 ) -> Path | None:
     """Prepare the scans, train, and write the encoder.
@@ -39,11 +34,8 @@ def run(
     Args:
         table: a CSV or BIDS folder; labels are not read.
         recipe: a self-supervised one.
+        files: of the run: `encoder/`, `checkpoints/`, `metrics.csv`, `tensorboard/` are written.
         settings: how long and on what.
-        out: the run's folder: `encoder/`, `checkpoints/`, `metrics.csv`, `tensorboard/`.
-        cache: folder for prepared volumes.
-        bundle: whose preprocessing to use; the demonstration bundle if absent.
-        resume: go on where an earlier run in `out` stopped.
         remark: told what whoever trains should know, epochs that go wrong included.
 
     Raises:
@@ -52,10 +44,12 @@ def run(
     """
     cohort = cohorts.read(table, None)
     fabric = devices.launch(settings)
-    with fabric.rank_zero_first(), bundles.open(bundle) as opened:
-        entries = prepare(cohort, cache / "volumes", opened)
-    loop = Loop(fabric, recipe, Scans(entries), settings, out, resume)
-    watch = Watch(2 * settings.batch * fabric.world_size) if recipe.name == "simclr" else None
+    with fabric.rank_zero_first(), bundles.open(files.bundle) as opened:
+        entries = prepare(cohort, files.cache / "volumes", opened)
+    loop = Loop(fabric, recipe, ScanDataset(entries), settings, files.out, files.resume)
+    watch = (
+        CollapseWatch(2 * settings.batch * fabric.world_size) if recipe.name == "simclr" else None
+    )
 
     def on_epoch(epoch: int, means: dict[str, float], record: dict[str, Any]) -> dict[str, float]:
         del record
@@ -65,11 +59,10 @@ def run(
         return {}
 
     loop.run(on_epoch)
-    folder = out / ENCODER
+    folder = files.out / ENCODER
     if fabric.is_global_zero:
-        if folder.exists():  # of the same run, before more epochs were asked for
-            shutil.rmtree(folder)
         source = f"{recipe.name}, {settings.epochs} epochs on {len(entries)} scans"
-        encoders.save_encoder(folder, recipe.network.encoder, source)  # type: ignore[arg-type]
+        encoder = recipe.network.get_submodule("encoder")
+        encoders.save_encoder(folder, encoder, source, overwrite=True)
     fabric.barrier()
     return folder if fabric.is_global_zero else None

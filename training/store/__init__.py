@@ -24,7 +24,7 @@ from training.cohort.row import Row
 from training.store import entry as entries
 from training.store import turboprep
 from training.store.digests import Digests
-from training.store.entry import Entry
+from training.store.entry import StoredScan
 from training.store.preparation import preparation
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Store:
         self.anew = anew
         self._digests = Digests(self.folder / ".digests")
 
-    def get(self, row: Row, prepare: Callable[[Path], Prepared]) -> Entry:
+    def get(self, row: Row, prepare: Callable[[Path], Prepared]) -> StoredScan:
         """The prepared scan of a row, from the store or made now.
 
         Args:
@@ -121,7 +121,7 @@ class Store:
         volume: NDArray[np.float32],
         mask: NDArray[np.bool_],
         facts: dict[str, Any],
-    ) -> Entry:
+    ) -> StoredScan:
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self.folder) as scratch:
             staged = Path(scratch) / "new"

@@ -18,14 +18,14 @@ from fmtool.progress import scans
 from runtime.system import atomic
 from training.augment.whole import Shape, whole
 from training.encoders import digest
-from training.fit.data import Prepared
+from training.store.prepared import PreparedScan
 
 _log = logging.getLogger(__name__)
 
 
 def embeddings(
     encoder: nn.Module,
-    entries: Sequence[Prepared],
+    entries: Sequence[PreparedScan],
     cache: str | os.PathLike[str],
     input_shape: Shape | None = None,
 ) -> NDArray[np.float32]:
@@ -54,7 +54,7 @@ def embeddings(
 
 
 def _embedding(
-    encoder: nn.Module, entry: Prepared, folder: Path, shape: Shape | None
+    encoder: nn.Module, entry: PreparedScan, folder: Path, shape: Shape | None
 ) -> NDArray[np.float32]:
     target = folder / f"{entry.facts['digest']}.npy"
     if target.exists():

@@ -23,7 +23,7 @@ VOLUME, MASK, FACTS = "volume.npy", "mask.npy", "facts.json"
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoredScan:
     """A prepared scan.
 
     Attributes:
@@ -67,7 +67,7 @@ def save(folder: Path, volume: NDArray[Any], mask: NDArray[Any], facts: dict[str
     (folder / FACTS).write_text(json.dumps(record, indent=1, default=_plain) + "\n")
 
 
-def load(folder: Path, digests: Digests, anew: bool = False) -> Entry:
+def load(folder: Path, digests: Digests, anew: bool = False) -> StoredScan:
     """The entry in `folder`, if its bytes are those that were written.
 
     Args:
@@ -84,13 +84,13 @@ def load(folder: Path, digests: Digests, anew: bool = False) -> Entry:
     found = _both(digests.of(folder / VOLUME, anew), digests.of(folder / MASK, anew))
     if record["digest"] != found:
         raise ValueError("its bytes have changed")
-    return Entry(folder, {**record["facts"], "digest": record["digest"]})
+    return StoredScan(folder, {**record["facts"], "digest": record["digest"]})
 
 
-def trusted(folder: Path) -> Entry:
+def trusted(folder: Path) -> StoredScan:
     """The entry in `folder`, which was verified a moment ago."""
     record = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    return Entry(folder, {**record["facts"], "digest": record["digest"]})
+    return StoredScan(folder, {**record["facts"], "digest": record["digest"]})
 
 
 def _both(volume: str, mask: str) -> str:

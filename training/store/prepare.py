@@ -16,14 +16,14 @@ from fmtool.progress import scans
 from training.cohort import Cohort
 from training.store import Store
 from training.store import entry as entries
-from training.store.entry import Entry
-from training.store.prepare_worker import Made, Maker, in_parallel
+from training.store.entry import StoredScan
+from training.store.prepare_worker import Maker, RowOutcome, in_parallel
 
 _SHOWN = 5
 
 
 @dataclass
-class Outcome:
+class CohortOutcome:
     """What preparing a cohort came to.
 
     Attributes:
@@ -31,7 +31,7 @@ class Outcome:
         problems: line of the table and what is wrong with its scan, in the table's order.
     """
 
-    entries: list[Entry | None]
+    entries: list[StoredScan | None]
     problems: list[tuple[int, str]]
 
 
@@ -40,7 +40,7 @@ def prepare(
     folder: str | os.PathLike[str],
     bundle: Bundle | None = None,
     jobs: int = 1,
-) -> list[Entry]:
+) -> list[StoredScan]:
     """The store's entry of each row, in order; what the store lacks is prepared now.
 
     Args:
@@ -71,7 +71,7 @@ def attempt(
     bundle: Bundle | None = None,
     jobs: int = 1,
     anew: bool = False,
-) -> Outcome:
+) -> CohortOutcome:
     """Prepare what the store lacks; a scan that cannot be prepared does not stop the others.
 
     A run that was ended at any point is taken up where it stopped.
@@ -102,7 +102,7 @@ def attempt(
         )
         stack.enter_context(closing(made))  # so that an interruption ends the processes
         advance = stack.enter_context(scans(len(cohort.rows), "Preparing"))
-        outcome = Outcome([None] * len(cohort.rows), [])
+        outcome = CohortOutcome([None] * len(cohort.rows), [])
         for position, one in made:
             if one.problem:
                 outcome.problems.append((cohort.rows[position].line, one.problem))
@@ -113,6 +113,6 @@ def attempt(
     return outcome
 
 
-def _in_turn(cohort: Cohort[Any], maker: Maker) -> Generator[tuple[int, Made], None, None]:
+def _in_turn(cohort: Cohort[Any], maker: Maker) -> Generator[tuple[int, RowOutcome], None, None]:
     for position, row in enumerate(cohort.rows):
         yield position, maker(row)

@@ -28,7 +28,7 @@ from training.store import Store
 _log = logging.getLogger(__name__)
 
 
-class Made(NamedTuple):
+class RowOutcome(NamedTuple):
     """What became of a row.
 
     Attributes:
@@ -60,7 +60,7 @@ class Maker:
     ) -> None:
         self._stack.close()
 
-    def __call__(self, row: Row) -> Made:
+    def __call__(self, row: Row) -> RowOutcome:
         """The row's entry, or why there is none.
 
         Raises:
@@ -68,14 +68,16 @@ class Maker:
             FmtoolError: if the store cannot be written.
         """
         try:
-            return Made(self._store.get(row, self._run).folder, "")
+            return RowOutcome(self._store.get(row, self._run).folder, "")
         except InputError as error:
-            return Made(Path(), str(error))
+            return RowOutcome(Path(), str(error))
         except FmtoolError:
             raise
         except Exception as error:  # a defect, but one scan's must not cost the night's others
             _log.exception("preparing %s", row.image)
-            return Made(Path(), f"{row.image} met a defect of fmtool ({error!r}); please report it")
+            return RowOutcome(
+                Path(), f"{row.image} met a defect of fmtool ({error!r}); please report it"
+            )
 
     def _run(self, path: Path) -> Prepared:
         if self._stages is None:
@@ -85,7 +87,7 @@ class Maker:
 
 def in_parallel(
     rows: Sequence[Row], bundle: Path, folder: Path, anew: bool, jobs: int
-) -> Generator[tuple[int, Made], None, None]:
+) -> Generator[tuple[int, RowOutcome], None, None]:
     """Position and outcome of each row, as they are done, by `jobs` processes.
 
     Args:
@@ -130,7 +132,7 @@ def _start(bundle: Path, folder: Path, anew: bool, jobs: int, started: Any) -> N
     _maker = Maker(Store(folder, opened.digest, anew), opened).__enter__()
 
 
-def _make(row: Row) -> Made:
+def _make(row: Row) -> RowOutcome:
     assert _maker is not None
     return _maker(row)
 

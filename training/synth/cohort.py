@@ -17,7 +17,7 @@ from fmtool.errors import InputError, UsageError
 from runtime.system import atomic
 from training.synth import acquisition, anatomy, label
 from training.synth.acquisition import Acquisition
-from training.synth.render import Frame, Head, render
+from training.synth.render import RenderGrid, SyntheticHead, render
 from training.synth.subject import Subject, draw, generator
 
 PARTICIPANTS = "participants.tsv"
@@ -61,7 +61,7 @@ def write(
     """
     folder = _claim(Path(out), subjects, sessions)
     average = anatomy.load()
-    frame = Frame(space.GRID_SHAPE, space.grid_affine()) if prepared else _frame(spacing)
+    frame = RenderGrid(space.GRID_SHAPE, space.grid_affine()) if prepared else _frame(spacing)
     label.write(folder, subjects, seed, prepared)
     people, truths, table = [], [], []
     todo = track(range(1, subjects + 1), "Synthetic heads", console=Console(stderr=True))
@@ -99,11 +99,11 @@ def _claim(folder: Path, subjects: int, sessions: int) -> Path:
     return folder
 
 
-def _frame(spacing: float) -> Frame:
+def _frame(spacing: float) -> RenderGrid:
     shape = [round(extent / spacing) for extent in _FIELD_OF_VIEW_MM]
     affine = np.diag([spacing] * 3 + [1.0])
     affine[:3, 3] = [-0.5 * spacing * (n - 1) for n in shape]
-    return Frame((shape[0], shape[1], shape[2]), affine)
+    return RenderGrid((shape[0], shape[1], shape[2]), affine)
 
 
 def _places(
@@ -117,7 +117,7 @@ def _places(
         yield session, where / "normalized" if prepared else where / "anat" / f"{who}_T1w"
 
 
-def _save(head: Head, frame: Frame, where: Path, prepared: bool) -> list[Path]:
+def _save(head: SyntheticHead, frame: RenderGrid, where: Path, prepared: bool) -> list[Path]:
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -132,7 +132,7 @@ def _save(head: Head, frame: Frame, where: Path, prepared: bool) -> list[Path]:
     return [where.with_name(name) for name in arrays]
 
 
-def _truth(subject: Subject, scan: Acquisition, head: Head) -> dict[str, Any]:
+def _truth(subject: Subject, scan: Acquisition, head: SyntheticHead) -> dict[str, Any]:
     return {
         "participant_id": subject.name,
         "synthetic": "yes",

@@ -27,7 +27,7 @@ _WHITE = 160.0  # of 255: room for the bias field above it
 
 
 @dataclass(frozen=True)
-class Frame:
+class RenderGrid:
     """The voxels of a scan.
 
     Attributes:
@@ -45,7 +45,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Head:
+class SyntheticHead:
     """A rendered scan.
 
     Attributes:
@@ -61,8 +61,8 @@ class Head:
 
 
 def render(
-    anatomy: Anatomy, subject: Subject, scan: Acquisition, frame: Frame, rng: Generator
-) -> Head:
+    anatomy: Anatomy, subject: Subject, scan: Acquisition, frame: RenderGrid, rng: Generator
+) -> SyntheticHead:
     """Render a scan of a subject; `rng` makes the bias field and the noise."""
     box, index = _lattice(anatomy, subject, scan, frame)
     image, below, tissue, ventricles = _warp(_parts(anatomy, subject, scan), index, box, frame)
@@ -80,7 +80,7 @@ def render(
     voxels, whole = np.zeros(frame.shape, np.uint8), np.zeros(frame.shape, np.bool_)
     whole[box] = mask
     voxels[whole] = np.clip(np.rint(_WHITE * image), 1, 255).astype(np.uint8)
-    return Head(voxels, whole, truth)
+    return SyntheticHead(voxels, whole, truth)
 
 
 def _parts(anatomy: Anatomy, subject: Subject, scan: Acquisition) -> Array:
@@ -94,12 +94,12 @@ def _parts(anatomy: Anatomy, subject: Subject, scan: Acquisition) -> Array:
     return np.stack((image, anatomy.below_hull, tissue, fluid * anatomy.ventricles))
 
 
-def _step(frame: Frame) -> int:
+def _step(frame: RenderGrid) -> int:
     return max(1, round(_LATTICE_MM / frame.spacing))
 
 
 def _lattice(
-    anatomy: Anatomy, subject: Subject, scan: Acquisition, frame: Frame
+    anatomy: Anatomy, subject: Subject, scan: Acquisition, frame: RenderGrid
 ) -> tuple[tuple[slice, ...], Array]:
     """The part of the scan that holds the head, and where its lattice's nodes come from."""
     step = _step(frame)
@@ -120,7 +120,7 @@ def _lattice(
     return box, index[:, cut[0], cut[1], cut[2]]
 
 
-def _warp(parts: Array, index: Array, box: tuple[slice, ...], frame: Frame) -> Array:
+def _warp(parts: Array, index: Array, box: tuple[slice, ...], frame: RenderGrid) -> Array:
     """`parts` (C, x, y, z) at the places that the lattice says, trilinear: (C, *box)."""
     step = _step(frame)
     size = [step * (n - 1) + 1 for n in index.shape[1:]]
@@ -136,7 +136,7 @@ def _warp(parts: Array, index: Array, box: tuple[slice, ...], frame: Frame) -> A
     return np.asarray(warped[0].numpy())
 
 
-def _bias(shape: tuple[int, ...], scan: Acquisition, frame: Frame, rng: Generator) -> Array:
+def _bias(shape: tuple[int, ...], scan: Acquisition, frame: RenderGrid, rng: Generator) -> Array:
     """exp(b), b a smooth Gaussian field of standard deviation `scan.bias`."""
     step = _BIAS_STEP * _step(frame)
     nodes = [n // step + 2 for n in shape]

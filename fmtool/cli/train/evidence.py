@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fmtool.cli import console
+
+if TYPE_CHECKING:
+    from training.evidence.head import Head
+
+
+def show(head: Head, name: str, out: Path) -> None:
+    """A head's evidence on a terminal, and where it is; `name` is of the training."""
+    console.table(table(head.task.name, head.evidence, name))
+    console.put(str(out))
 
 
 def table(task: str, evidence: dict[str, Any], name: str) -> Any:

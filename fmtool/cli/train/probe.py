@@ -29,5 +29,4 @@ def probe(
     found = linear_probe.run(
         cohort, task, encoder, out, cache, bundle, allow_sites, seed, remark=console.say
     )
-    console.table(evidence.table(found.head.task.name, found.head.evidence, "linear probe"))
-    console.put(str(out))
+    evidence.show(found.head, "linear probe", out)

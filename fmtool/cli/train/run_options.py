@@ -1,41 +1,32 @@
-"""The options that all trainings share, said once."""
+"""The options that trainings share: one for each field of what a run takes, and of `Settings`."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from fmtool.cli.options import BundleOption
 from fmtool.task import BUILT_IN
+from training.fit.settings import Settings
 
+PRETRAINING = Settings()
+FROM_LABELS = Settings(epochs=300, learning_rate=1e-4)
+"""The paper's."""
 
-class Device(StrEnum):
-    """Where to compute."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Precision(StrEnum):
-    """Of the network; weights and loss stay float32."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class Architecture(StrEnum):
-    """The architectures there are."""
-
-    resnet18 = "resnet18"
-    resnet50 = "resnet50"
-    vit_tiny = "vit_tiny"
-    vit_base = "vit_base"
-
-
-ArchitectureOption = Annotated[Architecture, typer.Option(help="Of the encoder.")]
+EncoderName = StrEnum("EncoderName", ["resnet18", "resnet50", "vit_tiny", "vit_base"])
+ArchitectureOption = Annotated[EncoderName, typer.Option(help="Of the encoder.")]
+WidthOption = Annotated[float, typer.Option(help="Scales the encoder's channels.")]
+RecomputeOption = Annotated[
+    bool,
+    typer.Option("--recompute", help="Recompute activations in the backward pass: less memory."),
+]
 EncoderOption = Annotated[
     Path, typer.Option("--encoder", "-e", help="A checkpoint, or what `train import` wrote.")
 ]
@@ -45,64 +36,72 @@ CohortArgument = Annotated[
         help="A CSV (image_path, mask_path, label) or a BIDS folder.", show_default=False
     ),
 ]
-RunOption = Annotated[
-    Path, typer.Option("--out", "-o", help="The run's folder: encoder, checkpoints, logs.")
-]
 CacheOption = Annotated[Path, typer.Option(help="Folder for prepared volumes and embeddings.")]
 CACHE = Path(".cache/fmtool")
-WidthOption = Annotated[float, typer.Option(help="Scales the encoder's channels.")]
-EpochsOption = Annotated[int, typer.Option(help="Passes over the scans.")]
-BatchOption = Annotated[int, typer.Option(help="Scans per step and device.")]
-SeedOption = Annotated[int, typer.Option(help="Of weights, order and views.")]
-RateOption = Annotated[
-    float | None,
-    typer.Option("--learning-rate", help="The recipe's own if absent.", show_default=False),
-]
-PrecisionOption = Annotated[Precision, typer.Option(help="Of the network's arithmetic.")]
-ClipOption = Annotated[
-    float | None,
-    typer.Option(
-        "--clip", help="Largest norm of the gradient; not clipped if absent.", show_default=False
-    ),
-]
-RecomputeOption = Annotated[
-    bool,
-    typer.Option("--recompute", help="Recompute activations in the backward pass: less memory."),
-]
-CheckpointOption = Annotated[
-    int, typer.Option("--checkpoint-every", help="Epochs between checkpoints.")
-]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on where an earlier run in the folder stopped.")
-]
-DeviceOption = Annotated[Device, typer.Option(help="auto takes CUDA where there is one.")]
-DevicesOption = Annotated[int, typer.Option(help="Devices, or processes, per machine.")]
-NodesOption = Annotated[int, typer.Option(help="Machines, under torchrun or Slurm.")]
-WorkersOption = Annotated[int, typer.Option(help="Loader processes per training process.")]
 TaskOption = Annotated[
     str,
     typer.Option("--task", "-t", help=f"{', '.join(BUILT_IN)}, or a task's .toml file."),
 ]
-SplitOption = Annotated[
-    Path | None,
-    typer.Option("--split", help="What `train split` wrote for this cohort.", show_default=False),
-]
-ValidationOption = Annotated[
-    Path | None,
-    typer.Option("--validation", help="A table of its own to validate on.", show_default=False),
-]
-TestOption = Annotated[
-    Path | None,
-    typer.Option("--test", help="A table of its own to test on.", show_default=False),
-]
-BalanceOption = Annotated[
-    bool, typer.Option("--balance", help="Weigh the classes of a binary task equally.")
-]
-InputOption = Annotated[
-    tuple[int, int, int],
-    typer.Option("--input", help="Resize scans, z y x; a bundle needs the full size."),
-]
-FULL = (150, 192, 192)
 AllowSitesOption = Annotated[
     bool, typer.Option("--allow-sites", help="Accept scans of more than one site.")
 ]
+
+_READY: dict[str, Any] = {"bundle": BundleOption, "task": TaskOption}
+_WORDS = {"out": ("--out", "-o"), "clip_norm": ("--clip",), "input_shape": ("--input",)}
+
+
+def spread(function: Callable[..., None]) -> Callable[..., None]:
+    """`function` with an option for each field of the dataclasses among its parameters.
+
+    An option's default is the parameter's own, or else the class's; its help is what the class's
+    docstring says of the attribute.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    kinds: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    options: list[Parameter] = []
+    for parameter in signature(function).parameters.values():
+        if parameter.name in kinds:
+            options += _options(kinds[parameter.name], parameter.default)
+        else:
+            options.append(parameter.replace(annotation=hints[parameter.name]))
+
+    def verb(**given: Any) -> None:
+        for name, kind in kinds.items():
+            words = {field.name: given.pop(field.name) for field in fields(kind)}
+            given[name] = kind(**{n: getattr(word, "value", word) for n, word in words.items()})
+        function(**given)
+
+    verb.__doc__ = function.__doc__
+    options = [option.replace(kind=Parameter.KEYWORD_ONLY) for option in options]
+    verb.__signature__ = Signature(options)  # type: ignore[attr-defined]
+    return verb
+
+
+def _options(kind: Any, given: Any) -> Iterator[Parameter]:
+    """The fields of a dataclass as parameters; `given` is an instance with defaults, if any."""
+    said = _said(kind)
+    hints: dict[str, Any] = get_type_hints(kind)
+    for field in fields(kind):
+        default = _default(field) if given is Parameter.empty else getattr(given, field.name)
+        hint = hints[field.name]
+        if get_origin(hint) is Literal:  # typer knows choices as enumerations
+            hint = _choices(get_args(hint))
+        words = _WORDS.get(field.name, (f"--{field.name.replace('_', '-')}",))
+        info = typer.Option(*words, help=said[field.name], show_default=default is not None)
+        annotation = _READY.get(field.name, Annotated[hint, info])
+        yield Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _choices(values: tuple[str, ...]) -> Any:
+    return StrEnum("Choices", [(value, value) for value in values])
+
+
+def _default(field: Field[Any]) -> Any:
+    return Parameter.empty if field.default is MISSING else field.default
+
+
+def _said(kind: Any) -> dict[str, str]:
+    """What a class's docstring says of each attribute, as a sentence."""
+    found = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", kind.__doc__, re.MULTILINE)
+    sentences = {name: " ".join(words.split()) for name, words in found}
+    return {name: f"{words[0].upper()}{words[1:]}" for name, words in sentences.items()}

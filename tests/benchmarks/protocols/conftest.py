@@ -80,6 +80,7 @@ def study_of() -> Callable[..., Study]:
                 path = Path(f"{number}.nii.gz")
                 site = "north" if who % 4 < 2 else "south"
                 rows.append(Row(f"sub-{who:02d}", path, None, label, site, number + 2))
-        return Study("micro.csv", task, entries, rows, synthetic=True)
+        path = Path("micro.csv")
+        return Study(path, task, rows, entries=entries, name=path.name, synthetic=True)
 
     return made

@@ -26,7 +26,7 @@ from benchmarks.protocols.study import Study
 from fmtool import task as tasks
 from fmtool.errors import InputError
 from training import encoders
-from training.fit.loop import Stopped
+from training.fit.loop import TrainingStopped
 from training.synth import cohort as synth
 
 StudyOf = Callable[..., Study]
@@ -109,7 +109,7 @@ def test_a_users_mistake_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_stopped_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     def main() -> None:
-        raise Stopped("stopped by SIGTERM after step 3; go on with --resume")
+        raise TrainingStopped("stopped by SIGTERM after step 3; go on with --resume")
 
     with pytest.raises(SystemExit) as caught:
         command.run(main)

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.protocols import plots
-from benchmarks.protocols.report import Report
+from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.scores import score, value, versus
 from benchmarks.protocols.study import Study
 from fmtool.errors import InputError
@@ -59,11 +59,11 @@ def test_the_difference_of_two_systems_is_paired(study_of: StudyOf) -> None:
     assert (same["versus"], same["versus_low"], same["versus_high"]) == (0, 0, 0)
 
 
-def report(study: Study) -> Report:
+def report(study: Study) -> ProtocolReport:
     mean = np.zeros(len(study.rows))
     rows = [score(study, name, study.labels * f, mean, 0) for name, f in (("a", 1), ("b", -1))]
     rows[1] |= {"extra": float("nan")}
-    return Report("demo", "what?", {"seed": 1, "synthetic": True}, rows, ["a remark"])
+    return ProtocolReport("demo", "what?", {"seed": 1, "synthetic": True}, rows, ["a remark"])
 
 
 def test_three_files_are_written_whole(study_of: StudyOf, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.robustness.head import Head
+from benchmarks.robustness.head import PerturbedHead
 
 LANDMARK = np.array([21.0, -13.0, 9.0])
 """RAS mm: the centre of a Gaussian blob of 5 mm, the brightest point."""
@@ -24,7 +24,7 @@ def _places(head):
 
 def _phantom(stripped=False, shape=(90, 80, 76)):
     """The head and its brain: 100 inside, the blob on it, a scalp of 60 around a dark skull."""
-    head = Head(np.zeros(shape, np.float32), _affine(shape=shape))
+    head = PerturbedHead(np.zeros(shape, np.float32), _affine(shape=shape))
     where = _places(head)
     radius = np.sqrt(((where / [50.0, 58.0, 48.0]) ** 2).sum(axis=-1))
     # Edges as soft as a scanner shows them: no interpolation can keep a jump.
@@ -35,7 +35,7 @@ def _phantom(stripped=False, shape=(90, 80, 76)):
     array = 100.0 * inside + 80.0 * blob + (0.0 if stripped else 60.0) * scalp
     if stripped:
         array[~brain] = 0.0
-    return Head(array.astype(np.float32), head.affine, brain if stripped else None), brain
+    return PerturbedHead(array.astype(np.float32), head.affine, brain if stripped else None), brain
 
 
 def _landmark(head):

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from benchmarks.robustness import ghost
-from benchmarks.robustness.head import Head
+from benchmarks.robustness.head import PerturbedHead
 
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_two_ghosts_a_quarter_of_the_field_of_view_away(axis):
     array = np.zeros((64, 64, 4), np.float32)
     array[20, 20, 2] = 100.0
-    found = ghost.ghosted(Head(array, np.eye(4)), axis, 5.0, 4).array
+    found = ghost.ghosted(PerturbedHead(array, np.eye(4)), axis, 5.0, 4).array
     expected = array.copy()
     for place in (20 - 16 + 64, 20 + 16):  # plus and minus 64 / 4 voxels, wrapped around
         at = [20, 20, 2]
@@ -22,7 +22,7 @@ def test_two_ghosts_a_quarter_of_the_field_of_view_away(axis):
 
 def test_a_field_of_view_that_the_period_does_not_divide(whole):
     head, _ = whole
-    short = Head(np.ascontiguousarray(head.array[:, :79]), head.affine)
+    short = PerturbedHead(np.ascontiguousarray(head.array[:, :79]), head.affine)
     found = ghost.ghosted(short, 1, 2.0, 4)
     assert found.array.shape == short.array.shape
     # 80 lines: what is added is 2 % of the head 20 voxels to either side.

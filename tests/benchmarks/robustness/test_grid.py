@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from benchmarks.robustness import grid
-from benchmarks.robustness.head import Head
+from benchmarks.robustness.head import PerturbedHead
 from runtime.preprocess.transform import about
 
 CHANGES = {
@@ -61,7 +61,7 @@ def test_coarser_voxels_do_not_alias():
     z = np.arange(96)
     stripes = 100.0 + 50.0 * np.cos(2.0 * np.pi * z / 2.5)
     array = np.broadcast_to(stripes, (48, 48, 96)).astype(np.float32)
-    found = grid.spaced(Head(array, np.diag([1.0, 1.0, 1.0, 1.0])), 2.0)
+    found = grid.spaced(PerturbedHead(array, np.diag([1.0, 1.0, 1.0, 1.0])), 2.0)
     line = found.array[12, 12, 8:-8]
     plain = array[24, 24, ::2][8:-8]
     assert np.ptp(plain) > 60.0

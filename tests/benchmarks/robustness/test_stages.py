@@ -16,7 +16,7 @@ def seen(head, brain, pose):
     corrected = bias.correct(head.array, brain, stages.three(head.spacing))
     volume, mask = stages.crop(corrected, brain, head.affine, pose @ START)
     prepared = Prepared(volume, mask, pose @ START, corrected, brain, head.affine)
-    return stages.Seen(head, prepared, pose)
+    return stages.PreparedHead(head, prepared, pose)
 
 
 def test_the_same_head_elsewhere_gives_the_same_volume(whole):

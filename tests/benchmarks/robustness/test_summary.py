@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.robustness import plot, stage_table, table
-from benchmarks.robustness.measure import Row
+from benchmarks.robustness.measure import HeadOutputs
 from benchmarks.robustness.outputs import Output
 from benchmarks.robustness.perturbations import ALL, Perturbation
 from benchmarks.robustness.summary import summary
@@ -18,7 +18,7 @@ FACTS = {"bundle": {"name": "toy", "digest": "ab" * 32}, "engine": "toy", "fmtoo
 
 def row(head, name, age, sex=0.5, x=0.0, volume=1000.0, warned=()):
     embedding = np.array([x, 0.0], np.float32)
-    return Row(head, name, {"age": age, "sex": sex}, embedding, volume, warned=warned)
+    return HeadOutputs(head, name, {"age": age, "sex": sex}, embedding, volume, warned=warned)
 
 
 def perturbation(name, judged):
@@ -33,7 +33,7 @@ def found():
         row("raw/b", "turned", 39.0, 0.6, x=4.8),
         row("raw/c", "turned", 50.4, x=8.0),
         row("raw/a", "coarse", 32.0, x=2.0, warned=("sharpness",)),
-        Row("raw/b", "coarse", refused="too coarse"),
+        HeadOutputs("raw/b", "coarse", refused="too coarse"),
     ]
     tried = [perturbation("turned", True), perturbation("coarse", False)]
     return summary(rows, OUTPUTS, FACTS, {"X": "absent"}, tried)

@@ -38,7 +38,7 @@ def test_parts_are_balanced_whole_and_apart(tmp_path, task, seed):
     whole = a_cohort(tmp_path, task)
     split_file.write(tmp_path / "split.json", make(whole, (0.6, 0.2, 0.2), seed))
     parts = split_file.read(tmp_path / "split.json", whole)
-    rows = [parts.train, parts.validation, parts.test]
+    rows = [parts.train.rows, parts.validation.rows, parts.test.rows]
     assert [len(part) for part in rows] == [144, 48, 48]
     assert sorted(row.image for part in rows for row in part) == sorted(r.image for r in whole.rows)
     subjects = [{row.subject for row in part} for part in rows]
@@ -76,23 +76,28 @@ def test_subsets_are_nested_and_balanced(tmp_path, task):
     split_file.write(tmp_path / "s.json", make(whole, subsets=[0.5, 0.1, 0.2]))
     parts = split_file.read(tmp_path / "s.json", whole)
     assert list(parts.subsets) == [0.1, 0.2, 0.5]
-    images = [{row.image for row in rows} for rows in (*parts.subsets.values(), parts.train)]
+    every = (*parts.subsets.values(), parts.train)
+    images = [{row.image for row in part.rows} for part in every]
     for smaller, larger in pairwise(images):
         assert smaller < larger
     assert [len(i) for i in images] == [16, 34, 84, 168]
-    mean = np.mean([row.label for row in parts.train])
-    for fraction, rows in parts.subsets.items():
-        far = abs(np.mean([row.label for row in rows]) - mean)
+    mean = np.mean([row.label for row in parts.train.rows])
+    for fraction, part in parts.subsets.items():
+        far = abs(part.labels.mean() - mean)
         assert far < (10.0 if task is AGE else 0.26) * (0.1 / fraction) ** 0.5
 
 
 def test_by_site(tmp_path):
     whole = a_cohort(tmp_path, sites=lambda i: "ABC"[i % 3])
     made = make(whole, (0.75, 0.25, 0.0), test_sites=["B"])
-    parts = split_file.rows(made, whole)
-    assert {row.site for row in parts.test} == {"B"}
-    assert {row.site for row in parts.train} == {row.site for row in parts.validation} == {"A", "C"}
-    assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [120, 40, 80]
+    parts = split_file.parted(made, whole)
+    assert {row.site for row in parts.test.rows} == {"B"}
+    assert (
+        {row.site for row in parts.train.rows}
+        == {row.site for row in parts.validation.rows}
+        == {"A", "C"}
+    )
+    assert [len(part.rows) for part in (parts.train, parts.validation, parts.test)] == [120, 40, 80]
     assert made.test_sites == ["B"]
     with pytest.raises(InputError, match="no site 'D'; it has A, B, C"):
         make(whole, test_sites=["D"])
@@ -212,7 +217,7 @@ def test_a_split_moves_with_its_folder(tmp_path):
     here.rename(tmp_path / "there")
     moved = cohort.read(tmp_path / "there" / "all.csv", AGE)
     parts = split_file.read(tmp_path / "there" / "split.json", moved)
-    assert len(parts.train + parts.validation + parts.test) == 20
+    assert sum(len(part.rows) for part in (parts.train, parts.validation, parts.test)) == 20
 
 
 def test_three_tables(tmp_path):
@@ -223,7 +228,8 @@ def test_three_tables(tmp_path):
         test=["sub-3/a.nii,20"],
     )
     parts = split_file.from_tables(*paths, AGE)
-    assert [row.subject for row in parts.train[:2] + parts.validation + parts.test] == [
+    rows = [*parts.train.rows[:2], *parts.validation.rows, *parts.test.rows]
+    assert [row.subject for row in rows] == [
         "sub-1", "sub-1", "sub-2", "sub-3",
     ]  # fmt: skip
     assert not parts.subsets

@@ -66,7 +66,7 @@ def test_a_block_computes_as_monais():
     from monai.networks.blocks import TransformerBlock
 
     torch.manual_seed(0)
-    ours = vit.Block(24, 3, 96)
+    ours = vit.TransformerBlock(24, 3, 96)
     theirs = TransformerBlock(24, 96, 3, qkv_bias=True)
     missing, unexpected = theirs.load_state_dict(ours.state_dict(), strict=False)
     assert not unexpected

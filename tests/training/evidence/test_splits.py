@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
+from training.cohort import Cohort, Row
 from training.evidence import splits
 
 SUBJECTS = [f"s{i // 3}" for i in range(90)]  # three scans each
@@ -16,9 +19,15 @@ LABELS = {
 }
 
 
+def cohort(labels, task):
+    pairs = enumerate(zip(labels, SUBJECTS, strict=False))
+    rows = [Row(who, Path(f"{i}.nii"), None, float(y), None, i) for i, (y, who) in pairs]
+    return Cohort(Path("t.csv"), task, rows)
+
+
 @pytest.mark.parametrize("task", [AGE, SEX], ids=lambda t: t.name)
 def test_every_row_is_tested_once_and_subjects_stay_together(task):
-    plan = splits.by_subject(LABELS[task.name], SUBJECTS, task, folds=5, seed=0)
+    plan = splits.by_subject(cohort(LABELS[task.name], task), folds=5, seed=0)
     assert sorted(np.concatenate([test for _, test in plan])) == list(range(90))
     for train, test in plan:
         assert len(train) + len(test) == 90
@@ -29,13 +38,13 @@ def test_every_row_is_tested_once_and_subjects_stay_together(task):
 
 @pytest.mark.parametrize("task", [AGE, SEX], ids=lambda t: t.name)
 def test_seeds(task):
-    plans = [splits.by_subject(LABELS[task.name], SUBJECTS, task, 5, seed) for seed in (1, 1, 2)]
+    plans = [splits.by_subject(cohort(LABELS[task.name], task), 5, seed) for seed in (1, 1, 2)]
     tested = [[test.tolist() for _, test in plan] for plan in plans]
     assert tested[0] == tested[1] != tested[2]
 
 
 def test_too_few_subjects():
     with pytest.raises(InputError, match="3 subjects are too few"):
-        splits.by_subject(np.arange(9.0), SUBJECTS[:9], AGE, folds=2, seed=0)
+        splits.by_subject(cohort(np.arange(9.0), AGE), folds=2, seed=0)
     with pytest.raises(InputError, match="2 subjects of class M"):
-        splits.by_subject((np.arange(90) < 6).astype(float), SUBJECTS, SEX, folds=5, seed=0)
+        splits.by_subject(cohort(np.arange(90) < 6, SEX), folds=5, seed=0)

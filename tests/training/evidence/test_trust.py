@@ -12,7 +12,7 @@ from fmtool.task import AGE, SEX
 from runtime.answer import answer
 from runtime.trust.interval import interval
 from training import probe
-from training.cohort.row import Row
+from training.cohort import Cohort, Row
 from training.evidence import (
     calibration,
     conformal,
@@ -33,21 +33,27 @@ def draw(rng, scans, each=1, uneven=0.0):
     shared = np.repeat(rng.normal(size=scans // each), each)  # one subject's scans err alike
     x = own + 0.1 * rng.normal(size=own.shape)
     y = 50 + 5 * x[:, 0] + 3 * (shared + 0.3 * rng.normal(size=scans)) * np.exp(uneven * x[:, 1])
-    return x, y, [f"s{i // each}" for i in range(scans)]
+    return x, cohort(y, AGE, [f"s{i // each}" for i in range(scans)])
 
 
-def least_squares(x, y, subjects):
-    del subjects
+def cohort(y, task, subjects=None):
+    subjects = [f"s{i}" for i in range(len(y))] if subjects is None else subjects
+    pairs = enumerate(zip(y, subjects, strict=True))
+    rows = [Row(s, Path(f"{i}.nii"), None, float(v), None, i) for i, (v, s) in pairs]
+    return Cohort(Path("t.csv"), task, rows)
+
+
+def least_squares(x, cohort):
     full = np.c_[x, np.ones(len(x))]
-    found = np.linalg.lstsq(full, y, rcond=None)[0]
+    found = np.linalg.lstsq(full, cohort.labels, rcond=None)[0]
     return found[:-1], float(found[-1])
 
 
-def fold_heads(x, y, subjects, task, seed, folds=5):
-    plan = splits.by_subject(y, subjects, task, folds, seed)
-    fitted = [least_squares(x[train], y[train], None) for train, _ in plan]
+def fold_heads(x, drawn, seed, folds=5):
+    plan = splits.by_subject(drawn, folds, seed)
+    fitted = [least_squares(x[train], drawn.take(train)) for train, _ in plan]
     weights, biases = np.array([w for w, _ in fitted]), np.array([b for _, b in fitted])
-    return plan, conformal.folds_of(x, y, subjects, task, plan, weights, biases)
+    return plan, conformal.folds_of(x, drawn, plan, weights, biases)
 
 
 def coverage(draws, scans, each):
@@ -55,11 +61,12 @@ def coverage(draws, scans, each):
     found = []
     for seed in range(draws):
         rng = np.random.default_rng(seed)
-        x, y, subjects = draw(rng, scans, each)
-        _, folds = fold_heads(x, y, subjects, AGE, seed)
-        new, truth, _ = draw(rng, 40)
+        _, folds = fold_heads(*draw(rng, scans, each), seed)
+        new, truth = draw(rng, 40)
         spans = [interval(folds, e, 0.9) for e in new]
-        found.append(np.mean([s.low <= t <= s.high for s, t in zip(spans, truth, strict=True)]))
+        found.append(
+            np.mean([s.low <= t <= s.high for s, t in zip(spans, truth.labels, strict=True)])
+        )
     return float(np.mean(found)), float(np.std(found) / np.sqrt(draws))
 
 
@@ -72,8 +79,7 @@ def test_intervals_cover_as_often_as_they_say(scans, each):
 def test_scans_taken_for_subjects_would_cover_too_little():
     """Which is why subjects are counted: the same data, each scan its own subject in the masses."""
     rng = np.random.default_rng(0)
-    x, y, subjects = draw(rng, 48, each=4)
-    _, folds = fold_heads(x, y, subjects, AGE, 0)
+    _, folds = fold_heads(*draw(rng, 48, each=4), 0)
     assert folds.subjects == pytest.approx(12)
     by_scan = conformal.masses([str(i) for i in range(48)])
     assert by_scan.sum() == 48
@@ -91,13 +97,13 @@ def test_the_guarantee_is_the_theorems():
 
 @pytest.mark.parametrize(("uneven", "normalised"), [(0.0, False), (0.8, True)])
 def test_residuals_are_normalised_where_that_shortens(uneven, normalised):
-    x, y, subjects = draw(np.random.default_rng(1), 300, uneven=uneven)
-    plan, folds = fold_heads(x, y, subjects, AGE, 0)
-    chosen, found = difficulty.choose(x, y, subjects, AGE, plan, folds, least_squares)
+    x, drawn = draw(np.random.default_rng(1), 300, uneven=uneven)
+    plan, folds = fold_heads(x, drawn, 0)
+    chosen, found = difficulty.choose(x, drawn, plan, folds, least_squares)
     assert (found is not None) is normalised
-    new, truth, _ = draw(np.random.default_rng(2), 400, uneven=uneven)
+    new, truth = draw(np.random.default_rng(2), 400, uneven=uneven)
     spans = [interval(chosen, e, 0.9, found) for e in new]
-    share = np.mean([s.low <= t <= s.high for s, t in zip(spans, truth, strict=True)])
+    share = np.mean([s.low <= t <= s.high for s, t in zip(spans, truth.labels, strict=True)])
     assert 0.85 <= share <= 0.95
     if normalised:
         plain = [interval(folds, e, 0.9) for e in new]
@@ -107,9 +113,9 @@ def test_residuals_are_normalised_where_that_shortens(uneven, normalised):
 
 
 def test_a_small_cohort_is_never_normalised():
-    x, y, subjects = draw(np.random.default_rng(1), 90, uneven=1.0)
-    plan, folds = fold_heads(x, y, subjects, AGE, 0)
-    assert difficulty.choose(x, y, subjects, AGE, plan, folds, least_squares) == (folds, None)
+    x, drawn = draw(np.random.default_rng(1), 90, uneven=1.0)
+    plan, folds = fold_heads(x, drawn, 0)
+    assert difficulty.choose(x, drawn, plan, folds, least_squares) == (folds, None)
 
 
 def binary(rng, scans, slope=1.0, shift=0.0):
@@ -139,26 +145,24 @@ def test_the_calibration_is_chosen_by_log_loss_and_few_subjects_get_platts():
     logits = rng.uniform(-3, 3, 1500)
     steps = np.where(np.abs(logits) < 2, 0.5, np.where(logits > 0, 0.95, 0.05))  # no sigmoid
     labels = (rng.random(1500) < steps).astype(float)
-    subjects = [str(i) for i in range(1500)]
-    kind = calibration.choose(logits, labels, subjects, SEX, 0)[0].to_dict()["kind"]
+    kind = calibration.choose(logits, cohort(labels, SEX), 0)[0].to_dict()["kind"]
     assert kind == "isotonic"
-    few = calibration.choose(logits[:150], labels[:150], subjects[:150], SEX, 0)[0]
+    few = calibration.choose(logits[:150], cohort(labels[:150], SEX), 0)[0]
     assert few.to_dict()["kind"] == "platt"
     logits, labels = binary(rng, 1500)
-    kind = calibration.choose(logits, labels, subjects, SEX, 0)[0].to_dict()["kind"]
+    kind = calibration.choose(logits, cohort(labels, SEX), 0)[0].to_dict()["kind"]
     assert kind == "platt"
 
 
 def test_a_shrunken_head_is_corrected_and_one_that_ignores_the_truth_is_not():
     rng = np.random.default_rng(0)
     y = rng.uniform(20, 80, 200)
-    subjects = [str(i) for i in range(200)]
     shrunken = 30 + 0.4 * y + rng.normal(0, 2, (3, 200))
-    found = tendency.fit(y, shrunken, subjects, 0)
+    found = tendency.fit(cohort(y, AGE), shrunken, 0)
     assert found.slope == pytest.approx(0.4, abs=0.03)
     corrected = found.corrected(shrunken.mean(axis=0))
     assert np.polyfit(y, corrected, 1) == pytest.approx([1.0, 0.0], abs=1e-6)
-    assert tendency.fit(y, 50 + rng.normal(0, 2, (3, 200)), subjects, 0) is None
+    assert tendency.fit(cohort(y, AGE), 50 + rng.normal(0, 2, (3, 200)), 0) is None
 
 
 def test_the_shape_is_ledoit_and_wolfs_covariance():
@@ -192,16 +196,11 @@ def test_what_is_far_is_new_and_what_is_silent_may_speak():
     assert novelty.fit(np.ones((40, 6)), [str(i) for i in range(40)]) is None
 
 
-def rows_of(y, subjects):
-    pairs = enumerate(zip(y, subjects, strict=True))
-    return [Row(s, Path(f"{i}.nii"), None, float(v), None, i) for i, (v, s) in pairs]
-
-
 @pytest.mark.parametrize("task", [AGE, SEX])
 def test_a_probe_keeps_its_limits_in_its_file(task, tmp_path):
-    x, y, subjects = draw(np.random.default_rng(0), 60)
-    y = y if task is AGE else (y > 50).astype(float)
-    found = probe.fit(x, rows_of(y, subjects), task, folds=4, repeats=1).head
+    x, drawn = draw(np.random.default_rng(0), 60)
+    drawn = drawn if task is AGE else cohort(drawn.labels > 50, SEX)
+    found = probe.fit(x, drawn, folds=4, repeats=1).head
     again = head.load(found.save(tmp_path / "head.json"))
     for e in np.random.default_rng(1).normal(size=(5, FEATURES)):
         before, after = (answer(task, float(h(e)), {}, e, h.trust) for h in (found, again))
@@ -226,20 +225,22 @@ def test_a_head_of_an_earlier_version_has_no_limits(tmp_path):
 
 
 def test_scans_that_were_never_seen_give_split_conformal_limits():
-    x, y, subjects = draw(np.random.default_rng(0), 50)
+    x, drawn = draw(np.random.default_rng(0), 50)
     weight = np.r_[5.0, np.zeros(FEATURES - 1)]
-    found, summary = trust.split(x, y, subjects, AGE, weight, 50.0, seed=0)
+    found, summary = trust.split(x, drawn, weight, 50.0, seed=0)
     assert (summary["method"], summary["guarantee"]) == ("split conformal", 0.9)
-    residual = np.sort(np.abs(y - x @ weight - 50.0))[45]  # the 46th of 50: ceil(0.9 * 51)
+    residual = np.sort(np.abs(drawn.labels - x @ weight - 50.0))[
+        45
+    ]  # the 46th of 50: ceil(0.9 * 51)
     span = interval(found.folds, np.zeros(FEATURES), 0.9)
     assert (span.low, span.high) == pytest.approx((50 - residual, 50 + residual))
 
 
 def test_calibration_scans_are_not_in_the_order_of_the_table():
-    x, y, subjects = draw(np.random.default_rng(0), 50)
-    y = (y > 50).astype(float)
+    x, drawn = draw(np.random.default_rng(0), 50)
+    y = (drawn.labels > 50).astype(float)
     weight = np.r_[5.0, np.zeros(FEATURES - 1)]
-    found, _ = trust.split(x, y, subjects, SEX, weight, 0.0, seed=0)
+    found, _ = trust.split(x, cohort(y, SEX), weight, 0.0, seed=0)
     assert np.all(np.diff(found.folds.score) >= 0)
     order = np.argsort(x @ weight)
     np.testing.assert_allclose(found.folds.score, (x @ weight)[order])
@@ -247,9 +248,9 @@ def test_calibration_scans_are_not_in_the_order_of_the_table():
 
 
 def test_few_scans_or_one_class_give_none():
-    x, y, subjects = draw(np.random.default_rng(0), 6)
-    found, summary = trust.split(x, y, subjects, AGE, np.ones(FEATURES), 0.0, seed=0)
+    x, drawn = draw(np.random.default_rng(0), 6)
+    found, summary = trust.split(x, drawn, np.ones(FEATURES), 0.0, seed=0)
     assert (found.novelty, summary["width"]) == (None, None)
-    found, summary = trust.split(x, np.ones(6), subjects, SEX, np.ones(FEATURES), 0.0, seed=0)
+    found, summary = trust.split(x, cohort(np.ones(6), SEX), np.ones(FEATURES), 0.0, seed=0)
     assert found.labels is found.probability is None
     assert "probability" not in summary

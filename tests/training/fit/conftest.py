@@ -8,8 +8,8 @@ import torch
 from lightning.fabric import Fabric
 from torch import nn
 
-from training.fit.data import Scans
-from training.fit.recipe import Batch, Gather, Loss
+from training.fit.data import ScanDataset
+from training.fit.recipe import Gather, Loss, ScanBatch
 from training.fit.settings import Settings
 
 
@@ -39,7 +39,7 @@ class Toy:
     def check(self, settings: Settings, device: torch.device) -> None:
         del settings, device
 
-    def loss(self, network: nn.Module, batch: Batch, gather: Gather) -> Loss:
+    def loss(self, network: nn.Module, batch: ScanBatch, gather: Gather) -> Loss:
         del gather
         noise = torch.stack(
             [torch.randn(3, 3, 3, generator=batch.generator(i)) for i in range(len(batch.indices))]
@@ -50,12 +50,12 @@ class Toy:
         )
 
 
-def make_scans(count: int = 7) -> Scans:
+def make_scans(count: int = 7) -> ScanDataset:
     rng = np.random.default_rng(3)
     volumes = [rng.normal(size=(3, 3, 3)).astype(np.float32) for _ in range(count)]
     mask = np.ones((3, 3, 3), dtype=np.bool_)
     entries = [Pair(volume, mask, {"digest": str(i)}) for i, volume in enumerate(volumes)]
-    return Scans(entries, [float(v.mean()) for v in volumes])
+    return ScanDataset(entries, [float(v.mean()) for v in volumes])
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def toy() -> type[Toy]:
 
 
 @pytest.fixture
-def scans() -> Scans:
+def scans() -> ScanDataset:
     return make_scans()
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from training.augment import SimCLRAugment
 from training.fit import devices
-from training.fit.data import Scans
+from training.fit.data import ScanDataset
 from training.fit.loop import Loop
 from training.fit.settings import Settings
 from training.simclr import SimCLR
@@ -40,7 +40,9 @@ def main(batch: int, processes: int, out: Path) -> None:
     rng = np.random.default_rng(0)
     volumes = [rng.normal(size=(8, 8, 8)).astype(np.float32) for _ in range(4)]
     mask = np.ones((8, 8, 8), dtype=np.bool_)
-    scans = Scans([SimpleNamespace(volume=v, mask=mask, facts={"digest": ""}) for v in volumes])
+    scans = ScanDataset(
+        [SimpleNamespace(volume=v, mask=mask, facts={"digest": ""}) for v in volumes]
+    )
     recipe = SimCLR(width=0.03125, augment=SimCLRAugment((8, 8, 8), (6, 6, 6)))
     recipe.network = Plain()
     settings = Settings(epochs=3, batch=batch, devices=processes, device="cpu")

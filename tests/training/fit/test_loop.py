@@ -13,8 +13,8 @@ from lightning.fabric import Fabric
 from torch import nn
 
 from fmtool.errors import InputError
-from training.fit.data import Scans
-from training.fit.loop import Loop, Stopped
+from training.fit.data import ScanDataset
+from training.fit.loop import Loop, TrainingStopped
 from training.fit.settings import Settings
 
 SETTINGS = Settings(epochs=4, batch=2, checkpoint_every=1, learning_rate=0.01)
@@ -31,7 +31,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 def train(
     fabric: Fabric,
     recipe: Any,
-    scans: Scans,
+    scans: ScanDataset,
     folder: Path,
     settings: Settings = SETTINGS,
     **kw: Any,
@@ -60,7 +60,7 @@ def crash() -> None:
 
 
 def test_it_learns_and_equal_seeds_give_equal_weights(
-    fabric: Fabric, toy: Any, scans: Scans, tmp_path: Path
+    fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path
 ) -> None:
     first = train(fabric, toy(), scans, tmp_path / "a")
     assert same(first, train(fabric, toy(), scans, tmp_path / "b"))
@@ -71,7 +71,7 @@ def test_it_learns_and_equal_seeds_give_equal_weights(
 
 @pytest.mark.parametrize("step", [1, 4, 7, 11])
 def test_a_run_that_died_ends_as_an_unbroken_one(
-    fabric: Fabric, toy: Any, scans: Scans, tmp_path: Path, step: int
+    fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path, step: int
 ) -> None:
     unbroken = train(fabric, toy(), scans, tmp_path / "unbroken")
     with pytest.raises(RuntimeError, match="power cut"):
@@ -83,7 +83,7 @@ def test_a_run_that_died_ends_as_an_unbroken_one(
 
 @pytest.mark.parametrize("step", [1, 2, 4])
 def test_sigterm_finishes_the_step_and_keeps_its_place_in_the_epoch(
-    fabric: Fabric, toy: Any, scans: Scans, tmp_path: Path, step: int
+    fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path, step: int
 ) -> None:
     epochs: list[tuple[int, float]] = []
 
@@ -96,7 +96,9 @@ def test_sigterm_finishes_the_step_and_keeps_its_place_in_the_epoch(
     wanted, epochs = epochs, []
     recipe = dies_at(toy(), step, lambda: os.kill(os.getpid(), signal.SIGTERM))
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Stopped, match=f"after step {step + 1}; go on with --resume") as stopped:
+    with pytest.raises(
+        TrainingStopped, match=f"after step {step + 1}; go on with --resume"
+    ) as stopped:
         train(fabric, recipe, scans, tmp_path / "run", on_epoch=on_epoch)
     assert stopped.value.exit_code == 143
     assert signal.getsignal(signal.SIGTERM) is before
@@ -114,7 +116,7 @@ def metrics(folder: Path) -> list[tuple[str, ...]]:
 
 
 def test_metrics_have_each_step_once(
-    fabric: Fabric, toy: Any, scans: Scans, tmp_path: Path
+    fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path
 ) -> None:
     train(fabric, toy(), scans, tmp_path)
     losses = [row for row in metrics(tmp_path) if row[2] == "loss"]
@@ -123,7 +125,7 @@ def test_metrics_have_each_step_once(
     assert list((tmp_path / "tensorboard").glob("events.*"))
 
 
-def test_more_epochs_go_on(fabric: Fabric, toy: Any, scans: Scans, tmp_path: Path) -> None:
+def test_more_epochs_go_on(fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path) -> None:
     longer = Settings(epochs=6, batch=2, checkpoint_every=1, learning_rate=0.01)
     whole = train(fabric, toy(), scans, tmp_path / "whole", longer)
     train(fabric, toy(), scans, tmp_path / "run")
@@ -131,29 +133,31 @@ def test_more_epochs_go_on(fabric: Fabric, toy: Any, scans: Scans, tmp_path: Pat
 
 
 def test_a_folder_that_holds_a_run_is_left_alone(
-    fabric: Fabric, toy: Any, scans: Scans, tmp_path: Path
+    fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path
 ) -> None:
     train(fabric, toy(), scans, tmp_path)
     with pytest.raises(InputError, match="holds a run already; go on with --resume"):
         train(fabric, toy(), scans, tmp_path)
 
 
-def test_another_run_is_not_resumed(fabric: Fabric, toy: Any, scans: Scans, tmp_path: Path) -> None:
+def test_another_run_is_not_resumed(
+    fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path
+) -> None:
     train(fabric, toy(), scans, tmp_path)
     other = Settings(epochs=4, batch=2, seed=1, learning_rate=0.01)
     with pytest.raises(InputError, match="seed was 42 and is 1"):
         train(fabric, toy(), scans, tmp_path, other, resume=True)
     with pytest.raises(InputError, match="the recipe was"):
         train(fabric, toy(seed=5), scans, tmp_path, resume=True)
-    fewer = Scans(scans._entries[:6], scans.labels[:6])
-    relabelled = Scans(scans._entries, [*scans.labels[:6], 9.0])
+    fewer = ScanDataset(scans._entries[:6], scans.labels[:6])
+    relabelled = ScanDataset(scans._entries, [*scans.labels[:6], 9.0])
     for others in (fewer, relabelled):
         with pytest.raises(InputError, match="the scans or their labels are others"):
             train(fabric, toy(), others, tmp_path, resume=True)
 
 
 def test_a_cosine_run_cannot_be_made_longer(
-    fabric: Fabric, toy: Any, scans: Scans, tmp_path: Path
+    fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path
 ) -> None:
     train(fabric, toy(), scans, tmp_path, Settings(epochs=2, batch=2, optimizer="lars"))
     longer = Settings(epochs=3, batch=2, optimizer="lars")
@@ -162,7 +166,7 @@ def test_a_cosine_run_cannot_be_made_longer(
 
 
 def test_a_damaged_checkpoint_is_said(
-    fabric: Fabric, toy: Any, scans: Scans, tmp_path: Path
+    fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path
 ) -> None:
     train(fabric, toy(), scans, tmp_path)
     kept = sorted((tmp_path / "checkpoints").iterdir())
@@ -179,20 +183,22 @@ def test_a_damaged_checkpoint_is_said(
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(
-    fabric: Fabric, toy: Any, scans: Scans, tmp_path: Path
+    fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path
 ) -> None:
     scans.labels[3] = float("inf")
     with pytest.raises(InputError, match=r"toy diverged at step \d \(epoch 0\)"):
         train(fabric, toy(), scans, tmp_path)
 
 
-def test_clipping_bounds_the_step(fabric: Fabric, toy: Any, scans: Scans, tmp_path: Path) -> None:
+def test_clipping_bounds_the_step(
+    fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path
+) -> None:
     free = train(fabric, toy(), scans, tmp_path / "free")
     tight = Settings(epochs=4, batch=2, learning_rate=0.01, clip_norm=1e-12)
     clipped = train(fabric, toy(), scans, tmp_path / "clipped", tight)
     assert not same(free, clipped)
 
 
-def test_too_few_scans(fabric: Fabric, toy: Any, scans: Scans, tmp_path: Path) -> None:
+def test_too_few_scans(fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="7 scans do not fill one batch of 8"):
         train(fabric, toy(), scans, tmp_path, Settings(epochs=1, batch=8))

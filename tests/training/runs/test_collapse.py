@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from training.runs.collapse import Watch, alignment, uniformity
+from training.runs.collapse import CollapseWatch, alignment, uniformity
 
 
 def test_alignment_and_uniformity_against_a_double_loop() -> None:
@@ -30,21 +30,21 @@ def test_one_point_is_aligned_and_not_uniform() -> None:
 
 
 def test_a_collapse_is_said_once_after_three_epochs() -> None:
-    watch = Watch(12)
+    watch = CollapseWatch(12)
     said = [watch.check(loss=1.0, uniform=-0.001) for _ in range(5)]
     assert [bool(s) for s in said] == [False, False, True, False, False]
     assert "the representations collapse" in str(said[2])
 
 
 def test_a_loss_at_chance_is_said() -> None:
-    watch = Watch(12)
+    watch = CollapseWatch(12)
     said = [watch.check(loss=math.log(11), uniform=-1.0) for _ in range(3)]
     assert "nothing is learnt" in str(said[2])
 
 
 def test_a_good_run_is_left_in_peace() -> None:
-    watch = Watch(12)
+    watch = CollapseWatch(12)
     assert not any(watch.check(loss=1.0, uniform=-1.0) for _ in range(9))
-    watch = Watch(12)
+    watch = CollapseWatch(12)
     pattern = [-0.001, -0.001, -1.0] * 3
     assert not any(watch.check(loss=1.0, uniform=value) for value in pattern)

@@ -17,7 +17,7 @@ from training.fit import devices
 from training.fit.settings import Settings
 from training.runs import labelled
 from training.runs.best import Best
-from training.runs.labelled import Part
+from training.store.prepared import PreparedCohort
 from training.supervised import Supervised, fresh_encoder
 
 SETTINGS = Settings(epochs=6, batch=4, device="cpu", learning_rate=3e-3, checkpoint_every=1)
@@ -26,7 +26,7 @@ SETTINGS = Settings(epochs=6, batch=4, device="cpu", learning_rate=3e-3, checkpo
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def part(task: Task, count: int, seed: int) -> Part:
+def part(task: Task, count: int, seed: int) -> PreparedCohort:
     """Scans whose texture follows their label."""
     rng = np.random.default_rng(seed)
     mask = np.ones((16, 16, 16), dtype=np.bool_)
@@ -38,10 +38,10 @@ def part(task: Task, count: int, seed: int) -> Part:
         volume = (np.sin(waves * np.pi * z) + 0.2 * rng.normal(size=mask.shape)).astype(np.float32)
         entries.append(SimpleNamespace(volume=volume, mask=mask, facts={"digest": f"{seed} {i}"}))
         rows.append(Row(f"s{seed}-{i}", Path(f"{seed}-{i}"), None, label, None, i))
-    return Part(entries, rows)
+    return PreparedCohort(Path("t.csv"), task, rows, entries=entries)
 
 
-def recipe_of(task: Task, training: Part) -> Supervised:
+def recipe_of(task: Task, training: PreparedCohort) -> Supervised:
     return Supervised(fresh_encoder(width=1 / 16), task, training.labels.tolist())
 
 
@@ -69,7 +69,7 @@ def test_it_learns_and_reports_on_scans_it_has_not_seen(task: Task, tmp_path: Pa
 def test_the_best_epoch_is_kept_and_found_again(tmp_path: Path) -> None:
     parts = [part(AGE, count, seed) for seed, count in enumerate((8, 4, 4))]
     recipe = recipe_of(AGE, parts[0])
-    best = Best(recipe, parts[1].entries, parts[1].rows, tmp_path)
+    best = Best(recipe, parts[1], tmp_path)
     record: dict[str, Any] = {}
     errors = iter([3.0, 1.0, 1.0, 2.0])
     states = []
@@ -114,6 +114,6 @@ def test_validation_needs_scans_and_both_classes(tmp_path: Path) -> None:
     training = part(SEX, 8, 0)
     recipe = recipe_of(SEX, training)
     with pytest.raises(InputError, match="there are no validation scans"):
-        Best(recipe, [], [], tmp_path)
+        Best(recipe, training.take([]), tmp_path)
     with pytest.raises(InputError, match="are of one class"):
-        Best(recipe, training.entries[:1], training.rows[:1], tmp_path)
+        Best(recipe, training.take([0]), tmp_path)

@@ -20,7 +20,7 @@ from training import cohort as cohorts
 from training.synth import acquisition, anatomy, cohort, deformation
 from training.synth.acquisition import Acquisition
 from training.synth.anatomy import Anatomy
-from training.synth.render import Frame, Head, render
+from training.synth.render import RenderGrid, SyntheticHead, render
 from training.synth.subject import Subject, draw, generator
 
 COARSE = 4.0
@@ -32,10 +32,10 @@ def average() -> Anatomy:
 
 
 @pytest.fixture(scope="module")
-def frame() -> Frame:
+def frame() -> RenderGrid:
     affine = np.diag([COARSE] * 3 + [1.0])
     affine[:3, 3] = [-104.0, -144.0, -100.0]
-    return Frame((52, 66, 56), affine)
+    return RenderGrid((52, 66, 56), affine)
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,14 @@ def clean() -> Acquisition:
     )
 
 
-def rendered(average: Anatomy, subject: Subject, scan: Acquisition, frame: Frame) -> Head:
+def rendered(
+    average: Anatomy, subject: Subject, scan: Acquisition, frame: RenderGrid
+) -> SyntheticHead:
     return render(average, subject, scan, frame, generator(1))
 
 
 def test_size_scales_the_brain(
-    average: Anatomy, subject: Subject, clean: Acquisition, frame: Frame
+    average: Anatomy, subject: Subject, clean: Acquisition, frame: RenderGrid
 ) -> None:
     small, large = (
         rendered(average, replace(subject, size=size), clean, frame) for size in (0.95, 1.05)
@@ -70,7 +72,7 @@ def test_size_scales_the_brain(
 
 
 def test_expansion_widens_the_ventricles_alone(
-    average: Anatomy, subject: Subject, clean: Acquisition, frame: Frame
+    average: Anatomy, subject: Subject, clean: Acquisition, frame: RenderGrid
 ) -> None:
     heads = [
         rendered(average, replace(subject, expansion_mm=mm), clean, frame)
@@ -87,7 +89,7 @@ def test_expansion_widens_the_ventricles_alone(
 
 
 def test_thinning_takes_tissue_and_leaves_the_hull(
-    average: Anatomy, subject: Subject, clean: Acquisition, frame: Frame
+    average: Anatomy, subject: Subject, clean: Acquisition, frame: RenderGrid
 ) -> None:
     thick, thin = (
         rendered(average, replace(subject, thinning_mm=mm), clean, frame) for mm in (0.0, 1.0)
@@ -97,7 +99,7 @@ def test_thinning_takes_tissue_and_leaves_the_hull(
 
 
 def test_volumes_in_the_truth_are_those_of_the_brain(
-    average: Anatomy, subject: Subject, clean: Acquisition, frame: Frame
+    average: Anatomy, subject: Subject, clean: Acquisition, frame: RenderGrid
 ) -> None:
     head = rendered(average, subject, replace(clean, strip_mm=0.05), frame)
     millilitres = COARSE**3 / 1000.0
@@ -108,7 +110,7 @@ def test_volumes_in_the_truth_are_those_of_the_brain(
 
 @pytest.mark.slow
 def test_the_factors_can_be_measured_in_the_images(
-    average: Anatomy, clean: Acquisition, frame: Frame
+    average: Anatomy, clean: Acquisition, frame: RenderGrid
 ) -> None:
     people = [draw(7, number) for number in range(1, 21)]
     ages, sizes = np.array([(p.age, p.size) for p in people]).T
@@ -127,7 +129,7 @@ def test_the_factors_can_be_measured_in_the_images(
 
 
 def test_the_pose_moves_the_head_as_its_matrix_says(
-    average: Anatomy, subject: Subject, clean: Acquisition, frame: Frame
+    average: Anatomy, subject: Subject, clean: Acquisition, frame: RenderGrid
 ) -> None:
     straight = rendered(average, subject, clean, frame)
     moved = rendered(average, subject, replace(clean, shift_mm=np.array([8.0, -4.0, 4.0])), frame)
@@ -137,7 +139,7 @@ def test_the_pose_moves_the_head_as_its_matrix_says(
 
 
 def test_noise_and_bias_are_as_strong_as_drawn(
-    average: Anatomy, subject: Subject, clean: Acquisition, frame: Frame
+    average: Anatomy, subject: Subject, clean: Acquisition, frame: RenderGrid
 ) -> None:
     still = rendered(average, subject, clean, frame)
     noisy = rendered(average, subject, replace(clean, noise=0.05), frame)
@@ -150,7 +152,7 @@ def test_noise_and_bias_are_as_strong_as_drawn(
 
 
 def test_the_head_is_stripped(
-    average: Anatomy, subject: Subject, clean: Acquisition, frame: Frame
+    average: Anatomy, subject: Subject, clean: Acquisition, frame: RenderGrid
 ) -> None:
     head = rendered(average, subject, clean, frame)
     assert ((head.voxels > 0) == head.mask).all()
