@@ -29,7 +29,7 @@ FP16_LIMIT = 65504.0 / 8
 LOGIT_SPAN = 20.0
 """A binary task's logits, from one certainty to the other; 5e-3 of it moves p by at most 0.025."""
 
-BFLOAT16 = 0.1
+BFLOAT16 = 0.2
 """Of the float32 graph where an engine computes it in bfloat16: rounding moves the embedding by
 hundredths. Whether a head bears that, the self-test decides on each machine, and runs it in float32
 where it does not; further off, it is not rounding but another network."""
