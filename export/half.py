@@ -8,6 +8,7 @@ value come out as two more outputs.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,8 +16,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.engines import session
+from export.onnx import save
 from export.reference import Outputs, Volume, feed
+from fmtool import files
+from runtime.engines.onnxruntime import OnnxRuntimeEngine
 
 ENGINE = "FP16 rounding"
 """What a report calls it."""
@@ -41,23 +44,18 @@ def run_half(model_path: Path, volumes: Sequence[Volume]) -> tuple[list[Outputs]
     names = [output.name for output in model.graph.output]
     places = _halves(model)
     _widen(model.graph, places)
-    run = session(model.SerializeToString())
-    watched = [output.name for output in run.get_outputs()]
     peaks = dict.fromkeys(places.values(), 0.0)
     outputs = []
-    for volume in volumes:
-        found = dict(zip(watched, run.run(None, feed([volume])), strict=True))
-        outputs.append({name: found[name][0] for name in names})
-        for tensor, place in places.items():
-            ends = np.abs([found[_SMALLEST + tensor], found[_LARGEST + tensor]])
-            peaks[place] = float(np.maximum(peaks[place], ends.max()))  # NaN stays NaN
+    with tempfile.TemporaryDirectory(prefix=files.SCRATCH, dir=model_path.parent) as scratch:
+        widened = save(model, Path(scratch) / "widened.onnx")
+        with OnnxRuntimeEngine(widened) as engine:
+            for volume in volumes:
+                found = engine.run(feed([volume]))
+                outputs.append({name: found[name][0] for name in names})
+                for tensor, place in places.items():
+                    ends = np.abs([found[_SMALLEST + tensor], found[_LARGEST + tensor]])
+                    peaks[place] = float(np.maximum(peaks[place], ends.max()))  # NaN stays NaN
     return outputs, peaks
-
-
-def is_half(model_path: Path) -> bool:
-    """Whether a model has FP16 weights."""
-    weights = onnx.load(model_path, load_external_data=False).graph.initializer
-    return any(weight.data_type == TensorProto.FLOAT16 for weight in weights)
 
 
 def worst(peaks: Mapping[str, float]) -> tuple[str, float]:

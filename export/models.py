@@ -132,7 +132,9 @@ def export_models(
         made = time.perf_counter()
         progress(f"Comparing it with torch at batch {', '.join(map(str, batches))}")
         allowed = shifts if precision == "int8" else {}
-        report = parity(path, graph, volumes, GATES[precision], batches, expected, allowed)
+        report = parity(
+            path, graph, volumes, GATES[precision], batches, expected, allowed, precision
+        )
         done = time.perf_counter()
         size = path.stat().st_size
         models.append(Exported(precision, path, size, made - began, done - made, report, mix))

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import onnx
+from onnx import TensorProto
 
 from export import half
-from export.engines import Run, engines
 from export.graph import EMBEDDING, BundleGraph
 from export.reference import Array, Outputs, Volume, feed, reference
 from fmtool.errors import ParityError, ShapeError, ToleranceError
 from fmtool.task import Task
+from runtime.engines import here
+from runtime.engines.base import Engine
+from runtime.engines.opening import graph_of, open_file
+from runtime.engines.table import ROWS
 
 FP16_LIMIT = 65504.0 / 8
 """Largest |activation| allowed in a model that runs in FP16, an eighth of what FP16 holds."""
@@ -22,19 +29,25 @@ FP16_LIMIT = 65504.0 / 8
 LOGIT_SPAN = 20.0
 """A binary task's logits, from one certainty to the other; 5e-3 of it moves p by at most 0.025."""
 
+BFLOAT16 = 0.2
+"""Of the float32 graph where an engine computes it in bfloat16: rounding moves the embedding by
+hundredths. Whether a head bears that, the self-test decides on each machine, and runs it in float32
+where it does not; further off, it is not rounding but another network."""
+
 MAP_FACTOR = 10.0
 """A map is not averaged over positions: its error, relative to its spread, may be this larger."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far one output of one engine was from torch, and how far it may be."""
+    """How far one output of one engine, in one precision, was from torch, and how far it may be."""
 
     engine: str
     batch: int
     output: str
     error: float
     tolerance: float
+    precision: str = "float32"
 
     @property
     def share(self) -> float:
@@ -50,12 +63,14 @@ class Report:
         tolerance: of the embedding, relative.
         volumes: how many were run.
         differences: of every engine, batch size and output, the worst over the volumes.
+        rounded: the same of a float32 graph in bfloat16, on a CPU that computes in it.
         peak: the largest |activation| in FP16 and where it is; 0 of a model without FP16.
     """
 
     tolerance: float
     volumes: int
     differences: tuple[Difference, ...]
+    rounded: tuple[Difference, ...] = ()
     peak: float = 0.0
     peak_layer: str = ""
 
@@ -88,14 +103,19 @@ def parity(
     batches: Sequence[int] = (1,),
     expected: Sequence[Outputs] | None = None,
     allowed: Mapping[str, float] | None = None,
+    precision: str | None = None,
 ) -> Report:
-    """Compare a model, in ONNX Runtime and OpenVINO on the CPU, with `graph` in float32 torch.
+    """Compare a model, in every engine of the CPU, with `graph` in float32 torch.
+
+    The engines are opened as the runtime opens them (`engines`), so what it rearranges in the model
+    is compared too.
 
     Errors: of the embedding, the relative L2 difference, at most `tolerance`; of a task, the
     absolute difference in its unit, at most `limit(task, ...)`; of a map, its RMS difference
     relative to its spread over positions, at most ten times `tolerance`. A model with FP16
     weights is also run with every activation rounded to FP16 (`export.half`), and each of them must
-    stay below `FP16_LIMIT`.
+    stay below `FP16_LIMIT`. A float32 model is also run in bfloat16 where the CPU computes in
+    it, and must be within `BFLOAT16` there.
 
     At batch 1 every volume is run; at a larger batch one batch, in which the volumes take turns:
     what a batch size can break, it breaks in its first batch, and each takes gigabytes. torch
@@ -109,6 +129,8 @@ def parity(
         batches: the batch sizes to run.
         expected: `reference(graph, volumes)`, where it is already known.
         allowed: tasks with another limit than `limit` gives, in their units.
+        precision: "float32", "float16" or "int8": which of a bundle's models it is to be; the one
+            that its weights tell when absent.
 
     Raises:
         ShapeError: naming the output that is missing or of another shape.
@@ -119,52 +141,91 @@ def parity(
     if not volumes:
         raise ValueError("parity needs at least one volume")
     expected = expected or reference(graph, volumes)
-    differences = compare(path, graph, volumes, tolerance, batches, expected, allowed or {})
+    precision = precision or kind(path)
+    allowed = allowed or {}
+    found = compare(path, precision, graph, volumes, tolerance, batches, expected, allowed)
     layer, peak = "", 0.0
-    if half.is_half(path):
+    if precision == "float16":
         outputs, peaks = half.run_half(path, volumes)
         layer, peak = half.worst(peaks)
         if not peak < FP16_LIMIT:
             raise ActivationOverflow(path, layer, peak)
         for got, wanted in zip(outputs, expected, strict=True):
-            for difference in _differences(graph, got, wanted, tolerance, allowed or {}):
-                differences += (replace(difference, engine=half.ENGINE, batch=1),)
-    report = Report(tolerance, len(volumes), differences, peak, layer)
-    if not report.worst.share <= 1:
-        raise _beyond(path, report.worst)
+            for difference in _differences(graph, got, wanted, tolerance, allowed):
+                difference = replace(difference, engine=half.ENGINE, batch=1, precision="float16")
+                found += (difference,)
+    rounded = tuple(d for d in found if d.precision == "bfloat16")
+    exact = tuple(d for d in found if d not in rounded)
+    report = Report(tolerance, len(volumes), exact, rounded, peak, layer)
+    worst = max(found, key=_badness)
+    if not worst.share <= 1:
+        raise _beyond(path, worst)
     return report
+
+
+def kind(path: Path) -> str:
+    """Which of a bundle's models an ONNX file is, by its weights."""
+    weights = onnx.load(path, load_external_data=False).graph.initializer
+    types = {weight.data_type for weight in weights}
+    if TensorProto.FLOAT16 in types:
+        return "float16"
+    return "int8" if TensorProto.INT8 in types else "float32"
+
+
+def engines(path: Path, precision: str) -> Iterator[tuple[str, Engine]]:
+    """Each engine of the CPU that is here, by its name, in each precision it runs the model in.
+
+    They are those of `runtime.engines.opening.open_bundle`, the quickest first, and one at a time:
+    a full-size model takes GBs. No CPU computes in FP16: there such a model is run in float32, and
+    `export.half` rounds.
+
+    Args:
+        path: the ONNX file.
+        precision: which of a bundle's models it is: "float32", "float16" or "int8".
+    """
+    for row in ROWS:
+        if row.device != "cpu" or here.missing(row):
+            continue
+        computed = [each for each in here.precisions(row) if graph_of(each) == precision]
+        for each in computed or ["float32"]:
+            with open_file(row, path, "cpu", each) as engine:
+                yield f"{row.title} {engine.version}", engine
 
 
 def compare(
     path: Path,
+    precision: str,
     graph: BundleGraph,
     volumes: Sequence[Volume],
     tolerance: float,
     batches: Sequence[int],
     expected: Sequence[Outputs],
     allowed: Mapping[str, float],
-    opened: Callable[[Path], Iterator[tuple[str, Run]]] | None = None,
+    count: int | None = None,
 ) -> tuple[Difference, ...]:
     """Every engine's, batch size's and output's worst difference, whatever it is; see `parity`.
 
-    `opened` gives the engines; all that are installed, when absent.
+    `count` takes the first of `engines` alone.
 
     Raises:
         ShapeError: naming the output that is missing or of another shape.
     """
-    found: dict[tuple[str, int, str], Difference] = {}
-    for engine, run in (opened or engines)(path):
-        for batch in batches:
-            for picked in _rows(len(volumes), batch):
-                outputs = run(feed([volumes[i] for i in picked]))
-                _check_shapes(path, engine, outputs, [expected[i] for i in picked])
-                for row, i in enumerate(picked):
-                    got = {name: outputs[name][row] for name in graph.output_names}
-                    for difference in _differences(graph, got, expected[i], tolerance, allowed):
-                        difference = replace(difference, engine=engine, batch=batch)
-                        key = (engine, batch, difference.output)
-                        if key not in found or _badness(difference) > _badness(found[key]):
-                            found[key] = difference
+    found: dict[tuple[str, str, int, str], Difference] = {}
+    with closing(engines(path, precision)) as opened:
+        for name, engine in islice(opened, count):
+            bound = BFLOAT16 if engine.precision == "bfloat16" else tolerance
+            of = {"engine": name, "precision": engine.precision}
+            for batch in batches:
+                for picked in _rows(len(volumes), batch):
+                    outputs = engine.run(feed([volumes[i] for i in picked]))
+                    _check_shapes(path, name, outputs, [expected[i] for i in picked])
+                    for row, i in enumerate(picked):
+                        got = {output: outputs[output][row] for output in graph.output_names}
+                        for difference in _differences(graph, got, expected[i], bound, allowed):
+                            difference = replace(difference, batch=batch, **of)
+                            key = (name, engine.precision, batch, difference.output)
+                            if key not in found or _badness(difference) > _badness(found[key]):
+                                found[key] = difference
     return tuple(found.values())
 
 
@@ -207,8 +268,9 @@ def _check_shapes(
 def _beyond(path: Path, bad: Difference) -> ToleranceError:
     off = f"differs by {bad.error:.2g}" if np.isfinite(bad.error) else "is not finite"
     return ToleranceError(
-        f"{path.name} does not reproduce torch: output {bad.output!r} {off} in {bad.engine} at "
-        f"batch {bad.batch}, and {bad.tolerance:.2g} is allowed; nothing was written",
+        f"{path.name} does not reproduce torch: output {bad.output!r} {off} in {bad.engine} "
+        f"({bad.precision}) at batch {bad.batch}, and {bad.tolerance:.2g} is allowed; nothing was "
+        "written",
         bad.output,
         bad.error,
         bad.tolerance,

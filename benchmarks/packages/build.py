@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import tarfile
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,9 @@ EPOCH = "1700000000"
 
 LARGEST_WHEEL = 20e6
 """Bytes: with the demonstration bundle in it."""
+
+WHEEL = ("fmtool", "runtime", "training", "export", "benchmarks/__init__.py", "benchmarks/bench")
+"""All that the wheel holds beside its own facts: what a verb needs, and no script of research."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ def build_twice(root: Path, scratch: Path) -> Built:
     """Build the repository at `root`, then what that built.
 
     Raises:
-        Failed: if any byte differs, or the wheel is too large.
+        Failed: if any byte differs, or the wheel is too large or holds what is not of `WHEEL`.
     """
     first = build(root, scratch / "first")
     with tarfile.open(first.sdist) as archive:
@@ -52,6 +57,8 @@ def build_twice(root: Path, scratch: Path) -> Built:
         os.umask(before)
     same(first.sdist, second.sdist)
     same(first.wheel, second.wheel)
+    with zipfile.ZipFile(first.wheel) as archive:
+        holds(archive.namelist())
     if first.wheel.stat().st_size > LARGEST_WHEEL:
         raise Failed(f"the wheel has more than {LARGEST_WHEEL / 1e6:.0f} MB")
     return first
@@ -61,6 +68,17 @@ def same(one: Path, other: Path) -> None:
     """Refuse two files that differ in their name or in any byte."""
     if one.name != other.name or one.read_bytes() != other.read_bytes():
         raise Failed(f"two builds of {one.name} differ; unpack both and compare them")
+
+
+def holds(names: Sequence[str]) -> None:
+    """Refuse a wheel's list of files unless each part of `WHEEL` is there, and nothing else."""
+    parts = {part: [n for n in names if f"{n}/".startswith(f"{part}/")] for part in WHEEL}
+    known = {name for found in parts.values() for name in found}
+    more = [name for name in names if name not in known and ".dist-info/" not in name]
+    absent = [part for part, found in parts.items() if not found]
+    if more or absent:
+        told = [*(f"holds {name}" for name in more[:8]), *(f"lacks {part}" for part in absent)]
+        raise Failed(f"the wheel {', '.join(told)}; see tool.hatch in pyproject.toml")
 
 
 def _only(folder: Path, pattern: str) -> Path:

@@ -15,13 +15,15 @@ Use = Callable[[Environment], None]
 
 
 def predict(here: Environment) -> None:
-    """The wheel's scan, by both spellings of the command; help, doctor, completion."""
+    """The wheel's scan, by both spellings of the command; help, doctor, bench, completion."""
     here.run("fmtool", "predict", "--help")
     here.run("fmtool", "doctor")
     _answers(here.run("fmtool", "predict", template(here), "--json"))
     scan = here.run("python", "-m", "fmtool", "predict", template(here), "--engine", "onnxruntime")
     if "age" not in scan:
         raise Failed(f"no age in the table of `python -m fmtool predict`:\n{scan}")
+    here.run("fmtool", "bundle", "verify")
+    here.run("fmtool", "bench", "--repeats", "2", "--batch", "1", "--engine", "onnxruntime")
     completion(here)
 
 

@@ -15,6 +15,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from export.engines import quickest
 from export.graph import EMBEDDING
 from export.int8 import qdq, stem
 from export.onnx import save
 from export.precision import pooled, trunk_nodes
 from export.reference import Volume, feed
+from export.verify import engines
 from fmtool import files
 
 Score = Callable[[Path], float]
@@ -109,13 +110,14 @@ def to_int8(
         stem.rearrange(plain)
         whole = _quantise(plain, folder, calibration)
         candidate = folder / "candidate.onnx"
-        wanted = _embeddings(folder / "plain.onnx", calibration)
+        wanted = _embeddings(folder / "plain.onnx", "float32", calibration)
 
         def tried(
             names: Collection[str], judge: Score = score, known: int = len(calibration)
         ) -> float:
             mixed = qdq.in_float(whole, plain, names)
-            shift = wanted[:known] - _embeddings(save(mixed, candidate), calibration[:known])
+            found = _embeddings(save(mixed, candidate), "int8", calibration[:known])
+            shift = wanted[:known] - found
             return judge(save(_shifted(mixed, shift.mean(axis=0)), candidate))
 
         names = qdq.quantised(whole)
@@ -149,10 +151,11 @@ def _with_shift(name: str, names: Sequence[str]) -> list[str]:
     return [stem.SHIFT, name] if stem.SHIFT in names and name == names[1] else [name]
 
 
-def _embeddings(model: Path, volumes: Sequence[Volume]) -> NDArray[np.float32]:
-    """[volumes, F], one volume at a time."""
-    _, run = next(quickest(model))
-    return np.concatenate([run(feed([volume]))[EMBEDDING] for volume in volumes])
+def _embeddings(model: Path, precision: str, volumes: Sequence[Volume]) -> NDArray[np.float32]:
+    """[volumes, F], one volume at a time, in the quickest engine."""
+    with closing(engines(model, precision)) as opened:
+        _, engine = next(opened)
+        return np.concatenate([engine.run(feed([volume]))[EMBEDDING] for volume in volumes])
 
 
 def _shifted(model: onnx.ModelProto, shift: NDArray[np.float32]) -> onnx.ModelProto:

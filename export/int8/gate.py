@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from export.engines import engines, quickest
 from export.graph import BundleGraph, LinearHead
 from export.reference import Outputs, Volume
 from export.verify import compare
@@ -45,7 +44,7 @@ class Score:
         expected: float32 torch on them.
         allowed: by `limits`.
         every: run every engine that is installed, as the gate does: they round differently, by half
-            of what a logit may be shifted. Otherwise the quickest alone.
+            of what a logit may be shifted. Otherwise the first, which is the quickest.
     """
 
     def __init__(
@@ -56,11 +55,10 @@ class Score:
         allowed: dict[str, float],
         every: bool = True,
     ) -> None:
-        self._opened = engines if every else quickest
-        self._fixed = (graph, volumes, TOLERANCE, (1,), expected, allowed)
+        self._fixed = (graph, volumes, TOLERANCE, (1,), expected, allowed, None if every else 1)
 
     def __call__(self, model: Path) -> float:
         """The score of an ONNX file; up to 1 it will pass; infinite where it is not finite."""
-        found = compare(model, *self._fixed, opened=self._opened)
+        found = compare(model, "int8", *self._fixed)
         shares = [difference.share for difference in found]
         return max(share if np.isfinite(share) else np.inf for share in shares) / _MARGIN

@@ -44,10 +44,13 @@ def open_bundle(row: Row, bundle: Bundle, device: str, precision: str, say: Say)
         from runtime.engines.trt.open import open_cached
 
         return open_cached(bundle, NATIVE[row.name], device, precision, say=say)
-    # The float32 file serves bfloat16 too; float16 and int8 have graphs of their own.
-    stored = precision if precision in ("float16", "int8") else "float32"
     cache = _provider_cache(row, bundle, device, precision) if row.device == "cuda" else None
-    return open_file(row, bundle.model(stored), device, precision, cache)
+    return open_file(row, bundle.model(graph_of(precision)), device, precision, cache)
+
+
+def graph_of(precision: str) -> str:
+    """The bundle's graph that is computed in `precision`: float32's serves bfloat16 too."""
+    return precision if precision in ("float16", "int8") else "float32"
 
 
 def _provider_cache(row: Row, bundle: Bundle, device: str, precision: str) -> Path | None:

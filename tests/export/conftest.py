@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from export.graph import BundleGraph
+from export.int8 import to_int8
 from export.onnx import export
 from export.precision import to_fp16
 from fmtool import task
@@ -71,6 +72,17 @@ def model32(graph: BundleGraph, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def model16(model32: Path) -> Path:
     return to_fp16(model32, model32.with_name("model.fp16.onnx"))
+
+
+@pytest.fixture(scope="session")
+def model8(model32: Path, volumes: list[tuple[np.ndarray, np.ndarray]]) -> Path:
+    path = model32.with_name("model.int8.onnx")
+    mix = to_int8(model32, path, volumes[:2], score=lambda _: 1.0)
+    assert {layer.precision for layer in mix.layers} == {"int8"}
+    assert len(mix.layers) == 20
+    assert mix.layers[0].name == "encoder.conv1"
+    assert mix.describe() == "20 of 20 convolutions in int8"
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from importlib import import_module
 
 import numpy as np
 import onnx
@@ -15,10 +16,12 @@ from export.reference import reference
 from export.verify import ActivationOverflow, _differences, limit, parity
 from fmtool import task
 from fmtool.errors import ParityError, ShapeError, ToleranceError
+from runtime.engines.openvino import precisions
 
 
 def test_float32_passes_at_every_batch_in_both_engines(model32, graph, volumes):
     report = parity(model32, graph, volumes, tolerance=1e-5, batches=(1, 2, 3))
+    assert {d.precision for d in report.differences} == {"float32"}
     seen = {(d.engine, d.batch, d.output) for d in report.differences}
     engines = {engine for engine, _, _ in seen}
     assert sorted(engine.split()[0] for engine in engines) == ["ONNX", "OpenVINO"]
@@ -127,7 +130,7 @@ def with_output(model, tmp_path, change):
 
 def test_a_missing_output_is_named(model32, graph, volumes, tmp_path):
     path = with_output(model32, tmp_path, lambda g: g.output.pop(1))
-    with pytest.raises(ShapeError, match=r"altered\.onnx in ONNX .* batch 1 gives no output 'age'"):
+    with pytest.raises(ShapeError, match=r"altered\.onnx in .* batch 1 gives no output 'age'"):
         parity(path, graph, volumes, tolerance=1e-5)
 
 
@@ -147,9 +150,11 @@ def test_rows_that_change_places_are_caught(model32, graph, volumes, tmp_path):
     def swap(g):
         node = next(node for node in g.node if "age" in node.output)
         node.output[0] = "before"
-        order = onnx.numpy_helper.from_array(np.array([-1, 0]), "order")
-        g.initializer.append(order)
-        g.node.append(onnx.helper.make_node("Gather", ["before", "order"], ["age"], axis=0))
+        words = {"from": -1, "to": np.iinfo(np.int64).min, "axis": 0, "step": -1}
+        for name, number in words.items():
+            array = np.array([number], np.int64)
+            g.initializer.append(onnx.numpy_helper.from_array(array, name))
+        g.node.append(onnx.helper.make_node("Slice", ["before", *words], ["age"]))
 
     path = with_output(model32, tmp_path, swap)
     with pytest.raises(ToleranceError) as caught:
@@ -161,14 +166,16 @@ def test_rows_that_change_places_are_caught(model32, graph, volumes, tmp_path):
 def test_a_batch_is_run_once_and_singles_for_every_volume(monkeypatch, model32, graph, volumes):
     sizes = []
 
-    def engines(path):
-        for name, run in real(path):
-            yield name, lambda inputs, run=run: sizes.append(len(inputs["mask"])) or run(inputs)
+    def engines(path, precision):
+        for name, engine in real(path, precision):
+            run = engine.run
+            engine.run = lambda inputs, run=run: sizes.append(len(inputs["mask"])) or run(inputs)
+            yield name, engine
 
     real = verify.engines
     monkeypatch.setattr(verify, "engines", engines)
     parity(model32, graph, volumes, tolerance=1e-5, batches=(1, 2, 8))
-    assert sizes == [1, 1, 1, 2, 8] * 2
+    assert sizes == [1, 1, 1, 2, 8] * len(precisions())  # OpenVINO in all but int8, and the other
 
 
 def test_a_reference_that_is_not_finite_is_not_compared_with(graph, volumes):
@@ -192,3 +199,53 @@ def test_the_limit_of_a_task_is_in_its_unit():
     volume = task.Task("volume", "regression", "mL", "volume")
     assert limit(volume, 1400.0, 5e-3) == pytest.approx(7.0)
     assert limit(volume, 0.1, 5e-3) == pytest.approx(5e-3)
+
+
+def _zero(model):
+    """Every convolution's weights zeroed in place: an arrangement that computes something else."""
+    from openvino import opset13 as ops
+
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Convolution":
+            kernel = node.input_value(1)
+            kind = kernel.get_element_type().to_dtype()
+            nothing = ops.constant(np.zeros(list(kernel.shape), kind))
+            node.input(1).replace_source_output(nothing.output(0))
+
+
+@pytest.mark.parametrize(
+    ("place", "precision", "computed"),
+    [
+        ("slabs.cut", "float32", "float32"),
+        ("stem.rearrange", "float32", "bfloat16"),
+        ("slabs.cut", "float16", "float32"),
+        ("slabs.cut", "int8", "int8"),
+        ("int8.arrange", "int8", "int8"),
+    ],
+)
+def test_what_the_runtime_rearranges_is_compared_too(
+    request, graph, volumes, monkeypatch, place, precision, computed
+):
+    if computed not in precisions():
+        pytest.skip(f"this CPU does not compute in {computed}")
+    name = {"float32": "model32", "float16": "model16", "int8": "model8"}[precision]
+    model = request.getfixturevalue(name)
+    tolerance = {"float32": 1e-5, "float16": 5e-3, "int8": 0.1}[precision]
+    shifts = {"age": 5.0, "sex": 5.0} if precision == "int8" else {}
+    parity(model, graph, volumes[:1], tolerance, allowed=shifts, precision=precision)
+    module, function = place.split(".")
+    spoilt = import_module(f"runtime.engines.openvino.{module}")
+    monkeypatch.setattr(spoilt, function, lambda network, *settings: _zero(network))
+    with pytest.raises(ToleranceError, match=rf"in OpenVINO .*\({computed}\)") as caught:
+        parity(model, graph, volumes[:1], tolerance, allowed=shifts, precision=precision)
+    assert caught.value.engine.startswith("OpenVINO")
+
+
+def test_bfloat16_is_opened_and_its_rounding_does_not_refuse(model32, graph, volumes):
+    if "bfloat16" not in precisions():
+        pytest.skip("this CPU does not compute in bfloat16")
+    report = parity(model32, graph, volumes, tolerance=1e-5)
+    assert {d.precision for d in report.rounded} == {"bfloat16"}
+    (embedding,) = (d for d in report.rounded if d.output == "embedding")
+    assert 1e-4 < embedding.error < embedding.tolerance == verify.BFLOAT16
+    assert report.of("embedding").error < 1e-5

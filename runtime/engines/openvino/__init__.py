@@ -25,6 +25,7 @@ from runtime.system import heap
 __all__ = ["ENGINE", "OpenVINOEngine", "load", "precisions", "version"]
 
 _HINT = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+_EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
 class OpenVINOEngine(Engine):
@@ -38,7 +39,7 @@ class OpenVINOEngine(Engine):
         device: "cpu".
         precision: "float32", "bfloat16" or "int8"; OpenVINO's own default would be whichever of
             the first two is faster. With "int8", the layers that are not quantised are computed
-            in bfloat16 where the CPU has it.
+            in bfloat16 where the CPU has it and OpenVINO can compile that, else in float32.
 
     Raises:
         CapabilityError: if OpenVINO is missing, or the device or precision is not to be had.
@@ -98,14 +99,25 @@ def _compile(model: Path, settings: dict[str, str], precision: str) -> tuple[Any
         openvino_slabs.cut(network)
     if precision == "bfloat16":
         openvino_stem.rearrange(network)
-    special = openvino_int8.SETTINGS if precision == "int8" else {}
+    if precision != "int8":
+        return core().compile_model(network, "CPU", settings), one_by_one
     try:
-        return core().compile_model(network, "CPU", {**settings, **special}), one_by_one
+        return _mixed(network, {**settings, **openvino_int8.SETTINGS}), one_by_one
     except RuntimeError as error:
         if not openvino_int8.unknown(error):
             raise
     # Without what this release does not know: the same numbers, in more memory.
-    return core().compile_model(network, "CPU", settings), one_by_one
+    return _mixed(network, settings), one_by_one
+
+
+def _mixed(network: Any, settings: dict[str, str]) -> Any:
+    """A network of int8 and other layers, those in bfloat16, or in float32 where it must be."""
+    try:
+        return core().compile_model(network, "CPU", settings)
+    except RuntimeError:
+        # OpenVINO 2026.4 cannot compile some networks of int8 and bfloat16 layers. A fault that is
+        # not that is raised again here.
+        return core().compile_model(network, "CPU", {**settings, **_EXACT})
 
 
 def _for_one(network: Any) -> bool:
