@@ -24,18 +24,21 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage, Verification  # type: ignore[attr-defined]
 
-from runtime.result import Failure
+from runtime.service.answer import AnsweredBy, Fate, Order, Outcome
+from runtime.service.ending import Ending
 from runtime.service.log import configure
 from runtime.service.node.log import hush_libraries, node_log
 from runtime.service.node.policy import Policy
-from runtime.service.node.server import Node
+from runtime.service.node.server import DicomNode
+from runtime.service.worker import OrderWorker
+from runtime.system.child import GiveUp
 
 GROWTH = 0.05
 """How much more memory than after the warm-up is too much."""
@@ -111,11 +114,24 @@ def _node(pipe: Connection, folder: Path, at_once: int) -> None:
     configure(folder / "node.log")
     hush_libraries(node_log)
     policy = Policy(allow=("LOAD",), max_associations=at_once, settle_s=_SETTLE_S, min_free_bytes=0)
-    node = Node(policy, folder / "inbox", node_log, port=0)
-    node.start(lambda series: Failure(series.name, "a load test"), "")
+    node = DicomNode(policy, folder / "inbox", node_log, Ending(), port=0)
+    node.start(cast(OrderWorker, _Refusing()))
     pipe.send(node.address[1])
     pipe.recv()
     node.stop()
+
+
+class _Refusing:
+    """Who answers: nothing is predicted."""
+
+    about = AnsweredBy("none", "", "none")
+    alive = True
+
+    def ensure(self) -> None:
+        """It is there."""
+
+    def __call__(self, order: Order, give_up: GiveUp) -> Outcome:
+        return Outcome(Fate.refused, "InputError", "a load test")
 
 
 def _instances(count: int) -> Iterator[Dataset]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.soak.feed import Feed
+from runtime.ledger import FILE, Ledger
+from runtime.ledger.outcomes import counts, outcomes
 
 
 def check(feed: Feed, out: Path) -> dict[str, Any]:
@@ -30,12 +31,11 @@ def check(feed: Feed, out: Path) -> dict[str, Any]:
             problems.append(f"{name} ({kind}) was not put aside with a reason")
     if any(not math.isfinite(v) for v in values) or np.ptp(values or [0.0]) > 0.01:
         problems.append(f"the same head got values from {min(values)} to {max(values)}")
-    with sqlite3.connect(out / "ledger.sqlite") as ledger:
-        states = dict(ledger.execute("SELECT state, count(*) FROM items GROUP BY state"))
-        (results,) = ledger.execute("SELECT count(*) FROM results").fetchone()
-        (whole,) = ledger.execute("PRAGMA integrity_check").fetchone()
-    if results != len(feed.good) or states.get("done") != len(feed.good) or whole != "ok":
-        problems.append(f"the ledger says {states}, {results} results, {whole}")
+    with Ledger(out / FILE) as ledger:
+        states = counts(ledger)
+        results = len({row["content"] for row in outcomes(ledger) if "values" in row})
+    if results != len(feed.good) or states["done"] != len(feed.good):
+        problems.append(f"the ledger says {states}, {results} results")
     return {
         "good": len(feed.good),
         "answered": len(values),

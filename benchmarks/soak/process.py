@@ -12,7 +12,7 @@ import psutil
 from benchmarks.soak import SETTLE_S
 
 
-class Watch:
+class WatchProcess:
     """`fmtool watch` as a process, and the most memory that it and its children had."""
 
     def __init__(self, inbox: Path, out: Path, bundle: Path | None) -> None:

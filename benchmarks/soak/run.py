@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.soak.feed import Feed, heads
 from benchmarks.soak.judge import check
-from benchmarks.soak.process import Watch
+from benchmarks.soak.process import WatchProcess
 
 AHEAD = 6
 """Studies that wait: enough that the watch never does."""
@@ -25,14 +25,16 @@ def soak(minutes: float, scan: Path | None, bundle: Path | None, folder: Path) -
     inbox, out = folder / "inbox", folder / "outbox"
     for place in (inbox, out):
         place.mkdir()
-    watch = Watch(inbox, out, bundle)
+    watch = WatchProcess(inbox, out, bundle)
     try:
         return _soak(minutes, Feed(inbox, heads(scan)), watch, inbox, out)
     finally:
         watch.kill()
 
 
-def _soak(minutes: float, feed: Feed, watch: Watch, inbox: Path, out: Path) -> dict[str, Any]:
+def _soak(
+    minutes: float, feed: Feed, watch: WatchProcess, inbox: Path, out: Path
+) -> dict[str, Any]:
     began, ends = time.monotonic(), {}
     memory: list[tuple[float, int]] = []
     faults = [(minutes * 20, signal.SIGTERM), (minutes * 40, signal.SIGKILL)]

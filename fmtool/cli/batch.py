@@ -14,18 +14,16 @@ from fmtool.cli import console
 from runtime.batch import inputs, outputs
 from runtime.batch.enrol import enrol
 from runtime.batch.resources import check_space
-from runtime.batch.run import Batch, run
-from runtime.batch.stop import Stop, Stopped
+from runtime.batch.run import BatchPlan, run
+from runtime.batch.stop import Stop, StoppedEarly
 from runtime.batch.worker import Setup
 from runtime.batch.workers import Place
-from runtime.ledger import Identifiers, Ledger
+from runtime.ledger import FILE, Identifiers, Ledger
 from runtime.predict import select
 from runtime.preprocess.pipeline import Skull
 from runtime.preprocess.template import Template
 from runtime.report.parquet import has_parquet
 from runtime.report.publish import Publisher, check_writable
-
-LEDGER = "ledger.sqlite"
 
 
 def predict_into(
@@ -69,7 +67,7 @@ def predict_into(
         setup = Setup(bundle.path, skull, assume_ras, force, series, folder, report is not None)
         try:
             staff = stack.enter_context(place.open(setup, stop))
-        except Stopped:
+        except StoppedEarly:
             raise typer.Exit(128 + (stop.signal or 0)) from None
         options = {
             "head": skull,  # the key that ledgers know it by
@@ -79,7 +77,7 @@ def predict_into(
             "engine": staff.engine,
             "precision": staff.precision,
         }
-        ledger = stack.enter_context(Ledger(folder / LEDGER, identifiers))
+        ledger = stack.enter_context(Ledger(folder / FILE, identifiers))
         with console.activity("Finding the scans"):
             scans = []
             for scan in enrol(ledger, sources, bundle.digest, options):
@@ -100,7 +98,7 @@ def predict_into(
 
         try:
             run(
-                Batch(
+                BatchPlan(
                     scans=scans,
                     ledger=ledger,
                     folder=folder,

@@ -115,7 +115,9 @@ def vacuum(ledger: _Ledger) -> None:
 
 
 def _file(given: Path) -> Path:
-    path = given / "ledger.sqlite" if given.is_dir() else given
+    from runtime.ledger import FILE
+
+    path = given / FILE if given.is_dir() else given
     if not path.is_file():
         raise InputError(f"{path} does not exist; name the --out folder of a batch")
     return path

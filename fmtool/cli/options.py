@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from runtime.engines.table import HELP as ENGINES
+from runtime.ledger.names import Identifiers
 
 
 class Skull(StrEnum):
@@ -17,14 +18,6 @@ class Skull(StrEnum):
     auto = "auto"
     whole = "whole"
     stripped = "stripped"
-
-
-class Identifiers(StrEnum):
-    """What becomes of scans' names."""
-
-    keep = "keep"
-    hash = "hash"
-    drop = "drop"
 
 
 BundleOption = Annotated[

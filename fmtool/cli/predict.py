@@ -13,7 +13,6 @@ from fmtool.cli.options import (
     BundleOption,
     DeviceOption,
     EngineOption,
-    Identifiers,
     IdentifiersOption,
     JsonOption,
     ScansArgument,
@@ -23,6 +22,7 @@ from fmtool.cli.options import (
     TasksOption,
 )
 from fmtool.errors import UsageError
+from runtime.ledger.names import Identifiers
 
 if TYPE_CHECKING:
     from runtime.batch.workers import Place
@@ -91,11 +91,11 @@ def predict(
 
     if out is not None:
         from fmtool.cli.batch import predict_into
-        from runtime.ledger.names import Identifiers as Policy
 
         place = _place(ray, bundle, engine, device, precision)
-        kept = Policy(identifiers.value)
-        predict_into(out, scans, place, task, skull.value, assume_ras, force, series, report, kept)
+        predict_into(
+            out, scans, place, task, skull.value, assume_ras, force, series, report, identifiers
+        )
         return
     if report is not None:
         check_writable(report)  # before minutes of work, not after

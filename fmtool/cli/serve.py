@@ -9,11 +9,11 @@ import typer
 
 from fmtool.cli.options import (
     BundleOption,
-    Identifiers,
     IdentifiersOption,
     LogOption,
     TasksOption,
 )
+from runtime.ledger.names import Identifiers
 
 _Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen on.")]
 
@@ -87,14 +87,15 @@ def dicom(
     )
     to = parse_peer(peer) if peer else None
     files = tls.files(tls_cert, tls_key, tls_ca, tls_required)
+    tasks = tuple(task) if task else None
     from runtime.service import log as logs
     from runtime.service.ending import Ending
-    from runtime.service.node.service import Settings, serve  # which loads the libraries
+    from runtime.service.node.service import NodeSettings, serve  # which loads the libraries
 
     logs.configure(log)  # the node tells of no patient, so there is nothing to keep or hash
     ending = Ending()
     with ending.on_signals():
-        serve(Settings(policy, inbox, host, port, to, peer_tls, files, bundle, task), ending)
+        serve(NodeSettings(policy, inbox, host, port, to, peer_tls, files, bundle, tasks), ending)
     raise typer.Exit(ending.code)
 
 
@@ -126,15 +127,14 @@ def http(
     identifiers: IdentifiersOption = Identifiers.drop,
 ) -> None:
     """An HTTP service: POST a scan, GET the job, its result and its page."""
-    from runtime.ledger.names import Identifiers as Policy
     from runtime.service import log as logs
     from runtime.service.ending import Ending
     from runtime.service.http import service
     from runtime.service.http.limits import Limits
     from runtime.service.worker import open_worker
 
-    logs.configure(log, Policy(identifiers.value))
-    settings = service.Settings(
+    logs.configure(log, identifiers)
+    settings = service.HttpSettings(
         spool=spool,
         host=host,
         port=port,

@@ -31,7 +31,7 @@ _ELSEWHERE = 64  # scans in other processes' hands that are looked at before a r
 
 
 @dataclass
-class Batch:
+class BatchPlan:
     """What is to be done, and how.
 
     Attributes:
@@ -54,7 +54,7 @@ class Batch:
     stop: Stop = field(default_factory=Stop)
 
 
-def run(batch: Batch) -> None:
+def run(batch: BatchPlan) -> None:
     """Answer what waits, until all is settled or `batch.stop` has a signal.
 
     However it ends, what was begun and is not done waits again.
@@ -71,7 +71,7 @@ def run(batch: Batch) -> None:
 
 
 class _Run:
-    def __init__(self, batch: Batch, stack: ExitStack) -> None:
+    def __init__(self, batch: BatchPlan, stack: ExitStack) -> None:
         self._batch = batch
         self._stack = stack
         scans = {scan.item: scan for scan in batch.scans}.values()

@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 """What is heard by the process that runs the batch alone."""
 
 
-class Stopped(Exception):
+class StoppedEarly(Exception):
     """A signal came before there was anything to give back."""
 
 

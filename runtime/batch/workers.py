@@ -60,5 +60,5 @@ class Place(Protocol):
 
         Raises:
             FmtoolError: if there are none.
-            Stopped: if a signal came before that was known.
+            StoppedEarly: if a signal came before that was known.
         """

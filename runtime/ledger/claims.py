@@ -32,6 +32,10 @@ class Claims:
         state: State = self._row(item)["state"]
         return state
 
+    def attempts(self, item: int) -> int:
+        """How often an item failed."""
+        return int(self._row(item)["attempts"])
+
     def claim(self, item: int) -> Claim:
         """Take an item that waits, or whose process is gone; what it is otherwise."""
         with self.run.transaction():

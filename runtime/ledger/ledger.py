@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -127,6 +128,34 @@ class Ledger(Claims):
             "WHERE id = ? AND state IN ('failed', 'quarantined')",
             item,
         )
+
+    def take_over(self, bundle: str) -> None:
+        """Let all that is not settled wait for this process, to be answered by another bundle."""
+        self.run(
+            "UPDATE items SET state = 'waiting', owner = NULL, bundle = ? "
+            "WHERE state IN ('waiting', 'running')",
+            bundle,
+        )
+
+    def forget(self, keep_days: float) -> int:
+        """Delete the items that were settled longer ago, and the results that are nobody's then.
+
+        Returns:
+            The number of items.
+        """
+        oldest = (datetime.now(UTC) - timedelta(days=keep_days)).isoformat(timespec="milliseconds")
+        with self.run.transaction():
+            count = self.run(
+                "DELETE FROM items WHERE state IN ('done', 'failed', 'quarantined') AND max(added, "
+                "coalesce((SELECT finished FROM results WHERE results.id = items.result), ''), "
+                "coalesce((SELECT max(at) FROM errors WHERE errors.item = items.id), '')) < ?",
+                oldest,
+            ).rowcount
+            self.run(
+                "DELETE FROM results WHERE id NOT IN "
+                "(SELECT result FROM items WHERE result IS NOT NULL)"
+            )
+        return count
 
     def vacuum(self) -> None:
         """Fold the write-ahead log into the file, and give unused space back to the disk."""

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from fmtool.errors import shown as escaped
 
+FILE = "ledger.sqlite"
+"""What a ledger is called in its folder."""
+
 
 class Identifiers(StrEnum):
     """What becomes of a scan's path, which may name a patient."""

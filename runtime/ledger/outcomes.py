@@ -23,7 +23,7 @@ FROM items LEFT JOIN results ON results.id = items.result
 
 
 @dataclass(frozen=True)
-class Item:
+class LedgerItem:
     """One item, for people and for JSON.
 
     Attributes:
@@ -62,23 +62,47 @@ def counts(ledger: Ledger) -> dict[State, int]:
     return {state: found.get(state, 0) for state in STATES}
 
 
-def items(ledger: Ledger, state: State | None = None) -> Iterator[Item]:
+def items(ledger: Ledger, state: State | None = None) -> Iterator[LedgerItem]:
     """The items, in the order in which they were first named."""
     which = "" if state is None else " WHERE items.state = ?"
     values = () if state is None else (state,)
-    for row in ledger.run(f"{_SELECT}{which} ORDER BY items.id", *values):
-        yield Item(
-            row["id"],
-            shown(row["source"], row["content"], row["id"]),
-            row["state"],
-            row["attempts"],
-            row["content"],
-            row["bundle"],
-            row["seconds"],
-            row["engine"],
-            row["finished"] or row["failed_at"],
-            row["sentence"] if row["result"] is None else None,
-        )
+    yield from map(_item, ledger.run(f"{_SELECT}{which} ORDER BY items.id", *values))
+
+
+def find(ledger: Ledger, source: str) -> LedgerItem | None:
+    """The item that was named so, in a ledger that keeps names and has it once."""
+    row = ledger.run(f"{_SELECT} WHERE items.source = ?", source).fetchone()
+    return _item(row) if row else None
+
+
+def oldest(ledger: Ledger) -> tuple[LedgerItem, str] | None:
+    """The item that waits longest, and since when (UTC)."""
+    row = ledger.run(
+        f"{_SELECT} WHERE items.state = 'waiting' ORDER BY items.added, items.id LIMIT 1"
+    ).fetchone()
+    return (_item(row), row["added"]) if row else None
+
+
+def answers(ledger: Ledger) -> set[tuple[str, str]]:
+    """The content and the bundle of every item."""
+    rows = ledger.run("SELECT DISTINCT content, bundle FROM items").fetchall()
+    return {(str(row["content"]), row["bundle"]) for row in rows}
+
+
+def last_finished(ledger: Ledger) -> str | None:
+    """When the last result was computed (UTC)."""
+    last: str | None = ledger.run("SELECT max(finished) AS last FROM results").fetchone()["last"]
+    return last
+
+
+def last_errors(ledger: Ledger, count: int) -> list[dict[str, Any]]:
+    """The last few sentences, each with how many "times" it was said and when "last" (UTC)."""
+    rows = ledger.run(
+        "SELECT sentence, count(*) AS times, max(at) AS last FROM errors "
+        "GROUP BY sentence ORDER BY last DESC LIMIT ?",
+        count,
+    ).fetchall()
+    return [dict(row) for row in rows]
 
 
 def outcomes(ledger: Ledger, numbers: Iterable[int] | None = None) -> Iterator[dict[str, Any]]:
@@ -105,6 +129,21 @@ def outcomes(ledger: Ledger, numbers: Iterable[int] | None = None) -> Iterator[d
                 "notice": NOTICE,
                 "content": row["content"],
             }
+
+
+def _item(row: sqlite3.Row) -> LedgerItem:
+    return LedgerItem(
+        row["id"],
+        shown(row["source"], row["content"], row["id"]),
+        row["state"],
+        row["attempts"],
+        row["content"],
+        row["bundle"],
+        row["seconds"],
+        row["engine"],
+        row["finished"] or row["failed_at"],
+        row["sentence"] if row["result"] is None else None,
+    )
 
 
 def _result(ledger: Ledger, row: sqlite3.Row) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from runtime.ledger.outcomes import Item
+from runtime.ledger.outcomes import LedgerItem
 
 _STYLES = {"done": "green", "failed": "red", "quarantined": "red", "running": "yellow"}
 
 
-def render(items: Iterable[Item]) -> Table:
+def render(items: Iterable[LedgerItem]) -> Table:
     """One row per item: its number, scan, state, when that was reached, the seconds, the reason."""
     table = Table("item", "scan", "state", "finished (UTC)", "seconds", "why")
     for item in items:

@@ -1,26 +1,30 @@
-"""Answering one input of a service: its result and its page into a folder, or why there is none."""
+"""Answering one input of a service: its files into a folder, or why there are none."""
 
 from __future__ import annotations
 
 import json
 import os
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fmtool.errors import CapabilityError, FmtoolError, InputError, shown
 from runtime import report
 from runtime.service import guard
 
+if TYPE_CHECKING:  # a service's own process computes nothing
+    from runtime.preprocess.template import Template
+    from runtime.result import Result
+
 RESULT = "result.json"
 PAGE = "report.html"
 
 
-class Verdict(StrEnum):
+class Fate(StrEnum):
     """What came of an input.
 
     done: its files are written. refused: it cannot be used, today or tomorrow. broken: something
@@ -41,8 +45,8 @@ class Order:
 
     Attributes:
         source: what `runtime.scan.read` takes.
-        into: an empty folder for `RESULT` and `PAGE`.
-        scan: what the input is called in them.
+        into: an empty folder for the answer's files.
+        scan: what the input is called in them, and in sentences.
         content: the input's digest, kept in them.
         tasks: those to show; all when None. All are computed, and are in the outcome.
     """
@@ -59,58 +63,57 @@ class Outcome:
     """What came of an order.
 
     Attributes:
-        verdict: see there.
+        fate: see there.
         kind: of the error, such as "InputError"; it identifies nobody.
         reason: the error's sentence, in which the input is called by its name.
         result: the plain data of the result, all tasks.
     """
 
-    verdict: Verdict
+    fate: Fate
     kind: str = ""
     reason: str = ""
     result: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def timings(self) -> dict[str, float]:
-        """Seconds per stage."""
-        return dict(self.result.get("timings", {}))
-
 
 @dataclass(frozen=True)
-class About:
-    """What answers: the bundle, its digest, its tasks, and the engine in words."""
+class AnsweredBy:
+    """What answers: the bundle, its digest, and the engine in words."""
 
     bundle: str
     digest: str
-    tasks: tuple[str, ...]
     engine: str
 
 
+Make = Callable[[Order, "Result", "Template"], Mapping[str, bytes]]
+"""An answer's files by name, from its order, its result and the registration template."""
+
+
 class Answerer:
-    """A Predictor and its pages.
+    """A Predictor and what is made of its results.
 
     Args:
         bundle: a path, or None for the demonstration bundle.
         tasks: those that orders will ask for, to be refused now if the bundle has no such task.
+        make: the files of an answer; `RESULT` and `PAGE` if absent.
 
     Raises:
         FmtoolError: as `Predictor`.
     """
 
     def __init__(
-        self, bundle: str | PathLike[str] | None = None, tasks: Sequence[str] | None = None
+        self,
+        bundle: str | PathLike[str] | None = None,
+        tasks: Sequence[str] | None = None,
+        make: Make | None = None,
     ) -> None:
         from runtime.predict import Predictor
 
         predictor = Predictor(bundle)
         predictor.select(tasks)
         self._predictor = predictor.__enter__()
-        self.about = About(
-            predictor.bundle.name,
-            predictor.bundle.digest,
-            tuple(predictor.bundle.tasks),
-            predictor.engine.describe(),
-        )
+        self._make = make or _pages
+        opened = predictor.bundle
+        self.about = AnsweredBy(opened.name, opened.digest, predictor.engine.describe())
 
     def close(self) -> None:
         """Let go of the engine."""
@@ -118,42 +121,58 @@ class Answerer:
 
     def __call__(self, order: Order) -> Outcome:
         """Answer; whatever goes wrong is in the outcome."""
-        from runtime.report.publish import pictures
-
-        try:
-            result = self._predictor.predict(order.source)
-            data = result.to_dict()
-            images = pictures(result, self._predictor.template)
-            return write(order, data, images)
-        except Exception as error:
-            return _failed(error, order)
+        return answered(order, self._predictor.predict, self._make, self._predictor.template)
 
 
-def write(order: Order, data: Mapping[str, Any], images: Mapping[str, bytes]) -> Outcome:
-    """Put a result and its page on disk for good.
+def answered(
+    order: Order, predict: Callable[[Path], Result], make: Make, template: Template
+) -> Outcome:
+    """Predict, make the answer's files and write them; whatever goes wrong is in the outcome."""
+    try:
+        result = predict(order.source)
+        made = make(order, result, template)
+    except Exception as error:
+        return _failed(error, order)
+    try:
+        put(order.into, made)
+    except OSError as error:
+        kind = "disk_full" if guard.is_full(error) else "cannot_write"
+        return Outcome(Fate.blocked, kind, f"cannot write the result ({error.strerror})")
+    return Outcome(Fate.done, result=result.to_dict())
+
+
+def _pages(order: Order, result: Result, template: Template) -> dict[str, bytes]:
+    from runtime.report.publish import pictures
+
+    return pages(order, result.to_dict(), pictures(result, template))
+
+
+def pages(order: Order, data: Mapping[str, Any], images: Mapping[str, bytes]) -> dict[str, bytes]:
+    """`RESULT` and `PAGE`.
 
     Args:
-        order: where, and which tasks of the result.
+        order: what the scan is called in them, and which tasks of the result they show.
         data: `Result.to_dict()`.
         images: the page's pictures.
     """
     shown = {name: v for name, v in data["values"].items() if name in (order.tasks or (name,))}
     told = {**data, "scan": order.scan, "content": order.content, "values": shown}
-    try:
-        _put(order.into / RESULT, json.dumps(told, indent=1, allow_nan=False) + "\n")
-        _put(order.into / PAGE, report.html(told, images))
-        guard.sync(order.into)
-    except OSError as error:
-        kind = "disk_full" if guard.is_full(error) else "cannot_write"
-        return Outcome(Verdict.blocked, kind, f"cannot write the result ({error.strerror})")
-    return Outcome(Verdict.done, result=dict(data))
+    text = json.dumps(told, indent=1, allow_nan=False) + "\n"
+    return {RESULT: text.encode(), PAGE: report.html(told, images).encode()}
 
 
-def _put(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
+def put(into: Path, made: Mapping[str, bytes]) -> None:
+    """Have files on disk for good.
+
+    Raises:
+        OSError: if they cannot be written.
+    """
+    for name, data in made.items():
+        with (into / name).open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    guard.sync(into)
 
 
 def _failed(error: Exception, order: Order) -> Outcome:
@@ -161,7 +180,7 @@ def _failed(error: Exception, order: Order) -> Outcome:
     if isinstance(error, FmtoolError):
         final = isinstance(error, InputError | CapabilityError)
         reason = str(error).replace(shown(os.fspath(order.source)), order.scan)
-        return Outcome(Verdict.refused if final else Verdict.broken, kind, reason)
+        return Outcome(Fate.refused if final else Fate.broken, kind, reason)
     if isinstance(error, OSError):
-        return Outcome(Verdict.broken, kind, f"{order.scan} cannot be read ({error.strerror})")
-    return Outcome(Verdict.broken, kind, f"an error of fmtool:\n{traceback.format_exc()}")
+        return Outcome(Fate.broken, kind, f"{order.scan} cannot be read ({error.strerror})")
+    return Outcome(Fate.broken, kind, f"an error of fmtool:\n{traceback.format_exc()}")

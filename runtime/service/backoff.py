@@ -1,40 +1,34 @@
-"""Waiting longer after each failure, and saying so once."""
+"""Waiting longer after each failure."""
 
 from __future__ import annotations
 
-import logging
-
-from runtime.service.log import tell
-
-FIRST_S = 1.0
-LONGEST_S = 60.0
+import time
 
 
 class Backoff:
-    """Why nothing goes on just now, and how long to wait before the next try.
+    """When to try again: twice as long after each failure, up to a limit.
 
     Args:
-        logger: told when it begins, when its reason changes, and when it is over.
-        first_s: the first wait; each next one is twice as long, up to `LONGEST_S`.
+        first_s: the first wait.
+        longest_s: the limit.
     """
 
-    def __init__(self, logger: logging.Logger, first_s: float = FIRST_S) -> None:
-        self._logger = logger
-        self._first_s = first_s
-        self._seconds = first_s
-        self.why = ""
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._first_s, self._longest_s = first_s, longest_s
+        self._next_s, self._until = first_s, 0.0
 
-    def fail(self, why: str, **facts: object) -> float:
-        """Note a failure; the seconds to wait."""
-        if why != self.why:
-            self.why, self._seconds = why, self._first_s
-            tell(self._logger, "waiting", logging.WARNING, why=why, **facts)
-        seconds = self._seconds
-        self._seconds = min(2 * seconds, LONGEST_S)
+    @property
+    def due(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() >= self._until
+
+    def longer(self) -> float:
+        """Note a failure; the seconds until the next try is due."""
+        seconds = self._next_s
+        self._until = time.monotonic() + seconds
+        self._next_s = min(2 * seconds, self._longest_s)
         return seconds
 
     def over(self) -> None:
-        """It goes on."""
-        if self.why:
-            tell(self._logger, "going_on", after=self.why)
-            self.why, self._seconds = "", self._first_s
+        """It goes on: the next wait is the first again."""
+        self._next_s, self._until = self._first_s, 0.0

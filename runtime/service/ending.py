@@ -17,7 +17,7 @@ class Ending:
     """Whether the service was asked to end, and how long ago."""
 
     def __init__(self, grace_s: float = GRACE_S) -> None:
-        self._grace_s = grace_s
+        self.grace_s = grace_s
         self._asked = threading.Event()
         self._give_up_at = float("inf")
         self.code = 0
@@ -38,7 +38,7 @@ class Ending:
     def ask(self, code: int = 0) -> None:
         """Ask for the end; a second time, for an immediate one."""
         again = self._asked.is_set()
-        self._give_up_at = time.monotonic() + (0.0 if again else self._grace_s)
+        self._give_up_at = time.monotonic() + (0.0 if again else self.grace_s)
         self.code = self.code or code
         self._asked.set()
 

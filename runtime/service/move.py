@@ -1,4 +1,4 @@
-"""Moving an item out of the inbox in one step, also to another disk."""
+"""Moving an item into its place in one step, also to another disk; where what is not done waits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,19 @@ from runtime.service.watch.look import look
 
 SCRATCH = ".fmtool-"
 """How what is not finished begins; whatever a crash leaves of it may be deleted."""
+
+
+def staged(folder: Path, content: str) -> Path:
+    """Where the answer to a content is written before it is put in its place."""
+    return folder / f"{SCRATCH}{content}"
+
+
+def stage(folder: Path, content: str) -> Path:
+    """`staged`, empty."""
+    place = staged(folder, content)
+    remove(place)
+    place.mkdir()
+    return place
 
 
 def move(item: Path, folder: Path, name: str) -> Path:

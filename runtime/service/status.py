@@ -8,11 +8,10 @@ from typing import Any
 
 from fmtool import __version__
 from fmtool.errors import InputError
-from runtime.ledger import Ledger
-from runtime.ledger.outcomes import counts
+from runtime.ledger import FILE, Ledger
+from runtime.ledger.outcomes import counts, last_errors, last_finished, oldest
 from runtime.service.guard import SpaceGuard
 
-LEDGER = "ledger.sqlite"
 _ERRORS = 5
 
 
@@ -29,33 +28,26 @@ def status(folder: Path) -> dict[str, Any]:
         InputError: if the folder holds no ledger.
         LedgerError: if it cannot be read.
     """
-    path = folder / LEDGER
+    path = folder / FILE
     if not path.is_file():
         raise InputError(
-            f"{folder} holds no {LEDGER}; name the folder of a watch, a service, a node or a batch"
+            f"{folder} holds no {FILE}; name the folder of a watch, a service, a node or a batch"
         )
     now = datetime.now(UTC)
     with Ledger(path) as ledger:
-        oldest = ledger.run(
-            "SELECT id, added FROM items WHERE state = 'waiting' ORDER BY added, id LIMIT 1"
-        ).fetchone()
-        errors = ledger.run(
-            "SELECT sentence, count(*) AS times, max(at) AS last FROM errors "
-            "GROUP BY sentence ORDER BY last DESC LIMIT ?",
-            _ERRORS,
-        ).fetchall()
-        finished = ledger.run("SELECT max(finished) AS last FROM results").fetchone()
-        states = counts(ledger)
+        longest, errors = oldest(ledger), last_errors(ledger, _ERRORS)
+        finished, states = last_finished(ledger), counts(ledger)
     waiting = None
-    if oldest is not None:
-        seconds = (now - datetime.fromisoformat(oldest["added"])).total_seconds()
-        waiting = {"item": oldest["id"], "added": oldest["added"], "seconds": round(seconds)}
+    if longest is not None:
+        item, added = longest
+        seconds = (now - datetime.fromisoformat(added)).total_seconds()
+        waiting = {"item": item.item, "added": added, "seconds": round(seconds)}
     return {
         "folder": str(folder),
         "states": states,
         "oldest_waiting": waiting,
-        "last_finished": finished["last"],
-        "errors": [dict(row) for row in errors],
+        "last_finished": finished,
+        "errors": errors,
         "free_bytes": SpaceGuard(folder).free(),
         "version": __version__,
         "time": now.isoformat(timespec="seconds"),

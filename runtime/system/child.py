@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from fmtool.errors import BundleError, CapabilityError, FmtoolError, UsageError
 
-Stop = Callable[[], bool]
+GiveUp = Callable[[], bool]
 """Whether to give up now."""
 
 START_S = 600.0
@@ -45,7 +45,7 @@ class Late(Exception):
     """The process took too long, and was ended."""
 
 
-class Stopped(Exception):
+class GivenUp(Exception):
     """The parent gave up, and the process was ended."""
 
 
@@ -76,12 +76,13 @@ class Child:
         """The process's number; None where there is none."""
         return self._process.pid if self._process is not None else None
 
-    def ask(self, request: Any, seconds: float, stop: Stop = lambda: False) -> Any:
+    def ask(self, request: Any, seconds: float, give_up: GiveUp = lambda: False) -> Any:
         """The reply to a request.
 
         Raises:
-            Crashed, Late, Stopped: instead of a reply; an exception of `stop` goes through. In all
-                of them the process is ended, for its reply would be taken for the next request's.
+            Crashed, Late, GivenUp: instead of a reply; an exception of `give_up` goes through. In
+                all of them the process is ended, for its reply would be taken for the next
+                request's.
             FmtoolError: if the process died before and does not start.
         """
         self.ensure()  # what keeps it from starting is no fault of the request's
@@ -89,8 +90,8 @@ class Child:
         try:
             self._pipe.send(request)
             while not self._pipe.poll(_TICK_S):
-                if stop():
-                    raise Stopped
+                if give_up():
+                    raise GivenUp
                 if time.monotonic() > end:
                     raise Late
             return self._pipe.recv()

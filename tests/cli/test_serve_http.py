@@ -60,12 +60,12 @@ def test_a_bad_scan_and_the_end(service, fmtool, tmp_path):
     assert job["state"] == "failed"
     assert str(tmp_path) not in job["error"]
     facts = json.loads(fmtool("status", "--spool", tmp_path / "spool", "--json").stdout)
-    assert facts["states"]["failed"] == 1
+    assert facts["states"]["quarantined"] == 1
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 143
     said = process.stderr.read()
     assert "Smith" not in said
-    assert {json.loads(line)["event"] for line in said.splitlines()} >= {"accepted", "settled"}
+    assert {json.loads(line)["event"] for line in said.splitlines()} >= {"accepted", "quarantined"}
 
 
 @pytest.mark.slow

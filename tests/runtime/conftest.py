@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from fmtool import bundle, space
-from runtime.service.answer import About, Outcome, Verdict, write
+from runtime.service.answer import AnsweredBy, Fate, Outcome, pages, put
 
 
 class StandIn:
     """Answers files that begin with "good"; refuses others; `first` is called before each."""
 
     def __init__(self, digest="b" * 64):
-        self.about = About("stand-in", digest, ("age",), "none")
+        self.about = AnsweredBy("stand-in", digest, "none")
         self.alive = True
         self.orders = []
         self.first = lambda order, stop: None
@@ -26,8 +26,9 @@ class StandIn:
             return early
         text = order.source.read_bytes() if order.source.is_file() else b"good"
         if not text.startswith((b"good", (348).to_bytes(4, "little"))):
-            return Outcome(Verdict.refused, "InputError", f"{order.scan} is not a NIfTI file")
-        return write(order, answer(), {})
+            return Outcome(Fate.refused, "InputError", f"{order.scan} is not a NIfTI file")
+        put(order.into, pages(order, answer(), {}))
+        return Outcome(Fate.done, result=answer())
 
     def ensure(self):
         pass

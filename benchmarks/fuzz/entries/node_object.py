@@ -26,10 +26,12 @@ from fmtool.errors import FmtoolError, InputError
 from fmtool.task import AGE, SEX
 from runtime import scan
 from runtime.preprocess.pipeline import Prepared
-from runtime.result import Failure, Prediction, Result
+from runtime.preprocess.template import Template
+from runtime.result import Prediction, Result
+from runtime.service.answer import Fate, Order, answered
+from runtime.service.node.documents import documents
 from runtime.service.node.policy import Policy
 from runtime.service.node.receive import SUCCESS, receive
-from runtime.service.node.server import Node
 from runtime.service.node.storage import Inbox
 
 config.settings.reading_validation_mode = config.IGNORE  # as the node sets it
@@ -63,7 +65,7 @@ def _event(data: bytes, syntax: UID) -> Any:
     )
 
 
-def _answer(folder: Path) -> Result | Failure:
+def _answer(folder: Path) -> Result:
     """Reads as the predictor does; a slice among good ones is a volume."""
     try:
         scan.read(folder)
@@ -87,11 +89,12 @@ def _trial(data: bytes, folder: Path) -> None:
         if outcome.status != SUCCESS or outcome.name is None:
             return
         series = inbox.folder / "receiving" / outcome.name.series
-        made = Node._documents(cast(Node, SimpleNamespace(_answer=_answer)), series, "job")
+        order = Order(series, inbox.temporary, "the series", "")
+        came = answered(order, _answer, documents, cast(Template, None))
     finally:
         inbox.close()
-    if isinstance(made, Failure):
-        raise InputError(made.reason)
+    if came.fate is not Fate.done:
+        raise InputError(came.reason)
 
 
 def _no_log(event: str, **facts: Any) -> None:

@@ -23,7 +23,7 @@ from pynetdicom import AE
 
 from benchmarks.fuzz.entries import made_dicom
 from benchmarks.fuzz.entry import Entry
-from runtime.service.node.listener import Listener
+from runtime.service.node.listener import DicomListener
 from runtime.service.node.log import hush_libraries
 from runtime.service.node.policy import Policy
 from runtime.service.node.scp import listen
@@ -53,7 +53,7 @@ def _log(event: str, **facts: Any) -> None:
 
 
 @cache
-def _node() -> tuple[Listener, threading.Thread]:
+def _node() -> tuple[DicomListener, threading.Thread]:
     config.settings.reading_validation_mode = config.IGNORE  # as the node sets it
     hush_libraries(_log)
     inbox = Inbox(Path(tempfile.mkdtemp(prefix="fmtool-fuzz-node-")), 0)

@@ -17,7 +17,7 @@ from fmtool.errors import CapabilityError, UsageError
 from runtime.batch.ray import driver
 from runtime.batch.ray.joining import check_address
 from runtime.batch.ray.messages import Asked, Opened, Room, Said
-from runtime.batch.stop import Stop, Stopped, deaf
+from runtime.batch.stop import Stop, StoppedEarly, deaf
 from runtime.batch.wire import Broken
 from runtime.batch.worker import Job, Setup
 from runtime.batch.workers import Reply, Staff
@@ -65,7 +65,7 @@ class Cluster:
 
         Raises:
             CapabilityError: if the cluster cannot be joined, or no node can be used.
-            Stopped: if a signal came before that was known.
+            StoppedEarly: if a signal came before that was known.
         """
         asked = Asked(*self._words, setup, self.bundle.digest, __version__)
         process, pipe = _started(self._address, asked)
@@ -99,7 +99,7 @@ class _Workers:
 
         Raises:
             CapabilityError: if none does.
-            Stopped: if a signal came first.
+            StoppedEarly: if a signal came first.
         """
         while stop.signal is None:
             said = self._heard(_TICK_S)
@@ -108,7 +108,7 @@ class _Workers:
             if said is not None:
                 assert isinstance(said, Opened)
                 return said
-        raise Stopped
+        raise StoppedEarly
 
     def submit(self, job: Job) -> None:
         try:

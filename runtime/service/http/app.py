@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
@@ -20,12 +20,12 @@ from fmtool.errors import LedgerError
 from runtime.service.ending import Ending
 from runtime.service.guard import SpaceGuard
 from runtime.service.http import upload
-from runtime.service.http.answering import SHORT, Answering
 from runtime.service.http.auth import Auth
-from runtime.service.http.jobs import Jobs, State
+from runtime.service.http.jobs import Jobs, Told
 from runtime.service.http.limits import Limits, Refusal
 from runtime.service.http.metrics import CONTENT_TYPE, Metrics
 from runtime.service.log import tell
+from runtime.service.loop import SHORT, AnswerLoop
 
 logger = logging.getLogger("fmtool.http")
 
@@ -56,15 +56,6 @@ class Accepted(BaseModel):
     state: Literal["queued"] = "queued"
 
 
-class Told(BaseModel):
-    """How a job stands: its result, as `fmtool predict --json` gives it, or why it has none."""
-
-    id: str
-    state: State
-    result: dict[str, Any] | None = None
-    error: str | None = None
-
-
 class Problem(BaseModel):
     """What is wrong, and what to do."""
 
@@ -72,11 +63,11 @@ class Problem(BaseModel):
 
 
 @dataclass(frozen=True)
-class Parts:
+class Serving:
     """What the requests work with."""
 
     jobs: Jobs
-    answering: Answering
+    loop: AnswerLoop
     guard: SpaceGuard
     metrics: Metrics
     auth: Auth
@@ -86,13 +77,13 @@ class Parts:
     @property
     def ready(self) -> bool:
         """Whether an upload that comes now is taken and answered."""
-        return self.answering.ready and self.guard.enough() and not self.ending.asked
+        return self.loop.ready and self.guard.enough() and not self.ending.asked
 
 
-def parts_of(request: Request) -> Parts:
+def parts_of(request: Request) -> Serving:
     """What the service that gets the request works with."""
     parts = request.app.state.parts
-    assert isinstance(parts, Parts)
+    assert isinstance(parts, Serving)
     return parts
 
 
@@ -140,7 +131,7 @@ def get_scan(request: Request, identity: str) -> Told:
     job = parts_of(request).jobs.find(identity)
     if job is None:
         raise Refusal(404, _NO_JOB)
-    return Told(id=job.id, state=job.state, result=job.result, error=job.error)
+    return job
 
 
 @private.get(
@@ -178,7 +169,7 @@ def ready(request: Request) -> dict[str, str]:
     return {"status": "ready"}
 
 
-def create(parts: Parts, on_end: Callable[[], None] = lambda: None) -> FastAPI:
+def create(parts: Serving, on_end: Callable[[], None] = lambda: None) -> FastAPI:
     """The application.
 
     Args:

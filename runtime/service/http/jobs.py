@@ -14,26 +14,22 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel, Field
+
 from fmtool import files
-from runtime.ledger import Ledger
-from runtime.ledger.outcomes import counts, outcomes
+from runtime.ledger import FILE, Ledger
+from runtime.ledger.outcomes import LedgerItem, answers, counts, find, outcomes
 from runtime.service import guard, move
 from runtime.service.answer import PAGE
 from runtime.service.http.limits import Limits, Refusal
 
-State = Literal["queued", "running", "done", "failed"]
-
-LEDGER = "ledger.sqlite"
-OPTIONS: dict[str, Any] = {}
-"""Nothing but the bundle changes an answer here."""
+JobState = Literal["queued", "running", "done", "failed"]
 
 _ID = re.compile(r"[0-9a-f]{32}\Z")
-_STATES: dict[str, State] = {
+_STATES: dict[str, JobState] = {
     "waiting": "queued",
     "running": "running",
     "done": "done",
@@ -42,21 +38,14 @@ _STATES: dict[str, State] = {
 }
 
 
-@dataclass(frozen=True)
-class Job:
-    """How a job stands.
-
-    Attributes:
-        id: of the job.
-        state: see `State`.
-        result: of a job that is done.
-        error: of one that failed.
-    """
+class Told(BaseModel):
+    """How a job stands: its result, as `fmtool predict --json` gives it, or why it has none."""
 
     id: str
-    state: State
+    state: JobState
     result: dict[str, Any] | None = None
     error: str | None = None
+    attempts: int = Field(0, description="that failed")
 
 
 class Spool:
@@ -74,60 +63,41 @@ class Spool:
         self.pages = folder / "pages"
         for place in (self.uploads, self.pages):
             place.mkdir(exist_ok=True, mode=0o700)
-        move.clear(self.pages)
-        with Ledger(folder / LEDGER) as ledger:
+        with Ledger(folder / FILE) as ledger:
             self._recover(ledger)
+        move.clear(self.pages)
 
     def page(self, content: str, bundle: str | None = None) -> Path:
         """Where the page of a content's answer by a bundle, this one's if None, is or will be."""
         return self.pages / f"{content}-{(bundle or self.bundle)[:12]}" / PAGE
 
-    def stage(self, content: str) -> Path:
-        """An empty folder to write the answer into."""
-        staged = self.pages / f"{move.SCRATCH}{content}"
-        move.remove(staged)
-        staged.mkdir()
-        return staged
-
     def publish(self, content: str) -> None:
         """Put the staged answer in its place in one step."""
-        staged = self.pages / f"{move.SCRATCH}{content}"
+        staged = move.staged(self.pages, content)
         files.put(staged, self.page(content).parent)
         move.remove(staged)
         guard.sync(self.pages)
 
     def forget(self, ledger: Ledger, keep_days: float) -> int:
         """Delete the jobs that were settled longer ago, with their results; how many."""
-        oldest = (datetime.now(UTC) - timedelta(days=keep_days)).isoformat(timespec="milliseconds")
-        with ledger.run.transaction():
-            count = ledger.run(
-                "DELETE FROM items WHERE state IN ('done', 'failed', 'quarantined') AND max(added, "
-                "coalesce((SELECT finished FROM results WHERE results.id = items.result), ''), "
-                "coalesce((SELECT max(at) FROM errors WHERE errors.item = items.id), '')) < ?",
-                oldest,
-            ).rowcount
-            ledger.run(
-                "DELETE FROM results WHERE id NOT IN "
-                "(SELECT result FROM items WHERE result IS NOT NULL)"
-            )
-            kept = {f"{r['content']}-{r['bundle'][:12]}" for r in ledger.run("SELECT * FROM items")}
+        count = ledger.forget(keep_days)
+        kept = {self.page(*answer).parent for answer in answers(ledger)}
         for folder in list(self.pages.iterdir()):
-            if folder.name not in kept:
+            if folder not in kept:
                 move.remove(folder)
-        return int(count)
+        return count
 
     def _recover(self, ledger: Ledger) -> None:
         """What an earlier process left: its jobs wait for this one, its torn uploads go."""
-        ledger.run(
-            "UPDATE items SET state = 'waiting', owner = NULL, bundle = ? "
-            "WHERE state IN ('waiting', 'running')",
-            self.bundle,
-        )
-        waiting = ledger.run("SELECT source FROM items WHERE state = 'waiting'").fetchall()
-        wanted = {str(row["source"]) for row in waiting}
+        ledger.take_over(self.bundle)
         for upload in list(self.uploads.iterdir()):
-            if upload.name not in wanted:
+            job = find(ledger, upload.name)
+            if job is None or job.state != "waiting":
                 upload.unlink()
+            if job is not None and job.state == "done":  # recorded just before a crash
+                staged = move.staged(self.pages, str(job.content))
+                if staged.is_dir():
+                    files.put(staged, self.page(str(job.content), job.bundle).parent)
 
 
 class Jobs:
@@ -141,10 +111,9 @@ class Jobs:
     def __init__(self, spool: Spool, limits: Limits) -> None:
         self._spool = spool
         self._limits = limits
-        self._ledger = Ledger(spool.folder / LEDGER)
+        self._ledger = Ledger(spool.folder / FILE)
         self._lock = threading.Lock()
         self._arriving = 0
-        self.added = threading.Event()
 
     def close(self) -> None:
         """Close the ledger."""
@@ -174,30 +143,28 @@ class Jobs:
         """Enter an upload that is on disk; from now on it will be answered."""
         guard.sync(self._spool.uploads)
         with self._lock:
-            self._ledger.add(identity, content, self._spool.bundle, OPTIONS)
-        self.added.set()
+            self._ledger.add(identity, content, self._spool.bundle, {})
 
-    def find(self, identity: str) -> Job | None:
+    def find(self, identity: str) -> Told | None:
         """A job by its id."""
         with self._lock:
-            row = self._row(identity)
-            if row is None:
+            item = self._item(identity)
+            if item is None:
                 return None
-            state = _STATES[row["state"]]
-            if state in ("queued", "running"):
-                return Job(identity, state)
-            (data,) = outcomes(self._ledger, [row["id"]])
-        if state == "failed":
-            return Job(identity, state, error=data["error"])
-        return Job(identity, state, result=data)
+            told = Told(id=identity, state=_STATES[item.state], attempts=item.attempts)
+            if told.state == "done":
+                (told.result,) = outcomes(self._ledger, [item.item])
+            elif told.state == "failed":
+                told.error = item.error
+        return told
 
     def page(self, identity: str) -> Path | None:
         """The page of a job that is done."""
         with self._lock:
-            row = self._row(identity)
-        if row is None or row["state"] != "done":
+            item = self._item(identity)
+        if item is None or item.state != "done":
             return None
-        path = self._spool.page(row["content"], row["bundle"])
+        path = self._spool.page(str(item.content), item.bundle)
         return path if path.is_file() else None
 
     def states(self) -> dict[str, int]:
@@ -205,7 +172,5 @@ class Jobs:
         with self._lock:
             return {str(state): count for state, count in counts(self._ledger).items()}
 
-    def _row(self, identity: str) -> Any:
-        if not _ID.match(identity):
-            return None
-        return self._ledger.run("SELECT * FROM items WHERE source = ?", identity).fetchone()
+    def _item(self, identity: str) -> LedgerItem | None:
+        return find(self._ledger, identity) if _ID.match(identity) else None

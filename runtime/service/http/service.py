@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,19 +14,21 @@ from pathlib import Path
 import uvicorn
 
 from fmtool.errors import InputError, UsageError
+from runtime.ledger import FILE, Ledger
 from runtime.report.publish import check_writable
 from runtime.service.alone import alone
 from runtime.service.ending import Ending
 from runtime.service.guard import MIN_FREE_BYTES, SpaceGuard
 from runtime.service.http import app as apps
-from runtime.service.http.answering import Answering
 from runtime.service.http.auth import Auth, check_host, read_token
+from runtime.service.http.front import HttpFront
 from runtime.service.http.jobs import Jobs, Spool
 from runtime.service.http.limits import Limits
 from runtime.service.http.metrics import Metrics
 from runtime.service.http.protocol import timed
 from runtime.service.log import tell
-from runtime.service.worker import Worker
+from runtime.service.loop import SHORT, AnswerLoop
+from runtime.service.worker import OrderWorker
 
 logger = logging.getLogger("fmtool.http")
 
@@ -33,7 +36,7 @@ _DRAIN_S = 5  # for answers that are being sent when the service ends
 
 
 @dataclass(frozen=True)
-class Settings:
+class HttpSettings:
     """Where to listen, and what to keep.
 
     Attributes:
@@ -57,7 +60,7 @@ class Settings:
     keep_days: float = 7.0
 
 
-def serve(settings: Settings, make: Callable[[], Worker], ending: Ending) -> None:
+def serve(settings: HttpSettings, make: Callable[[], OrderWorker], ending: Ending) -> None:
     """Serve until the end is asked for.
 
     Args:
@@ -77,30 +80,37 @@ def serve(settings: Settings, make: Callable[[], Worker], ending: Ending) -> Non
     with alone(settings.spool, "service"), _listening(settings) as listener:
         worker = make()
         try:
-            _run(settings, worker, auth, listener, ending)
+            with Ledger(settings.spool / FILE) as ledger:  # of the loop's thread
+                _run(settings, worker, ledger, auth, listener, ending)
         finally:
             worker.close()
 
 
 def _run(
-    settings: Settings, worker: Worker, auth: Auth, listener: socket.socket, ending: Ending
+    settings: HttpSettings,
+    worker: OrderWorker,
+    ledger: Ledger,
+    auth: Auth,
+    listener: socket.socket,
+    ending: Ending,
 ) -> None:
     about = worker.about
     spool = Spool(settings.spool, about.digest)
     jobs = Jobs(spool, settings.limits)
     guard = SpaceGuard(settings.spool, settings.min_free_bytes)
     metrics = Metrics(about.bundle, about.engine)
-    answering = Answering(spool, jobs, worker, guard, metrics, ending, settings.keep_days)
-    parts = apps.Parts(jobs, answering, guard, metrics, auth, settings.limits, ending)
+    front = HttpFront(spool, ledger, metrics, settings.keep_days)
+    loop = AnswerLoop(front, ledger, worker, guard, ending)
+    answering = threading.Thread(target=loop.run, name="answering", daemon=True)
+    serving = apps.Serving(jobs, loop, guard, metrics, auth, settings.limits, ending)
     server: _Server
 
     def end() -> None:
         server.should_exit = True
-        jobs.added.set()  # wakes what waits for one
 
     cert, key = settings.tls or (None, None)
     config = uvicorn.Config(
-        apps.create(parts, end),
+        apps.create(serving, end),
         http=timed(settings.limits),
         ws="none",
         loop="asyncio",
@@ -119,7 +129,7 @@ def _run(
     answering.start()
     try:
         host, port = listener.getsockname()[:2]
-        facts = {"bundle": about.digest[:12], "engine": about.engine, "tls": cert is not None}
+        facts = {"bundle": about.digest[:SHORT], "engine": about.engine, "tls": cert is not None}
         tell(logger, "listening", host=host, port=port, token=auth.has_token, **facts)
         server.run([listener])
     finally:
@@ -140,7 +150,7 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
+def _listening(settings: HttpSettings) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

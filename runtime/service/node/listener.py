@@ -11,7 +11,7 @@ from typing import Any, cast
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from runtime.service.node.log import Log
-from runtime.service.node.metered import Budget, Meter, MeteredSocket, MeteredTls
+from runtime.service.node.metered import Budget, ConnectionMeter, MeteredSocket, MeteredTls
 from runtime.service.node.policy import Policy
 
 
@@ -25,7 +25,7 @@ class Handshake(RequestHandler):
         super().handle()
 
 
-class Listener(ThreadedAssociationServer):
+class DicomListener(ThreadedAssociationServer):
     """Accepts connections up to a number, and gives each a meter."""
 
     request_queue_size = 128
@@ -57,7 +57,7 @@ class Listener(ThreadedAssociationServer):
         else:
             wire = MeteredSocket(fileno=client.detach())
             wire.settimeout(self._policy.acse_s)
-        wire.meter = Meter(
+        wire.meter = ConnectionMeter(
             self._policy,
             self._budget,
             lambda why: self._log("connection_ended", peer=address[0], why=why),

@@ -22,7 +22,7 @@ _HEAD = 6  # bytes of a PDU before its body: type, reserved, length (PS3.8, 9.3.
 _ABORT = bytes((7, 0, 0, 0, 0, 4, 0, 0, 2, 0))  # A-ABORT by the service provider, no reason given
 
 
-class Refused(OSError):
+class BeyondLimit(OSError):
     """A peer that went beyond a limit; the words say which."""
 
 
@@ -35,10 +35,10 @@ class Budget:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._meters: weakref.WeakSet[Meter] = weakref.WeakSet()
+        self._meters: weakref.WeakSet[ConnectionMeter] = weakref.WeakSet()
         self._lock = threading.Lock()
 
-    def join(self, meter: Meter) -> None:
+    def join(self, meter: ConnectionMeter) -> None:
         """Count a connection in."""
         with self._lock:
             self._meters.add(meter)
@@ -48,10 +48,10 @@ class Budget:
         with self._lock:
             held = sum(meter.held for meter in self._meters)
         if held > self._limit:
-            raise Refused("too much is being received at once")
+            raise BeyondLimit("too much is being received at once")
 
 
-class Meter:
+class ConnectionMeter:
     """Counts one connection's bytes and time, PDU by PDU."""
 
     def __init__(self, policy: Policy, budget: Budget, report: Callable[[str], None]) -> None:
@@ -94,7 +94,7 @@ class Meter:
             self._pdu_end = now + self._policy.pdu_s
         left = min(self._pdu_end, self._end) - now
         if left <= 0:
-            raise Refused(
+            raise BeyondLimit(
                 "a PDU took too long" if now < self._end else "the association is too old"
             )
         return left
@@ -104,7 +104,7 @@ class Meter:
         self._total += len(data)
         self._fresh += len(data)
         if self._total > self._policy.max_association_bytes:
-            raise Refused("the association sent too much")
+            raise BeyondLimit("the association sent too much")
         view = memoryview(data)
         while view:
             if self._body:
@@ -118,7 +118,7 @@ class Meter:
                 self._body = int.from_bytes(self._head[2:], "big")
                 self._head.clear()
                 if self._body > self._policy.max_any_pdu:
-                    raise Refused("a PDU is too large")
+                    raise BeyondLimit("a PDU is too large")
             view = view[taken:]
             if not self._body:
                 self._pdu()
@@ -126,14 +126,14 @@ class Meter:
     def _pdu(self) -> None:
         self._pdu_end = None
         if self.held > self._policy.max_object_bytes:
-            raise Refused("an object is too large")
+            raise BeyondLimit("an object is too large")
         self._budget.check()
 
 
 class MeteredSocket(socket.socket):
     """A plain connection with a meter."""
 
-    meter: Meter | None = None
+    meter: ConnectionMeter | None = None
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """As `socket.recv`, within the meter's limits."""
@@ -149,7 +149,7 @@ class MeteredSocket(socket.socket):
 class MeteredTls(ssl.SSLSocket):
     """A TLS connection with a meter."""
 
-    meter: Meter | None = None
+    meter: ConnectionMeter | None = None
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """As `SSLSocket.recv`, within the meter's limits."""
@@ -179,12 +179,12 @@ def _recv(
     except TimeoutError:
         _end(wire, meter, "a PDU took too long")
         raise
-    except Refused as refusal:
+    except BeyondLimit as refusal:
         _end(wire, meter, str(refusal))
         raise
 
 
-def _end(wire: MeteredSocket | MeteredTls, meter: Meter, why: str) -> None:
+def _end(wire: MeteredSocket | MeteredTls, meter: ConnectionMeter, why: str) -> None:
     """Tell the peer and whoever watches, and stop listening to it."""
     meter.report(why)
     with suppress(OSError):  # the peer may be gone already, which is as good

@@ -9,12 +9,7 @@ A document whose acknowledgement got lost is sent again as the same object: the 
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import shutil
-import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from ssl import SSLContext
 
@@ -26,6 +21,8 @@ from pynetdicom.association import Association
 
 from fmtool.errors import FmtoolError
 from runtime.service import guard
+from runtime.service.backoff import Backoff
+from runtime.service.ending import Ending
 from runtime.service.node.log import Log
 from runtime.service.node.policy import Peer, Policy
 from runtime.system.atomic import write_bytes
@@ -34,7 +31,7 @@ _FIRST_S, _LONGEST_S = 5.0, 600.0  # between attempts: doubled from the one to t
 _WARNINGS = (0xB000, 0xB006, 0xB007)  # stored, with a remark (PS3.4, B.2.3)
 
 
-class Outbox:
+class Outgoing:
     """Jobs on disk: the documents of one answer, to be sent together.
 
     Args:
@@ -43,33 +40,21 @@ class Outbox:
 
     def __init__(self, folder: Path) -> None:
         self._outgoing, self._sent = folder / "outgoing", folder / "sent"
-        self._temporary = folder / "temporary"
-        for place in (self._outgoing, self._sent, self._temporary):
+        for place in (self._outgoing, self._sent):
             place.mkdir(parents=True, exist_ok=True)
 
     def known(self, job: str) -> bool:
         """Whether a job waits, or was sent."""
         return (self._outgoing / job).exists() or (self._sent / f"{job}.json").exists()
 
-    def put(self, job: str, documents: Sequence[Dataset]) -> None:
-        """Queue documents, all of them or none.
+    def put(self, job: str, staged: Path) -> None:
+        """Queue a folder of documents, all of them or none.
 
         Raises:
-            OSError: if they cannot be written.
+            OSError: if that cannot be; the folder is still there.
         """
-        staged = self._temporary / secrets.token_hex(16)
-        staged.mkdir()
-        try:
-            for number, document in enumerate(documents, 1):
-                with (staged / f"{number}.dcm").open("xb") as stream:
-                    document.save_as(stream, enforce_file_format=True)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-            guard.sync(staged)
-            staged.rename(self._outgoing / job)
-            guard.sync(self._outgoing)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)  # gone already, unless something failed
+        staged.rename(self._outgoing / job)
+        guard.sync(self._outgoing)
 
     def jobs(self) -> list[str]:
         """What waits, oldest first."""
@@ -94,23 +79,6 @@ class Outbox:
                 file.unlink()
 
 
-class _Backoff:
-    """When to try again: later each time."""
-
-    def __init__(self) -> None:
-        self._delay, self._until = _FIRST_S, 0.0
-
-    def over(self) -> bool:
-        return time.monotonic() >= self._until
-
-    def longer(self) -> float:
-        """Wait once more; for how many seconds."""
-        delay = self._delay
-        self._until = time.monotonic() + delay
-        self._delay = min(2 * delay, _LONGEST_S)
-        return delay
-
-
 class Sender:
     """Sends what is in the outbox, again and again until it is acknowledged.
 
@@ -122,7 +90,7 @@ class Sender:
     """
 
     def __init__(
-        self, outbox: Outbox, peer: Peer, policy: Policy, log: Log, tls: SSLContext | None = None
+        self, outbox: Outgoing, peer: Peer, policy: Policy, log: Log, tls: SSLContext | None = None
     ) -> None:
         self._outbox, self._peer, self._log, self._tls = outbox, peer, log, tls
         self._ae = AE(policy.aet)
@@ -130,35 +98,35 @@ class Sender:
         self._ae.dimse_timeout = policy.dimse_s
         self._ae.network_timeout = policy.network_s
         self._ae.connection_timeout = policy.acse_s
-        self._jobs: dict[str, _Backoff] = {}
-        self._away = _Backoff()
+        self._jobs: dict[str, Backoff] = {}
+        self._away = Backoff(_FIRST_S, _LONGEST_S)
 
-    def run(self, stop: threading.Event, pause_s: float) -> None:
-        """Send until `stop` is set, looking for work so often."""
-        while not stop.wait(pause_s):
+    def run(self, ending: Ending, pause_s: float) -> None:
+        """Send until the end is asked for, looking for work so often."""
+        while not ending.wait(pause_s):
             try:
-                self.send_due(stop)
+                self.send_due(ending)
             except (OSError, FmtoolError) as error:  # the disk, not the peer: nothing is lost
                 number = getattr(error, "errno", None)
                 self._log("outbox_trouble", exception=type(error).__name__, errno=number)
-                stop.wait(_FIRST_S)
+                ending.wait(_FIRST_S)
 
-    def send_due(self, stop: threading.Event) -> None:
+    def send_due(self, ending: Ending) -> None:
         """Try every job whose time has come, once; none while the peer is away."""
-        if not self._away.over():
+        if not self._away.due:
             return
         for job in self._outbox.jobs():
-            backoff = self._jobs.setdefault(job, _Backoff())
-            if stop.is_set():
+            backoff = self._jobs.setdefault(job, Backoff(_FIRST_S, _LONGEST_S))
+            if ending.asked:
                 return
-            if not backoff.over():
+            if not backoff.due:
                 continue
             try:
                 done = self._send(job)
             except ConnectionError:
                 self._log("peer_unreachable", again_in_s=self._away.longer())
                 return
-            self._away = _Backoff()
+            self._away.over()
             if done:
                 self._outbox.done(job)
                 del self._jobs[job]

@@ -36,7 +36,7 @@ _LAST = max(_WANTED.values())  # an object's tags are in ascending order
 _CHUNK = 256 << 10
 
 
-class Outcome(NamedTuple):
+class Stored(NamedTuple):
     """The status to answer with; where the object belongs; whether it is new."""
 
     status: int
@@ -48,7 +48,7 @@ class NotAnObject(Exception):
     """Bytes that are no DICOM object, or one without the identifiers it must have."""
 
 
-def receive(event: Event, inbox: Inbox, policy: Policy, log: Log) -> Outcome:
+def receive(event: Event, inbox: Inbox, policy: Policy, log: Log) -> Stored:
     """Store the object of a C-STORE request exactly as it was sent.
 
     Raises nothing: whatever is wrong with the object or the disk becomes a status and a log line.
@@ -56,7 +56,7 @@ def receive(event: Event, inbox: Inbox, policy: Policy, log: Log) -> Outcome:
     request, context = cast(C_STORE, event.request), event.context
     if request.AffectedSOPClassUID != context.abstract_syntax:
         log("object_refused", why="its SOP class is not the one agreed on")
-        return Outcome(SOP_CLASS_NOT_SUPPORTED)
+        return Stored(SOP_CLASS_NOT_SUPPORTED)
     data = event.encoded_dataset(include_meta=False)
     try:
         head = header(data, context.transfer_syntax, policy)
@@ -68,20 +68,20 @@ def receive(event: Event, inbox: Inbox, policy: Policy, log: Log) -> Outcome:
         )
     except Exception as error:  # whatever a hostile object makes a parser raise
         log("object_refused", why="not a readable object", exception=type(error).__name__)
-        return Outcome(CANNOT_UNDERSTAND)
+        return Stored(CANNOT_UNDERSTAND)
     if (head.SOPInstanceUID, head.SOPClassUID) != (
         request.AffectedSOPInstanceUID,
         request.AffectedSOPClassUID,
     ):
         log("object_refused", why="the object is not the one that the request names")
-        return Outcome(DOES_NOT_MATCH)
+        return Stored(DOES_NOT_MATCH)
     meta = b"\0" * 128 + b"DICM" + encode_file_meta(event.file_meta)
     try:
         new = inbox.store(name, (meta, data), len(meta) + len(data), event.assoc)
     except OSError as error:
         log("object_refused", why="cannot write", exception=type(error).__name__, errno=error.errno)
-        return Outcome(OUT_OF_RESOURCES)
-    return Outcome(SUCCESS, name, new)
+        return Stored(OUT_OF_RESOURCES)
+    return Stored(SUCCESS, name, new)
 
 
 def header(data: bytes, transfer_syntax: str, policy: Policy) -> Dataset:

@@ -26,9 +26,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from fmtool.errors import InputError
 from runtime.service.node.hardened import Acse, Dimse, guard
-from runtime.service.node.listener import Handshake, Listener
+from runtime.service.node.listener import DicomListener, Handshake
 from runtime.service.node.log import Log
-from runtime.service.node.metered import Meter
+from runtime.service.node.metered import ConnectionMeter
 from runtime.service.node.policy import Policy
 from runtime.service.node.receive import SUCCESS, receive
 from runtime.service.node.storage import Inbox
@@ -50,7 +50,7 @@ TRANSFER_SYNTAXES = [
 
 def listen(
     policy: Policy, inbox: Inbox, log: Log, host: str, port: int, tls: SSLContext | None
-) -> Listener:
+) -> DicomListener:
     """Take an address; whoever connects waits until the listener serves.
 
     Args:
@@ -107,7 +107,7 @@ def listen(
             (host, port),
             ssl_context=tls,
             evt_handlers=handlers,
-            server_class=Listener,
+            server_class=DicomListener,
             request_handler=Handshake,
             policy=policy,
             log=log,
@@ -117,7 +117,7 @@ def listen(
             f"cannot listen on {host} port {port} ({error.strerror or error}); name another "
             "with --host or --port"
         ) from None
-    assert isinstance(listener, Listener)
+    assert isinstance(listener, DicomListener)
     return listener
 
 
@@ -126,7 +126,7 @@ def _echo(event: evt.Event) -> int:
     return SUCCESS
 
 
-def _wire(event: evt.Event) -> Meter | None:
+def _wire(event: evt.Event) -> ConnectionMeter | None:
     wire = getattr(event.assoc.dul.socket, "socket", None)  # None once the connection is closed
     return getattr(wire, "meter", None)
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
 from fmtool.errors import UsageError
 from runtime.service.ending import Ending
 from runtime.service.node import tls
-from runtime.service.node.answering import PredictorProcess
+from runtime.service.node.documents import answerer
 from runtime.service.node.log import hush_libraries, node_log
 from runtime.service.node.policy import Peer, Policy
-from runtime.service.node.server import Node
+from runtime.service.node.server import DicomNode
+from runtime.service.worker import OrderWorker
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What `fmtool serve dicom` was told; see `runtime.service.node.server.Node`."""
+class NodeSettings:
+    """What `fmtool serve dicom` was told; see `runtime.service.node.server.DicomNode`."""
 
     policy: Policy
     inbox: Path
@@ -28,10 +29,10 @@ class Settings:
     peer_tls: bool = False
     tls: tls.TlsFiles | None = None
     bundle: Path | None = None
-    tasks: Sequence[str] | None = None
+    tasks: tuple[str, ...] | None = None
 
 
-def serve(settings: Settings, ending: Ending) -> None:
+def serve(settings: NodeSettings, ending: Ending) -> None:
     """Run a node until the end is asked for.
 
     Raises:
@@ -45,27 +46,28 @@ def serve(settings: Settings, ending: Ending) -> None:
     client = tls.client_context(settings.tls) if settings.tls and settings.peer_tls else None
     if server is None and not _is_loopback(settings.host):
         node_log("no_tls", host=settings.host, why="anyone on the network can read and send")
-    node = Node(
+    node = DicomNode(
         settings.policy,
         settings.inbox,
         node_log,
+        ending,
         settings.peer,
         settings.host,
         settings.port,
         server,
         client,
     )
-    predictor = None
+    worker = None
     try:
-        predictor = PredictorProcess(settings.bundle, settings.tasks)
-        node.start(predictor, predictor.about)
+        worker = OrderWorker(partial(answerer, settings.bundle, settings.tasks))
+        node.start(worker, settings.tasks)
         while not ending.wait(5.0):
             node.check()
         node_log("stopping")
     finally:
         node.stop()  # first, so that an answer under way may still be finished
-        if predictor is not None:
-            predictor.close()
+        if worker is not None:
+            worker.close()
 
 
 def _is_loopback(host: str) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -27,11 +28,10 @@ from filelock import FileLock, Timeout
 
 from fmtool.errors import InputError
 from runtime.report.publish import check_writable
-from runtime.service import guard
+from runtime.service import guard, move
 from runtime.system.atomic import write_bytes
 
 _PLACES = ("receiving", "answering", "answered", "quarantine")
-_TEMPORARY = "temporary"
 
 
 class NoSpace(OSError):
@@ -49,6 +49,12 @@ class Names:
 def names(study: str, series: str, patient: str, instance: str) -> Names:
     """The names of an object; two patients never share a series, whatever its UID claims."""
     return Names(_hash(study, series, patient), _hash(instance))
+
+
+def job(folder: Path) -> str:
+    """What the answer to a series is called: another name once the series has grown."""
+    objects = sorted(file.name for file in folder.iterdir())
+    return f"{folder.name}-{hashlib.sha256(chr(0).join(objects).encode()).hexdigest()[:16]}"
 
 
 def _hash(*words: str) -> str:
@@ -70,6 +76,7 @@ class Inbox:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # patients' data: for the owner alone
         check_writable(folder)
         self.folder = folder
+        self.temporary = folder / "temporary"
         self._space = guard.SpaceGuard(folder, min_free_bytes)
         self._file_lock = FileLock(folder / "node.lock")
         try:
@@ -79,9 +86,10 @@ class Inbox:
         self._lock = threading.Lock()
         self._arrivals: dict[str, float] = {}
         self._senders: dict[str, set[threading.Thread]] = {}
-        for place in (*_PLACES, _TEMPORARY):
+        for place in (*_PLACES, self.temporary.name):
             (folder / place).mkdir(exist_ok=True)
-        self._recover()
+        for scratch in self.temporary.iterdir():
+            move.remove(scratch)
 
     def close(self) -> None:
         """Let another node use the folder."""
@@ -108,7 +116,7 @@ class Inbox:
         self.check_space(size)
         if self._known(name):
             return False
-        scratch = self.folder / _TEMPORARY / secrets.token_hex(16)
+        scratch = self.temporary / secrets.token_hex(16)
         try:
             with scratch.open("xb") as stream:
                 for part in parts:
@@ -146,12 +154,16 @@ class Inbox:
                     found.append(series)
         return found
 
+    def taken(self, series: str) -> Path:
+        """The folder of a series that was taken."""
+        return self._place("answering", series)
+
     def take(self, series: str) -> Path:
         """Move a complete series to be answered, with what came of it earlier; its new folder."""
         with self._lock:
             for earlier in ("answered", "quarantine", "answering"):
                 _merge(self._place(earlier, series), self._place("receiving", series))
-            target = self._place("answering", series)
+            target = self.taken(series)
             self._place("receiving", series).rename(target)
             self._arrivals.pop(series, None)
             self._senders.pop(series, None)
@@ -165,17 +177,30 @@ class Inbox:
             os.utime(target)
             self._reason(series).unlink(missing_ok=True)
 
-    def quarantine(self, series: str, reason: str) -> None:
+    def quarantine(self, series: str, reason: str, attempts: int) -> None:
         """Put a series aside, the reason beside it."""
-        said = {"reason": reason, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        said = {
+            "reason": reason,
+            "attempts": attempts,
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
         with self._lock:
             write_bytes(self._reason(series), json.dumps(said, indent=1).encode())
             self._place("answering", series).rename(self._place("quarantine", series))
 
     def give_back(self, series: str) -> None:
-        """Put a series back among those that are complete, to be answered again later."""
+        """Put a series that was taken back, to be complete again later."""
+        self._back(series, time.monotonic())
+
+    def recover(self) -> None:
+        """Put back what was taken, and neither answered nor put aside, as after a crash."""
+        for folder in list((self.folder / "answering").iterdir()):
+            self._back(folder.name, -math.inf)  # complete already, unless more of it comes
+
+    def _back(self, series: str, arrival: float) -> None:
         with self._lock:
-            self._back(series)
+            _merge(self.taken(series), self._place("receiving", series))
+            self._arrivals.setdefault(series, arrival)
 
     def forget(self, keep_days: float) -> int:
         """Delete the series that were answered longer ago; how many."""
@@ -186,18 +211,6 @@ class Inbox:
                     shutil.rmtree(folder)
                     count += 1
         return count
-
-    def _recover(self) -> None:
-        """What a crash left: half-written files go, interrupted series are answered again."""
-        for scratch in (self.folder / _TEMPORARY).iterdir():
-            shutil.rmtree(scratch) if scratch.is_dir() else scratch.unlink()
-        for folder in (self.folder / "answering").iterdir():
-            self._back(folder.name)
-
-    def _back(self, series: str) -> None:
-        target = self._place("receiving", series)
-        _merge(self._place("answering", series), target)
-        self._arrivals[series] = time.monotonic()
 
     def _known(self, name: Names) -> bool:
         return any((self._place(p, name.series) / f"{name.object}.dcm").exists() for p in _PLACES)

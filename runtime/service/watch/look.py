@@ -36,16 +36,16 @@ class Settling:
         self._inbox = inbox
         self._window_s = window_s
         self._clock = clock
-        self._held: dict[str, tuple[Seen, float]] = {}
+        self._held: dict[str, tuple[ItemState, float]] = {}
 
     @property
     def held(self) -> set[str]:
         """The names of what is in the inbox."""
         return set(self._held)
 
-    def update(self, names: Iterable[str]) -> list[tuple[str, Seen]]:
+    def update(self, names: Iterable[str]) -> list[tuple[str, ItemState]]:
         """Look at every item; those that are complete, the longest unchanged first."""
-        held: dict[str, tuple[Seen, float]] = {}
+        held: dict[str, tuple[ItemState, float]] = {}
         for name in names:
             try:
                 seen = look(self._inbox / name)
@@ -86,7 +86,7 @@ _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload")
 
 
 @dataclass(frozen=True)
-class Seen:
+class ItemState:
     """How an item looked.
 
     Attributes:
@@ -116,7 +116,7 @@ def is_hidden(name: str) -> bool:
     return name.startswith((".", "~")) or name.lower().endswith(_UNFINISHED)
 
 
-def look(item: Path) -> Seen:
+def look(item: Path) -> ItemState:
     """How an item looks now.
 
     Raises:
@@ -125,9 +125,9 @@ def look(item: Path) -> Seen:
     facts = item.lstat()
     if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
         kind = "a link" if stat.S_ISLNK(facts.st_mode) else "no file and no folder"
-        return Seen(_fingerprint([_line(item.name, facts)]), 0, f"it is {kind}; copy the scan")
+        return ItemState(_fingerprint([_line(item.name, facts)]), 0, f"it is {kind}; copy the scan")
     if stat.S_ISREG(facts.st_mode):
-        return Seen(_fingerprint([_line("", facts)]), facts.st_size, _large(facts.st_size))
+        return ItemState(_fingerprint([_line("", facts)]), facts.st_size, _large(facts.st_size))
     lines, size, linked = [_line("", facts)], 0, False
     try:
         for name, inside in _walk(item):
@@ -135,9 +135,9 @@ def look(item: Path) -> Seen:
             size += inside.st_size
             linked |= stat.S_ISLNK(inside.st_mode)
     except InputError as error:
-        return Seen(_fingerprint(lines), size, str(error))
+        return ItemState(_fingerprint(lines), size, str(error))
     refused = "it holds links; copy the files" if linked else _large(size)
-    return Seen(_fingerprint(lines), size, refused)
+    return ItemState(_fingerprint(lines), size, refused)
 
 
 def _large(size: int) -> str:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from fmtool import files
+from runtime.ledger import FILE
 from runtime.service import guard, move
 from runtime.service.answer import PAGE, RESULT
 
-RESERVED = frozenset({"quarantine", "done", "ledger.sqlite", "ledger.sqlite-wal"})
+RESERVED = frozenset({"quarantine", "done", FILE, f"{FILE}-wal"})
 
 _SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".zip", ".dcm")
 _LONGEST = 100
@@ -42,7 +43,6 @@ def stem(name: str) -> str:
     return safe(name)
 
 
-LEDGER = "ledger.sqlite"
 REASON = "reason.txt"
 
 
@@ -75,27 +75,16 @@ class Outbox:
         """Whether the answer to an item is in its place."""
         return _content(self.place(name, content)) == content
 
-    def stage(self, content: str) -> Path:
-        """An empty folder to write the answer into."""
-        staged = self._staged(content)
-        move.remove(staged)
-        staged.mkdir()
-        return staged
-
     def staged(self, name: str, content: str) -> bool:
         """Whether an item's complete answer waits to be put in its place, as after a crash."""
-        staged = self._staged(content)
+        staged = move.staged(self.folder, content)
         data = _data(staged)
         wanted = (name, content)
         return _complete(staged) and (data.get("scan"), data.get("content")) == wanted
 
-    def drop(self, content: str) -> None:
-        """Delete what was staged."""
-        move.remove(self._staged(content))
-
     def publish(self, name: str, content: str) -> Path:
         """Put the staged answer in its place in one step; where it is."""
-        staged, place = self._staged(content), self.place(name, content)
+        staged, place = move.staged(self.folder, content), self.place(name, content)
         files.put(staged, place)
         move.remove(staged)  # what was there before, if anything was
         guard.sync(self.folder)
@@ -105,13 +94,15 @@ class Outbox:
         """Move an answered item's original out of the inbox."""
         return move.move(item, self.done, safe(item.name))
 
-    def put_aside(self, item: Path, reason: str) -> Path:
+    def put_aside(self, item: Path, reason: str, attempts: int) -> Path:
         """Move an item that cannot be answered out of the inbox, the reason beside it."""
         folder = self._room(stem(item.name))
         folder.mkdir(exist_ok=True)
         note = folder / REASON
         with note.open("w", encoding="utf-8") as stream:
             stream.write(reason.rstrip() + "\n")
+            if attempts > 1:
+                stream.write(f"It was tried {attempts} times.\n")
             stream.flush()
             os.fsync(stream.fileno())
         name = safe(item.name)
@@ -126,9 +117,6 @@ class Outbox:
                 move.remove(entry)
                 count += 1
         return count
-
-    def _staged(self, content: str) -> Path:
-        return self.folder / f"{move.SCRATCH}{content}"
 
     def _room(self, name: str) -> Path:
         """A folder of the quarantine without an item; a crash may have left one with a reason."""

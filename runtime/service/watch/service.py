@@ -7,21 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fmtool.errors import InputError, UsageError
-from runtime.ledger import Identifiers, Ledger
+from runtime.ledger import FILE, Identifiers, Ledger
 from runtime.report.publish import check_writable
 from runtime.service.alone import alone
 from runtime.service.ending import Ending
 from runtime.service.guard import SpaceGuard
-from runtime.service.watch.outbox import LEDGER, Outbox
-from runtime.service.watch.settings import Settings
-from runtime.service.watch.watch import Watch
-from runtime.service.worker import Worker
+from runtime.service.log import tell
+from runtime.service.loop import SHORT, AnswerLoop
+from runtime.service.watch.front import WatchFront, WatchSettings, logger
+from runtime.service.watch.outbox import Outbox
+from runtime.service.worker import OrderWorker
 
 
 def watch(
-    settings: Settings,
+    settings: WatchSettings,
     out: Path,
-    make: Callable[[], Worker],
+    make: Callable[[], OrderWorker],
     ending: Ending,
     min_free_bytes: int,
     identifiers: Identifiers = Identifiers.drop,
@@ -42,13 +43,21 @@ def watch(
         FmtoolError: if the bundle cannot be loaded.
     """
     check(settings.inbox, out)
-    with alone(out, "watch"), Ledger(out / LEDGER, identifiers) as ledger:
+    with alone(out, "watch"), Ledger(out / FILE, identifiers) as ledger:
         worker = make()
         try:
-            guard = SpaceGuard(out, min_free_bytes)
-            return Watch(settings, Outbox(out), ledger, worker, guard, ending).run()
+            front = WatchFront(settings, Outbox(out), identifiers)
+            loop = AnswerLoop(front, ledger, worker, SpaceGuard(out, min_free_bytes), ending)
+            about = worker.about
+            tell(logger, "started", bundle=about.digest[:SHORT], engine=about.engine)
+            loop.run()
         finally:
             worker.close()
+    counts = loop.counts
+    if front.stuck:
+        counts["left"] = len(front.stuck)
+    tell(logger, "ended", **counts)
+    return counts
 
 
 def check(inbox: Path, out: Path) -> None:

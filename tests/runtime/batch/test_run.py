@@ -17,7 +17,7 @@ from runtime.batch import outputs, pool, resources, worker
 from runtime.batch.enrol import enrol
 from runtime.batch.here import Here
 from runtime.batch.inputs import expand
-from runtime.batch.run import Batch, run
+from runtime.batch.run import BatchPlan, run
 from runtime.batch.stop import Stop
 from runtime.batch.wire import Refused, pack, unpack
 from runtime.batch.worker import Job, Setup
@@ -77,7 +77,7 @@ def batch(heads, tmp_path):
         template = Template.load(bundle.DEMO / "template.nii.gz")
         publisher = Publisher(tmp_path / "pages", template) if report else None
         stop, place = Stop(), Here(predictor, 2 if real else 1)
-        return Batch(
+        return BatchPlan(
             scans=list(enrol(ledger, expand([heads, *more]), "b" * 64, {})),
             ledger=ledger,
             folder=tmp_path,
@@ -131,7 +131,7 @@ def test_a_batch_answers_as_a_predictor_does_and_names_what_failed(batch, heads,
 
     # The same again: nothing is computed, so that not even a worker starts.
     again = batch(tmp_path / "absent.nii")
-    run(Batch(**{**again.__dict__, "scans": again.scans[:3], "hire": None}))
+    run(BatchPlan(**{**again.__dict__, "scans": again.scans[:3], "hire": None}))
 
 
 def test_a_worker_that_is_killed_costs_one_attempt(batch, monkeypatch):
@@ -213,7 +213,7 @@ def test_paths_go_nowhere_unless_they_are_kept(batch, heads, tmp_path):
     secret = tmp_path / "Doe_Jane.nii"
     secret.write_bytes(b"no scan at all")
     made = batch(secret, identifiers=Identifiers.hash)
-    run(Batch(**{**made.__dict__, "scans": made.scans[2:]}))
+    run(BatchPlan(**{**made.__dict__, "scans": made.scans[2:]}))
     for path in outputs.write(made.ledger, tmp_path):
         assert b"Doe" not in path.read_bytes()
         assert b"head-2" not in path.read_bytes()

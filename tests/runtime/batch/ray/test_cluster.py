@@ -15,7 +15,7 @@ from runtime.batch.ray import driver
 from runtime.batch.ray.cluster import Cluster
 from runtime.batch.ray.layout import Node
 from runtime.batch.ray.messages import Asked, Opened, Room, Said
-from runtime.batch.stop import SIGNALS, Stop, Stopped
+from runtime.batch.stop import SIGNALS, Stop, StoppedEarly
 from runtime.batch.wire import Answered, Broken
 from runtime.batch.worker import Job, Setup
 
@@ -104,7 +104,7 @@ def test_a_cluster_that_cannot_be_joined_is_one_sentence(opened):
 def test_a_signal_ends_the_joining(opened):
     stop = Stop()
     stop.signal = signal.SIGTERM
-    with pytest.raises(Stopped), opened(slow, stop):
+    with pytest.raises(StoppedEarly), opened(slow, stop):
         pass
 
 

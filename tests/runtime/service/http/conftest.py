@@ -39,7 +39,7 @@ def served(tmp_path, worker, token_file):
             self.spool = tmp_path / "spool"
             self.ending = Ending()
             self.port = None
-            wanted = service.Settings(
+            wanted = service.HttpSettings(
                 spool=self.spool,
                 port=0,
                 token_file=token_file if token else None,

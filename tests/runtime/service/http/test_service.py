@@ -10,7 +10,7 @@ import pytest
 
 from fmtool.errors import InputError, UsageError
 from runtime.ledger import Ledger
-from runtime.service.answer import Outcome, Verdict
+from runtime.service.answer import Fate, Outcome
 from runtime.service.guard import SpaceGuard
 from runtime.service.http import service
 from runtime.service.http.auth import Auth, read_token
@@ -52,7 +52,7 @@ def test_the_same_scan_is_computed_once(served, scan, worker):
 
 def test_a_scan_that_cannot_be_used_fails_with_the_reason(served, worker):
     one = served()
-    worker.first = lambda order, stop: Outcome(Verdict.refused, "InputError", "it is no head")
+    worker.first = lambda order, stop: Outcome(Fate.refused, "InputError", "it is no head")
     job = one.done(one.post(b"\x1f\x8b nothing"))
     assert (job["state"], job["error"], job["result"]) == ("failed", "it is no head", None)
     assert one.client.get(f"/v1/scans/{job['id']}/report").status_code == 404
@@ -61,7 +61,7 @@ def test_a_scan_that_cannot_be_used_fails_with_the_reason(served, worker):
 
 def test_what_fails_otherwise_is_tried_three_times(served, scan, worker):
     one = served()
-    worker.first = lambda order, stop: Outcome(Verdict.broken, "Crash", "the process died")
+    worker.first = lambda order, stop: Outcome(Fate.broken, "Crash", "the process died")
     assert one.done(one.post(scan()))["state"] == "failed"
     assert len(worker.orders) == 3
 
@@ -72,7 +72,7 @@ def test_a_job_survives_a_restart(served, scan, worker):
     def long(order, stop):
         while not (stop() or gate.is_set()):
             time.sleep(0.01)
-        return None if gate.is_set() else Outcome(Verdict.stopped)
+        return None if gate.is_set() else Outcome(Fate.stopped)
 
     worker.first = long
     one = served()
@@ -86,7 +86,7 @@ def test_a_job_survives_a_restart(served, scan, worker):
     one.ending.ask()  # a second signal: what runs is released
     one.stop()
     gate.set()
-    worker.about = type(worker.about)("other", "c" * 64, ("age",), "none")
+    worker.about = type(worker.about)("other", "c" * 64, "none")
     two = served()
     for identity in ids:
         end = time.monotonic() + 5
@@ -168,7 +168,7 @@ def test_metrics_and_readiness(served, scan, worker, monkeypatch):
 
 
 def test_a_full_disk_is_waited_for(served, scan, worker):
-    blocked = Outcome(Verdict.blocked, "disk_full", "cannot write")
+    blocked = Outcome(Fate.blocked, "disk_full", "cannot write")
     worker.first = lambda order, stop: blocked if len(worker.orders) < 2 else None
     one = served()
     assert one.done(one.post(scan()))["state"] == "done"
@@ -202,7 +202,7 @@ def test_settled_jobs_are_deleted_after_their_time(served, scan):
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "::", "scanner"])
 def test_no_token_beyond_loopback(tmp_path, host, worker):
     with pytest.raises(UsageError, match="--token-file"):
-        service.serve(service.Settings(tmp_path / "s", host), lambda: worker, None)
+        service.serve(service.HttpSettings(tmp_path / "s", host), lambda: worker, None)
     assert not (tmp_path / "s").exists()
 
 
@@ -250,14 +250,14 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(served, tmp_path, worker, 
     with pytest.raises(InputError, match="cannot be read"):
         read_token(tmp_path / "absent")
     one = served()
-    settings = service.Settings(tmp_path / "other", port=one.port)
+    settings = service.HttpSettings(tmp_path / "other", port=one.port)
     with pytest.raises(InputError, match="cannot listen"):
         service.serve(settings, lambda: worker, None)
     with pytest.raises(InputError, match="another service"):
-        service.serve(service.Settings(one.spool), lambda: worker, None)
+        service.serve(service.HttpSettings(one.spool), lambda: worker, None)
     with pytest.raises(InputError, match="for TLS"):
         service.serve(
-            service.Settings(tmp_path / "x", tls=(token_file, token_file)), lambda: worker, None
+            service.HttpSettings(tmp_path / "x", tls=(token_file, token_file)), lambda: worker, None
         )
     with pytest.raises(UsageError, match="go together"):
         service.tls_files(token_file, None)

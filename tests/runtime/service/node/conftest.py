@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import threading
 import time
 from contextlib import contextmanager
@@ -22,10 +23,17 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import MRImageStorage, SecondaryCaptureImageStorage
 from pynetdicom.transport import ThreadedAssociationServer
 
+from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
+from runtime.ledger import Identifiers
 from runtime.preprocess.pipeline import Prepared
-from runtime.result import Prediction, Result
-from runtime.service.node import server
+from runtime.result import Failure, Prediction, Result
+from runtime.service.answer import AnsweredBy, answered
+from runtime.service.ending import Ending
+from runtime.service.log import JsonLines
+from runtime.service.node import front, server
+from runtime.service.node.documents import documents
+from runtime.service.node.log import node_log
 from runtime.service.node.policy import Peer, Policy
 
 PLANTED = "Planted^Patient"
@@ -115,30 +123,66 @@ def until(condition, seconds=15.0, otherwise=lambda: "waited in vain"):
     return found
 
 
+class Answering:
+    """A worker in this process: `answer` gives a folder's Result, or a Failure, or raises."""
+
+    about = AnsweredBy("demo", "ab" * 32, "none")
+    alive = True
+
+    def __init__(self, answer):
+        self._answer = answer
+
+    def ensure(self):
+        pass
+
+    def __call__(self, order, give_up):
+        found = []
+
+        def predict(folder):
+            found.append(self._answer(folder))
+            if isinstance(found[0], Failure):
+                raise InputError(found[0].reason)
+            return found[0]
+
+        return answered(order, predict, documents, None)
+
+
 @pytest.fixture
 def run_node(tmp_path, monkeypatch):
     """`with run_node(answer, peer=..., **policy) as running`: a node, stopped at the end."""
 
     monkeypatch.setattr(server, "_POLL_S", 0.02)
+    monkeypatch.setattr(front, "_PAUSE_S", 0.02)
 
     @contextmanager
     def run(answer=None, peer=None, tls=None, peer_tls=None, **changes):
         changes = {"allow": ("SCANNER",), "settle_s": 0.15, "min_free_bytes": 0, **changes}
         policy, stream = Policy(**changes), io.StringIO()
-        node = server.Node(
-            policy,
-            tmp_path / "inbox",
-            lambda event, **facts: print(json.dumps({"event": event, **facts}), file=stream),
-            peer,
-            port=0,
-            tls=tls,
-            peer_tls=peer_tls,
-        )
-        node.start(answer or (lambda folder: made_result(folder.name)), "ab" * 32)
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(JsonLines(Identifiers.drop))
+        logger = logging.getLogger("fmtool.node")
+        before = logger.level
+        logger.addHandler(handler)
+        logger.setLevel("INFO")
         try:
-            yield Running(node, stream, policy)
+            node = server.DicomNode(
+                policy,
+                tmp_path / "inbox",
+                node_log,
+                Ending(2.0),
+                peer,
+                port=0,
+                tls=tls,
+                peer_tls=peer_tls,
+            )
+            node.start(Answering(answer or (lambda folder: made_result(folder.name))))
+            try:
+                yield Running(node, stream, policy)
+            finally:
+                node.stop()
         finally:
-            node.stop(grace_s=2.0)
+            logger.removeHandler(handler)
+            logger.setLevel(before)
 
     return run
 

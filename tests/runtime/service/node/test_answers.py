@@ -15,14 +15,13 @@ from fmtool.errors import InputError
 from runtime.ledger import Ledger
 from runtime.ledger.outcomes import outcomes
 from runtime.result import Failure
-from runtime.service.node import outgoing, page, server, source, sr
+from runtime.service.node import outgoing, page, source, sr
 from runtime.service.status import status
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     monkeypatch.setattr(outgoing, "_FIRST_S", 0.2)
-    monkeypatch.setattr(server, "_TROUBLE_S", 0.2)
 
 
 def test_a_series_is_answered_with_a_report_and_a_page(run_node, kit, pacs):
@@ -276,18 +275,20 @@ def test_a_crash_while_answering_or_before_the_rename_answers_once(run_node, kit
 def test_a_disk_that_is_full_when_results_are_written_is_waited_for(
     run_node, kit, pacs, monkeypatch
 ):
-    put, failures = outgoing.Outbox.put, [OSError(28, "No space left"), OSError(28, "again")]
+    put, failures = outgoing.Outgoing.put, [OSError(28, "No space left"), OSError(28, "again")]
 
-    def full(self, job, documents):
+    def full(self, job, staged):
         if failures:
             raise failures.pop()
-        put(self, job, documents)
+        put(self, job, staged)
 
-    monkeypatch.setattr(outgoing.Outbox, "put", full)
+    monkeypatch.setattr(outgoing.Outgoing, "put", full)
     with run_node(peer=pacs.peer) as node:
         kit.send(node, kit.objects(1))
         node.wait("sent")
-        assert len(node.events("trouble")) == 2
+        assert not failures
+        assert [e["why"] for e in node.events("waiting")] == ["disk_full"]  # said once
+        assert len(node.events("going_on")) == 1
         assert not list((node.inbox / "quarantine").iterdir())
 
 

@@ -9,7 +9,7 @@ import pytest
 from runtime.ledger import Identifiers, Ledger
 from runtime.service.ending import Ending
 from runtime.service.watch import service
-from runtime.service.watch.settings import Settings
+from runtime.service.watch.front import WatchSettings
 
 SETTLE_S = 0.1
 
@@ -33,7 +33,7 @@ def run(inbox, out, worker):
     def once(make=None, ending=None, min_free=0, identifiers=Identifiers.keep, **settings):
         settings = {"settle_s": SETTLE_S, "once": True, **settings}
         return service.watch(
-            Settings(inbox, **settings),
+            WatchSettings(inbox, **settings),
             out,
             make or (lambda: worker),
             ending or Ending(),

@@ -21,7 +21,7 @@ SCRIPT = """
     from conftest import StandIn
     from runtime.service.ending import Ending
     from runtime.service.watch.service import watch
-    from runtime.service.watch.settings import Settings
+    from runtime.service.watch.front import WatchSettings
 
     worker = StandIn()
     def first(order, stop):
@@ -30,7 +30,8 @@ SCRIPT = """
         time.sleep(0.01)
     worker.first = first
     print("up", flush=True)
-    watch(Settings(Path({inbox!r}), 0.02, once=True), Path({out!r}), lambda: worker, Ending(), 0)
+    settings = WatchSettings(Path({inbox!r}), 0.02, once=True)
+    watch(settings, Path({out!r}), lambda: worker, Ending(), 0)
 """
 
 
@@ -40,7 +41,7 @@ def kills(inbox, out, tmp_path, request, times):
     for number in range(BAD):
         (inbox / f"bad{number}.nii").write_bytes(b"nothing %d" % number)
     words = {
-        "helpers": str(request.path.parent.parent),
+        "helpers": str(request.path.parents[2]),
         "computed": str(tmp_path / "computed"),
         "inbox": str(inbox),
         "out": str(out),

@@ -14,7 +14,7 @@ import pytest
 from fmtool.errors import FmtoolError, InputError, UsageError
 from runtime.ledger import Ledger
 from runtime.service.alone import alone
-from runtime.service.answer import Outcome, Verdict
+from runtime.service.answer import Fate, Outcome
 from runtime.service.guard import SpaceGuard
 from runtime.service.watch import outbox as outboxes
 from runtime.service.watch import service
@@ -242,7 +242,7 @@ def test_what_fails_otherwise_is_tried_three_times(inbox, out, run, worker, ledg
     (inbox / "a.nii").write_bytes(b"good")
     (inbox / "b.nii").write_bytes(b"good b")
     worker.first = lambda order, stop: (
-        Outcome(Verdict.broken, "Crash", f"{order.scan} ended the process")
+        Outcome(Fate.broken, "Crash", f"{order.scan} ended the process")
         if order.scan == "a.nii"
         else None
     )
@@ -257,7 +257,7 @@ def test_what_fails_otherwise_is_tried_three_times(inbox, out, run, worker, ledg
 def test_an_unreadable_file_holds_up_no_other(inbox, out, run, monkeypatch):
     (inbox / "a.nii").write_bytes(b"good")
     (inbox / "b.nii").write_bytes(b"good b")
-    real = service.Watch.__module__
+    real = service.WatchFront.__module__
     whole = __import__(real, fromlist=["content_digest"]).content_digest
 
     def digest(path):
@@ -290,7 +290,7 @@ def test_a_full_disk_is_waited_for_and_said_once(inbox, out, running, worker, mo
 
 def test_a_disk_that_fills_up_while_writing_loses_nothing(inbox, out, run, worker, ledger):
     (inbox / "a.nii").write_bytes(b"good")
-    blocked = Outcome(Verdict.blocked, "disk_full", "cannot write the result")
+    blocked = Outcome(Fate.blocked, "disk_full", "cannot write the result")
     worker.first = lambda order, stop: blocked if len(worker.orders) < 3 else None
     assert run() == {"answered": 1}
     assert ledger("SELECT state, attempts FROM items") == [("done", 0)]
@@ -383,7 +383,7 @@ def test_the_end_waits_for_what_is_under_way_and_releases_it_when_it_must(
     def long(order, stop):
         while not stop():
             time.sleep(0.01)
-        return Outcome(Verdict.stopped)
+        return Outcome(Fate.stopped)
 
     worker.first = long
     ending = running()

@@ -1,0 +1,84 @@
+"""The node's series for the answering loop: complete ones from the inbox, documents to the peer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runtime.ledger.content import content_digest
+from runtime.service import move
+from runtime.service.answer import Outcome
+from runtime.service.log import tell
+from runtime.service.loop import Work
+from runtime.service.node.outgoing import Outgoing
+from runtime.service.node.policy import Policy
+from runtime.service.node.storage import Inbox, job
+
+_PAUSE_S = 0.2
+
+
+class NodeFront:
+    """A `Front`.
+
+    Args:
+        inbox, outbox: see there.
+        policy: what is complete, and what is kept.
+        tasks: in the documents; all when None.
+    """
+
+    logger = logging.getLogger("fmtool.node")
+    anew = True  # someone moved it out of quarantine, or its sender sent more of it
+
+    def __init__(
+        self, inbox: Inbox, outbox: Outgoing, policy: Policy, tasks: tuple[str, ...] | None
+    ) -> None:
+        self.poll_s, self.tasks, self.staging = _PAUSE_S, tasks, inbox.temporary
+        self._inbox, self._outbox, self._policy = inbox, outbox, policy
+
+    def ready(self) -> Sequence[Work]:
+        """The series that are complete; what was begun and not ended waits again first."""
+        self._inbox.recover()
+        return [
+            Work(series, self._inbox.taken(series), "the series", {"series": series})
+            for series in self._inbox.settled(self._policy.settle_s)
+        ]
+
+    def begin(self, work: Work) -> str:
+        """Have the series, with what came of it before, where nothing is added to it."""
+        folder = self._inbox.take(work.name)
+        tell(self.logger, "series_complete", objects=len(list(folder.iterdir())), **work.facts)
+        return content_digest(folder)
+
+    def unchanged(self, work: Work) -> bool:
+        """Always: nothing is added to a series that is taken."""
+        return True
+
+    def recall(self, work: Work, content: str, data: Mapping[str, Any]) -> bool:
+        """Whether the documents are in the outbox, or sent: they are not made from the ledger."""
+        return self._outbox.known(job(work.source))
+
+    def publish(self, work: Work, content: str, timings: Mapping[str, float]) -> bool:
+        """Put the documents into the outbox."""
+        if timings:
+            self._outbox.put(job(work.source), move.staged(self.staging, content))
+        self._inbox.answered(work.name)
+        return True
+
+    def aside(self, work: Work, outcome: Outcome, attempts: int) -> bool:
+        """Move the series into quarantine, the reason beside it."""
+        self._inbox.quarantine(work.name, outcome.reason, attempts)
+        return True
+
+    def later(self, work: Work) -> None:
+        """Put the series back."""
+        self._inbox.give_back(work.name)
+
+    def said(self, work: Work, sentence: str) -> str:
+        """Where the sentence is: it stays with the data, as it may name the patient."""
+        return f"quarantine/{work.name}.json says why it was not answered"
+
+    def sweep(self) -> int:
+        """Delete answered series, and forget what was sent."""
+        self._outbox.forget(self._policy.keep_days)
+        return self._inbox.forget(self._policy.keep_days)
