@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from runtime.engines.table import HELP as ENGINES
-
-
-class Skull(StrEnum):
-    """What a scan shows."""
-
-    auto = "auto"
-    whole = "whole"
-    stripped = "stripped"
-
-
-class Identifiers(StrEnum):
-    """What becomes of scans' names."""
-
-    keep = "keep"
-    hash = "hash"
-    drop = "drop"
-
+from runtime.ledger.names import Identifiers
+from runtime.preprocess import Skull
 
 BundleOption = Annotated[
     Path | None,

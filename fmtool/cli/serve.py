@@ -9,11 +9,11 @@ import typer
 
 from fmtool.cli.options import (
     BundleOption,
-    Identifiers,
     IdentifiersOption,
     LogOption,
     TasksOption,
 )
+from runtime.ledger.names import Identifiers
 
 _Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen on.")]
 
@@ -126,14 +126,13 @@ def http(
     identifiers: IdentifiersOption = Identifiers.drop,
 ) -> None:
     """An HTTP service: POST a scan, GET the job, its result and its page."""
-    from runtime.ledger.names import Identifiers as Policy
     from runtime.service import log as logs
     from runtime.service.ending import Ending
     from runtime.service.http import service
     from runtime.service.http.limits import Limits
     from runtime.service.worker import open_worker
 
-    logs.configure(log, Policy(identifiers.value))
+    logs.configure(log, identifiers)
     settings = service.Settings(
         spool=spool,
         host=host,

@@ -9,11 +9,11 @@ import typer
 
 from fmtool.cli.options import (
     BundleOption,
-    Identifiers,
     IdentifiersOption,
     LogOption,
     TasksOption,
 )
+from runtime.ledger.names import Identifiers
 
 
 def watch(
@@ -42,21 +42,19 @@ def watch(
     identifiers: IdentifiersOption = Identifiers.drop,
 ) -> None:
     """Answer every scan that appears in INBOX, until told to end."""
-    from runtime.ledger.names import Identifiers as Policy
     from runtime.service import log as logs
     from runtime.service.ending import Ending
     from runtime.service.watch import service
     from runtime.service.watch.settings import Settings
     from runtime.service.worker import open_worker
 
-    policy = Policy(identifiers.value)
-    logs.configure(log, policy)
+    logs.configure(log, identifiers)
     tasks = tuple(task) if task else None
     settings = Settings(inbox, settle, tasks, once, keep_days)
     ending = Ending()
     with ending.on_signals():
         counts = service.watch(
-            settings, out, lambda: open_worker(bundle, tasks), ending, min_free << 20, policy
+            settings, out, lambda: open_worker(bundle, tasks), ending, min_free << 20, identifiers
         )
     if ending.code or (once and (counts["quarantined"] or counts["left"])):
         raise typer.Exit(ending.code or 1)
