@@ -29,6 +29,7 @@ from benchmarks import learnability
 from fmtool import bundle as bundles
 from fmtool.task import AGE, SEX, Task
 from runtime.answer import answer
+from runtime.engines.choose import Wish
 from runtime.predict import Predictor
 from training import cohort as cohorts
 from training import encoders, probe
@@ -126,7 +127,8 @@ def real(folder: Path, cache: Path, bundle: Path | None) -> tuple[Array, list[Co
     with bundles.open(bundle) as opened:
         cohort = cohorts.read(folder, AGE)
         entries = prepare(cohort, cache / "volumes", opened)
-        with Predictor(opened, engine="onnxruntime", precision="float32") as predictor:
+        wish = Wish(engine="onnxruntime", precision="float32")
+        with Predictor(opened, wish=wish) as predictor:
             found = []
             for entry in entries:
                 feed = {

@@ -14,7 +14,7 @@ from export.memory import check_room
 from export.onnx import export
 from export.precision import to_fp16
 from export.reference import Outputs, Volume
-from export.verify import Report, parity
+from export.verify import ParityReport, parity
 from fmtool.bundle.manifest import EncoderFacts
 
 GATES = {"float32": 1e-5, "float16": 5e-3, "int8": int8_gate.TOLERANCE}
@@ -63,7 +63,7 @@ class Exported:
     bytes: int
     made: float
     compared: float
-    report: Report
+    report: ParityReport
     mix: Mix | None = None
 
     def describe(self) -> str:

@@ -56,7 +56,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Report:
+class ParityReport:
     """What was compared.
 
     Attributes:
@@ -104,7 +104,7 @@ def parity(
     expected: Sequence[Outputs] | None = None,
     allowed: Mapping[str, float] | None = None,
     precision: str | None = None,
-) -> Report:
+) -> ParityReport:
     """Compare a model, in every engine of the CPU, with `graph` in float32 torch.
 
     The engines are opened as the runtime opens them (`engines`), so what it rearranges in the model
@@ -156,7 +156,7 @@ def parity(
                 found += (difference,)
     rounded = tuple(d for d in found if d.precision == "bfloat16")
     exact = tuple(d for d in found if d not in rounded)
-    report = Report(tolerance, len(volumes), exact, rounded, peak, layer)
+    report = ParityReport(tolerance, len(volumes), exact, rounded, peak, layer)
     worst = max(found, key=_badness)
     if not worst.share <= 1:
         raise _beyond(path, worst)

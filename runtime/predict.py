@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from os import PathLike
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -16,17 +14,19 @@ from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.errors import FmtoolError, UsageError
 from fmtool.task import Task
-from runtime import attribution, quality, trust
+from runtime import attribution, trust
 from runtime.answer import answer, unlike
+from runtime.attribution import Attribution
 from runtime.engines.base import Arrays, Engine
-from runtime.engines.choose import Choice, choose
+from runtime.engines.choose import Choice, Wish, choose
 from runtime.engines.opening import Say
 from runtime.engines.selftest import open_trusted
-from runtime.prepare import Preparer, Ready
-from runtime.preprocess.pipeline import Prepared, Skull
+from runtime.prepare import Preparer, Reading, Ready
+from runtime.preprocess.pipeline import Prepared
 from runtime.preprocess.template import Template
-from runtime.result import Failure, Result
+from runtime.result import Failure, Prediction, Result
 from runtime.scan import Scan, Source, called
+from runtime.system.clock import timed
 from runtime.trust import robustness
 
 
@@ -35,16 +35,12 @@ class Predictor:
 
     Args:
         bundle: an opened bundle, a path to one, or None for the demonstration bundle.
-        engine: "auto", or a name of `runtime.engines.table`.
-        device: "auto", "cpu", "cuda" or "cuda:N".
-        skull: "auto", "whole" or "stripped": what the scans show.
-        assume_ras: read scans without an orientation as RAS instead of refusing them.
-        force: answer although a check refuses the scan; the refusal stays in the result.
-        precision: "auto", "float32", "bfloat16", "float16" or "int8".
+        engine, device: see `Wish`; both belong in `wish` where there is one.
+        wish: what to compute with.
+        reading: how to read the scans.
         say: told when and why an engine is built, which may take minutes.
         prepares: False where scans are prepared elsewhere and only `answer` will be called: the
             preprocessing's networks are not loaded then.
-        series: of DICOM, the SeriesNumber or SeriesInstanceUID to read, not the best-suited one.
 
     Raises:
         BundleError: if the bundle is missing or damaged, or has no graph of the precision.
@@ -58,25 +54,27 @@ class Predictor:
         bundle: Bundle | str | PathLike[str] | None = None,
         engine: str = "auto",
         device: str = "auto",
-        skull: Skull = "auto",
-        assume_ras: bool = False,
-        force: bool = False,
-        precision: str = "auto",
+        *,
+        wish: Wish | None = None,
+        reading: Reading = Reading(),
         say: Say = lambda sentence: None,
         prepares: bool = True,
-        series: str | None = None,
     ) -> None:
+        if wish is None:
+            wish = Wish(engine=engine, device=device)
+        elif (engine, device) != ("auto", "auto"):
+            raise TypeError("a Predictor takes an engine and a device, or a wish that names them")
         with ExitStack() as opening:
             self.bundle = bundle if isinstance(bundle, Bundle) else bundles.open(bundle)
             if not isinstance(bundle, Bundle):
                 opening.callback(self.bundle.close)
             stored = self.bundle.manifest.model
-            self.choice: Choice = choose(engine, device, precision, stored)
+            self.choice: Choice = choose(wish.engine, wish.device, wish.precision, stored)
             self._trust = trust.read(self.bundle)
             self._robustness = robustness.read(self.bundle)
             self._stack = opening.pop_all()
         self._say = say
-        self._how = (skull, assume_ras, force, series)
+        self._reading = reading
         self._prepares = prepares
         self._engine: Engine | None = None
         self._preparer: Preparer | None = None
@@ -89,16 +87,11 @@ class Predictor:
             )
             self._engine = opening.enter_context(engine)
             if self._prepares:
-                self._preparer = opening.enter_context(Preparer(self.bundle, *self._how))
+                self._preparer = opening.enter_context(Preparer(self.bundle, self._reading))
             self._stack = opening.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._engine = self._preparer = None
         self._stack.close()
 
@@ -140,7 +133,8 @@ class Predictor:
             UsageError: for an unknown task.
         """
         self.select(tasks)
-        return self.answer(self._prepare(source), tasks)
+        ready = self.prepare(source)  # read, strip, bias, register, resample, checks
+        return self.answer(ready, tasks)  # network, result, why
 
     def prepare(self, source: Source | Scan) -> Ready:
         """One scan read, prepared and checked, for `answer`.
@@ -156,38 +150,24 @@ class Predictor:
         Raises:
             UsageError: for an unknown task.
         """
-        wanted = self.select(tasks)
-        prepared, checks, timings = ready.prepared, ready.checks, dict(ready.timings)
-        clock = time.perf_counter()
-        outputs = run_network(self.engine, prepared)
-        timings["network"] = time.perf_counter() - clock
+        wanted, timings = self.select(tasks), dict(ready.timings)
+        with timed(timings, "network"):
+            outputs = run_network(self.engine, ready.prepared)
         timings["total"] = ready.seconds + timings["network"]
-        embedding = outputs["embedding"][0]
-        predictions = {
-            task.name: answer(
-                task,
-                float(outputs[task.name][0, 0]),
-                self.bundle.evidence(task.name),
-                embedding,
-                self._trust.get(task.name),
-            )
-            for task in wanted
-        }
-        strange = unlike(predictions, self._trust)
+        predictions = self._predictions(wanted, outputs)
         maps = attribution.read(self.bundle, outputs, self.self_test.maps, list(predictions))
-        unequal = (attribution.unequal(m, n, self.engine.precision) for n, m in maps.items())
         return Result(
             scan=ready.scan,
             predictions=predictions,
-            embedding=embedding,
-            quality=checks,
-            prepared=prepared,
+            embedding=outputs["embedding"][0],
+            quality=ready.checks,
+            prepared=ready.prepared,
             bundle=self._provenance(),
             engine=self.engine.describe(),
             # The scan's own last: its voxels and the brain's shape are both called "shape".
-            facts={**prepared.facts, **ready.facts},
+            facts={**ready.prepared.facts, **ready.facts},
             timings=timings,
-            warnings=_once([*ready.warnings, *_raised(checks), *strange, *filter(None, unequal)]),
+            warnings=self._warnings(ready, predictions, maps),
             maps=maps,
         )
 
@@ -202,10 +182,31 @@ class Predictor:
             except FmtoolError as error:
                 yield Failure(called(source), str(error))
 
+    def _predictions(self, tasks: Iterable[Task], outputs: Arrays) -> dict[str, Prediction]:
+        return {
+            task.name: answer(
+                task,
+                float(outputs[task.name][0, 0]),
+                self.bundle.evidence(task.name),
+                outputs["embedding"][0],
+                self._trust.get(task.name),
+            )
+            for task in tasks
+        }
+
+    def _warnings(
+        self, ready: Ready, predictions: dict[str, Prediction], maps: dict[str, Attribution]
+    ) -> list[str]:
+        """What the header, the checks, the trust and the maps say, each sentence once."""
+        raised = [check.sentence for check in ready.checks if check.verdict != "ok"]
+        strange = unlike(predictions, self._trust)
+        unequal = (attribution.unequal(m, n, self.engine.precision) for n, m in maps.items())
+        return list(dict.fromkeys([*ready.warnings, *raised, *strange, *filter(None, unequal)]))
+
     def _provenance(self) -> dict[str, Any]:
         manifest = self.bundle.manifest
         return {
-            "name": self.bundle.name,
+            "name": manifest.name,
             "digest": self.bundle.digest,
             "demonstration": manifest.demonstration,
             "limits": list(manifest.limits),
@@ -235,11 +236,3 @@ def run_network(engine: Engine, prepared: Prepared) -> Arrays:
         return np.ascontiguousarray(array, dtype=np.float32)[None, None]
 
     return engine.run({"volume": batch(prepared.volume), "mask": batch(prepared.mask)})
-
-
-def _raised(checks: list[quality.Check]) -> list[str]:
-    return [check.sentence for check in checks if check.verdict != "ok"]
-
-
-def _once(sentences: list[str]) -> list[str]:
-    return list(dict.fromkeys(sentences))

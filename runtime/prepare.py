@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
 from runtime import quality, scan
-from runtime.preprocess.pipeline import Prepared, Preprocessor, Skull
+from runtime.preprocess import Skull
+from runtime.preprocess.pipeline import Prepared, Preprocessor
 from runtime.preprocess.template import Template
 from runtime.scan import Scan, Source
+from runtime.system.clock import timed
 
 
 @dataclass
@@ -38,42 +39,37 @@ class Ready:
     seconds: float = 0.0
 
 
-class Preparer:
-    """Reading, preprocessing and checks with their networks loaded; use it as a context manager.
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How scans are to be read.
 
-    Args:
-        bundle: an opened bundle.
-        skull: "auto", "whole" or "stripped": what the scans show.
-        assume_ras: read scans without an orientation as RAS instead of refusing them.
-        force: go on although a check refuses the scan; the refusal stays among the checks.
+    Attributes:
+        skull: "auto", "whole" or "stripped": what they show.
+        assume_ras: read those without an orientation as RAS instead of refusing them.
+        force: go on although a check refuses one; the refusal stays among the checks.
         series: of DICOM, the SeriesNumber or SeriesInstanceUID to read, not the best-suited one.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        skull: Skull = "auto",
-        assume_ras: bool = False,
-        force: bool = False,
-        series: str | None = None,
-    ) -> None:
-        self._stages = Preprocessor(bundle, skull)
+    skull: Skull = "auto"
+    assume_ras: bool = False
+    force: bool = False
+    series: str | None = None
+
+
+class Preparer:
+    """Reading, preprocessing and checks with their networks loaded; use it as a context manager."""
+
+    def __init__(self, bundle: Bundle, reading: Reading = Reading()) -> None:
+        self._stages = Preprocessor(bundle, reading.skull)
         self._normal = bundle.manifest.calibration
-        self._assume_ras = assume_ras
-        self._force = force
-        self._series = series
+        self._reading = reading
 
     def __enter__(self) -> Preparer:
         self._stages.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stages.__exit__(kind, error, trace)
+    def __exit__(self, *error: object) -> None:
+        self._stages.__exit__(*error)
 
     @property
     def template(self) -> Template:
@@ -86,23 +82,31 @@ class Preparer:
         Raises:
             InputError: if the scan cannot be used, saying why.
         """
-        start = time.perf_counter()
-        read = self._assume_ras, self._series
-        head = source if isinstance(source, Scan) else scan.read(source, *read)
-        timings = {"read": time.perf_counter() - start}
+        start, timings = time.perf_counter(), dict[str, float]()
+        with timed(timings, "read"):
+            head = source if isinstance(source, Scan) else self._read(source)
         prepared = self._stages.run(head)
-        timings |= prepared.timings
-        name = str(head.path) if head.path is not None else "array"
-        checks = quality.checks(head.facts, prepared.facts, self._normal)
-        refusals = [check.sentence for check in checks if check.verdict == "refuse"]
-        if refusals and not self._force:
-            raise PreprocessingError(f"{name} is refused: {' '.join(refusals)}")
+        checks = self._checked(head, prepared)
         return Ready(
-            name,
+            _name(head),
             prepared,
             checks,
             {k: v for k, v in head.facts.items() if k != "warnings"},
             [*head.facts.get("warnings", []), *prepared.remarks],
-            timings,
+            timings | prepared.timings,
             time.perf_counter() - start,
         )
+
+    def _read(self, source: Source) -> Scan:
+        return scan.read(source, self._reading.assume_ras, self._reading.series)
+
+    def _checked(self, head: Scan, prepared: Prepared) -> list[quality.Check]:
+        checks = quality.checks(head.facts, prepared.facts, self._normal)
+        refusals = [check.sentence for check in checks if check.verdict == "refuse"]
+        if refusals and not self._reading.force:
+            raise PreprocessingError(f"{_name(head)} is refused: {' '.join(refusals)}")
+        return checks
+
+
+def _name(head: Scan) -> str:
+    return str(head.path) if head.path is not None else "array"

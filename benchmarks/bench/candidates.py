@@ -77,18 +77,18 @@ def find(
     return found, absent
 
 
-Wish = tuple[str, str, Sequence[str]]
+_Row = tuple[str, str, Sequence[str]]
 """An engine, a device, and the precisions to try when none was named."""
 
 
-def _named(engines: Sequence[str], device: str) -> tuple[list[Wish], dict[str, str]]:
+def _named(engines: Sequence[str], device: str) -> tuple[list[_Row], dict[str, str]]:
     return [(engine, device, PRECISIONS) for engine in dict.fromkeys(engines)], {}
 
 
-def _here(device: str) -> tuple[list[Wish], dict[str, str]]:
+def _here(device: str) -> tuple[list[_Row], dict[str, str]]:
     """The engines that run on the device, or on any, and what the others lack."""
     kind = device.partition(":")[0]
-    wishes: list[Wish] = []
+    wishes: list[_Row] = []
     absent = {}
     for backend in backends():
         if kind not in ("auto", backend.device):

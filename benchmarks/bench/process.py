@@ -9,7 +9,6 @@ import signal
 import subprocess
 import tempfile
 import time
-from types import TracebackType
 from typing import Any
 
 from benchmarks.bench.candidates import Candidate
@@ -107,10 +106,5 @@ class Worker:
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

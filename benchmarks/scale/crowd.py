@@ -12,8 +12,10 @@ from runtime.batch.ray.messages import Asked, Opened
 from runtime.batch.ray.pool import ClusterPool
 from runtime.batch.wire import Answered
 from runtime.batch.worker import Job, Setup
+from runtime.engines.choose import Choice, Wish
+from runtime.prepare import Reading
 
-_OPENED = Opened("openvino", "cpu", "float32", (), "")
+_OPENED = Opened(Choice("openvino", "cpu", "float32", ""), "")
 
 
 class Crowd:
@@ -52,8 +54,8 @@ class Crowd:
 
 def step_seconds(count: int) -> float:
     """Seconds a scan, once all actors have opened."""
-    setup = Setup(Path(), "auto", False, False, None, Path(), False)
-    asked = Asked("openvino", "cpu", "float32", setup, "", "")
+    setup = Setup(Path(), Reading(), Path(), False)
+    asked = Asked(Wish(engine="openvino", device="cpu"), setup, "", "")
     pool = ClusterPool(Crowd(), asked, lambda sentence: None)
     for _ in range(20):
         pool.step(0.0)

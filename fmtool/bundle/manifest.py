@@ -49,7 +49,7 @@ class EncoderFacts:
         source: where its weights come from, in words.
         sha256: of its weights.
         parameters: how many; 0 where it is not said.
-        more: what else is said, such as the layout of an imported one.
+        more: such as the layout of an imported one.
     """
 
     architecture: str = ""
@@ -85,7 +85,6 @@ class TaskEntry:
         task: the question; the model's output is called by its name.
         evidence: how well the head did, and against what; see `training.evidence`.
         map: the output that is its attribution map; None where there is none.
-        more: what else is said.
     """
 
     task: Task
@@ -95,12 +94,7 @@ class TaskEntry:
 
     @classmethod
     def from_dict(cls, data: Any, where: str) -> TaskEntry:
-        """The inverse of `to_dict`; see `Manifest.from_dict`.
-
-        Args:
-            data: one of the manifest's `tasks`.
-            where: which one, for what is said of it.
-        """
+        """See `Manifest.from_dict`; `where` says which task it is."""
         try:
             task = Task.from_dict(data)
         except ValueError as error:
@@ -135,7 +129,6 @@ class Expected:
         outputs: float32 torch's numbers, by output.
         tolerance: the largest relative difference, by what the engine computes in.
         by_task: the largest difference in a task's unit, by what the engine computes in.
-        more: what else is said.
     """
 
     outputs: Mapping[str, Sequence[float]]
@@ -145,7 +138,7 @@ class Expected:
 
     @classmethod
     def from_dict(cls, data: Any, features: int) -> Expected:
-        """The inverse of `to_dict`; see `Manifest.from_dict`."""
+        """See `Manifest.from_dict`."""
         facts = _dict(data, "self_test")
         outputs = _dict(facts.pop("outputs", None), "self_test, outputs")
         _need(_each(outputs, _numbers), "self_test, outputs", "numbers by output")
@@ -190,7 +183,6 @@ class Manifest:
         limits: sentences about the sample.
         robustness: the file of how far the outputs move.
         files: every file but the manifest, by path.
-        more: what else is said.
     """
 
     format: str | int = FORMAT

@@ -20,7 +20,7 @@ from runtime.batch.worker import Setup
 from runtime.batch.workers import Place
 from runtime.ledger import FILE, Identifiers, Ledger
 from runtime.predict import select
-from runtime.preprocess.pipeline import Skull
+from runtime.prepare import Reading
 from runtime.preprocess.template import Template
 from runtime.report.parquet import has_parquet
 from runtime.report.publish import Publisher, check_writable
@@ -30,11 +30,9 @@ def predict_into(
     folder: Path,
     named: Sequence[Path],
     place: Place,
+    *,
     tasks: Sequence[str] | None,
-    skull: Skull,
-    assume_ras: bool,
-    force: bool,
-    series: str | None,
+    reading: Reading,
     report: Path | None,
     identifiers: Identifiers,
 ) -> None:
@@ -45,7 +43,7 @@ def predict_into(
         named: files, folders, lists.
         place: where the workers are.
         tasks: to write; all are computed.
-        skull, assume_ras, force, series: see `runtime.prepare.Preparer`.
+        reading: how to read the scans.
         report: a folder for a page per scan.
         identifiers: what becomes of the scans' paths in the ledger and the results.
 
@@ -64,16 +62,16 @@ def predict_into(
         wanted = [task.name for task in select(bundle, tasks)]
         sources = inputs.expand(named)
         stop = stack.enter_context(Stop())
-        setup = Setup(bundle.path, skull, assume_ras, force, series, folder, report is not None)
+        setup = Setup(bundle.path, reading, folder, report is not None)
         try:
             staff = stack.enter_context(place.open(setup, stop))
         except StoppedEarly:
             raise typer.Exit(128 + (stop.signal or 0)) from None
         options = {
-            "head": skull,  # the key that ledgers know it by
-            "assume_ras": assume_ras,
-            "force": force,
-            "series": series,
+            "head": reading.skull,  # the key that ledgers know it by
+            "assume_ras": reading.assume_ras,
+            "force": reading.force,
+            "series": reading.series,
             "engine": staff.engine,
             "precision": staff.precision,
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +9,7 @@ import typer
 
 from runtime.engines.table import HELP as ENGINES
 from runtime.ledger.names import Identifiers
-
-
-class Skull(StrEnum):
-    """What a scan shows."""
-
-    auto = "auto"
-    whole = "whole"
-    stripped = "stripped"
-
+from runtime.preprocess import Skull
 
 BundleOption = Annotated[
     Path | None,

@@ -17,7 +17,6 @@ from fmtool.cli.options import (
     JsonOption,
     ScansArgument,
     SeriesOption,
-    Skull,
     SkullOption,
     TasksOption,
 )
@@ -26,6 +25,7 @@ from runtime.ledger.names import Identifiers
 
 if TYPE_CHECKING:
     from runtime.batch.workers import Place
+    from runtime.engines.choose import Wish
 
 
 def predict(
@@ -47,7 +47,7 @@ def predict(
             "bundle's self-test is refused, not replaced."
         ),
     ] = "auto",
-    skull: SkullOption = Skull.auto,
+    skull: SkullOption = "auto",
     assume_ras: AssumeRasOption = False,
     series: SeriesOption = None,
     force: Annotated[
@@ -84,17 +84,26 @@ def predict(
     if out is not None and (json or csv):
         raise UsageError("--out writes CSV and JSON lines itself; leave out --json and --csv")
     from fmtool.cli import console
+    from runtime.engines.choose import Wish
     from runtime.predict import Predictor
+    from runtime.prepare import Reading
     from runtime.report.publish import Publisher, check_writable
     from runtime.result import Result
     from runtime.scan.dicom.gather import gather
 
+    wish = Wish(engine=engine, device=device, precision=precision)
+    reading = Reading(skull=skull, assume_ras=assume_ras, force=force, series=series)
     if out is not None:
         from fmtool.cli.batch import predict_into
 
-        place = _place(ray, bundle, engine, device, precision)
         predict_into(
-            out, scans, place, task, skull.value, assume_ras, force, series, report, identifiers
+            out,
+            scans,
+            _place(ray, bundle, wish),
+            tasks=task,
+            reading=reading,
+            report=report,
+            identifiers=identifiers,
         )
         return
     if report is not None:
@@ -104,17 +113,7 @@ def predict(
     failed = False
     with ExitStack() as stack:
         with console.activity("Loading the bundle"):
-            predictor = Predictor(
-                bundle,
-                engine,
-                device,
-                skull.value,
-                assume_ras,
-                force,
-                precision,
-                console.say,
-                series=series,
-            )
+            predictor = Predictor(bundle, wish=wish, reading=reading, say=console.say)
             predictor.select(task)
             stack.enter_context(predictor)
         publisher = Publisher(report, predictor.template) if report is not None else None
@@ -138,16 +137,15 @@ def predict(
         raise typer.Exit(1)
 
 
-def _place(ray: str | None, bundle: Path | None, engine: str, device: str, precision: str) -> Place:
+def _place(ray: str | None, bundle: Path | None, wish: Wish) -> Place:
     from fmtool.cli import console
 
     if ray is None:
         from runtime.batch.here import Here
         from runtime.predict import Predictor
 
-        say = console.say
-        return Here(Predictor(bundle, engine, device, precision=precision, say=say, prepares=False))
+        return Here(Predictor(bundle, wish=wish, say=console.say, prepares=False))
     from fmtool import bundle as bundles
     from runtime.batch.ray.cluster import Cluster
 
-    return Cluster(ray, bundles.open(bundle), engine, device, precision, console.say)
+    return Cluster(ray, bundles.open(bundle), wish, console.say)

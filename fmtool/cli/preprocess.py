@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fmtool.cli.options import AssumeRasOption, BundleOption, SeriesOption, Skull, SkullOption
+from fmtool.cli.options import AssumeRasOption, BundleOption, SeriesOption, SkullOption
 from fmtool.errors import UsageError
 
 
@@ -21,7 +21,7 @@ def preprocess(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")],
     bundle: BundleOption = None,
-    skull: SkullOption = Skull.auto,
+    skull: SkullOption = "auto",
     assume_ras: AssumeRasOption = False,
     series: SeriesOption = None,
 ) -> None:
@@ -39,7 +39,7 @@ def preprocess(
     with (
         console.activity("Preprocessing"),
         bundles.open(bundle) as opened,
-        Preprocessor(opened, skull.value) as preprocessor,
+        Preprocessor(opened, skull) as preprocessor,
     ):
         source = scans.read(named[0], assume_ras, series)
         prepared = preprocessor.run(source)

@@ -67,7 +67,7 @@ class _Workers:
         self._pool = pool
         self._predictor = predictor
         self._stop = stop
-        self._template = _template(predictor.bundle) if pictures else None
+        self._template = Template.load(predictor.bundle.template) if pictures else None
         self.most = most
 
     def submit(self, job: Job) -> None:
@@ -84,7 +84,3 @@ class _Workers:
         result = self._predictor.answer(unpack(reply))
         drawn = of_maps(result.maps, result.prepared, self._template) if self._template else {}
         return item, Answered(result.to_dict(), reply.pictures | drawn)
-
-
-def _template(bundle: Bundle) -> Template:
-    return Template.load(bundle.template)

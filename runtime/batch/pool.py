@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import Any
 
 from runtime.batch.stop import SIGNALS
@@ -55,12 +54,7 @@ class Pool:
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """End the workers at once: what they were at is left undone."""
         self._closing = True
         for _ in self._threads:

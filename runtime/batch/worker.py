@@ -17,8 +17,7 @@ from runtime.batch.stop import SIGNALS
 from runtime.batch.tried import changed, tried
 from runtime.batch.wire import Broken, Packed, Refused, pack
 from runtime.ledger.content import stat_digest
-from runtime.prepare import Preparer
-from runtime.preprocess.pipeline import Skull
+from runtime.prepare import Preparer, Reading
 from runtime.report.publish import pictures
 from runtime.system.orphan import end_with_parent
 
@@ -31,16 +30,13 @@ class Setup:
 
     Attributes:
         bundle: an opened bundle's folder.
-        skull, assume_ras, force, series: see `Preparer`.
+        reading: how to read the scans.
         scratch: a folder for temporary files, which whoever started the worker removes.
         pictures: whether the report's are wanted.
     """
 
     bundle: Path
-    skull: Skull
-    assume_ras: bool
-    force: bool
-    series: str | None
+    reading: Reading
     scratch: Path
     pictures: bool
 
@@ -97,7 +93,7 @@ def _open(setup: Setup, core: int) -> Preparer:
     everywhere = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
     if everywhere:
         os.sched_setaffinity(0, {core})
-    preparer = Preparer(opened, setup.skull, setup.assume_ras, setup.force, setup.series)
+    preparer = Preparer(opened, setup.reading)
     preparer.__enter__()
     if everywhere:
         os.sched_setaffinity(0, everywhere)

@@ -16,6 +16,21 @@ from runtime.engines.table import Row
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is asked for.
+
+    Attributes:
+        engine: "auto", or a name of `runtime.engines.table`.
+        device: "auto", "cpu", "cuda" (the first GPU) or "cuda:N".
+        precision: "auto", or one of `PRECISIONS`.
+    """
+
+    engine: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+
+
 @dataclass(frozen=True)
 class Choice:
     """What will run.
@@ -67,9 +82,7 @@ def choose(
     """The fastest combination this machine offers within what was asked for.
 
     Args:
-        engine: "auto", or a name of `runtime.engines.table`.
-        device: "auto", "cpu", "cuda" (the first GPU) or "cuda:N".
-        precision: "auto", or one of `PRECISIONS`.
+        engine, device, precision: see `Wish`.
         stored: the graphs that the bundle holds; on a GPU `auto` takes float16 where there is one.
 
     Raises:

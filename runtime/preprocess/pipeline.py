@@ -7,12 +7,8 @@ this file only hands them on. Source of the order and the geometry: TurboPrep, a
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +16,12 @@ from numpy.typing import NDArray
 from fmtool import space
 from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
-from runtime.preprocess import bias, register, resample
+from runtime.preprocess import Skull, bias, register, resample
 from runtime.preprocess.strip import StripNets, brain_mask_of_stripped, is_stripped, strip, tight
 from runtime.preprocess.template import Template
 from runtime.quality import measure
 from runtime.scan import Scan
-
-Skull = Literal["auto", "whole", "stripped"]
-"""What the scan shows: a whole head, a skull-stripped one, or whichever is detected."""
+from runtime.system.clock import timed
 
 _MIN_BRAIN_ML = 100.0
 # Below this no human head, born or unborn to term, is in the picture: there is nothing to register.
@@ -86,13 +80,8 @@ class Preprocessor:
         self._nets.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._nets.__exit__(kind, error, trace)
+    def __exit__(self, *error: object) -> None:
+        self._nets.__exit__(*error)
 
     def run(self, scan: Scan) -> Prepared:
         """Prepare one scan.
@@ -110,7 +99,7 @@ class Preprocessor:
 
     def _stages(self, scan: Scan) -> Prepared:
         timings: dict[str, float] = {}
-        with _timed(timings, "strip"):
+        with timed(timings, "strip"):
             head, brain = self._brain(scan)
         spacing = np.linalg.norm(scan.affine[:3, :3], axis=0)
         volume_ml = float(brain.sum() * np.prod(spacing) / 1000.0)
@@ -118,17 +107,17 @@ class Preprocessor:
             raise PreprocessingError(
                 f"it shows {volume_ml:.0f} mL of brain: not a T1-weighted human head"
             )
-        with _timed(timings, "bias"):
+        with timed(timings, "bias"):
             corrected = bias.correct(scan.array, brain, tuple(spacing), "head")
-        with _timed(timings, "register"):
+        with timed(timings, "register"):
             rigid = register.rigid(corrected, scan.affine, brain, self.template)
-        with _timed(timings, "resample"):
+        with timed(timings, "resample"):
             box, affine = _around(brain, scan.affine)
             mask = resample.to_crop(brain[box].astype(np.float32), affine, rigid.matrix) >= 0.5
             volume = resample.to_crop(corrected[box], affine, rigid.matrix, resample.ORDER, mask)
         if not mask.any():
             raise PreprocessingError("the brain lies outside the model's field of view")
-        with _timed(timings, "check"):
+        with timed(timings, "check"):
             found = measure(
                 scan.array,
                 corrected,
@@ -159,10 +148,10 @@ class Preprocessor:
     def _adopt(self, scan: Scan, mask: NDArray[np.bool_]) -> Prepared:
         """TurboPrep's files are in the model's space already: nothing is computed again."""
         timings: dict[str, float] = {}
-        with _timed(timings, "resample"):
+        with timed(timings, "resample"):
             crop_mask = np.ascontiguousarray(space.to_crop(mask)).astype(bool)
             crop = np.where(crop_mask, space.to_crop(scan.array), 0.0).astype(np.float32)
-        with _timed(timings, "check"):
+        with timed(timings, "check"):
             found = measure(
                 scan.array,
                 scan.array,
@@ -192,13 +181,6 @@ def prepare(scan: Scan, bundle: Bundle, skull: Skull = "auto") -> Prepared:
     """
     with Preprocessor(bundle, skull) as preprocessor:
         return preprocessor.run(scan)
-
-
-@contextmanager
-def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    timings[stage] = time.perf_counter() - start
 
 
 def _lifted(array: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:

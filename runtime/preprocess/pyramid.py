@@ -13,7 +13,7 @@ from runtime.grid import block_means, bounds
 
 
 @dataclass(frozen=True)
-class Volume:
+class Placed:
     """An array with its place in the world.
 
     Attributes:
@@ -35,17 +35,17 @@ class Volume:
         return abs(float(np.linalg.det(self.affine[:3, :3])))
 
 
-def bounded(volume: Volume) -> Volume:
+def bounded(volume: Placed) -> Placed:
     """The box of the non-zero voxels; the whole volume when there is none."""
     box = bounds(volume.array != 0)
     if box is None:
         return volume
     affine = volume.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ [part.start for part in box]
-    return Volume(volume.array[box], affine)
+    return Placed(volume.array[box], affine)
 
 
-def shrink(volume: Volume, spacing: float, sigma: float) -> Volume:
+def shrink(volume: Placed, spacing: float, sigma: float) -> Placed:
     """`volume` at about `spacing` mm per voxel, blurred as by a Gaussian of `sigma` mm.
 
     Blocks of whole voxels are averaged, then a Gaussian adds the blur that is still missing:
@@ -64,4 +64,4 @@ def shrink(volume: Volume, spacing: float, sigma: float) -> Volume:
     padded = np.pad(small, [(int(m), int(m)) for m in margin])
     affine[:3, 3] -= affine[:3, :3] @ margin
     blurred = ndimage.gaussian_filter(padded, missing, mode="constant", truncate=3.0)
-    return Volume(np.asarray(blurred, dtype=np.float32), affine)
+    return Placed(np.asarray(blurred, dtype=np.float32), affine)

@@ -9,7 +9,6 @@ Source: the networks and their inputs' normalisation are deepbet's (Fisch et al.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +53,7 @@ class StripNets:
             self._engines[part] = self._stack.enter_context(open_engine(path, choice))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._engines = {}
         self._stack.close()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 
@@ -14,3 +17,11 @@ def utc(stamped: str) -> tuple[str, str]:
     """A stamp as the same instant in UTC, which sorts as text, and the clock's offset."""
     at = datetime.fromisoformat(stamped)
     return at.astimezone(UTC).isoformat(timespec="milliseconds"), at.strftime("%z")
+
+
+@contextmanager
+def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Adds the seconds that the block takes to `timings`."""
+    start = time.perf_counter()
+    yield
+    timings[stage] = time.perf_counter() - start

@@ -22,7 +22,7 @@ def test_a_prepared_head(fmtool, prepared_head):
     assert done.returncode == 0, done.stderr
     (result,) = json.loads(done.stdout)
     assert list(result["values"]) == ["age"]
-    expected = bundle.open().manifest["self_test"]["outputs"]
+    expected = bundle.open().manifest.self_test.outputs
     # The self-test volume is this very head: the whole runtime must give what torch gave.
     assert result["values"]["age"]["value"] == pytest.approx(expected["age"][0], abs=1.0)
     got, wanted = np.array(result["embedding"]), np.array(expected["embedding"])

@@ -9,6 +9,7 @@ import pytest
 from fmtool import NOTICE, bundle, space
 from fmtool.errors import InputError, PreprocessingError, UsageError
 from runtime.predict import Predictor
+from runtime.prepare import Reading
 from runtime.result import Failure, Result
 from runtime.scan import Scan
 
@@ -110,7 +111,7 @@ def test_inverted_contrast_is_refused_unless_forced(predictor, head):
     odd = Scan(inverted, head.affine, mask=head.mask, facts=head.facts)
     with pytest.raises(PreprocessingError, match="White matter is not brighter"):
         predictor.predict(odd)
-    with Predictor(predictor.bundle, engine="onnxruntime", force=True) as forced:
+    with Predictor(predictor.bundle, engine="onnxruntime", reading=Reading(force=True)) as forced:
         result = forced.predict(odd)
     assert any(check.verdict == "refuse" for check in result.quality)
     assert any("White matter is not brighter" in w for w in result.warnings)

@@ -78,23 +78,12 @@ class Actor:
         scratch = self._stack.enter_context(Scratch(_work()))
         tempfile.tempdir = str(scratch.folder)
         bundle = unpacked(asked.digest, self._fetch, default_cache())
-        setup = asked.setup
-        predictor = Predictor(
-            bundle,
-            asked.engine,
-            asked.device,
-            setup.skull,
-            setup.assume_ras,
-            setup.force,
-            asked.precision,
-            series=setup.series,
-        )
+        predictor = Predictor(bundle, wish=asked.wish, reading=asked.setup.reading)
         chosen = predictor.choice
         if asked.auto:  # a precision that fails the self-test is then replaced, as on one machine
             chosen = predictor.choice = replace(chosen, auto=asked.auto)
         self._predictor = self._stack.enter_context(predictor)
-        words = predictor.engine.describe()
-        return Opened(chosen.engine, chosen.device, chosen.precision, chosen.auto, words)
+        return Opened(chosen, predictor.engine.describe())
 
     def _answer(self, job: Job) -> Answered | Refused:
         predictor = self._predictor

@@ -21,7 +21,7 @@ from runtime.batch.stop import Stop, StoppedEarly, deaf
 from runtime.batch.wire import Broken
 from runtime.batch.worker import Job, Setup
 from runtime.batch.workers import Reply, Staff
-from runtime.engines.choose import check_words
+from runtime.engines.choose import Wish, check_words
 
 _CLOSE_S = 5.0  # for a tidy end; the cluster ends the actors of a driver that was killed, too
 _TICK_S = 0.1
@@ -34,29 +34,23 @@ class Cluster:
     Args:
         address: HOST:PORT of its head, or "auto".
         bundle: opened; it is sent to the nodes.
-        engine, device, precision: as `runtime.engines.choose.choose` takes them.
+        wish: what to compute with; a GPU has no number here.
         say: told what becomes of nodes.
 
     Raises:
-        UsageError: for an address that is none, or words that `choose` does not know.
+        UsageError: for an address that is none, or a wish that `choose` does not know.
     """
 
     def __init__(
-        self,
-        address: str,
-        bundle: Bundle,
-        engine: str,
-        device: str,
-        precision: str,
-        say: Callable[[str], None],
+        self, address: str, bundle: Bundle, wish: Wish, say: Callable[[str], None]
     ) -> None:
         check_address(address)
-        check_words(engine, precision)
-        if device not in _DEVICES:
-            raise UsageError(f"with --ray, --device is {', '.join(_DEVICES)}, not {device!r}")
+        check_words(wish.engine, wish.precision)
+        if wish.device not in _DEVICES:
+            raise UsageError(f"with --ray, --device is {', '.join(_DEVICES)}, not {wish.device!r}")
         self.bundle = bundle
         self._address = address
-        self._words = (engine, device, precision)
+        self._wish = wish
         self._say = say
 
     @contextmanager
@@ -67,7 +61,7 @@ class Cluster:
             CapabilityError: if the cluster cannot be joined, or no node can be used.
             StoppedEarly: if a signal came before that was known.
         """
-        asked = Asked(*self._words, setup, self.bundle.digest, __version__)
+        asked = Asked(self._wish, setup, self.bundle.digest, __version__)
         process, pipe = _started(self._address, asked)
         try:
             workers = _Workers(process, pipe, self._address, self._say)
@@ -78,7 +72,7 @@ class Cluster:
             def hire(left: int) -> Iterator[_Workers]:
                 yield workers
 
-            yield Staff(opened.engine, opened.precision, hire)
+            yield Staff(opened.choice.engine, opened.choice.precision, hire)
         finally:
             _end(process, pipe)
 

@@ -22,6 +22,7 @@ from runtime.batch.ray.messages import Asked, Opened, Room, Said
 from runtime.batch.ray.pool import START_S, ClusterPool
 from runtime.batch.wire import Broken
 from runtime.batch.worker import Job
+from runtime.engines.choose import Choice, Wish
 from runtime.system.orphan import end_with_parent
 
 _TICK_S = 0.1
@@ -49,14 +50,7 @@ def drive(pipe: Connection, address: str, asked: Asked) -> None:
             grid = Rays(ray, pack(bundles.open(asked.setup.bundle)))
             opened = settle(grid, asked, say)
             pipe.send(opened)
-            exactly = replace(
-                asked,
-                engine=opened.engine,
-                device="cpu" if opened.device == "cpu" else "cuda",
-                precision=opened.precision,
-                auto=opened.auto,
-            )
-            _serve(pipe, ClusterPool(grid, exactly, say))
+            _serve(pipe, ClusterPool(grid, _exactly(asked, opened.choice), say))
     except FmtoolError as error:
         pipe.send(Broken(str(error)))
     except Exception as error:  # Ray's are of many kinds, and a head that is gone is any of them
@@ -67,6 +61,12 @@ def drive(pipe: Connection, address: str, asked: Asked) -> None:
                 f"{said}); run the command again: what is done is kept"
             )
         )
+
+
+def _exactly(asked: Asked, choice: Choice) -> Asked:
+    device = "cpu" if choice.device == "cpu" else "cuda"
+    wish = Wish(engine=choice.engine, device=device, precision=choice.precision)
+    return replace(asked, wish=wish, auto=choice.auto)
 
 
 def settle(grid: Grid, asked: Asked, say: Callable[[str], None]) -> Opened:
@@ -82,7 +82,7 @@ def settle(grid: Grid, asked: Asked, say: Callable[[str], None]) -> Opened:
     for node in nodes:
         if not node.cpus:
             continue
-        gpu = float(bool(node.gpus) and asked.device != "cpu")
+        gpu = float(bool(node.gpus) and asked.wish.device != "cpu")
         actor = grid.start(Slot(node, 0, 1, gpu), asked)
         promise = grid.open(actor)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runtime.batch.worker import Setup
+from runtime.engines.choose import Choice, Wish
 
 
 @dataclass(frozen=True)
@@ -12,16 +13,14 @@ class Asked:
     """What an actor is to compute with.
 
     Attributes:
-        engine, device, precision: as `runtime.engines.choose.choose` takes them.
-        auto: see `runtime.engines.choose.Choice`; of words that another node has chosen.
+        wish: the command's, or what another node has chosen.
+        auto: see `Choice`; of what another node has chosen.
         setup: see there; the bundle's path is the command's, and means nothing on a node.
         digest: the bundle's.
         version: of the command's fmtool.
     """
 
-    engine: str
-    device: str
-    precision: str
+    wish: Wish
     setup: Setup
     digest: str
     version: str
@@ -33,15 +32,11 @@ class Opened:
     """An actor that is ready.
 
     Attributes:
-        engine, device, precision, auto: what was chosen, before the bundle's self-test; see
-            `runtime.engines.choose.Choice`.
+        choice: before the bundle's self-test.
         words: the engine that passed it, for people.
     """
 
-    engine: str
-    device: str
-    precision: str
-    auto: tuple[str, ...]
+    choice: Choice
     words: str
 
 

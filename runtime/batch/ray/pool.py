@@ -118,7 +118,7 @@ class ClusterPool:
         wanted = {
             (node.id, slot.index): slot
             for node in self._grid.nodes()
-            for slot in slots(node, self._asked.device)
+            for slot in slots(node, self._asked.wish.device)
         }
         replies: list[Reply] = []
         for key in [key for key in self._seats if key not in wanted]:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.errors import PreprocessingError
-from runtime.preprocess.pyramid import Volume, bounded, shrink
+from runtime.preprocess.pyramid import Placed, bounded, shrink
 from runtime.preprocess.register.climb import climb
 from runtime.preprocess.register.mutual import Points, Vector, points, read, winsorised
 from runtime.preprocess.register.search import search
@@ -141,16 +141,16 @@ def similarity(
 
 def _base(
     moving: NDArray[np.float32], affine: NDArray[np.float64], mask: NDArray[np.bool_] | None
-) -> tuple[Volume, Volume]:
+) -> tuple[Placed, Placed]:
     """The winsorised brain and its mask (0 to 1), averaged to about 2 mm."""
     inside = moving > 0 if mask is None else mask & (moving > 0)
     if not inside.any():
         raise PreprocessingError("the brain is empty: there is nothing to register")
-    outline = bounded(Volume(inside, np.asarray(affine, dtype=np.float64)))
+    outline = bounded(Placed(inside, np.asarray(affine, dtype=np.float64)))
     start = np.rint(np.linalg.solve(affine, outline.affine[:, 3])[:3]).astype(int)
     box = tuple(slice(a, a + n) for a, n in zip(start, outline.array.shape, strict=True))
     brain = np.where(outline.array, moving[box], np.float32(0.0))
-    intensities = shrink(winsorised(Volume(brain, outline.affine)), _BASE_MM, 0.0)
+    intensities = shrink(winsorised(Placed(brain, outline.affine)), _BASE_MM, 0.0)
     return intensities, shrink(outline, _BASE_MM, 0.0)
 
 
@@ -162,7 +162,7 @@ def _levels(template: Template) -> tuple[Points, Points, Points]:
     return coarse, middle, fine
 
 
-def _matched_start(moving: Volume, brain: Volume, coarse: Points, middle: Points) -> Vector:
+def _matched_start(moving: Placed, brain: Placed, coarse: Points, middle: Points) -> Vector:
     """The pose of the brain enlarged to the template's volume, taken back to its own size.
 
     Outlines of different size leave the pose open by many degrees; enlarged, they do not. Only
@@ -174,7 +174,7 @@ def _matched_start(moving: Volume, brain: Volume, coarse: Points, middle: Points
     fixed_point = moving.affine[:3, 3]
     grown = np.diag([factor, factor, factor, 1.0])
     grown[:3, 3] = fixed_point * (1.0 - factor)
-    large = Volume(moving.array, grown @ moving.affine)
+    large = Placed(moving.array, grown @ moving.affine)
     near = search(shrink(large, *_COARSE[:2]), coarse)
     near = climb(shrink(large, *_MIDDLE[:2]), middle, near, tolerance_mm=0.1).matrix
     centre = near[:3, :3] @ middle.centre + near[:3, 3]
@@ -184,7 +184,7 @@ def _matched_start(moving: Volume, brain: Volume, coarse: Points, middle: Points
     return start
 
 
-def _agreement(moving: Volume, brain: Volume, fixed: Points, matrix: Vector) -> tuple[float, float]:
+def _agreement(moving: Placed, brain: Placed, fixed: Points, matrix: Vector) -> tuple[float, float]:
     """The similarity of the intensities where both have brain, and the brains' overlap."""
     share = read(shrink(brain, *_FINE[:2]), matrix, fixed.where)
     there = share > 0.5

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runtime.preprocess.pyramid import Volume
+from runtime.preprocess.pyramid import Placed
 from runtime.preprocess.register.mutual import Points, Vector, information
 from runtime.preprocess.transform import about, rotation_vector
 
@@ -37,7 +37,7 @@ class Climb:
 
 
 def climb(
-    moving: Volume,
+    moving: Placed,
     fixed: Points,
     matrix: Vector,
     tolerance_mm: float,

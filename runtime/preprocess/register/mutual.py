@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fmtool import space
-from runtime.preprocess.pyramid import Volume, shrink
+from runtime.preprocess.pyramid import Placed, shrink
 
 Vector = NDArray[np.float64]
 
@@ -30,11 +30,11 @@ _TINY = 1e-9
 _CLIP_PERCENT = 98.0
 
 
-def winsorised(volume: Volume) -> Volume:
+def winsorised(volume: Placed) -> Placed:
     """`volume` with its brightest 2 % (vessels, remnants of skin) brought down to the rest."""
     sample = volume.array[::2, ::2, ::2]
     limit = np.percentile(sample[sample > 0], _CLIP_PERCENT)
-    return Volume(np.minimum(volume.array, np.float32(limit)), volume.affine)
+    return Placed(np.minimum(volume.array, np.float32(limit)), volume.affine)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Points:
     empty: float
 
 
-def points(template: Volume, brain: Volume, spacing: float, sigma: float, lattice: int) -> Points:
+def points(template: Placed, brain: Placed, spacing: float, sigma: float, lattice: int) -> Points:
     """Points on the template blurred by `sigma` mm at `spacing` mm per voxel.
 
     Args:
@@ -97,7 +97,7 @@ def points(template: Volume, brain: Volume, spacing: float, sigma: float, lattic
     )
 
 
-def read(volume: Volume, matrix: Vector, where: Vector) -> Vector:
+def read(volume: Placed, matrix: Vector, where: Vector) -> Vector:
     """`volume` at template points: trilinear, zero outside; `matrix` is template -> scan RAS mm."""
     to_voxel = np.linalg.inv(volume.affine) @ matrix
     at = to_voxel[:3, :3] @ where.T + to_voxel[:3, 3:]
@@ -105,7 +105,7 @@ def read(volume: Volume, matrix: Vector, where: Vector) -> Vector:
     return np.asarray(found, dtype=np.float64)
 
 
-def information(moving: Volume, fixed: Points, matrix: Vector) -> tuple[float, Vector, Vector]:
+def information(moving: Placed, fixed: Points, matrix: Vector) -> tuple[float, Vector, Vector]:
     """Mutual information (nats) at a pose, its gradient and its expected curvature.
 
     Returns:

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from runtime.preprocess.pyramid import Volume
+from runtime.preprocess.pyramid import Placed
 from runtime.preprocess.register.climb import climb
 from runtime.preprocess.register.mutual import Points, Vector, information
 from runtime.preprocess.transform import rotation
@@ -15,7 +15,7 @@ _CLIMBED = 6
 _TILTS = np.deg2rad((-40.0, -20.0, 0.0, 20.0, 40.0))
 
 
-def search(moving: Volume, fixed: Points) -> Vector:
+def search(moving: Placed, fixed: Points) -> Vector:
     """The pose (4x4, template RAS mm -> scan RAS mm) to refine.
 
     The centres of mass are laid on each other, every rotation of `rotations` is scored by its
@@ -46,7 +46,7 @@ def rotations() -> list[Vector]:
     return tilts + [turn for turn in signed if np.linalg.det(turn) > 0]
 
 
-def _centre_of_mass(volume: Volume) -> Vector:
+def _centre_of_mass(volume: Placed) -> Vector:
     weight = volume.array.astype(np.float64)
     index = [
         weight.sum(axis=tuple(a for a in range(3) if a != axis)) @ np.arange(n)

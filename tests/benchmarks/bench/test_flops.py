@@ -26,7 +26,7 @@ def by_torch(width: float, shape: tuple[int, int, int]) -> int:
 
 def test_the_demonstration_encoder_counts_as_in_torch() -> None:
     with bundles.open() as demo:
-        width = demo.manifest["encoder"]["width"]
+        width = demo.manifest.encoder.width
         layers = flops.count(demo.model())
     assert len(layers) == 20
     assert sum(layer.flop for layer in layers) == by_torch(width, space.CROP_SHAPE)

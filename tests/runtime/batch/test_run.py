@@ -25,7 +25,7 @@ from runtime.engines.choose import Choice
 from runtime.ledger import Identifiers, Ledger, claims
 from runtime.ledger.outcomes import counts, outcomes
 from runtime.predict import Predictor
-from runtime.prepare import Preparer
+from runtime.prepare import Preparer, Reading
 from runtime.preprocess.template import Template
 from runtime.report.publish import Publisher
 from runtime.result import Result
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def setup(folder, pictures=False, bundle_path=bundle.DEMO):
-    return Setup(bundle_path, "auto", False, False, None, folder, pictures)
+    return Setup(bundle_path, Reading(), folder, pictures)
 
 
 class Answers:

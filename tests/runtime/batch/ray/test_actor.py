@@ -19,10 +19,12 @@ from runtime.batch.ray.ship import pack
 from runtime.batch.wire import Answered, Broken, Refused
 from runtime.batch.worker import Job, Setup
 from runtime.engines import selftest
+from runtime.engines.choose import Wish
 from runtime.ledger.content import content_digest
 from runtime.predict import Predictor
+from runtime.prepare import Reading
 
-SETUP = Setup(Path("nowhere"), "auto", False, False, None, Path(), True)
+SETUP = Setup(Path("nowhere"), Reading(), Path(), True)
 
 
 @pytest.fixture
@@ -30,7 +32,12 @@ def asked(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with bundles.open() as bundle:
-        yield Asked("openvino", "cpu", "float32", SETUP, bundle.digest, __version__)
+        yield Asked(
+            Wish(engine="openvino", device="cpu", precision="float32"),
+            SETUP,
+            bundle.digest,
+            __version__,
+        )
 
 
 @pytest.fixture
@@ -59,12 +66,16 @@ def test_it_answers_as_a_predictor_does(asked, affinity, heads, tmp_path):
     actor = Actor("n1", asked, demo, 1, 1)
     opened = actor.open()
     assert isinstance(opened, Opened)
-    assert (opened.engine, opened.device, opened.precision) == ("openvino", "cpu", "float32")
-    assert opened.auto == ()
+    assert (opened.choice.engine, opened.choice.device, opened.choice.precision) == (
+        "openvino",
+        "cpu",
+        "float32",
+    )
+    assert opened.choice.auto == ()
     head = heads / "head-1"
     said = actor.answer(Job(1, head, "of another node", content_digest(head)))
     assert isinstance(said, Answered)
-    with Predictor(engine="openvino", precision="float32") as predictor:
+    with Predictor(wish=asked.wish) as predictor:
         alone = predictor.predict(head).to_dict()
     np.testing.assert_allclose(said.data["embedding"], alone["embedding"], rtol=1e-4, atol=1e-6)
     assert said.data.keys() == alone.keys()
@@ -95,12 +106,16 @@ def test_what_one_node_left_to_chance_another_may_replace(asked, affinity, monke
 
     monkeypatch.setattr(selftest, "verify", verify)
     monkeypatch.setattr(selftest, "open_bundle", lambda b, choice, say: Stub(choice.precision))
-    words = replace(asked, precision="int8")
+    words = replace(asked, wish=replace(asked.wish, precision="int8"))
     said = Actor("n1", words, demo, 1, 0).open()
     assert isinstance(said, Broken)
     opened = Actor("n1", replace(words, auto=("precision",)), demo, 1, 0).open()
     assert isinstance(opened, Opened)
-    assert (opened.precision, opened.auto, opened.words) == ("int8", ("precision",), "float32")
+    assert (opened.choice.precision, opened.choice.auto, opened.words) == (
+        "int8",
+        ("precision",),
+        "float32",
+    )
     assert tried == ["int8", "int8", "float32"]
 
 
@@ -127,7 +142,9 @@ def test_another_version_or_engine_is_said_with_the_node_s_name(asked, affinity)
     said = Actor("n1", replace(asked, version="0.0.1"), demo, 1, 0).open()
     assert isinstance(said, Broken)
     assert said.sentence.startswith("node n1 cannot be used: it has fmtool")
-    said = Actor("n1", replace(asked, engine="openvino", device="cuda"), demo, 1, 0).open()
+    said = Actor(
+        "n1", replace(asked, wish=Wish(engine="openvino", device="cuda")), demo, 1, 0
+    ).open()
     assert isinstance(said, Broken)
     assert "node n1" in said.sentence
 

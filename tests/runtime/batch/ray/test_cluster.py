@@ -18,8 +18,10 @@ from runtime.batch.ray.messages import Asked, Opened, Room, Said
 from runtime.batch.stop import SIGNALS, Stop, StoppedEarly
 from runtime.batch.wire import Answered, Broken
 from runtime.batch.worker import Job, Setup
+from runtime.engines.choose import Choice, Wish
+from runtime.prepare import Reading
 
-OPENED = Opened("openvino", "cpu", "float32", (), "OpenVINO")
+OPENED = Opened(Choice("openvino", "cpu", "float32", ""), "OpenVINO")
 
 
 @pytest.fixture
@@ -34,8 +36,8 @@ def opened(monkeypatch, said):
     def make(drive, stop=None):
         monkeypatch.setattr(driver, "drive", drive)
         bundle = bundles.open()
-        setup = Setup(bundle.path, "auto", False, False, None, Path(), False)
-        cluster = Cluster("auto", bundle, "auto", "auto", "auto", said.append)
+        setup = Setup(bundle.path, Reading(), Path(), False)
+        cluster = Cluster("auto", bundle, Wish(), said.append)
         return cluster.open(setup, stop or Stop())
 
     return make
@@ -48,7 +50,7 @@ def echo(pipe, address, asked):
     pipe.send(Room(5))
     while (job := pipe.recv()) is not None:
         pipe.send(Said(f"{job.item}"))
-        pipe.send((job.item, Answered({"deaf": deaf, "engine": asked.engine})))
+        pipe.send((job.item, Answered({"deaf": deaf, "engine": asked.wish.engine})))
 
 
 def dead(pipe, address, asked):
@@ -114,7 +116,7 @@ def test_a_signal_ends_the_joining(opened):
 def test_wrong_words_start_nothing(words):
     address, engine, device = words
     with bundles.open() as bundle, pytest.raises(UsageError):
-        Cluster(address, bundle, engine, device, "auto", print)
+        Cluster(address, bundle, Wish(engine=engine, device=device), print)
 
 
 class Nodes:
@@ -145,12 +147,12 @@ class Nodes:
 
 
 def asked(device):
-    setup = Setup(Path("b"), "auto", False, False, None, Path(), False)
-    return Asked("auto", device, "auto", setup, "b" * 64, "0")
+    setup = Setup(Path("b"), Reading(), Path(), False)
+    return Asked(Wish(engine="auto", device=device, precision="auto"), setup, "b" * 64, "0")
 
 
 def test_the_first_node_that_can_says_what_all_compute_with(said):
-    gpu = Opened("tensorrt", "cuda:0", "float16", (), "TensorRT")
+    gpu = Opened(Choice("tensorrt", "cuda:0", "float16", ""), "TensorRT")
     grid = Nodes(cpu1=OPENED, gpu1=Broken("no driver"), gpu2=gpu)
     assert driver.settle(grid, asked("auto"), said.append) == gpu
     assert grid.tried == [("gpu1", 1.0), ("gpu2", 1.0)]

@@ -13,9 +13,11 @@ from runtime.batch.ray.messages import Asked, Opened, Unseen
 from runtime.batch.ray.pool import ClusterPool
 from runtime.batch.wire import Answered, Broken, Refused
 from runtime.batch.worker import Job, Setup
+from runtime.engines.choose import Choice, Wish
+from runtime.prepare import Reading
 
-SETUP = Setup(Path("b.fmtool"), "auto", False, False, None, Path(), False)
-ASKED = Asked("openvino", "cpu", "float32", SETUP, "b" * 64, "0")
+SETUP = Setup(Path("b.fmtool"), Reading(), Path(), False)
+ASKED = Asked(Wish(engine="openvino", device="cpu", precision="float32"), SETUP, "b" * 64, "0")
 
 
 def node(name, cpus=1):
@@ -40,7 +42,9 @@ class Made:
         return [slot.node.name, slot.index, len(self.begun)]
 
     def open(self, actor):
-        found = self.opening.get(actor[0], Opened("openvino", "cpu", "float32", (), "OpenVINO"))
+        found = self.opening.get(
+            actor[0], Opened(Choice("openvino", "cpu", "float32", ""), "OpenVINO")
+        )
         return Promise(found)
 
     def answer(self, actor, job):
@@ -196,7 +200,7 @@ def test_a_scan_no_open_node_sees_does_not_wait_for_ever_for_one_that_never_open
     made.does = lambda name, job: Unseen("No such file")
     made.opening["b"] = None
     made.open = lambda actor: Promise(
-        None if actor[0] == "b" else Opened("openvino", "cpu", "float32", (), "OpenVINO")
+        None if actor[0] == "b" else Opened(Choice("openvino", "cpu", "float32", ""), "OpenVINO")
     )
     submit(pool, 1)
     assert steps(pool, clock, 3) == []
@@ -209,7 +213,7 @@ def test_a_scan_that_the_nodes_now_gone_did_not_see_waits_for_others(pool, made,
     made.does = lambda name, job: Unseen("No such file")
     made.nodes = lambda: [node("a"), node("late")] if clock.now < 5 else made.alive
     made.open = lambda actor: Promise(
-        None if actor[0] == "late" else Opened("openvino", "cpu", "float32", (), "OpenVINO")
+        None if actor[0] == "late" else Opened(Choice("openvino", "cpu", "float32", ""), "OpenVINO")
     )
     submit(pool, 1)
     assert steps(pool, clock, 2) == []

@@ -11,7 +11,7 @@ from scipy import ndimage
 from fmtool import space
 from fmtool.errors import BundleError, PreprocessingError
 from runtime.preprocess import register, resample
-from runtime.preprocess.pyramid import Volume, shrink
+from runtime.preprocess.pyramid import Placed, shrink
 from runtime.preprocess.register import mutual
 from runtime.preprocess.register.climb import climb
 from runtime.preprocess.register.search import rotations
@@ -108,11 +108,11 @@ def test_size_is_never_matched(template: Template) -> None:
 @pytest.mark.parametrize("leash", [0.0, 1e-3])
 def test_a_climb_returns_from_a_near_start_unless_held(template: Template, leash: float) -> None:
     scan, affine = scan_of(template, np.eye(4))
-    base = Volume(template.array, template.affine)
-    brain = Volume(template.mask.astype(np.float32), template.affine)
+    base = Placed(template.array, template.affine)
+    brain = Placed(template.mask.astype(np.float32), template.affine)
     fixed = mutual.points(shrink(base, 2.0, 0.0), shrink(brain, 2.0, 0.0), 4.0, 4.0, 1)
     start = about(CENTRE, np.array([0.1, -0.05, 0.08]), np.array([3.0, -2.0, 4.0]))
-    end = climb(shrink(Volume(scan, affine), 4.0, 4.0), fixed, start, 0.02, leash=leash)
+    end = climb(shrink(Placed(scan, affine), 4.0, 4.0), fixed, start, 0.02, leash=leash)
     left = apart(end.matrix, np.eye(4), template)[0]
     went = apart(end.matrix, start, template)[0]
     whole = apart(start, np.eye(4), template)[0]
@@ -122,7 +122,7 @@ def test_a_climb_returns_from_a_near_start_unless_held(template: Template, leash
         assert went < 0.9 * whole
     assert (
         end.information
-        > mutual.information(shrink(Volume(scan, affine), 4.0, 4.0), fixed, start)[0]
+        > mutual.information(shrink(Placed(scan, affine), 4.0, 4.0), fixed, start)[0]
     )
 
 
@@ -218,10 +218,10 @@ def test_similarity_falls_with_a_wrong_pose(template: Template) -> None:
 def test_the_gradient_is_that_of_the_information(template: Template) -> None:
     """The analytic gradient against differences of the value, along six directions."""
     scan, affine = scan_of(template, np.eye(4))
-    base = Volume(template.array, template.affine)
-    brain = Volume(template.mask.astype(np.float32), template.affine)
+    base = Placed(template.array, template.affine)
+    brain = Placed(template.mask.astype(np.float32), template.affine)
     fixed = mutual.points(shrink(base, 2.0, 0.0), shrink(brain, 2.0, 0.0), 4.0, 4.0, 1)
-    moving = shrink(Volume(scan, affine), 4.0, 4.0)
+    moving = shrink(Placed(scan, affine), 4.0, 4.0)
     pose = about(CENTRE, np.array([0.05, -0.04, 0.06]), np.array([2.0, -3.0, 1.5]))
     _, gradient, curvature = mutual.information(moving, fixed, pose)
     assert np.linalg.eigvalsh(curvature).min() > 0
@@ -259,14 +259,14 @@ def test_shrinking_keeps_mass_and_place() -> None:
     array[10:25, 8:20, 5:15] = np.random.default_rng(0).random((15, 12, 10))
     affine = about(np.zeros(3), np.array([0.1, 0.2, 0.3]), np.array([5.0, 6.0, 7.0]))
     affine[:3, :3] *= [0.7, 1.0, 1.6]
-    small = shrink(Volume(array, affine), 2.0, 3.0)
+    small = shrink(Placed(array, affine), 2.0, 3.0)
 
-    def mass(volume: Volume) -> tuple[float, np.ndarray]:
+    def mass(volume: Placed) -> tuple[float, np.ndarray]:
         index = np.array(ndimage.center_of_mass(volume.array.astype(np.float64)))
         total = volume.array.sum(dtype=np.float64) * np.prod(volume.spacing)
         return float(total), volume.affine[:3, :3] @ index + volume.affine[:3, 3]
 
-    before, after = mass(Volume(array, affine)), mass(small)
+    before, after = mass(Placed(array, affine)), mass(small)
     assert after[0] == pytest.approx(before[0], rel=0.01)
     np.testing.assert_allclose(after[1], before[1], atol=0.02)
 
