@@ -52,7 +52,7 @@ EPOCHS = 100
 
 @dataclass(frozen=True)
 class Made:
-    """A scan in memory, as `training.store.prepared.PreparedScan`."""
+    """A scan in memory, as `training.cohort.prepared.PreparedScan`."""
 
     volume: NDArray[np.float32]
     mask: NDArray[np.bool_]

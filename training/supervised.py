@@ -29,9 +29,9 @@ from fmtool.task import Task
 from training import encoders
 from training.augment.whole import Shape
 from training.augment.whole import batch as whole_batch
+from training.cohort.prepared import PreparedScan
 from training.fit.recipe import Gather, Loss, ScanBatch
 from training.fit.settings import Settings
-from training.store.prepared import PreparedScan
 
 EPOCHS = 300
 

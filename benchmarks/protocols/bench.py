@@ -14,9 +14,9 @@ from benchmarks.protocols import pretrained
 from benchmarks.protocols.shrink import shrink
 from benchmarks.protocols.size import Size
 from benchmarks.protocols.study import Fold, Study
+from training.cohort.prepared import PreparedScan
 from training.fit import devices
 from training.store.embed import embeddings
-from training.store.prepared import PreparedScan
 
 
 @dataclass

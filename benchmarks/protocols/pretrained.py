@@ -19,6 +19,7 @@ from benchmarks.protocols.size import Size
 from fmtool import __version__
 from training import encoders
 from training.augment import SimCLRAugment
+from training.cohort.prepared import PreparedScan
 from training.fit import devices
 from training.fit.data import ScanDataset
 from training.fit.identity import identity
@@ -28,7 +29,6 @@ from training.fit.recipe import Recipe
 from training.fit.settings import Settings
 from training.mae import MAE
 from training.simclr import SimCLR
-from training.store.prepared import PreparedScan
 
 _SPEED = ("device", "workers", "checkpoint_every")
 """Settings that change how fast a run is, and not what it computes."""

@@ -30,8 +30,8 @@ from benchmarks.protocols.study import Fold, Study, folds
 from benchmarks.protocols.systems import cross_validate, find
 from fmtool.errors import InputError, UsageError
 from training import cohort as cohorts
+from training.cohort.prepared import PreparedScan
 from training.fit.order import steps_per_epoch
-from training.store.prepared import PreparedScan
 
 Array = NDArray[np.float64]
 

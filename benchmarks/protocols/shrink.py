@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from training.augment.whole import Shape
-from training.store.prepared import PreparedScan, brain_ml
+from training.cohort.prepared import PreparedScan, brain_ml
 
 
 @dataclass(frozen=True)

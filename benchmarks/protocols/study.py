@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from fmtool.errors import InputError
 from fmtool.task import Task
 from training import cohort as cohorts
+from training.cohort.prepared import PreparedCohort
 from training.evidence import splits
 from training.store.prepare import prepare
-from training.store.prepared import PreparedCohort
 
 Indices = NDArray[np.intp]
 

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from training.augment import SimCLRAugment
+from training.cohort.prepared import PreparedScan
 from training.fit.recipe import generator
-from training.store.prepared import PreparedScan
 
 WHOLE, SHIFT, CONTROL = "all", "with shift", "all, intensities x 1.5"
 

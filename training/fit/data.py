@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fmtool.errors import InputError
+from training.cohort.prepared import PreparedScan
 from training.fit.recipe import ScanBatch
-from training.store.prepared import PreparedScan
 
 Item = tuple[Tensor, Tensor, Tensor]
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from fmtool.errors import InputError
 from runtime.system import atomic
+from training.cohort.prepared import PreparedCohort
 from training.evidence import evaluate
-from training.store.prepared import PreparedCohort
 from training.supervised import Supervised
 
 WEIGHTS = "best.safetensors"

@@ -14,13 +14,13 @@ from fmtool.task import Task
 from training import cohort as cohorts
 from training import encoders
 from training.cohort import Cohort, split
+from training.cohort.prepared import PreparedCohort
 from training.cohort.split import SplitCohort
 from training.fit import devices
 from training.fit.settings import Settings
 from training.runs.labelled import Trained, train
 from training.runs.run import ENCODER, HEAD, LabelledTask, RunFiles
 from training.store.prepare import prepare
-from training.store.prepared import PreparedCohort
 from training.supervised import Supervised
 
 

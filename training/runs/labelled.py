@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fmtool.space import CROP_SHAPE
 from training import encoders, evidence
+from training.cohort.prepared import PreparedCohort
 from training.evidence import sample, trust
 from training.evidence.head import Head
 from training.fit.data import ScanDataset
@@ -23,7 +24,6 @@ from training.fit.loop import Loop
 from training.fit.settings import Settings
 from training.runs.best import Best
 from training.store.embed import embeddings
-from training.store.prepared import PreparedCohort
 from training.supervised import Supervised
 
 

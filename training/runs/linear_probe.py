@@ -10,10 +10,10 @@ from fmtool import bundle as bundles
 from fmtool import task as tasks
 from training import cohort as cohorts
 from training import encoders, probe
+from training.cohort.prepared import brain_ml
 from training.probe import FittedProbe
 from training.store.embed import embeddings
 from training.store.prepare import prepare
-from training.store.prepared import brain_ml
 
 
 def run(

@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 from fmtool import __version__
 from fmtool.errors import FmtoolError
 from training.cohort.row import Row
+from training.store import code, turboprep
 from training.store import entry as entries
-from training.store import turboprep
 from training.store.digests import Digests
 from training.store.entry import StoredScan
-from training.store.preparation import preparation
 
 if TYPE_CHECKING:
     from runtime.preprocess.pipeline import Prepared
@@ -103,7 +102,7 @@ class Store:
                 shutil.rmtree(scratch, ignore_errors=True)  # another process may be at it, too
 
     def _key(self, row: Row) -> str:
-        parts = [__version__, preparation(), self._content(row.image)]
+        parts = [__version__, code.installed(), self._content(row.image)]
         parts += [self.bundle_digest] if row.mask is None else ["mask", self._content(row.mask)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

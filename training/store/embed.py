@@ -17,8 +17,8 @@ from torch import nn
 from fmtool.progress import scans
 from runtime.system import atomic
 from training.augment.whole import Shape, whole
+from training.cohort.prepared import PreparedScan
 from training.encoders import digest
-from training.store.prepared import PreparedScan
 
 _log = logging.getLogger(__name__)
 

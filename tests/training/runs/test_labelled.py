@@ -12,12 +12,12 @@ import torch
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX, Task
 from training import encoders
+from training.cohort.prepared import PreparedCohort
 from training.cohort.row import Row
 from training.fit import devices
 from training.fit.settings import Settings
 from training.runs import labelled
 from training.runs.best import Best
-from training.store.prepared import PreparedCohort
 from training.supervised import Supervised, fresh_encoder
 
 SETTINGS = Settings(epochs=6, batch=4, device="cpu", learning_rate=3e-3, checkpoint_every=1)

@@ -1,0 +1,84 @@
+"""Which code prepares a scan: what tells volumes made by other code from today's.
+
+A release's number does not change while the code of a development checkout does, and a cohort
+prepared in part by each would be two sites in one. So that nothing is forgotten, the files are
+found: all of the rooms that read, prepare and judge a scan, and all that those import.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import fmtool
+import runtime
+import training
+from fmtool.files import sha256
+
+_ROOMS = (
+    "runtime.preprocess",
+    "runtime.quality",
+    "runtime.scan",
+    "runtime.engines",  # whole, because its libraries are imported by name
+    "training.store.turboprep",
+)
+
+
+@cache
+def installed() -> str:
+    """The digest of the code that runs."""
+    return digest({p.__name__: Path(p.__path__[0]) for p in (fmtool, runtime, training)})
+
+
+def digest(roots: dict[str, Path]) -> str:
+    """SHA-256 over the names and contents of `sources`."""
+    listing = [f"{name} {sha256(file)}" for name, file in sorted(sources(roots).items())]
+    return hashlib.sha256("\n".join(listing).encode()).hexdigest()
+
+
+def sources(roots: dict[str, Path]) -> dict[str, Path]:
+    """The files that decide a prepared volume or what is measured of it, by module name.
+
+    Args:
+        roots: the folder of each package whose code counts, by the package's name.
+    """
+    found: dict[str, Path] = {}
+    left = [name for room in _ROOMS for name in _within(room, roots)]
+    while left:
+        name = left.pop()
+        file = _file(name, roots)
+        if file is None or name in found:
+            continue
+        found[name] = file
+        left += _imported(file)
+    return found
+
+
+def _within(room: str, roots: dict[str, Path]) -> Iterator[str]:
+    root, *rest = room.split(".")
+    folder = roots[root].joinpath(*rest)
+    yield room
+    for file in folder.rglob("*.py"):
+        parts = file.relative_to(folder).with_suffix("").parts
+        yield ".".join((room, *parts)).removesuffix(".__init__")
+
+
+def _file(name: str, roots: dict[str, Path]) -> Path | None:
+    root, *rest = name.split(".")
+    if root not in roots:
+        return None
+    place = roots[root].joinpath(*rest)
+    return next((f for f in (place / "__init__.py", place.with_suffix(".py")) if f.is_file()), None)
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """The names that a file imports anywhere in it; some are of modules."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
