@@ -30,7 +30,7 @@ def preprocess(
     from fmtool.cli import console
     from runtime import scan as scans
     from runtime.preprocess.pipeline import Preprocessor
-    from runtime.report.turboprep import write
+    from runtime.report.turboprep import remarks, write
     from runtime.scan.dicom.gather import gather
 
     named = gather(scan)
@@ -43,8 +43,8 @@ def preprocess(
     ):
         source = scans.read(named[0], assume_ras, series)
         prepared = preprocessor.run(source)
-        paths = write(prepared, out, opened, preprocessor.template)
-    for sentence in [*source.facts.get("warnings", []), *prepared.remarks]:
+        paths = write(prepared, out, opened, preprocessor.template, source)
+    for sentence in remarks(prepared, source):
         console.say(f"{scans.called(named[0])}: {sentence}")
     for path in paths:
         console.put(str(path))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fmtool.files import sha256
+from runtime.scan.nifti import files_of
 
 _TURBOPREP = ("normalized.nii.gz", "mask.nii.gz")
 
@@ -44,16 +45,14 @@ def stat_digest(source: Path | Sequence[Path]) -> str:
 
 
 def _files(source: Path | Sequence[Path]) -> list[Path]:
-    """The files that a scan is read from; TurboPrep's two are one scan, however it is named."""
+    """The files that a scan is read from; two that belong together are one scan, however named."""
     if not isinstance(source, Path):
         return list(source)
     folder = source if source.is_dir() else source.parent
     pair = [folder / name for name in _TURBOPREP]
     if source in (folder, pair[0]) and all(file.is_file() for file in pair):
         return pair
-    if source.is_dir():
-        return _walk(source)
-    return [source]
+    return _walk(source) if source.is_dir() else files_of(source)
 
 
 def _walk(folder: Path) -> list[Path]:

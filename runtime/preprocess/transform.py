@@ -46,7 +46,8 @@ def to_itk(matrix: NDArray[np.float64]) -> str:
     """A 4x4, template RAS mm -> scan RAS mm, as the text of an ITK transform file.
 
     ITK's convention is the same direction (fixed point -> moving point) in LPS mm. ANTs
-    (`antsApplyTransforms -t FILE`), SimpleITK (`ReadTransform`) and 3D Slicer read it.
+    (`antsApplyTransforms -t FILE`), SimpleITK (`ReadTransform`) and 3D Slicer read it. The scan's
+    mm must be those that ITK reads from its file: see `runtime.scan.Scan.itk`.
     """
     lps = _LPS @ matrix @ _LPS
     numbers = " ".join(f"{v:.17g}" for v in (*lps[:3, :3].ravel(), *lps[:3, 3]))

@@ -21,25 +21,32 @@ from runtime.preprocess.template import Template
 from runtime.preprocess.transform import to_itk
 from runtime.preprocess.whitestripe import white_stripe
 from runtime.report.pictures.picture import qc_png
+from runtime.scan import Scan
 
+_ITK = "template_to_scan_itk.txt"
 FILES = (
     "normalized.nii.gz",
     "mask.nii.gz",
-    "template_to_scan_itk.txt",
+    _ITK,
     "template_to_scan.txt",
     "qc.png",
     "preprocess.json",
 )
 
 
-def write(prepared: Prepared, folder: Path, bundle: Bundle, template: Template) -> list[Path]:
+def write(
+    prepared: Prepared, folder: Path, bundle: Bundle, template: Template, scan: Scan
+) -> list[Path]:
     """Write `FILES` into `folder`; all of them, or none.
 
     * `normalized.nii.gz`: float32 on the template's full grid (193, 229, 193), MNI RAS: the brain,
       N4-corrected and scaled by WhiteStripe, the zeros around it scaled along.
     * `mask.nii.gz`: uint8, the brain on that grid.
-    * `template_to_scan_itk.txt`: the rigid transform as ITK text (LPS mm, fixed -> moving);
-      `template_to_scan.txt`: the same as a plain 4x4, template RAS mm -> scan RAS mm.
+    * `template_to_scan_itk.txt`: the rigid transform as ITK text (LPS mm, fixed -> moving), to
+      where ITK sees the scan's voxels; absent where ITK cannot read the scan's file.
+      `template_to_scan.txt`: the transform as a plain 4x4, template RAS mm -> scan RAS mm.
+    * `preprocess.json`: the facts; "affine" is the 4x4 from the file's voxels, in the file's own
+      order (of DICOM, in RAS order), to scan RAS mm; "frame" is where it is from.
 
     Raises:
         InputError: if the folder cannot be written.
@@ -48,17 +55,32 @@ def write(prepared: Prepared, folder: Path, bundle: Bundle, template: Template) 
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=folder) as scratch:
             staged = Path(scratch)
-            _write_all(prepared, staged, bundle, template)
-            for name in FILES:
+            _write_all(prepared, staged, bundle, template, scan)
+            names = [name for name in FILES if (staged / name).exists()]
+            for name in names:
                 os.replace(staged / name, folder / name)
+            if _ITK not in names:  # what an earlier command left is of another scan
+                (folder / _ITK).unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"cannot write to {folder} ({error.strerror}); name a folder you may write to with -o"
         ) from None
-    return [folder / name for name in FILES]
+    return [folder / name for name in names]
 
 
-def _write_all(prepared: Prepared, folder: Path, bundle: Bundle, template: Template) -> None:
+def remarks(prepared: Prepared, scan: Scan) -> list[str]:
+    """What must be said aloud of a scan, its preparation and the files."""
+    said = [*scan.facts.get("warnings", []), *prepared.remarks]
+    if scan.itk is None:
+        said.append(
+            f"ITK, and so ANTs and 3D Slicer, cannot tell this file's place: there is no {_ITK}."
+        )
+    return said
+
+
+def _write_all(
+    prepared: Prepared, folder: Path, bundle: Bundle, template: Template, scan: Scan
+) -> None:
     grid, mask = on_grid(prepared)
     mean, deviation = white_stripe(grid, mask)
     header = nib.Nifti1Header()
@@ -72,11 +94,15 @@ def _write_all(prepared: Prepared, folder: Path, bundle: Bundle, template: Templ
         image.set_sform(affine, code="mni")
         image.set_qform(affine, code="mni")
         nib.save(image, folder / name)
-    (folder / "template_to_scan_itk.txt").write_text(to_itk(prepared.transform))
+    if scan.itk is not None:
+        (folder / _ITK).write_text(to_itk(scan.itk @ prepared.transform))
     np.savetxt(folder / "template_to_scan.txt", prepared.transform, fmt="%.10f")
     (folder / "qc.png").write_bytes(qc_png(prepared.volume, prepared.mask, template.crop))
     facts: dict[str, Any] = {
         "facts": prepared.facts,
+        "affine": (scan.affine if scan.stored is None else scan.stored).tolist(),
+        "frame": scan.facts.get("frame"),
+        "warnings": remarks(prepared, scan),
         "white_stripe": {"mean": mean, "standard_deviation": deviation},
         "timings": prepared.timings,
         "template_to_scan": prepared.transform.tolist(),

@@ -7,8 +7,9 @@ file) goes any further.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -41,6 +42,10 @@ class Scan:
             "prepared" (True for TurboPrep's files); "warnings" (sentences); of DICOM also
             "series" (the one taken, and why), "other_series", "files" (how many, and what was
             left out).
+        stored: 4x4, voxel in the file's own order -> scanner RAS mm; None where there is no such
+            order (DICOM, an array).
+        itk: 4x4, scanner RAS mm -> the RAS mm in which ITK, and so ANTs and 3D Slicer, see the same
+            voxel of the file; None where they read no frame from it.
     """
 
     array: NDArray[np.float32]
@@ -48,6 +53,8 @@ class Scan:
     path: Path | None = None
     mask: NDArray[np.bool_] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    stored: NDArray[np.float64] | None = None
+    itk: NDArray[np.float64] | None = field(default_factory=lambda: np.eye(4))
 
 
 Source: TypeAlias = str | PathLike[str] | Sequence[Path]
@@ -58,21 +65,27 @@ def read(path: Source, assume_ras: bool = False, series: str | None = None) -> S
     """Read a whole-head T1-weighted volume, or a volume that TurboPrep has prepared.
 
     Args:
-        path: a NIfTI or MGH file, gzipped or not; a DICOM series as a folder, a zip, a
-            multi-frame file or a list of files; for TurboPrep, the folder that holds
-            `normalized.nii.gz` and `mask.nii.gz`, or the former with the latter beside it.
+        path: a NIfTI or MGH file, compressed or not, or either one of a .hdr/.img pair; a DICOM
+            series as a folder, a zip, a multi-frame file or a list of files; for TurboPrep, the
+            folder that holds `normalized.nii.gz` and `mask.nii.gz`, or the former with the latter
+            beside it.
         assume_ras: read a file without an orientation as RAS instead of refusing it.
         series: of DICOM, the SeriesNumber or SeriesInstanceUID of the series to read; the
             best-suited one if absent.
 
     Raises:
         InputError: if the file cannot be used, saying why and what to do.
-        CapabilityError: if it is DICOM and pydicom, or what decodes it, is not installed.
+        CapabilityError: if it is DICOM and pydicom, or what decodes it, is not installed; or if
+            it is a .zst file and nothing unpacks it.
     """
     if not isinstance(path, str | PathLike):
         return _checked(_dicom(path, series))
     source = Path(path)
-    if source.is_dir():
+    if os.path.isdir(source):
+        try:
+            os.scandir(source).close()
+        except OSError as error:
+            raise InputError(f"{source} cannot be read ({error.strerror}); check it") from None
         if not (source / _PREPARED).exists():
             return _checked(_dicom(source, series))
         if not (source / _MASK).exists():
@@ -119,7 +132,7 @@ def _volume(path: Path, assume_ras: bool = False) -> Scan:
         "prepared": False,
         "warnings": place.warnings,
     }
-    return Scan(array, affine, path, None, facts)
+    return Scan(array, affine, path, None, facts, place.affine, place.itk)
 
 
 def _canonical(
@@ -172,5 +185,4 @@ def _prepared(path: Path, mask_path: Path) -> Scan:
         raise InputError(f"{mask_path} is empty; expected a brain mask, above 0 inside the brain")
     if np.ptp(scan.array[brain]) == 0.0:
         raise InputError(f"{path} has one value in the whole brain: there is no image in it")
-    facts = scan.facts | {"prepared": True}
-    return Scan(scan.array, scan.affine, path, brain, facts)
+    return replace(scan, path=path, mask=brain, facts=scan.facts | {"prepared": True})

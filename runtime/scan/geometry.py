@@ -20,8 +20,9 @@ _UNIT_NAMES = {"m": "metres", "um": "micrometres"}
 _FARTHEST_MM = 1e6
 _LEAST_MM, _MOST_MM = 0.1, 10.0
 _FRAMES_AGREE_MM = 1.0  # at the corners, where 1 degree of rotation is more than this
-_PIXDIM_AGREES = 0.02
+_SAME_SIZE = 0.005  # of a voxel's side; also the cosine between two axes that counts as shear
 _MOST_SHEAR = 0.02  # cosine between two voxel axes; 1.1 degrees off the right angle
+_REMEDY = "convert it again from its DICOM files"
 
 THICK_MM, THICK_RATIO = 3.0, 3.0
 """Voxels with a longer side, or with sides in a larger ratio, lose fine anatomy."""
@@ -35,36 +36,42 @@ class Geometry:
 
     Attributes:
         affine: 4x4, stored voxel -> scanner RAS mm.
-        source: "sform", "qform", "mgh" or "assumed".
+        source: "sform", "qform", "mgh", "dicom" or "assumed".
         orientation: where the stored axes point, such as "LAS".
+        itk: 4x4, that RAS mm -> the RAS mm in which ITK sees the same voxel; None where ITK reads
+            no frame from the file.
         warnings: sentences about what is unusual.
     """
 
     affine: Affine
     source: str
     orientation: str
+    itk: Affine | None
     warnings: list[str]
 
 
 def locate(path: Path, header: Header, assume_ras: bool) -> Geometry:
     """The geometry that a header describes; the sform rules over the qform, as nibabel has it.
 
+    But where the qform is rigid and the sform is not (a transform to an atlas, or damaged), the
+    qform rules: brain size is information.
+
     Raises:
         InputError: if there is no orientation and none is assumed, or it cannot be that of a head.
     """
-    warnings: list[str] = []
-    name, affine = _frame(path, header, assume_ras, warnings)
+    warnings = [*header.remarks]
     scale = _MM.get(header.units, 1.0)
-    affine = affine.copy()
-    affine[:3] *= scale
     if scale != 1.0:
         warnings.append(
             f"The header gives lengths in {_UNIT_NAMES[header.units]}; they were converted to mm."
         )
-    spacing = _check(path, affine, name)
-    _compare(header, affine, name, scale, warnings)
     sizes = np.multiply(header.pixdim, scale)
-    if not np.allclose(spacing, sizes, rtol=_PIXDIM_AGREES):
+    try:
+        name, affine = _frame(path, header, sizes, scale, assume_ras, warnings)
+    except InputError as error:
+        raise InputError(" ".join([f"{error}.", *warnings]) if warnings else str(error)) from None
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.allclose(spacing, sizes, rtol=_SAME_SIZE):
         warnings.append(
             f"The header's voxel sizes ({_mm(sizes)}) differ from those of its {name} "
             f"({_mm(spacing)}); the {name} is used."
@@ -72,7 +79,9 @@ def locate(path: Path, header: Header, assume_ras: bool) -> Geometry:
     sentence = thick(spacing)
     if sentence:
         warnings.append(sentence)
-    return Geometry(affine, name, _codes(affine), warnings)
+    seen = affine if header.itk is None else _in_mm(header.itk, scale)
+    itk = seen @ np.linalg.inv(affine) if np.isfinite(seen).all() else None
+    return Geometry(affine, name, _codes(affine), itk, warnings)
 
 
 def thick(spacing: Sequence[float] | NDArray[np.float64]) -> str | None:
@@ -93,72 +102,120 @@ def to_canonical(affine: Affine, shape: tuple[int, ...]) -> tuple[list[int], lis
     return order, flips, np.asarray(affine @ nib.orientations.inv_ornt_aff(ornt, shape))
 
 
-def _frame(path: Path, header: Header, assume_ras: bool, warnings: list[str]) -> tuple[str, Affine]:
-    if header.frames:
-        name = next(iter(header.frames))
-        if header.damaged:
-            warnings.append(f"The {header.damaged[0]} is damaged; the {name} is used.")
-        return name, header.frames[name]
-    if header.damaged:
+def _frame(
+    path: Path,
+    header: Header,
+    sizes: NDArray[np.float64],
+    scale: float,
+    assume_ras: bool,
+    warnings: list[str],
+) -> tuple[str, Affine]:
+    """The frame that rules, in mm; `warnings` grows by why the others do not."""
+    sized = bool((np.isfinite(sizes) & (sizes > 0)).all())
+    frames = {
+        name: _in_mm(frame, scale)
+        for name, frame in header.frames.items()
+        if sized or name != "qform"  # which is made with these sizes
+    }
+    faults = {name: fault for name, frame in frames.items() if (fault := _fault(frame))}
+    sound = [name for name in frames if name not in faults]
+    if sound == ["sform", "qform"] and (fault := _not_rigid(frames["sform"], sizes)):
+        faults["sform"] = fault
+        sound = ["qform"]
+    if sound:
+        name = sound[0]
+        warnings += [f"The {other} {fault}; the {name} is used." for other, fault in faults.items()]
+        _compare(header, frames, name, faults, warnings)
+        return name, frames[name]
+    for name, fault in faults.items():
+        remedy = "resample it to a rectangular grid" if "sheared" in fault else _REMEDY
+        raise InputError(f"{path} cannot be placed: its {name} {fault}; {remedy}")
+    if not sized:
         raise InputError(
-            f"{path} is damaged: its {header.damaged[0]} is no orientation; convert it again from "
-            "its DICOM files"
+            f"{path} is damaged: its header gives voxel sizes of {_mm(sizes)}; {_REMEDY}"
         )
     if not assume_ras:
         raise InputError(
-            f"{path} has no orientation (sform and qform codes of 0), so left and right are "
+            f"{path} has no orientation ({header.unplaced}), so left and right are "
             "unknown; convert it again, or use --assume-ras if you know that it is RAS"
         )
-    affine = np.diag([*header.pixdim, 1.0])
-    affine[:3, 3] = -0.5 * np.multiply(np.subtract(header.shape, 1), header.pixdim)
+    affine = np.diag([*sizes, 1.0])
+    affine[:3, 3] = -0.5 * np.multiply(np.subtract(header.shape, 1), sizes)
+    if fault := _fault(affine):
+        raise InputError(f"{path} cannot be placed: its header {fault}; {_REMEDY}")
     warnings.append(
-        f"The file has no orientation: its axes were taken as right, anterior, superior, with "
-        f"voxels of {_mm(np.array(header.pixdim) * _MM.get(header.units, 1.0))}."
+        "The file has no orientation: its axes were taken as right, anterior, superior, with "
+        f"voxels of {_mm(sizes)}."
     )
     return "assumed", affine
 
 
-def _check(path: Path, affine: Affine, name: str) -> NDArray[np.float64]:
-    """The voxel sizes in mm, if the affine can be that of a head."""
+def _fault(affine: Affine) -> str:
+    """Why a frame (4x4, mm) cannot be that of a head; empty if it can."""
     axes = affine[:3, :3]
-    again = "convert it again from its DICOM files"
-    if not (np.abs(affine) < _FARTHEST_MM).all():  # also for values that are no numbers
-        raise InputError(f"{path} is damaged: its {name} holds impossible lengths; {again}")
+    if not np.isfinite(affine).all():
+        return "is no orientation"
+    if np.abs(affine).max() >= _FARTHEST_MM:
+        return "holds impossible lengths"
     spacing = np.linalg.norm(axes, axis=0)
     if spacing.min() < 1e-9:
-        raise InputError(f"{path} has a singular {name} (an axis of length 0); {again}")
-    cosines = np.abs((axes / spacing).T @ (axes / spacing) - np.eye(3)).max()
+        return "is singular (an axis of length 0)"
     if abs(np.linalg.det(axes / spacing)) < 0.1:
-        raise InputError(f"{path} has a singular {name} (its axes are not independent); {again}")
-    if cosines > _MOST_SHEAR:
-        degrees = np.degrees(np.arcsin(min(cosines, 1.0)))
-        raise InputError(
-            f"{path} has a sheared {name} (axes {degrees:.1f} degrees off the right angle); "
-            "resample it to a rectangular grid"
-        )
+        return "is singular (its axes are not independent)"
+    if _shear(axes / spacing) > _MOST_SHEAR:
+        return _sheared(axes / spacing)
     if spacing.min() < _LEAST_MM or spacing.max() > _MOST_MM:
-        raise InputError(
-            f"{path} has voxels of {_mm(spacing)}; expected {_LEAST_MM:g} to {_MOST_MM:g} mm: its "
-            "header or its unit of length is wrong"
-        )
-    return np.asarray(spacing)
+        expected = f"expected {_LEAST_MM:g} to {_MOST_MM:g} mm"
+        return f"gives voxels of {_mm(spacing)}, {expected}: it or its unit of length is wrong"
+    return ""
 
 
-def _compare(header: Header, affine: Affine, name: str, scale: float, warnings: list[str]) -> None:
+def _not_rigid(affine: Affine, sizes: NDArray[np.float64]) -> str:
+    """How a frame without a fault scales or shears voxels of `sizes` (mm); empty if it does not."""
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.allclose(spacing, sizes, rtol=_SAME_SIZE):
+        return f"scales the voxels (to {_mm(spacing)} from {_mm(sizes)})"
+    axes = affine[:3, :3] / spacing
+    return _sheared(axes) if _shear(axes) > _SAME_SIZE else ""
+
+
+def _shear(axes: NDArray[np.float64]) -> float:
+    """The largest cosine between two of three unit axes."""
+    return float(np.abs(axes.T @ axes - np.eye(3)).max())
+
+
+def _sheared(axes: NDArray[np.float64]) -> str:
+    degrees = np.degrees(np.arcsin(min(_shear(axes), 1.0)))
+    return f"is sheared (axes {degrees:.1f} degrees off the right angle)"
+
+
+def _compare(
+    header: Header,
+    frames: dict[str, Affine],
+    name: str,
+    faults: dict[str, str],
+    warnings: list[str],
+) -> None:
     """Warn when the header's two frames put the volume in two places."""
     corners = np.array([[*c, 1.0] for c in itertools.product(*((0, n - 1) for n in header.shape))])
-    for other, frame in header.frames.items():
-        if other == name:
+    for other, frame in frames.items():
+        if other == name or (other in faults and _fault(frame)):
             continue
-        gap = scale * (corners @ frame.T) - corners @ affine.T
-        apart = np.linalg.norm(gap[:, :3], axis=1)
-        if apart.max() > _FRAMES_AGREE_MM:
-            codes = _codes(affine), _codes(frame)
-            turned = f" and in orientation ({' and '.join(codes)})" if codes[0] != codes[1] else ""
+        gap = corners @ frame.T - corners @ frames[name].T
+        apart = np.linalg.norm(gap[:, :3], axis=1).max()
+        codes = _codes(frames[name]), _codes(frame)
+        turned = f" and in orientation ({' and '.join(codes)})" if codes[0] != codes[1] else ""
+        if apart > _FRAMES_AGREE_MM and (turned or other not in faults):
             warnings.append(
-                f"The {name} and the {other} differ by up to {apart.max():.1f} mm{turned}; "
+                f"The {name} and the {other} differ by up to {apart:.1f} mm{turned}; "
                 f"the {name} is used."
             )
+
+
+def _in_mm(affine: Affine, scale: float) -> Affine:
+    scaled = affine.copy()
+    scaled[:3] *= scale
+    return scaled
 
 
 def _codes(affine: Affine) -> str:

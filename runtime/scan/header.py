@@ -31,10 +31,14 @@ class Header:
         offset: bytes before the first voxel.
         slope: value = stored * slope + inter.
         inter: see `slope`.
-        pixdim: voxel sizes, in `units`.
+        pixdim: voxel sizes, in `units`; of NIfTI perhaps nonsense.
         units: "mm", "m", "um" or "unknown".
-        frames: 4x4 voxel -> RAS in `units`, by name ("sform", "qform", "mgh"); the first one rules.
-        damaged: names of frames that are set but hold nonsense.
+        frames: 4x4 voxel -> RAS in `units`, by name ("sform", "qform", "mgh", "dicom"), the first
+            to be preferred; perhaps nonsense.
+        unplaced: how the format says that there is none.
+        remarks: sentences about what is unusual.
+        itk: 4x4 voxel -> RAS in `units` as ITK reads the file, NaN where it reads no frame; None
+            where it takes the same as fmtool.
     """
 
     shape: tuple[int, int, int]
@@ -45,7 +49,9 @@ class Header:
     pixdim: tuple[float, float, float]
     units: str
     frames: dict[str, NDArray[np.float64]]
-    damaged: tuple[str, ...] = ()
+    unplaced: str = "sform and qform codes of 0"
+    remarks: tuple[str, ...] = ()
+    itk: NDArray[np.float64] | None = None
 
     @property
     def data_bytes(self) -> int:
@@ -94,21 +100,6 @@ def real(path: Path, dtype: np.dtype[Any]) -> np.dtype[Any]:
             "scan"
         )
     return dtype
-
-
-def voxel_sizes(path: Path, values: Sequence[Any]) -> tuple[float, float, float]:
-    """Three positive voxel sizes.
-
-    Raises:
-        InputError: if one is zero, negative or not finite.
-    """
-    x, y, z = (float(v) for v in values)
-    if not all(math.isfinite(v) and v > 0 for v in (x, y, z)):
-        raise InputError(
-            f"{path} is damaged: its header gives voxel sizes of {x:g}, {y:g} and {z:g}; "
-            "convert it again from its DICOM files"
-        )
-    return x, y, z
 
 
 def times(dims: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fmtool.errors import InputError
 from fmtool.task import Task
+from runtime.scan.bids import PARTICIPANTS
 from training.cohort import bids, paper_csv
 from training.cohort.duplicates import same_images
 from training.cohort.row import Row, read_table
@@ -82,8 +83,8 @@ def read(path: str | os.PathLike[str], task: TaskT, allow_sites: bool = False) -
         InputError: with the line numbers of all that is wrong in the table.
     """
     path = Path(path)
-    is_bids = path.is_dir() or path.name == bids.PARTICIPANTS
-    table = read_table(path / bids.PARTICIPANTS if path.is_dir() else path)
+    is_bids = path.is_dir() or path.name == PARTICIPANTS
+    table = read_table(path / PARTICIPANTS if path.is_dir() else path)
     rows, problems = (bids if is_bids else paper_csv).rows(table, task)
     for later, earlier in same_images([row.image for row in rows]):
         what = f"{rows[later].image.name} is the same image as on line {rows[earlier].line}"

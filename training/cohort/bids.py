@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fmtool.errors import InputError
 from fmtool.task import Task
+from runtime.scan.bids import echo, heads
 from training.cohort.paper_csv import session_of
 from training.cohort.row import (
     UNLABELLED,
@@ -18,7 +19,6 @@ from training.cohort.row import (
     read_table,
 )
 
-PARTICIPANTS = "participants.tsv"
 SESSIONS = "sessions.tsv"
 _LABEL = re.compile(r"(sub-)?[A-Za-z0-9-]+")
 
@@ -72,14 +72,13 @@ def rows(table: Table, task: Task | None) -> tuple[list[Row], list[Problem]]:
 
 
 def t1w(folder: Path) -> dict[str, list[Path]]:
-    """The folder's T1w files by subject, such as "sub-01", in order."""
+    """The folder's T1-weighted files by subject, such as "sub-01", in order."""
     found: dict[str, list[Path]] = {}
-    for place in ("", "sub-*/anat/", "sub-*/ses-*/anat/"):
-        for file in folder.glob(f"{place}sub-*_*T1w.nii*"):
-            name = file.name.split("_")[0]
-            own = not place or file.relative_to(folder).parts[0] == name
-            if own and file.name.endswith(("T1w.nii", "T1w.nii.gz")):
-                found.setdefault(name, []).append(file)
+    flat = [path for path in folder.glob("sub-*_*") if echo(path.name) is not None]
+    for file in [*flat, *heads(folder)]:
+        place = file.relative_to(folder).parts[0].split("_")[0]
+        if file.name.split("_")[0] in (place, file.name):  # itself where it is a folder
+            found.setdefault(place, []).append(file)
     return {name: sorted(files) for name, files in found.items()}
 
 

@@ -18,8 +18,13 @@ def gather(paths: Sequence[Path]) -> list[Path | tuple[Path, ...]]:
     Raises:
         CapabilityError: if one is DICOM and pydicom is not installed.
     """
-    if any(find.kind(path) or _folder(path) for path in paths):
+    if any(find.kind(path) or _is_study(path) for path in paths):
         pydicom()  # before minutes of work, not after
+    return studies(paths)
+
+
+def studies(paths: Sequence[Path]) -> list[Path | tuple[Path, ...]]:
+    """As `gather`, but pydicom is needed only where several files are DICOM."""
     slices = {path for path in dict.fromkeys(paths) if find.kind(path) == "dicom"}
     if len(slices) < 2:
         return list(paths)
@@ -38,9 +43,11 @@ def gather(paths: Sequence[Path]) -> list[Path | tuple[Path, ...]]:
     return [scan if isinstance(scan, Path) else _one(scan) for scan in scans]
 
 
-def _folder(path: Path) -> bool:
-    """A folder that is not TurboPrep's can only be DICOM."""
-    return path.is_dir() and not (path / "normalized.nii.gz").exists()
+def _is_study(path: Path) -> bool:
+    """A folder that is not TurboPrep's and holds DICOM."""
+    if not path.is_dir() or (path / "normalized.nii.gz").exists():
+        return False
+    return any(find.kind(file) == "dicom" for file in path.rglob("*"))
 
 
 def _study(path: Path, deadline: Deadline) -> str | None:

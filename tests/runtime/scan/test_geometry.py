@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -28,9 +29,8 @@ def header(
     frames: dict[str, NDArray[np.float64]],
     units: str = "mm",
     pixdim: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    damaged: tuple[str, ...] = (),
 ) -> Header:
-    return Header((200, 200, 200), np.dtype("i2"), 352, 1.0, 0.0, pixdim, units, frames, damaged)
+    return Header((200, 200, 200), np.dtype("i2"), 352, 1.0, 0.0, pixdim, units, frames)
 
 
 def test_the_sform_rules_and_a_differing_qform_is_said() -> None:
@@ -53,10 +53,75 @@ def test_frames_of_two_orientations_are_named() -> None:
     assert "RAS and LAS" in place.warnings[0]
 
 
-def test_a_damaged_sform_gives_way_to_the_qform_aloud() -> None:
-    place = geometry.locate(PATH, header({"qform": np.eye(4)}, damaged=("sform",)), False)
+def sheared(degrees: float) -> NDArray[np.float64]:
+    affine = np.eye(4)
+    affine[0, 1] = np.tan(np.radians(degrees))
+    return affine
+
+
+SCALED = {
+    "(to 1.08 x 1.06 x 1.1 mm from 1 x 1 x 1 mm)": np.diag([1.08, 1.06, 1.1, 1]),
+    "(to 1.01 x 1.01 x 1.01 mm": np.diag([1.01, 1.01, 1.01, 1]),
+    "0.9 degrees off the right angle": sheared(0.9),
+}
+IMPOSSIBLE = {
+    "gives voxels of 0.001 x": np.diag([0.001, 0.001, 0.001, 1]),
+    "is sheared (axes 4.0 degrees off": sheared(4.0),
+    "is singular (an axis of length 0)": np.diag([1.0, 1, 0, 1]),
+    "is singular (its axes are not independent)": np.ones((4, 4)),
+    "is no orientation": np.full((4, 4), np.nan),
+    "holds impossible lengths": np.diag([1.0, 1, 1e30, 1]),
+}
+
+
+@pytest.mark.parametrize("words", [*SCALED, *IMPOSSIBLE])
+def test_an_sform_that_is_not_rigid_gives_way_to_the_qform_aloud(words: str) -> None:
+    sform = (SCALED | IMPOSSIBLE)[words]
+    place = geometry.locate(PATH, header({"sform": sform, "qform": rotated(30)}), False)
     assert place.source == "qform"
-    assert "sform is damaged" in place.warnings[0]
+    np.testing.assert_array_equal(place.affine, rotated(30))
+    (warning,) = place.warnings
+    assert warning.startswith("The sform ")
+    assert words in warning
+    assert warning.endswith("; the qform is used.")
+
+
+@pytest.mark.parametrize("words", [*SCALED, *IMPOSSIBLE])
+def test_without_a_qform_the_sform_must_be_that_of_a_head(words: str) -> None:
+    if words in SCALED:
+        assert geometry.locate(PATH, header({"sform": SCALED[words]}), False).source == "sform"
+    else:
+        with pytest.raises(InputError, match=f"cannot be placed: its sform {re.escape(words)}"):
+            geometry.locate(PATH, header({"sform": IMPOSSIBLE[words]}), False)
+
+
+@pytest.mark.parametrize("sform", [sheared(0.1), np.diag([1.002, 1.002, 1.002, 1.0]), rotated(50)])
+def test_an_sform_that_is_rigid_rules(sform: NDArray[np.float64]) -> None:
+    place = geometry.locate(PATH, header({"sform": sform, "qform": rotated(50)}), False)
+    assert place.source == "sform"
+
+
+def test_a_mirror_between_an_atlas_sform_and_the_qform_is_said() -> None:
+    frames = {"sform": np.diag([1.1, 1.1, 1.1, 1.0]), "qform": np.diag([-1.0, 1, 1, 1])}
+    place = geometry.locate(PATH, header(frames), False)
+    assert place.source == "qform"
+    assert "LAS and RAS" in place.warnings[1]
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0, np.nan, np.inf])
+def test_a_voxel_size_that_cannot_be_does_not_spoil_a_good_sform(size: float) -> None:
+    odd = header({"sform": np.eye(4), "qform": rotated(20)}, pixdim=(size, 1.0, 1.0))
+    place = geometry.locate(PATH, odd, False)
+    np.testing.assert_array_equal(place.affine, np.eye(4))
+    assert [w for w in place.warnings if "voxel sizes" in w and "the sform is used" in w]
+    for frames in ({"qform": np.eye(4)}, {}):
+        with pytest.raises(InputError, match="voxel sizes"):
+            geometry.locate(PATH, header(frames, pixdim=(size, 1.0, 1.0)), True)
+
+
+def test_a_refusal_repeats_what_was_said_of_the_header() -> None:
+    with pytest.raises(InputError, match=r"1000 x 1000 x 1000 mm.*lengths in metres"):
+        geometry.locate(PATH, header({"sform": np.eye(4)}, "m"), False)
 
 
 @pytest.mark.parametrize(("units", "size"), [("m", 0.001), ("um", 1000.0)])
@@ -66,11 +131,6 @@ def test_other_units_are_converted_aloud(units: str, size: float) -> None:
     np.testing.assert_allclose(place.affine, np.eye(4), atol=1e-12)
     (warning,) = place.warnings
     assert "converted to mm" in warning
-
-
-def test_metres_that_cannot_be_are_refused() -> None:
-    with pytest.raises(InputError, match="1000 x 1000 x 1000 mm"):
-        geometry.locate(PATH, header({"sform": rotated(0)}, "m"), False)
 
 
 def test_no_orientation_is_refused_or_assumed_aloud() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import os
 import zlib
@@ -47,6 +48,7 @@ def with_value(value: float) -> Any:
     return array
 
 
+QFORM = {"sform_code": 0, "qform_code": 1}
 RGB = np.zeros(SHAPE, dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
 RAW: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "is empty"),
@@ -88,8 +90,13 @@ RAW: dict[str, tuple[Callable[[], bytes], str]] = {
     "nan": (lambda: volume(array=with_value(np.nan)), "24 voxels of 7920"),
     "infinite": (lambda: volume(array=with_value(-np.inf)), "24 voxels of 7920"),
     "beyond float32": (lambda: volume(array=with_value(1).astype(float) * 1e39), "not finite"),
-    "zero pixdim": (lambda: volume({"pixdim": [1, 2, 0, 2, 0, 0, 0, 0]}), "voxel sizes"),
-    "negative pixdim": (lambda: volume({"pixdim": [1, 2, -2, 2, 0, 0, 0, 0]}), "voxel sizes"),
+    "zero pixdim": (lambda: volume(QFORM | {"pixdim": [1, 2, 0, 2, 0, 0, 0, 0]}), "voxel sizes"),
+    "negative pixdim": (lambda: volume(QFORM | {"pixdim": [1, 2, -2, 2, 0, 0, 0, 0]}), "voxel"),
+    "annex pointer": (lambda: b"/annex/objects/MD5E-s12--34.nii.gz\n", "git annex get"),
+    "LFS pointer": (lambda: b"version https://git-lfs.github.com/spec/v1\noid sha", "git lfs pull"),
+    "truncated bzip2": (lambda: bz2.compress(volume())[:-300], "cut off"),
+    "bzip2 without its checksum": (lambda: bz2.compress(volume())[:-9] + bytes(9), "damaged"),
+    "too much in bzip2": (lambda: bz2.compress(volume() + bytes(22 * 20 * 4)), "more voxels"),
     "20 mm": (lambda: volume(affine=np.diag([20.0, 2, 2, 1])), "expected 0.1 to 10 mm"),
     "micrometres": (lambda: volume({"xyzt_units": 3}), "0.002 x 0.002 x 0.002 mm"),
     "singular": (lambda: volume({"srow_z": [0, 0, 0, 0]}), "singular"),
