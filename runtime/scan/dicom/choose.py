@@ -1,7 +1,7 @@
 """Choose one series: the one asked for, or the best-suited T1-weighted head, saying why.
 
-The order is that of `suit.Suit`'s fields; of series that are equal in all of them, the one
-acquired last is taken (a scan is repeated because the first one failed), then the larger number.
+`reasons` has the rules. Of series that are equal in all of them, the one acquired first is taken
+(a later one may have been taken after a contrast agent), then that of the smaller number.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fmtool.errors import InputError
+from runtime.scan.dicom.reasons import because, key, less, noisy, unsuited, with_agent
 from runtime.scan.dicom.series import Series
-from runtime.scan.dicom.suit import because, suit, unsuited, with_agent
 from runtime.scan.dicom.weighting import shown
 
 _MOST_LISTED = 12
@@ -48,51 +48,80 @@ def choose(source: str, held: Sequence[Series], asked: str | None) -> Choice:
         series = _asked(source, held, asked)
         others = [(s, "another was asked for") for s in held if s is not series]
         return Choice(series, "it was asked for", others, _warnings(series))
-    reasons = {s.uid: unsuited(s) for s in held}
-    fit = [s for s in held if reasons[s.uid] is None]
+    reasons = [unsuited(s) for s in held]
+    fit = [s for s, why in zip(held, reasons, strict=True) if why is None]
     if not fit:
-        why = "; ".join(f"{s}: {reasons[s.uid]}" for s in held[:_MOST_LISTED])
+        listed = [f"{s}: {why}" for s, why in zip(held, reasons, strict=True)]
         more = f"; and {len(held) - _MOST_LISTED} more" if len(held) > _MOST_LISTED else ""
         raise InputError(
-            f"{source} holds no series that can be a T1-weighted head ({why}{more}); name one with "
-            "--series if you know better"
+            f"{source} holds no series that can be a T1-weighted head "
+            f"({'; '.join(listed[:_MOST_LISTED])}{more}); name one with --series if you know better"
         )
-    for what, keys in (("patients", {s.patient for s in fit}), ("studies", {s.study for s in fit})):
+    patients = {s.patient for s in fit if s.patient}
+    for what, keys in (("patients", patients), ("studies", {s.study for s in fit})):
         if len(keys) > 1:
             raise InputError(
                 f"{source} holds series of {len(keys)} {what} ({_listing(fit)}); name the folder "
                 "of one, or a series with --series"
             )
-    best, *rest = sorted(
-        fit,
-        key=lambda s: (suit(s).key(), s.about.acquired, s.number or 0, s.id),
-        reverse=True,
-    )
-    warnings = _warnings(best)
-    equal = [s for s in rest if suit(s).key() == suit(best).key()]
+    first, *equal = _tied(fit)
+    warnings = _warnings(first)
     if equal:
+        later = "; ".join(f"{s.name} {_behind(s, first)}" for s in equal[:_MOST_LISTED])
         warnings.append(
-            f"{best.name} and {_listing(equal)} suit equally well; {best.name} was taken, which "
-            "was acquired last."
+            f"{first.name} and {_listing(equal)} suit equally well; {first.name} was taken: "
+            f"{later}."
         )
-    others = [(s, reasons[s.uid] or f"it suits less well: {because(s)}") for s in held]
-    return Choice(best, because(best), [o for o in others if o[0] is not best], warnings)
+    others = []
+    for series, reason in zip(held, reasons, strict=True):
+        if series in equal:
+            reason = f"it suits as well, but {_behind(series, first)}"
+        elif reason is None:
+            reason = f"it suits less well: {less(series, first)}"
+        if series is not first:
+            others.append((series, reason))
+    return Choice(first, because(first), others, warnings)
+
+
+def _tied(fit: Sequence[Series]) -> list[Series]:
+    """Those that no other suits better than; the one to be taken first."""
+    best = max(map(key, fit))
+    tied = [series for series in fit if key(series) == best]
+    dated = all(series.about.acquired for series in tied)
+    return sorted(
+        tied,
+        key=lambda s: ((dated and s.about.acquired) or ("", 0.0), s.number or 0, s.id),
+    )
+
+
+def _behind(series: Series, first: Series) -> str:
+    """What put a series behind one that suits as well."""
+    if (
+        series.about.acquired
+        and first.about.acquired
+        and series.about.acquired > first.about.acquired
+    ):
+        return "was acquired later"
+    return "comes later by its number" if series.number != first.number else "comes later by its id"
 
 
 def _asked(source: str, held: Sequence[Series], asked: str) -> Series:
     word = asked.strip()
-    fits = [s for s in held if word in (s.uid, s.id)] or [
-        s for s in held if s.number is not None and word == str(s.number)
-    ]
-    if len(fits) == 1:
-        return fits[0]
+    fits = (
+        [s for s in held if word == s.id]
+        or [s for s in held if word == s.uid]
+        or [s for s in held if s.number is not None and word == str(s.number)]
+    )
     if not fits:
         raise InputError(
             f"{source} has no such series as --series asks for; it has {_listing(held)}"
         )
-    raise InputError(
-        f"{source} has {len(fits)} series of that number ({_listing(fits)}); name one by its id"
-    )
+    if len({s.uid for s in fits}) > 1:
+        raise InputError(
+            f"{source} has {len(fits)} series of that number ({_listing(fits)}); name one by its id"
+        )
+    suited = [s for s in fits if unsuited(s) is None]  # of the volumes of one series
+    return _tied(suited)[0] if suited else fits[0]
 
 
 def _listing(held: Sequence[Series]) -> str:
@@ -102,18 +131,21 @@ def _listing(held: Sequence[Series]) -> str:
 
 def _warnings(series: Series) -> list[str]:
     """What is unusual about the series taken; the sentences begin with its name."""
-    said = []
+    name, said = series.name, [f"{series.name}: {remark}." for remark in series.remarks]
     reason = unsuited(series)
     if reason:
-        said.append(f"{series.name} would not have been chosen: {reason}.")
+        said.append(f"{name} would not have been chosen: {reason}.")
     elif shown(series.about).weighting == "unknown":
-        said.append(f"Nothing in {series.name}'s header says that it is T1-weighted.")
-    if with_agent(series):
+        said.append(f"Nothing in {name}'s header says that it is T1-weighted.")
+    if noisy(series):
         said.append(
-            f"{series.name} was taken with a contrast agent, which the models have not seen."
+            f"{name} is an MP2RAGE's uniform image, whose background is noise as bright as the "
+            "head; a denoised one (UNI-DEN) is read better."
         )
+    if with_agent(series):
+        said.append(f"{name} was taken with a contrast agent, which the models have not seen.")
     if series.about.photometric == "MONOCHROME1":
-        said.append(f"{series.name} stores white as its least value; it was inverted.")
+        said.append(f"{name} stores white as its least value; it was inverted.")
     if series.about.lossy:
-        said.append(f"{series.name} was compressed with loss.")
+        said.append(f"{name} was compressed with loss.")
     return [sentence[0].upper() + sentence[1:] for sentence in said]

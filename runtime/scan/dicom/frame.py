@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from runtime.scan.dicom import values
 from runtime.scan.dicom.parse import Dataset
 
-KEYWORDS = (
+_GE, _GE_PART = 0x00430010, 0x0043102F  # GEMS_PARM_01's raw data type
+_PARTS = ("MAGNITUDE", "PHASE", "REAL", "IMAGINARY")
+
+KEYWORDS: tuple[str | int, ...] = (
+    _GE,
+    _GE_PART,
     "AcquisitionNumber",
     "DiffusionBValue",
     "EchoTime",
@@ -28,6 +33,11 @@ KEYWORDS = (
 
 ENHANCED = ("1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
 """Enhanced MR and legacy converted Enhanced MR."""
+
+MR = ("1.2.840.10008.5.1.4.1.1.4", *ENHANCED)
+
+KINDS = ("echo times", "inversion times", "image types", "complex parts")
+"""What never differs within one volume, of a frame's `dimensions`."""
 
 # What tells one volume of a series from the next, in the order in which it is named.
 _ENHANCED_DIMENSIONS = {
@@ -83,7 +93,10 @@ class Frame:
 def frames(data: Dataset, item: int, shape: tuple[int, int], count: int) -> Iterator[Frame]:
     """The frames of a file; of a multi-frame file without a place for each, the first alone."""
     if values.text(data, "SOPClassUID") not in ENHANCED:
-        told = tuple((name, values.text(data, word)) for name, word in _DIMENSIONS.items())
+        told = (
+            *((name, values.text(data, word)) for name, word in _DIMENSIONS.items()),
+            ("complex parts", "".join(raw_part(data))),
+        )
         yield _frame(item, 0, shape, [data] * 4, told, count)
         return
     shared = values.items(data, "SharedFunctionalGroupsSequence")
@@ -102,10 +115,20 @@ def frames(data: Dataset, item: int, shape: tuple[int, int], count: int) -> Iter
             )
         ]
         told = tuple(
-            (name, values.text(group(sources, sequence), keyword))
+            (name, values.text(group(sources, sequence), keyword) or values.text(data, whole))
             for name, (sequence, keyword) in _ENHANCED_DIMENSIONS.items()
+            for whole in ["ImageType" if name == "image types" else ""]
         )
         yield _frame(item, index, shape, places, told)
+
+
+def raw_part(data: Dataset) -> tuple[str, ...]:
+    """The part of a complex number that GE tells of an image in a field of its own."""
+    if "GEMS_PARM_01" not in values.text(data, _GE):
+        return ()
+    value = values.raw(data, _GE_PART)
+    number = int.from_bytes(value, "little") if isinstance(value, bytes) else value
+    return _PARTS[number : number + 1] if isinstance(number, int) and number >= 0 else ()
 
 
 def _frame(

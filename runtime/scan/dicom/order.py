@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from runtime.scan.dicom.frame import Frame
+from runtime.scan.dicom.frame import KINDS, Frame
 
 _SAME_PLACE_MM = 0.01
+_SAME_NUMBER = 1e-3 + 1e-9
 _MOST_NAMED = 6
 
 
@@ -35,27 +37,50 @@ def repeats(frames: Sequence[Frame]) -> int:
     return max(count.values())
 
 
-def volumes(frames: Sequence[Frame]) -> str | None:
-    """What the series holds several of, in words ("2 echo times (3, 6)"), or None.
+def same(told: Iterable[str]) -> dict[str, str]:
+    """One word for all that mean the same: numbers within 0.001, and none where there is one."""
+    words = {text: text.upper() for text in told}
+    values = {text: value for text in words if (value := number(text)) is not None}
+    last = word = None
+    for text, value in sorted(values.items(), key=lambda pair: pair[1]):
+        if last is None or value - last > _SAME_NUMBER:
+            word = f"{value:g}"
+        words[text], last = word or "", value
+    others = {word for text, word in words.items() if text}
+    if "" in words and len(others) == 1:
+        words[""] = others.pop()
+    return words
 
-    Stacks and echo times count wherever they differ, the rest only where a place repeats: an
-    image type or an acquisition number may well change from slice to slice of one volume.
+
+def volumes(frames: Sequence[Frame]) -> str | None:
+    """What the series holds several of, in words ("2 echo times (3, 6 ms)"), or None.
+
+    What never differs within one volume counts wherever it differs, the rest only where a place
+    repeats: an acquisition number or a stack may well change from slice to slice of one volume.
     """
     told = [dict(frame.dimensions) for frame in frames]
     repeated = repeats(frames) > 1
     for name in told[0] if told else ():
-        found = sorted({t.get(name, "") for t in told})
-        if len(found) > 1 and (repeated or name in ("stacks", "echo times")):
+        found = sorted(set(same(t.get(name, "") for t in told).values()))
+        if len(found) > 1 and (repeated or name in KINDS):
             return f"{len(found)} {name}{_listed(name, found)}"
     return None
 
 
+def number(text: str) -> float | None:
+    """A text's number, if it is one."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def _listed(name: str, found: Sequence[str]) -> str:
     """Numbers are named; words, which may be anyone's, are not."""
-    try:
-        numbers = sorted(float(text) for text in found)
-    except ValueError:
+    numbers = [value for text in found if (value := number(text)) is not None]
+    if len(numbers) < len(found):
         return ""
     unit = " ms" if name.endswith("times") else ""
     more = ", ..." if len(numbers) > _MOST_NAMED else ""
-    return f" ({', '.join(f'{n:g}' for n in numbers[:_MOST_NAMED])}{more}{unit})"
+    return f" ({', '.join(f'{n:g}' for n in sorted(numbers)[:_MOST_NAMED])}{more}{unit})"

@@ -71,7 +71,7 @@ class _Head(io.RawIOBase):
         return self._at
 
 
-def header(item: Item, keywords: Iterable[str], deadline: Deadline) -> Dataset:
+def header(item: Item, keywords: Iterable[str | int], deadline: Deadline) -> Dataset:
     """The elements named, of those before the pixels.
 
     Raises:
@@ -88,7 +88,7 @@ def header(item: Item, keywords: Iterable[str], deadline: Deadline) -> Dataset:
             return _plain(_Head(io.BytesIO(start), deadline), keywords, pixels=False)
 
 
-def whole(item: Item, keywords: Iterable[str], most_bytes: int) -> Dataset:
+def whole(item: Item, keywords: Iterable[str | int], most_bytes: int) -> Dataset:
     """The elements named, the pixels among them if they are.
 
     Args:
@@ -103,13 +103,13 @@ def whole(item: Item, keywords: Iterable[str], most_bytes: int) -> Dataset:
         return _plain(io.BytesIO(data), keywords, pixels=True)
 
 
-def _plain(stream: Any, keywords: Iterable[str], pixels: bool) -> Dataset:
+def _plain(stream: Any, keywords: Iterable[str | int], pixels: bool) -> Dataset:
     """A deflated data set, unpacked; pydicom itself would unpack one of any size, whole."""
     from pydicom import filereader
     from pydicom.datadict import tag_for_keyword
     from pydicom.dataset import FileMetaDataset
 
-    tags: list[Any] = [tag_for_keyword(word) for word in keywords]
+    tags: list[Any] = [w if isinstance(w, int) else tag_for_keyword(w) for w in keywords]
     stop = None if pixels else (lambda tag, vr, length: int(tag) in _PIXELS)
     data = filereader.read_dataset(stream, False, True, stop_when=stop, specific_tags=tags)
     meta = FileMetaDataset()

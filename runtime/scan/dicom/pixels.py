@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.errors import CapabilityError, FmtoolError, InputError
-from runtime.scan.dicom import parse, values
+from runtime.scan.dicom import bits, parse, values
 from runtime.scan.dicom.codestream import check_claims
 from runtime.scan.dicom.found import Item
 from runtime.scan.dicom.frame import Frame
@@ -19,12 +19,11 @@ from runtime.scan.dicom.limits import MAX_HEADER_BYTES, Deadline
 from runtime.scan.dicom.parse import Dataset
 
 KEYWORDS = (
+    *bits.KEYWORDS,
     "BitsAllocated",
-    "BitsStored",
     "Columns",
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
-    "HighBit",
     "NumberOfFrames",
     "PhotometricInterpretation",
     "PixelData",
@@ -33,7 +32,7 @@ KEYWORDS = (
     "Rows",
     "SamplesPerPixel",
 )
-_Decoded: TypeAlias = tuple[NDArray[Any], Frame, str]
+_Decoded: TypeAlias = tuple[NDArray[Any], NDArray[np.bool_] | None, Frame, str]
 _SAMPLE_BYTES = 4  # at most, of one voxel as stored
 _UNDEFINED = 0xFFFFFFFF  # the length of compressed pixels
 _BLOCK = 16  # slices
@@ -49,6 +48,8 @@ def fill(
 ) -> str:
     """Decode `frames` into `volume` (columns, rows, slices), values as rescaled.
 
+    What the header says is no voxel becomes background.
+
     Returns:
         The stored number type, such as "int16".
 
@@ -59,8 +60,13 @@ def fill(
     kinds: set[str] = set()
     columns, rows, count = volume.shape
     block = np.empty((min(_BLOCK, count), rows, columns), dtype=np.float32)
-    for done, (stored, frame, kind) in enumerate(_slices(name, frames, items, deadline), 1):
+    padded: NDArray[np.bool_] | None = None
+    decoded = enumerate(_slices(name, frames, items, deadline), 1)
+    for done, (stored, empty, frame, kind) in decoded:
         kinds.add(kind)
+        if empty is not None:
+            padded = np.zeros(volume.shape, dtype=np.bool_) if padded is None else padded
+            padded[:, :, done - 1] = empty.T
         place = block[(done - 1) % _BLOCK]
         place[...] = stored
         if frame.slope != 1.0:
@@ -70,6 +76,8 @@ def fill(
         if done % _BLOCK == 0 or done == count:  # one pass over the volume's memory for many
             first = (done - 1) // _BLOCK * _BLOCK
             volume[:, :, first:done] = block[: done - first].transpose(2, 1, 0)
+    if padded is not None:
+        bits.background(volume, padded)
     return " and ".join(sorted(kinds))
 
 
@@ -104,15 +112,21 @@ def _decoded(
     syntax = str(data.file_meta.TransferSyntaxUID)
     decoder = _decoder(name, syntax)
     _check(name, data, (rows, columns))
-    encapsulated = pydicom().uid.UID(syntax).is_compressed and "PixelData" in data
+    uid = pydicom().uid
+    encapsulated = uid.UID(syntax).is_compressed and "PixelData" in data
+    stored = bits.bits(data)
+    aligned = encapsulated and syntax != uid.RLELossless
+    if not aligned:  # what pydicom would cut is ours to cut
+        data.BitsStored, data.HighBit = stored.allocated, stored.allocated - 1
     for frame in wanted:
         deadline.check()
-        if encapsulated:
-            check_claims(name, data, frame.index, syntax)
+        if encapsulated and check_claims(name, data, frame.index, syntax):
+            data.PixelRepresentation = 1  # as it was encoded, whatever the header says
         array, _ = decoder.as_array(data, index=frame.index, raw=True)
         if array.shape != (rows, columns):
             raise InputError(f"{name} is damaged: a slice decodes to {array.shape}")
-        yield _upright(data, array), frame, array.dtype.name
+        found, padded = stored.values(array, aligned)
+        yield _upright(data, stored, found), padded, frame, array.dtype.name
 
 
 def _check(name: str, data: Dataset, shape: tuple[int, int]) -> None:
@@ -137,11 +151,11 @@ def _check(name: str, data: Dataset, shape: tuple[int, int]) -> None:
         )
 
 
-def _upright(data: Dataset, array: NDArray[Any]) -> NDArray[Any]:
+def _upright(data: Dataset, stored: bits.Bits, array: NDArray[Any]) -> NDArray[Any]:
     """Larger is brighter: MONOCHROME1 stores the opposite."""
     if values.text(data, "PhotometricInterpretation").upper() != "MONOCHROME1":
         return array
-    largest = (1 << int(data.BitsStored)) - 1
+    largest = (1 << stored.stored) - 1
     return (largest if data.PixelRepresentation == 0 else -1) - array.astype(np.int64)
 
 

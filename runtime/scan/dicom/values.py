@@ -10,17 +10,18 @@ from typing import Any
 from runtime.scan.dicom.parse import Dataset
 
 
-def raw(data: Dataset, keyword: str) -> Any:
-    """The value as pydicom converts it, or None."""
+def raw(data: Dataset, keyword: str | int) -> Any:
+    """The value of a keyword or a tag as pydicom converts it, or None."""
     try:
-        return data.get(keyword)
+        found = data.get(keyword)
+        return getattr(found, "value", found) if isinstance(keyword, int) else found
     except MemoryError:
         raise
     except Exception:  # pydicom raises of every kind, and some of its own, for a malformed value
         return None
 
 
-def listed(data: Dataset, keyword: str) -> list[Any]:
+def listed(data: Dataset, keyword: str | int) -> list[Any]:
     """The value as a list, however many it has; a sequence of data sets has none."""
     value = raw(data, keyword)
     if value is None or value == "" or _is_sequence(value):
@@ -30,12 +31,12 @@ def listed(data: Dataset, keyword: str) -> list[Any]:
     return list(value)
 
 
-def words(data: Dataset, keyword: str) -> tuple[str, ...]:
+def words(data: Dataset, keyword: str | int) -> tuple[str, ...]:
     """The value's parts as text."""
     return tuple(str(part).strip() for part in listed(data, keyword))
 
 
-def text(data: Dataset, keyword: str) -> str:
+def text(data: Dataset, keyword: str | int) -> str:
     """The value as text; "" if it is absent."""
     return "\\".join(words(data, keyword))
 

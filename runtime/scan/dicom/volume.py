@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from fmtool.errors import InputError
 from runtime.scan import geometry as places
-from runtime.scan.dicom import pixels
+from runtime.scan.dicom import acquisition, pixels
 from runtime.scan.dicom.choose import Choice, choose
 from runtime.scan.dicom.find import found
 from runtime.scan.dicom.found import IS_OTHER, Found
 from runtime.scan.dicom.geometry import stack
 from runtime.scan.dicom.library import pydicom
 from runtime.scan.dicom.limits import Deadline
+from runtime.scan.dicom.parts import apart
 from runtime.scan.dicom.series import IS_INDEX, Series, grouped
 from runtime.scan.header import Header
 
@@ -68,14 +69,15 @@ def read(source: Path | Sequence[Path], series: str | None = None) -> Volume:
                 "TurboPrep's normalized.nii.gz; name the scan's own file"
             )
         pydicom()
-        all_series = grouped(held, deadline)
+        all_series = [part for one in grouped(held, deadline) for part in apart(one)]
+        acquisition.tell(all_series)
         if not all_series:
             raise InputError(f"{name} holds no DICOM file that can be used{_counted(held)}")
         choice = choose(name, all_series, series)
         chosen = choice.series
         about = f"{name}: {chosen.name}"
-        if not chosen.frames or "MOSAIC" in chosen.about.image_type or chosen.modality != "MR":
-            raise InputError(f"{about} cannot be read: {_never(chosen)}")
+        if never := _never(chosen):
+            raise InputError(f"{about} cannot be read: {never}")
         ordered = stack(about, chosen.frames)
         header = Header(
             ordered.shape,
@@ -121,11 +123,14 @@ def _sizes(affine: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def _never(series: Series) -> str:
+    """Why it cannot be read even if it is asked for."""
     if not series.frames:
         return "it holds no images"
     if series.modality != "MR":
         return f"it is {series.modality}; expected MR"
-    return "it is a mosaic, as of BOLD or diffusion; expected one T1-weighted head"
+    if "MOSAIC" in series.about.image_type:
+        return "it is a mosaic, as of BOLD or diffusion; expected one T1-weighted head"
+    return f"{series.lacks}; send it again whole" if series.lacks else ""
 
 
 def _public(series: Series) -> dict[str, Any]:

@@ -128,12 +128,9 @@ def test_a_place_that_is_none(make, keyword, value, said):
 @pytest.mark.parametrize(
     ("keyword", "values", "said"),
     [
-        ("EchoTime", (2.5, 4.9, 7.3), "3 echo times (2.5, 4.9, 7.3 ms)"),
         ("TemporalPositionIdentifier", (1, 2), "2 temporal positions (1, 2)"),
         ("DiffusionBValue", (0, 1000), "2 b-values (0, 1000)"),
-        ("InversionTime", (700, 2500), "2 inversion times (700, 2500 ms)"),
         ("AcquisitionNumber", (1, 2), "2 acquisitions (1, 2)"),
-        ("ImageType", (["ORIGINAL", "PRIMARY", "M"], ["ORIGINAL", "PRIMARY", "P"]), "2 image type"),
     ],
 )
 def test_several_volumes_in_one_series_are_listed(make, keyword, values, said):
@@ -143,10 +140,24 @@ def test_several_volumes_in_one_series_are_listed(make, keyword, values, said):
     assert f"series 3 holds {said}" in complaint(make, series="3")
 
 
-def test_several_stacks_of_an_enhanced_object(make):
+@pytest.mark.parametrize("each", [1, 9])
+def test_stack_ids_of_one_parallel_stack_are_one_volume(make, each):
     def stacks(data):
         for n, group in enumerate(data.PerFrameFunctionalGroupsSequence):
+            group.FrameContentSequence[0].StackID = str(1 + n // each)
+
+    stored = make.enhanced(edit=stacks)
+    got = scan.read(make.folder)
+    np.testing.assert_array_equal(got.array, stored[::-1, ::-1])
+    assert not got.facts["warnings"]
+
+
+def test_stacks_that_repeat_places_are_several_volumes(make):
+    def stacks(data):
+        groups = data.PerFrameFunctionalGroupsSequence
+        for n, group in enumerate(groups):
             group.FrameContentSequence[0].StackID = "1" if n < 9 else "2"
+            group.PlanePositionSequence = groups[n % 9].PlanePositionSequence
 
     make.enhanced(edit=stacks)
     assert "holds 2 stacks (1, 2)" in complaint(make, series="3")

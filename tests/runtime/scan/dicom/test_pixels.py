@@ -99,6 +99,93 @@ def test_every_number_type(make, stored, expected, values):
     assert got.facts["dtype"].endswith("int8" if stored.dtype == np.uint8 else "int16")
 
 
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian,
+                                    uid.ExplicitVRBigEndian, uid.RLELossless])  # fmt: skip
+@pytest.mark.parametrize(("low", "signed"), [(0, 0), (-400, 1)])
+@pytest.mark.parametrize("high", [11, 13, 15])
+def test_voxels_in_any_bits_of_their_word(make, syntax, low, signed, high):
+    stored = noise(low=low)
+    words = (stored.astype(np.uint16) & 0xFFF) << (high - 11)
+    stray = np.uint16(0xFFFF ^ (0xFFF << (high - 11)) & 0xFFFF)
+    words |= noise(high=65536, dtype=np.uint16) & stray  # what others left in the bits beside them
+    make.slices(words, syntax, PixelRepresentation=signed, BitsStored=12, HighBit=high)
+    np.testing.assert_array_equal(scan.read(make.folder).array, seen(stored))
+
+
+@pytest.mark.parametrize("high", [None, 3, 99])
+def test_a_high_bit_that_makes_no_sense_is_that_of_the_bits_stored(make, high):
+    stored = make.slices(noise(), PixelRepresentation=0, BitsStored=12, HighBit=high)
+    np.testing.assert_array_equal(scan.read(make.folder).array, seen(stored))
+
+
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian,
+                                    uid.RLELossless, uid.JPEG2000Lossless])  # fmt: skip
+@pytest.mark.parametrize(
+    ("padding", "dtype", "values"),
+    [
+        (-2000, np.int16, {}),
+        (-32768, np.int16, {}),
+        (32767, np.int16, {}),
+        (65535, np.uint16, {"PixelRepresentation": 0}),
+        (4095, np.uint16, {"PixelRepresentation": 0, "BitsStored": 12, "HighBit": 11}),
+        (0, np.int16, {}),
+    ],
+)
+def test_padding_is_background(make, syntax, padding, dtype, values):
+    stored = noise(low=5, dtype=dtype)
+    stored[:9] = padding
+    vr = "US" if dtype == np.uint16 else "SS"
+    make.slices(stored, syntax, lambda d, k: d.add_new("PixelPaddingValue", vr, padding), **values)
+    stored[:9] = 0 if padding == 0 else 5
+    np.testing.assert_array_equal(scan.read(make.folder).array, seen(stored))
+
+
+def test_padding_beyond_the_bits_stored(make):
+    stored = noise(low=5, dtype=np.uint16)
+    stored[:9] = 65535
+    stored[9:12] = 4095  # as bright as can be, and no padding
+    make.slices(stored, edit=lambda d, k: d.add_new("PixelPaddingValue", "US", 65535),
+                PixelRepresentation=0, BitsStored=12, HighBit=11)  # fmt: skip
+    stored[:9] = 5
+    np.testing.assert_array_equal(scan.read(make.folder).array, seen(stored))
+
+
+def test_a_range_of_padding_rescaled_and_inverted(make):
+    stored = noise(low=5)
+    stored[:9], stored[9:12] = -2000, -1000
+
+    def edit(data, k):
+        data.add_new("PixelPaddingValue", "SS", -2000)
+        data.add_new("PixelPaddingRangeLimit", "SS", -1000)
+        data.RescaleSlope, data.RescaleIntercept = 2, 10
+
+    make.slices(stored, edit=edit)
+    stored[:12] = 5
+    np.testing.assert_array_equal(scan.read(make.folder).array, seen(stored * 2 + 10))
+
+
+def test_padding_whose_kind_of_number_is_the_other(make):
+    stored = noise(low=5)
+    stored[:9] = -2000
+    make.slices(stored, edit=lambda d, k: d.add_new("PixelPaddingValue", "US", 63536))
+    stored[:9] = 5
+    np.testing.assert_array_equal(scan.read(make.folder).array, seen(stored))
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+@pytest.mark.parametrize("kind", ["slices", "enhanced"])
+def test_a_signed_codestream_under_a_header_that_says_unsigned_is_signed(make, bits, kind):
+    stored = getattr(make, kind)(noise(low=-400), uid.JPEG2000Lossless, BitsStored=bits,
+                                 HighBit=bits - 1)  # fmt: skip
+    for path in make.folder.iterdir():
+        data = pydicom.dcmread(path)
+        data.PixelRepresentation = 0
+        data.save_as(path)
+    got = scan.read(make.folder)
+    np.testing.assert_array_equal(got.array, seen(stored))
+    assert got.facts["dtype"] == "int16"
+
+
 def test_each_slice_has_its_own_slope_and_intercept(make):
     def rescale(data, k):
         data.RescaleSlope, data.RescaleIntercept = 1 + k / 10, -k
@@ -113,10 +200,12 @@ def test_each_frame_of_an_enhanced_object_has_its_own(make):
     def rescale(data):
         for n, group in enumerate(data.PerFrameFunctionalGroupsSequence):
             group.PixelValueTransformationSequence[0].RescaleSlope = 1 + n / 10
+            group.PixelValueTransformationSequence[0].RescaleIntercept = -n
 
     stored = make.enhanced(edit=rescale)
     n = np.arange(stored.shape[2])
-    np.testing.assert_allclose(scan.read(make.folder).array, seen(stored * (1 + n / 10)), rtol=1e-6)
+    expected = seen(stored * (1 + n / 10) - n)
+    np.testing.assert_allclose(scan.read(make.folder).array, expected, rtol=1e-6, atol=1e-4)
 
 
 @pytest.mark.parametrize(
