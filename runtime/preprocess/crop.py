@@ -17,6 +17,7 @@ LONG_MM = 300.0
 """A longer field of view is no head's."""
 
 _LEFT_MM = 256.0
+_CONSTANT = 0.999  # of a plane; a few voxels may be hot
 _CLEARED = 0.9  # of the plane under a frame that belongs to the scan hold the frame's value
 
 
@@ -47,10 +48,10 @@ def _unframed(array: NDArray[np.float32], box: Box) -> Box:
     for axis in range(3):
         planes = np.moveaxis(array[box], axis, 0)
         low, high = 0, len(planes)
-        first, last = planes[0].flat[0], planes[-1].flat[0]
-        while low < high - 1 and (planes[low] == first).all():
+        first, last = np.median(planes[0]), np.median(planes[-1])
+        while low < high - 1 and (planes[low] == first).mean() >= _CONSTANT:
             low += 1
-        while low < high - 1 and (planes[high - 1] == last).all():
+        while low < high - 1 and (planes[high - 1] == last).mean() >= _CONSTANT:
             high -= 1
         start = box[axis].start
         box = (*box[:axis], slice(start + low, start + high), *box[axis + 1 :])
@@ -64,7 +65,7 @@ def _cut(array: NDArray[np.float32], box: Box, inner: Box) -> Box:
         planes, there = np.moveaxis(array, axis, 0), inner[:axis] + inner[axis + 1 :]
         ends = []
         for edge, at, last in ((outer.start, part.start, 0), (outer.stop, part.stop, 1)):
-            frame, under = planes[edge - last][there].flat[0], planes[at - last][there]
+            frame, under = np.median(planes[edge - last][there]), planes[at - last][there]
             ends.append(edge if (under == frame).mean() >= _CLEARED else at)
         found.append(slice(*ends))
     return found[0], found[1], found[2]

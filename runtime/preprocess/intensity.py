@@ -20,6 +20,7 @@ Image = NDArray[np.float32]
 
 _LOOKED_AT = 200_000  # voxels, about: quantiles need no more
 _FILL = 0.1  # of the faces hold the value that fills the background
+_LOW = 0.05  # this quantile and its mirror bound, widely, what counts: spikes do not
 _DARK, _BRIGHT = 0.001, 0.99  # quantiles of what is not filled
 _GAP, _UNDERSHOOT = 0.5, 0.05
 # Of the range from dark to bright. What a strip or an air fill leaves begins at once above the fill
@@ -60,6 +61,8 @@ def level(array: Image) -> Image:
     seen = sample if fill is None else sample[sample != fill]
     if not seen.size:
         return array
+    low, high = np.quantile(seen, [_LOW, 1.0 - _LOW])
+    seen = seen[(seen >= low - (high - low)) & (seen <= high + 2.0 * (high - low))]
     dark, bright = (float(q) for q in np.quantile(seen, [_DARK, _BRIGHT]))
     zero, span = dark, bright - dark
     kept = fill is not None and -_UNDERSHOOT * span <= dark - fill <= _GAP * span
