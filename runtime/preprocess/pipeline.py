@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from fmtool import space
 from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
-from runtime.preprocess import Skull, bias, register, resample
-from runtime.preprocess.strip import StripNets, brain_mask_of_stripped, is_stripped, strip, tight
+from runtime.grid import Box, bounds
+from runtime.preprocess import Skull, bias, crop, intensity, register, resample
+from runtime.preprocess.strip import StripNets, brain_mask_of_stripped, is_stripped, strip
 from runtime.preprocess.template import Template
 from runtime.quality import measure
 from runtime.scan import Scan
@@ -43,7 +44,8 @@ class Prepared:
         volume: float32 (150, 192, 192), crop axes (z, y, x), N4-corrected, zero outside the mask.
         mask: bool, same shape: the brain.
         transform: 4x4, template RAS mm -> scan RAS mm (rigid).
-        corrected: float32 (x, y, z), the N4-corrected scan in its own canonical space.
+        corrected: float32 (x, y, z), the N4-corrected scan in its own canonical space, without the
+            frame that padding left, its background at zero.
         brain: bool (x, y, z), the brain mask in that space.
         affine: 4x4, that space's voxel -> scan RAS mm.
         facts: "head" ("whole", "stripped" or "prepared"), "brain_volume_ml", "similarity",
@@ -99,34 +101,32 @@ class Preprocessor:
 
     def _stages(self, scan: Scan) -> Prepared:
         timings: dict[str, float] = {}
-        with timed(timings, "strip"):
-            head, brain = self._brain(scan)
         spacing = np.linalg.norm(scan.affine[:3, :3], axis=0)
+        with timed(timings, "strip"):
+            field = crop.content(scan.array, spacing)
+            affine = _moved(scan.affine, field)
+            array = intensity.level(scan.array[field])
+            head, brain = self._brain(array)
+            array = intensity.despike(array, brain)
         volume_ml = float(brain.sum() * np.prod(spacing) / 1000.0)
         if volume_ml < _MIN_BRAIN_ML:
             raise PreprocessingError(
                 f"it shows {volume_ml:.0f} mL of brain: not a T1-weighted human head"
             )
         with timed(timings, "bias"):
-            corrected = bias.correct(scan.array, brain, tuple(spacing), "head")
+            corrected = bias.correct(array, brain, tuple(spacing), "head")
         with timed(timings, "register"):
-            rigid = register.rigid(corrected, scan.affine, brain, self.template)
+            rigid = register.rigid(corrected, affine, brain, self.template)
         with timed(timings, "resample"):
-            box, affine = _around(brain, scan.affine)
-            mask = resample.to_crop(brain[box].astype(np.float32), affine, rigid.matrix) >= 0.5
-            volume = resample.to_crop(corrected[box], affine, rigid.matrix, resample.ORDER, mask)
+            box = _around(brain)
+            place = _moved(affine, box), rigid.matrix
+            mask = resample.to_crop(brain[box].astype(np.float32), *place) >= 0.5
+            volume = resample.to_crop(corrected[box], *place, resample.ORDER, mask)
         if not mask.any():
             raise PreprocessingError("the brain lies outside the model's field of view")
         with timed(timings, "check"):
             found = measure(
-                scan.array,
-                corrected,
-                brain,
-                scan.affine,
-                volume,
-                mask,
-                rigid.matrix,
-                self.template.crop,
+                array, corrected, brain, affine, volume, mask, rigid.matrix, self.template.crop
             )
         facts = {
             "head": head,
@@ -135,42 +135,34 @@ class Preprocessor:
             "registration_problem": rigid.reason,
             **found,
         }
-        return Prepared(volume, mask, rigid.matrix, corrected, brain, scan.affine, facts, timings)
+        return Prepared(volume, mask, rigid.matrix, corrected, brain, affine, facts, timings)
 
-    def _brain(self, scan: Scan) -> tuple[str, NDArray[np.bool_]]:
+    def _brain(self, array: NDArray[np.float32]) -> tuple[str, NDArray[np.bool_]]:
         head: str = self.skull
         if head == "auto":
-            head = "stripped" if is_stripped(scan.array) else "whole"
+            head = "stripped" if is_stripped(array) else "whole"
         if head == "stripped":
-            return head, brain_mask_of_stripped(scan.array, self._nets)
-        return head, strip(scan.array, self._nets)
+            return head, brain_mask_of_stripped(array, self._nets)
+        return head, strip(array, self._nets)
 
     def _adopt(self, scan: Scan, mask: NDArray[np.bool_]) -> Prepared:
         """TurboPrep's files are in the model's space already: nothing is computed again."""
         timings: dict[str, float] = {}
         with timed(timings, "resample"):
-            crop_mask = np.ascontiguousarray(space.to_crop(mask)).astype(bool)
-            crop = np.where(crop_mask, space.to_crop(scan.array), 0.0).astype(np.float32)
+            array = intensity.despike(intensity.level(scan.array), mask)
+            inside = np.ascontiguousarray(space.to_crop(mask)).astype(bool)
+            volume = np.where(inside, space.to_crop(array), 0.0).astype(np.float32)
         with timed(timings, "check"):
-            found = measure(
-                scan.array,
-                scan.array,
-                mask,
-                scan.affine,
-                crop,
-                crop_mask,
-                np.eye(4),
-                self.template.crop,
-            )
-        place = scan.affine, mask
+            template = self.template.crop
+            found = measure(array, array, mask, scan.affine, volume, inside, np.eye(4), template)
         facts = {
             "head": "prepared",
             "brain_volume_ml": float(mask.sum()) / 1000.0,
-            "similarity": register.similarity(_lifted(scan.array, mask), *place, self.template),
+            "similarity": register.similarity(array, scan.affine, mask, self.template),
             "registration_problem": "",
             **found,
         }
-        return Prepared(crop, crop_mask, np.eye(4), scan.array, mask, scan.affine, facts, timings)
+        return Prepared(volume, inside, np.eye(4), array, mask, scan.affine, facts, timings)
 
 
 def prepare(scan: Scan, bundle: Bundle, skull: Skull = "auto") -> Prepared:
@@ -183,17 +175,15 @@ def prepare(scan: Scan, bundle: Bundle, skull: Skull = "auto") -> Prepared:
         return preprocessor.run(scan)
 
 
-def _lifted(array: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Intensities above zero in the brain: WhiteStripe leaves white matter at zero, grey below."""
-    least = np.float32(array[mask].min())
-    return array if least > 0 else array + (np.float32(1e-3) * np.ptp(array[mask]) - least)
+def _around(brain: NDArray[np.bool_]) -> Box:
+    """The brain's box with as many voxels around it as a spline reaches."""
+    box = bounds(brain, _REACH)
+    assert box is not None  # a mask without a brain is refused before
+    return box
 
 
-def _around(
-    brain: NDArray[np.bool_], affine: NDArray[np.float64]
-) -> tuple[tuple[slice, ...], NDArray[np.float64]]:
-    """The brain's box with as many voxels around it as a spline reaches, and its affine."""
-    box = tuple(slice(max(part.start - _REACH, 0), part.stop + _REACH) for part in tight(brain))
+def _moved(affine: NDArray[np.float64], box: Box) -> NDArray[np.float64]:
+    """The affine of a box of an array."""
     shift = np.eye(4)
     shift[:3, 3] = [part.start for part in box]
-    return box, affine @ shift
+    return affine @ shift
