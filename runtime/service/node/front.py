@@ -37,11 +37,11 @@ class NodeFront:
         self._inbox, self._outbox, self._policy = inbox, outbox, policy
 
     def ready(self) -> Sequence[Work]:
-        """The series that are complete; what was begun and not ended waits again first."""
+        """The series that are settled; what was begun and not ended waits again first."""
         self._inbox.recover()
         return [
-            Work(series, self._inbox.taken(series), "the series", {"series": series})
-            for series in self._inbox.settled(self._policy.settle_s)
+            Work(series, self._inbox.taken(series), "the series", {"series": series}, lacks)
+            for series, lacks in self._inbox.settled(self._policy.settle_s).items()
         ]
 
     def begin(self, work: Work) -> str:
@@ -67,6 +67,8 @@ class NodeFront:
 
     def aside(self, work: Work, outcome: Outcome, attempts: int) -> bool:
         """Move the series into quarantine, the reason beside it."""
+        if work.refused:  # it was never begun
+            self._inbox.take(work.name)
         self._inbox.quarantine(work.name, outcome.reason, attempts)
         return True
 

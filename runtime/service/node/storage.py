@@ -4,6 +4,7 @@
     answering/SERIES/              complete, being computed
     answered/SERIES/               its results are in the outbox, or sent
     quarantine/SERIES/             could not be answered; SERIES.json beside it says why
+    missing/SERIES/                not known to be whole; see `runtime.service.node.missing`
 
 A series moves between them by one rename, so that a crash leaves it in one of them; these folders
 are all that the node remembers. Names are hashes of the UIDs: nothing that a peer says becomes part
@@ -29,9 +30,11 @@ from filelock import FileLock, Timeout
 from fmtool.errors import InputError
 from runtime.report.publish import check_writable
 from runtime.service import guard, move
+from runtime.service.node.missing import Missing
 from runtime.system.atomic import write_bytes
 
 _PLACES = ("receiving", "answering", "answered", "quarantine")
+_PATIENCE = 20
 
 
 class NoSpace(OSError):
@@ -85,11 +88,14 @@ class Inbox:
             raise InputError(f"another node uses {folder}; name another folder") from None
         self._lock = threading.Lock()
         self._arrivals: dict[str, float] = {}
-        self._senders: dict[str, set[threading.Thread]] = {}
+        self._missing = Missing(folder)
         for place in (*_PLACES, self.temporary.name):
             (folder / place).mkdir(exist_ok=True)
         for scratch in self.temporary.iterdir():
             move.remove(scratch)
+        for series in (folder / "receiving").iterdir():
+            if not self._reason(series.name).exists():  # else someone moved it out of quarantine
+                self._arrivals[series.name] = time.monotonic()
 
     def close(self) -> None:
         """Let another node use the folder."""
@@ -113,9 +119,21 @@ class Inbox:
             NoSpace: if the disk is too full.
             OSError: if the object cannot be written; nothing of it is left.
         """
+        with self._lock:
+            known = self._known(name)
+            self._missing.arriving(name.series, sender, not known)
+            if known:
+                self._reopen(name.series)
+                return False
+        try:
+            return self._write(name, parts, size)
+        except OSError:
+            with self._lock:
+                self._missing.refused(name.series, name.object)
+            raise
+
+    def _write(self, name: Names, parts: Iterable[bytes], size: int) -> bool:
         self.check_space(size)
-        if self._known(name):
-            return False
         scratch = self.temporary / secrets.token_hex(16)
         try:
             with scratch.open("xb") as stream:
@@ -130,28 +148,31 @@ class Inbox:
                 series.mkdir(exist_ok=True)
                 scratch.rename(series / f"{name.object}.dcm")
                 self._arrivals[name.series] = time.monotonic()
-                if isinstance(sender, threading.Thread):
-                    self._senders.setdefault(name.series, set()).add(sender)
+                self._missing.stored(name.series, name.object)
             guard.sync(series)
             return True
         finally:
             scratch.unlink(missing_ok=True)
 
-    def settled(self, settle_s: float) -> list[str]:
-        """The series that are complete: no new object for so long, and their senders gone.
+    def settled(self, settle_s: float) -> dict[str, str]:
+        """The series that are waited for no longer, and why one is not whole; "" if it is.
 
-        A sender that stays connected is waited for four times as long. A folder that someone put
-        into `receiving` counts as a series that has just arrived.
+        A series is whole if no new object has come for so long and its senders have released; a
+        sender that stays connected is waited for four times as long. One that lost objects is
+        waited for `_PATIENCE` times as long, for them to come. A folder that someone put into
+        `receiving` counts as a whole series that has just arrived.
         """
-        now, found = time.monotonic(), []
+        now, found = time.monotonic(), {}
         with self._lock:
             for folder in (self.folder / "receiving").iterdir():
-                self._arrivals.setdefault(folder.name, now)
+                if folder.name not in self._arrivals:
+                    self._missing.forget(folder.name)
+                    self._arrivals[folder.name] = now
             for series, arrival in self._arrivals.items():
-                senders = self._senders.get(series, set())
-                open_ = {sender for sender in senders if sender.is_alive()}
-                if now - arrival >= (4 * settle_s if open_ else settle_s):
-                    found.append(series)
+                why, sending = self._missing.why(series), self._missing.sending(series)
+                patience = _PATIENCE if why else 4 if sending else 1
+                if now - arrival >= patience * settle_s:
+                    found[series] = why
         return found
 
     def taken(self, series: str) -> Path:
@@ -159,14 +180,15 @@ class Inbox:
         return self._place("answering", series)
 
     def take(self, series: str) -> Path:
-        """Move a complete series to be answered, with what came of it earlier; its new folder."""
+        """Move a settled series to be answered, with what came of it earlier; its new folder."""
         with self._lock:
             for earlier in ("answered", "quarantine", "answering"):
                 _merge(self._place(earlier, series), self._place("receiving", series))
             target = self.taken(series)
             self._place("receiving", series).rename(target)
             self._arrivals.pop(series, None)
-            self._senders.pop(series, None)
+            if not self._missing.why(series):
+                self._missing.forget(series)
         return target
 
     def answered(self, series: str) -> None:
@@ -201,6 +223,14 @@ class Inbox:
         with self._lock:
             _merge(self.taken(series), self._place("receiving", series))
             self._arrivals.setdefault(series, arrival)
+
+    def _reopen(self, series: str) -> None:
+        """Wait again for a series that was put aside for what it lacked: it is sent once more."""
+        aside = self._place("quarantine", series)
+        if self._missing.known(series) and aside.exists():
+            _merge(aside, self._place("receiving", series))
+            self._reason(series).unlink(missing_ok=True)
+            self._arrivals[series] = time.monotonic()
 
     def forget(self, keep_days: float) -> int:
         """Delete the series that were answered longer ago; how many."""

@@ -1,0 +1,122 @@
+"""What a series still lacks: objects that were refused, or a sender that did not end in order.
+
+    missing/SERIES/           from a series' first object until its senders have released
+    missing/SERIES/OBJECT     one that was refused, until it comes
+
+The folder is there before the object is, so that a crash while a series is being sent leaves it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtime.service import guard
+
+FOLDER = "missing"
+
+
+@dataclass
+class _Series:
+    """What is known of one: who sends, which objects were refused, whether a sender was cut off."""
+
+    senders: set[threading.Thread] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    cut: bool = False
+    after: set[threading.Thread] = field(default_factory=set)  # senders that came after the cut
+
+
+class Missing:
+    """The series that are not whole; not to be used by two threads at once.
+
+    Args:
+        folder: the inbox; what a process before this one left there was cut off.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / FOLDER
+        self._folder.mkdir(exist_ok=True)
+        self._series = {
+            folder.name: _Series(refused={file.name for file in folder.iterdir()}, cut=True)
+            for folder in self._folder.iterdir()
+        }
+
+    def arriving(self, series: str, sender: object, new: bool = True) -> None:
+        """An object of a series comes; one that is not new tells only that its sender is at it.
+
+        Raises:
+            OSError: if that cannot be written down.
+        """
+        if not isinstance(sender, threading.Thread) or not (new or series in self._series):
+            return
+        held = self._series.get(series)
+        if held is None:
+            self._open(series)
+            held = self._series[series] = _Series()
+        self._look(held)
+        if held.cut and sender not in held.senders:
+            held.after.add(sender)
+        held.senders.add(sender)
+
+    def stored(self, series: str, name: str) -> None:
+        """An object is there."""
+        held = self._series.get(series)
+        if held is not None and name in held.refused:
+            held.refused.discard(name)
+            (self._folder / series / name).unlink(missing_ok=True)
+
+    def refused(self, series: str, name: str) -> None:
+        """An object was refused, and is waited for."""
+        self._series.setdefault(series, _Series()).refused.add(name)
+        with suppress(OSError):  # the disk may be what it was refused for; this process knows
+            self._open(series)
+            (self._folder / series / name).touch()
+
+    def known(self, series: str) -> bool:
+        """Whether it is waited for, or was put aside for what it lacked."""
+        return series in self._series
+
+    def sending(self, series: str) -> bool:
+        """Whether an association that sent of it is open."""
+        held = self._series.get(series)
+        return held is not None and any(sender.is_alive() for sender in held.senders)
+
+    def why(self, series: str) -> str:
+        """Why a series is not whole, in words; "" if nothing says so."""
+        held = self._series.get(series)
+        if held is None:
+            return ""
+        self._look(held)
+        if held.refused:
+            return (
+                f"{len(held.refused)} of its objects were refused for want of space and have not "
+                "come since; send the series again"
+            )
+        if held.cut:
+            return (
+                "an association that sent it was aborted, and none has sent it to the end since; "
+                "send the series again, or move it back into `receiving` if it is whole"
+            )
+        return ""
+
+    def forget(self, series: str) -> None:
+        """It is whole, or somebody wants it answered as it is."""
+        if self._series.pop(series, None) is not None:
+            shutil.rmtree(self._folder / series, ignore_errors=True)  # never made on a full disk
+
+    def _look(self, held: _Series) -> None:
+        """See which senders have ended, and how."""
+        ended = {sender for sender in held.senders if not sender.is_alive()}
+        held.senders -= ended
+        orderly = {sender for sender in ended if getattr(sender, "is_released", True)}
+        if ended - orderly:
+            held.cut, held.after = True, set()
+        elif orderly & held.after:  # it began after the cut: what was lost, it has sent
+            held.cut, held.after = False, set()
+
+    def _open(self, series: str) -> None:
+        (self._folder / series).mkdir(exist_ok=True)
+        guard.sync(self._folder)

@@ -1,0 +1,194 @@
+"""A series that lost objects stays open until they come, and is never answered as complete."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import namedtuple
+
+import pytest
+
+from runtime.service import guard
+
+LONG = {"settle_s": 0.3}  # put aside after 6 s without the rest
+
+
+@pytest.fixture
+def answered():
+    return []
+
+
+@pytest.fixture
+def answer(kit, answered):
+    def answer(folder):
+        answered.append(len(list(folder.iterdir())))
+        return kit.result(folder.name)
+
+    return answer
+
+
+def aborted(node, kit, objects):
+    """Send, and abort instead of releasing."""
+    with kit.calling(node) as assoc:
+        for ds in objects:
+            assert assoc.send_c_store(ds).Status == 0
+        assoc.abort()
+    node.wait("association_aborted")
+
+
+def reason(node):
+    (line,) = node.wait("quarantined")
+    return json.loads((node.inbox / "quarantine" / f"{line['series']}.json").read_text())["reason"]
+
+
+@pytest.mark.parametrize("resent", [slice(None), slice(7, None)])
+def test_an_aborted_association_is_waited_for_and_then_answered_whole(
+    run_node, kit, answer, answered, resent
+):
+    sent = list(kit.objects(10))
+    with run_node(answer=answer, **LONG) as node:
+        aborted(node, kit, sent[:7])
+        time.sleep(1.5)  # five times as long as it takes to settle
+        assert answered == []
+        kit.send(node, sent[resent])
+        node.wait("answered")
+        assert answered == [10]
+        assert not list((node.inbox / "missing").iterdir())
+
+
+def test_what_does_not_come_is_put_aside_with_the_reason_and_answered_if_it_comes(
+    run_node, kit, answer, answered
+):
+    sent = list(kit.objects(5))
+    with run_node(answer=answer, settle_s=0.05) as node:
+        aborted(node, kit, sent[:4])
+        assert "was aborted" in reason(node)
+        assert answered == []
+        assert len(node.files("quarantine")) == 4
+        kit.send(node, sent[4:])
+        node.wait("answered")
+        assert answered == [5]
+        assert not node.files("quarantine")
+
+
+def test_what_was_put_aside_and_is_sent_again_whole_is_answered_though_nothing_is_new(
+    run_node, kit, answer, answered
+):
+    sent = list(kit.objects(5))
+    with run_node(answer=answer, settle_s=0.05) as node:
+        aborted(node, kit, sent)
+        reason(node)
+        kit.send(node, sent)
+        node.wait("answered")
+        assert answered == [5]
+
+
+def test_what_was_put_aside_and_is_moved_back_is_answered_as_it_is(run_node, kit, answer, answered):
+    with run_node(answer=answer, settle_s=0.05) as node:
+        aborted(node, kit, list(kit.objects(5))[:4])
+        reason(node)
+        (series,) = (p for p in (node.inbox / "quarantine").iterdir() if p.is_dir())
+        series.rename(node.inbox / "receiving" / series.name)
+        node.wait("answered")
+        assert answered == [4]
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_node_that_is_stopped_remembers_what_was_cut_off(run_node, kit, answer, answered, moved):
+    sent = list(kit.objects(5))
+    with run_node(answer=answer, settle_s=60.0) as node, kit.calling(node) as assoc:
+        for ds in sent[:3]:
+            assoc.send_c_store(ds)
+        node.node.stop(grace_s=0.1)
+    with run_node(answer=answer, settle_s=0.05) as node:
+        assert "was aborted" in reason(node)
+        assert answered == []
+        (series,) = (p for p in (node.inbox / "quarantine").iterdir() if p.is_dir())
+        inbox = node.inbox
+    if moved:  # while no node runs
+        series.rename(inbox / "receiving" / series.name)
+    with run_node(answer=answer, settle_s=0.05) as node:
+        if not moved:
+            kit.send(node, sent[3:])
+        node.wait("answered")
+        assert answered == [3 if moved else 5]
+
+
+def full(monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(guard.shutil, "disk_usage", lambda _: usage(10, 10, 0))
+
+
+@pytest.mark.parametrize("first", [0, 1, 7])
+def test_objects_refused_for_want_of_space_are_waited_for(
+    run_node, kit, answer, answered, monkeypatch, first
+):
+    sent = list(kit.objects(10))
+    with run_node(answer=answer, **LONG) as node:
+        kit.send(node, sent[:first])
+        with monkeypatch.context() as patch:
+            full(patch)
+            assert kit.send(node, sent[first:9]) == [0xA700] * (9 - first)
+        kit.send(node, sent[9:])
+        time.sleep(1.5)
+        assert answered == []
+        kit.send(node, sent[first:8])
+        time.sleep(1.5)
+        assert answered == []  # one is still not there
+        kit.send(node, sent)
+        node.wait("answered")
+        assert answered == [10]
+
+
+def test_objects_refused_and_never_sent_again_put_their_series_aside(
+    run_node, kit, answer, answered, monkeypatch
+):
+    sent = list(kit.objects(5))
+    with run_node(answer=answer, settle_s=0.05) as node:
+        with kit.calling(node) as assoc:
+            assert [assoc.send_c_store(ds).Status for ds in sent[:2]] == [0, 0]
+            with monkeypatch.context() as patch:
+                full(patch)
+                assert [assoc.send_c_store(ds).Status for ds in sent] == [0, 0] + [0xA700] * 3
+        assert "3 of its objects were refused for want of space" in reason(node)
+        assert answered == []
+        kit.send(node, sent[2:])
+        node.wait("answered")
+        assert answered == [5]
+
+
+def test_two_associations_at_once_of_which_one_is_aborted(run_node, kit, answer, answered):
+    sent = list(kit.objects(6))
+    with run_node(answer=answer, **LONG) as node:
+        with kit.calling(node) as one, kit.calling(node) as other:
+            for ds in sent[:3]:
+                one.send_c_store(ds)
+            other.send_c_store(sent[3])
+            one.abort()
+            node.wait("association_aborted")
+            other.send_c_store(sent[4])
+        time.sleep(1.5)
+        assert answered == []  # the other sent its own, not what the first one lost
+        kit.send(node, sent)
+        node.wait("answered")
+        assert answered == [6]
+
+
+def test_an_abort_holds_up_no_other_series(run_node, kit, answer, answered):
+    with run_node(answer=answer, **LONG) as node:
+        aborted(node, kit, kit.objects(3))
+        kit.send(node, kit.objects(2))
+        node.wait("answered")
+        assert answered == [2]
+
+
+def test_an_association_that_this_side_ends_leaves_its_series_open(run_node, kit):
+    with run_node(max_association_bytes=20_000, **LONG) as node:
+        with kit.calling(node) as assoc:
+            for ds in kit.objects(200):
+                if not assoc.is_established or not assoc.send_c_store(ds):
+                    break
+        node.wait("connection_ended")
+        time.sleep(1.0)
+        assert node.files("receiving")
+        assert not node.events("series_complete")
