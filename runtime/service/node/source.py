@@ -46,6 +46,7 @@ _VALID = {  # what these must look like (PS3.5, 6.2) before a document may repea
 }
 
 _MAY_BE_EMPTY = [  # what documents must hold, if only empty (type 2), and scanners leave out
+    "PatientID",
     "PatientName",
     "PatientBirthDate",
     "PatientSex",
@@ -75,7 +76,9 @@ def read(folder: Path) -> Sequence[Dataset]:
     for keyword in _MAY_BE_EMPTY:
         if keyword not in first:
             setattr(first, keyword, None)
-    rest = (
+    rest = [
         dcmread(file, stop_before_pixels=True, specific_tags=list(_REFERENCE)) for file in files[1:]
-    )
+    ]
+    for header in rest:
+        header.PatientID = first.PatientID  # what the node keeps together is of one patient
     return [first, *rest]
