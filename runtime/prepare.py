@@ -104,7 +104,8 @@ class Preparer:
         checks = quality.checks(head.facts, prepared.facts, self._normal)
         refusals = [check.sentence for check in checks if check.verdict == "refuse"]
         if refusals and not self._reading.force:
-            raise PreprocessingError(f"{_name(head)} is refused: {' '.join(refusals)}")
+            why = f"{_name(head)} is refused: {' '.join(refusals)}"
+            raise PreprocessingError(head.refused(why))
         return checks
 
 

@@ -20,6 +20,7 @@ from runtime.grid import Box, bounds
 from runtime.preprocess import Skull, bias, crop, intensity, register, resample
 from runtime.preprocess.strip import StripNets, brain_mask_of_stripped, is_stripped, strip
 from runtime.preprocess.template import Template
+from runtime.preprocess.upright import in_order, upright
 from runtime.quality import measure
 from runtime.scan import Scan
 from runtime.system.clock import timed
@@ -29,6 +30,8 @@ _MIN_BRAIN_ML = 100.0
 
 _REACH = 6
 # Voxels: a cubic spline's coefficient depends on a voxel so far away by less than 1 in 2000.
+
+_MOST_ORDERS = 4
 
 _REMARKS = {
     "stripped": "The head is already skull-stripped: its own outline bounds the brain mask.",
@@ -44,10 +47,11 @@ class Prepared:
         volume: float32 (150, 192, 192), crop axes (z, y, x), N4-corrected, zero outside the mask.
         mask: bool, same shape: the brain.
         transform: 4x4, template RAS mm -> scan RAS mm (rigid).
-        corrected: float32 (x, y, z), the N4-corrected scan in its own canonical space, without the
-            frame that padding left, its background at zero.
-        brain: bool (x, y, z), the brain mask in that space.
-        affine: 4x4, that space's voxel -> scan RAS mm.
+        corrected: float32 (x, y, z), the N4-corrected scan without the frame that padding left, its
+            background at zero, its voxels in the order in which the head stands upright: the
+            canonical one unless the header turns it far.
+        brain: bool, same shape: the brain mask.
+        affine: 4x4, their voxel -> scan RAS mm.
         facts: "head" ("whole", "stripped" or "prepared"), "brain_volume_ml", "similarity",
             "registration_problem" (empty when there is none), and what `runtime.quality.measure`
             found, by the checks' keys.
@@ -68,6 +72,18 @@ class Prepared:
         """What was detected about the head and must be said aloud."""
         said = _REMARKS.get(self.facts["head"])
         return [said] if said else []
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A brain, and where it lies."""
+
+    array: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    head: str
+    brain: NDArray[np.bool_]
+    corrected: NDArray[np.float32]
+    rigid: register.Rigid
 
 
 class Preprocessor:
@@ -97,45 +113,79 @@ class Preprocessor:
             return self._stages(scan)
         except PreprocessingError as error:
             name = scan.path if scan.path is not None else "the scan"
-            raise PreprocessingError(f"{name} cannot be prepared: {error}") from None
+            why = f"{name} cannot be prepared: {error}"
+            raise PreprocessingError(scan.refused(why)) from None
 
     def _stages(self, scan: Scan) -> Prepared:
         timings: dict[str, float] = {}
-        spacing = np.linalg.norm(scan.affine[:3, :3], axis=0)
         with timed(timings, "strip"):
-            field = crop.content(scan.array, spacing)
-            affine = _moved(scan.affine, field)
-            array = intensity.level(scan.array[field])
-            head, brain = self._brain(array)
-            array = intensity.despike(array, brain)
-        volume_ml = float(brain.sum() * np.prod(spacing) / 1000.0)
-        if volume_ml < _MIN_BRAIN_ML:
-            raise PreprocessingError(
-                f"it shows {volume_ml:.0f} mL of brain: not a T1-weighted human head"
-            )
-        with timed(timings, "bias"):
-            corrected = bias.correct(array, brain, tuple(spacing), "head")
-        with timed(timings, "register"):
-            rigid = register.rigid(corrected, affine, brain, self.template)
+            field = crop.content(scan.array, np.linalg.norm(scan.affine[:3, :3], axis=0))
+            level = intensity.level(scan.array[field])
+        found = self._upright(level, _moved(scan.affine, field), timings)
+        brain, corrected, rigid = found.brain, found.corrected, found.rigid
         with timed(timings, "resample"):
             box = _around(brain)
-            place = _moved(affine, box), rigid.matrix
+            place = _moved(found.affine, box), rigid.matrix
             mask = resample.to_crop(brain[box].astype(np.float32), *place) >= 0.5
             volume = resample.to_crop(corrected[box], *place, resample.ORDER, mask)
         if not mask.any():
             raise PreprocessingError("the brain lies outside the model's field of view")
         with timed(timings, "check"):
-            found = measure(
-                array, corrected, brain, affine, volume, mask, rigid.matrix, self.template.crop
+            measured = measure(
+                found.array,
+                corrected,
+                brain,
+                found.affine,
+                volume,
+                mask,
+                rigid.matrix,
+                self.template.crop,
             )
         facts = {
-            "head": head,
-            "brain_volume_ml": volume_ml,
+            "head": found.head,
+            "brain_volume_ml": _volume_ml(brain, found.affine),
             "similarity": rigid.similarity,
             "registration_problem": rigid.reason,
-            **found,
+            **measured,
         }
-        return Prepared(volume, mask, rigid.matrix, corrected, brain, affine, facts, timings)
+        return Prepared(volume, mask, rigid.matrix, corrected, brain, found.affine, facts, timings)
+
+    def _upright(
+        self, level: NDArray[np.float32], affine: NDArray[np.float64], timings: dict[str, float]
+    ) -> _Found:
+        """The brain and its pose, in the order of the voxels that tells most about the template."""
+        found = self._found(level, affine, timings)
+        tried = [np.eye(3)]
+        while len(tried) < _MOST_ORDERS:
+            turn = upright(affine, found.rigid.matrix, tried)
+            if turn is None:
+                break
+            tried.append(turn)
+            try:
+                other = self._found(*in_order(level, affine, turn), timings)
+            except PreprocessingError:  # on its side there is no brain in it
+                continue
+            found = max(found, other, key=lambda one: one.rigid.information)
+        return found
+
+    def _found(
+        self, level: NDArray[np.float32], affine: NDArray[np.float64], timings: dict[str, float]
+    ) -> _Found:
+        """The brain and its pose, for a head that stands more or less upright in the array."""
+        with timed(timings, "strip"):
+            head, brain = self._brain(level)
+            array = intensity.despike(level, brain)
+        volume_ml = _volume_ml(brain, affine)
+        if volume_ml < _MIN_BRAIN_ML:
+            raise PreprocessingError(
+                f"it shows {volume_ml:.0f} mL of brain: not a T1-weighted human head"
+            )
+        spacing = np.linalg.norm(affine[:3, :3], axis=0)
+        with timed(timings, "bias"):
+            corrected = bias.correct(array, brain, tuple(spacing), "head")
+        with timed(timings, "register"):
+            rigid = register.rigid(corrected, affine, brain, self.template)
+        return _Found(array, affine, head, brain, corrected, rigid)
 
     def _brain(self, array: NDArray[np.float32]) -> tuple[str, NDArray[np.bool_]]:
         head: str = self.skull
@@ -180,6 +230,10 @@ def _around(brain: NDArray[np.bool_]) -> Box:
     box = bounds(brain, _REACH)
     assert box is not None  # a mask without a brain is refused before
     return box
+
+
+def _volume_ml(brain: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
+    return float(brain.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000.0)
 
 
 def _moved(affine: NDArray[np.float64], box: Box) -> NDArray[np.float64]:

@@ -6,6 +6,8 @@ the scan to look for a template point, which is the direction that resampling ne
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +42,21 @@ def about(
     matrix[:3, :3] = rotation(vector)
     matrix[:3, 3] = centre + shift - matrix[:3, :3] @ centre
     return matrix
+
+
+def quarter_turns() -> list[NDArray[np.float64]]:
+    """The 24 rotations, 3x3, that lay axes on axes."""
+    signed = [
+        np.eye(3)[list(order)] * np.array(signs)
+        for order in itertools.permutations(range(3))
+        for signs in itertools.product((1.0, -1.0), repeat=3)
+    ]
+    return [turn for turn in signed if np.linalg.det(turn) > 0]
+
+
+def degrees(turn: NDArray[np.float64]) -> float:
+    """The angle of a rotation, 3x3."""
+    return float(np.degrees(np.arccos(np.clip((np.trace(turn) - 1.0) / 2.0, -1.0, 1.0))))
 
 
 def to_itk(matrix: NDArray[np.float64]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.preprocess.transform import degrees
 from runtime.quality.check import Check, Kind, Range
 
 KIND = Kind(
@@ -31,8 +32,7 @@ def measure(matrix: NDArray[np.float64]) -> float:
     Args:
         matrix: 4x4, template RAS mm -> scan RAS mm, rigid.
     """
-    cosine = (np.trace(matrix[:3, :3]) - 1.0) / 2.0
-    return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
+    return degrees(matrix[:3, :3])
 
 
 def check(value: float, problem: str, normal: Range | None = None) -> Check:

@@ -56,6 +56,10 @@ class Scan:
     stored: NDArray[np.float64] | None = None
     itk: NDArray[np.float64] | None = field(default_factory=lambda: np.eye(4))
 
+    def refused(self, why: str) -> str:
+        """A refusal's sentence, and what was said of the header, which may be the cause."""
+        return " ".join([why if why.endswith(".") else f"{why}.", *self.facts.get("warnings", [])])
+
 
 Source: TypeAlias = str | PathLike[str] | Sequence[Path]
 """What `read` takes: a path, or the DICOM files of one study."""

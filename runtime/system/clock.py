@@ -24,4 +24,4 @@ def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     """Adds the seconds that the block takes to `timings`."""
     start = time.perf_counter()
     yield
-    timings[stage] = time.perf_counter() - start
+    timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start

@@ -9,7 +9,7 @@ import numpy as np
 from runtime.preprocess.pyramid import Placed
 from runtime.preprocess.register.climb import climb
 from runtime.preprocess.register.mutual import Points, Vector, information
-from runtime.preprocess.transform import rotation
+from runtime.preprocess.transform import quarter_turns, rotation
 
 _CLIMBED = 6
 _TILTS = np.deg2rad((-40.0, -20.0, 0.0, 20.0, 40.0))
@@ -38,12 +38,7 @@ def search(moving: Placed, fixed: Points) -> Vector:
 def rotations() -> list[Vector]:
     """3x3 each: tilts up to 40 degrees, and the 24 that permute axes (a header upside down)."""
     tilts = [rotation(np.array(v)) for v in itertools.product(_TILTS, repeat=3)]
-    signed = [
-        np.eye(3)[list(order)] * np.array(signs)
-        for order in itertools.permutations(range(3))
-        for signs in itertools.product((1.0, -1.0), repeat=3)
-    ]
-    return tilts + [turn for turn in signed if np.linalg.det(turn) > 0]
+    return tilts + quarter_turns()
 
 
 def _centre_of_mass(volume: Placed) -> Vector:

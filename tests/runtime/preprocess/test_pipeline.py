@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from scipy import ndimage
 
 from fmtool import bundle, space
 from runtime.preprocess.pipeline import Preprocessor
-from runtime.preprocess.transform import about
+from runtime.preprocess.transform import about, quarter_turns, rotation
+from runtime.preprocess.upright import in_order
 from runtime.scan import Scan
 
 
@@ -67,3 +70,58 @@ def test_a_stripped_head_in_an_odd_pose_comes_back(stages):
     assert alike > 0.9
     known = ["strip", "bias", "register", "resample", "check"]
     assert [stage for stage in prepared.timings if stage in known] == known
+
+
+@pytest.fixture(scope="module")
+def upright(stages):
+    """A whole head that a package carries, at 2 mm, and how it is prepared as it is."""
+    pydeface = pytest.importorskip("pydeface", reason="pydeface's whole-head average is absent")
+    image = nib.load(Path(pydeface.__file__).parent / "data" / "mean_reg2mean.nii.gz")
+    image = nib.as_closest_canonical(image.slicer[::2, ::2, ::2])
+    head = Scan(np.asarray(image.dataobj, dtype=np.float32), image.affine)
+    return head, stages.run(head)
+
+
+def through_its_header(head, turn):
+    """The scan as it is read from a file with that affine: the canonical order follows it."""
+    affine = np.eye(4)
+    affine[:3, :3] = rotation(np.deg2rad(np.array(turn)))
+    image = nib.as_closest_canonical(nib.Nifti1Image(head.array, affine @ head.affine))
+    return Scan(np.asarray(image.dataobj, dtype=np.float32), image.affine)
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        (-44, 0, 0),
+        (-46, 0, 0),
+        pytest.param((0, 46, 0), marks=pytest.mark.slow),
+        pytest.param((0, 0, -46), marks=pytest.mark.slow),
+        pytest.param((-60, 0, 0), marks=pytest.mark.slow),
+        pytest.param((-40, 40, 40), marks=pytest.mark.slow),
+    ],
+)
+def test_a_head_turned_beyond_45_degrees_is_prepared_as_one_below(stages, upright, turn):
+    """Stripping knows upright heads; the canonical order lays them on their side from there on."""
+    head, straight = upright
+    got = stages.run(through_its_header(head, turn))
+    assert got.facts["brain_volume_ml"] == pytest.approx(straight.facts["brain_volume_ml"], 0.01)
+    assert got.facts["similarity"] == pytest.approx(straight.facts["similarity"], abs=0.01)
+    difference = np.linalg.norm(got.volume - straight.volume) / np.linalg.norm(straight.volume)
+    assert difference < 0.02
+
+
+def test_every_order_of_the_voxels_keeps_their_place():
+    generator = np.random.default_rng(0)
+    array = generator.random((4, 5, 6), dtype=np.float32)
+    affine = about(np.zeros(3), np.array([0.3, -0.2, 0.5]), np.array([5.0, 6.0, 7.0]))
+    affine[:3, :3] *= [1.0, 1.5, 2.0]
+    for turn in quarter_turns():
+        other, moved = in_order(array, affine, turn)
+        index = generator.integers(0, other.shape)
+        point = moved @ [*index, 1.0]
+        origin = np.rint(np.linalg.solve(affine, point)[:3]).astype(int)
+        np.testing.assert_allclose(affine @ [*origin, 1.0], point, atol=1e-9)
+        assert other[tuple(index)] == array[tuple(origin)]
+        axes = [a[:3, :3] / np.linalg.norm(a[:3, :3], axis=0) for a in (affine, moved)]
+        np.testing.assert_allclose(axes[1], axes[0] @ turn, atol=1e-9)
