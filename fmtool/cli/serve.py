@@ -90,12 +90,14 @@ def dicom(
     tasks = tuple(task) if task else None
     from runtime.service import log as logs
     from runtime.service.ending import Ending
-    from runtime.service.node.service import NodeSettings, serve  # which loads the libraries
+    from runtime.service.node.server import NodeSettings  # which loads the libraries
+    from runtime.service.node.service import serve
 
     logs.configure(log)  # the node tells of no patient, so there is nothing to keep or hash
     ending = Ending()
     with ending.on_signals():
-        serve(NodeSettings(policy, inbox, host, port, to, peer_tls, files, bundle, tasks), ending)
+        settings = NodeSettings(policy, inbox, host, port, to, peer_tls, files, tasks)
+        serve(settings, bundle, ending)
     raise typer.Exit(ending.code)
 
 

@@ -231,7 +231,7 @@ def _as_client(folder, name):
 
 
 def test_tls_takes_clients_of_the_authority_only(run_node, kit, certificates):
-    server = tls.server_context(_files(certificates, "node"))
+    server = _files(certificates, "node")
     with run_node(tls=server, **_FAST) as node:
         client = _as_client(certificates, "client")
         assert kit.send(node, kit.objects(2), tls_args=client) == [0, 0]
@@ -243,7 +243,7 @@ def test_tls_takes_clients_of_the_authority_only(run_node, kit, certificates):
 
 
 def test_an_unfinished_handshake_holds_up_nobody(run_node, kit, certificates):
-    server = tls.server_context(_files(certificates, "node"))
+    server = _files(certificates, "node")
     with (
         run_node(tls=server, **{**_FAST, "acse_s": 3.0}) as node,
         socket.create_connection(("127.0.0.1", node.port)) as silent,
