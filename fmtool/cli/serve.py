@@ -73,7 +73,7 @@ def dicom(
     log: LogOption = None,
 ) -> None:
     """A DICOM node: MR series in by C-STORE, a structured report and a page back to a peer."""
-    from runtime.service.node import tls
+    from runtime.service import tls
     from runtime.service.node.policy import Policy, parse_peer
 
     policy = Policy(
@@ -130,6 +130,7 @@ def http(
 ) -> None:
     """An HTTP service: POST a scan, GET the job, its result and its page."""
     from runtime.service import log as logs
+    from runtime.service import tls
     from runtime.service.ending import Ending
     from runtime.service.http import service
     from runtime.service.http.limits import Limits
@@ -141,7 +142,7 @@ def http(
         host=host,
         port=port,
         token_file=token_file,
-        tls=service.tls_files(tls_cert, tls_key),
+        tls=tls.files(tls_cert, tls_key),
         limits=Limits(max_bytes=max_upload << 20, queue=queue),
         min_free_bytes=min_free << 20,
         keep_days=keep_days,

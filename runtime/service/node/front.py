@@ -8,7 +8,7 @@ from typing import Any
 from runtime.ledger.content import content_digest
 from runtime.service import move
 from runtime.service.answer import Outcome
-from runtime.service.loop import Work
+from runtime.service.loop import Front, Work
 from runtime.service.node.log import logger, node_log
 from runtime.service.node.outgoing import Outgoing
 from runtime.service.node.policy import Policy
@@ -17,8 +17,8 @@ from runtime.service.node.storage import Inbox, job
 _PAUSE_S = 0.2
 
 
-class NodeFront:
-    """A `Front`.
+class NodeFront(Front):
+    """Series of an inbox; nothing is added to one that is taken.
 
     Args:
         inbox, outbox: see there.
@@ -48,10 +48,6 @@ class NodeFront:
         folder = self._inbox.take(work.name)
         node_log("series_complete", objects=len(list(folder.iterdir())), **work.facts)
         return content_digest(folder)
-
-    def unchanged(self, work: Work) -> bool:
-        """Always: nothing is added to a series that is taken."""
-        return True
 
     def recall(self, work: Work, content: str, data: Mapping[str, Any]) -> bool:
         """Whether the documents are in the outbox, or sent: they are not made from the ledger."""

@@ -28,7 +28,7 @@ from fmtool.errors import InputError
 from runtime.service.node.hardened import Acse, Dimse, guard
 from runtime.service.node.listener import DicomListener, Handshake
 from runtime.service.node.log import node_log
-from runtime.service.node.metered import ConnectionMeter
+from runtime.service.node.metered import ConnectionMeter, MeteredTls
 from runtime.service.node.policy import Policy
 from runtime.service.node.receive import SUCCESS, receive
 from runtime.service.node.storage import Inbox
@@ -101,6 +101,8 @@ def listen(
         (evt.EVT_REJECTED, told("association_refused")),
         (evt.EVT_ABORTED, told("association_aborted")),
     ]
+    if tls is not None:
+        tls.sslsocket_class = MeteredTls
     try:
         listener = ae.make_server(
             (host, port),

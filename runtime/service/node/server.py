@@ -13,10 +13,10 @@ from pydicom import config
 
 from fmtool.errors import FmtoolError, InputError, UsageError
 from runtime.ledger import FILE, Ledger
+from runtime.service import tls
 from runtime.service.ending import Ending
 from runtime.service.guard import SpaceGuard
 from runtime.service.loop import AnswerLoop
-from runtime.service.node import tls
 from runtime.service.node.front import NodeFront
 from runtime.service.node.log import node_log
 from runtime.service.node.outgoing import Outgoing, Sender

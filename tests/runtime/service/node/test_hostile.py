@@ -19,7 +19,7 @@ from pynetdicom.pdu_items import (
 )
 
 from fmtool.errors import InputError, UsageError
-from runtime.service.node import tls
+from runtime.service import tls
 from runtime.service.node.metered import BeyondLimit, Budget, ConnectionMeter
 from runtime.service.node.policy import Policy
 
