@@ -34,9 +34,9 @@ from pynetdicom.sop_class import MRImageStorage, Verification  # type: ignore[at
 from runtime.service.answer import AnsweredBy, Fate, Order, Outcome
 from runtime.service.ending import Ending
 from runtime.service.log import configure
-from runtime.service.node.log import hush_libraries, node_log
+from runtime.service.node.log import hush_libraries
 from runtime.service.node.policy import Policy
-from runtime.service.node.server import DicomNode
+from runtime.service.node.server import DicomNode, NodeSettings
 from runtime.service.worker import OrderWorker
 from runtime.system.child import GiveUp
 
@@ -112,9 +112,9 @@ def run(folder: Path, in_a_row: int, at_once: int, instances: int) -> dict[str, 
 
 def _node(pipe: Connection, folder: Path, at_once: int) -> None:
     configure(folder / "node.log")
-    hush_libraries(node_log)
+    hush_libraries()
     policy = Policy(allow=("LOAD",), max_associations=at_once, settle_s=_SETTLE_S, min_free_bytes=0)
-    node = DicomNode(policy, folder / "inbox", node_log, Ending(), port=0)
+    node = DicomNode(NodeSettings(policy, folder / "inbox", port=0), Ending())
     node.start(cast(OrderWorker, _Refusing()))
     pipe.send(node.address[1])
     pipe.recv()

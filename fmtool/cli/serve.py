@@ -73,7 +73,7 @@ def dicom(
     log: LogOption = None,
 ) -> None:
     """A DICOM node: MR series in by C-STORE, a structured report and a page back to a peer."""
-    from runtime.service.node import tls
+    from runtime.service import tls
     from runtime.service.node.policy import Policy, parse_peer
 
     policy = Policy(
@@ -90,12 +90,14 @@ def dicom(
     tasks = tuple(task) if task else None
     from runtime.service import log as logs
     from runtime.service.ending import Ending
-    from runtime.service.node.service import NodeSettings, serve  # which loads the libraries
+    from runtime.service.node.server import NodeSettings  # which loads the libraries
+    from runtime.service.node.service import serve
 
     logs.configure(log)  # the node tells of no patient, so there is nothing to keep or hash
     ending = Ending()
     with ending.on_signals():
-        serve(NodeSettings(policy, inbox, host, port, to, peer_tls, files, bundle, tasks), ending)
+        settings = NodeSettings(policy, inbox, host, port, to, peer_tls, files, tasks)
+        serve(settings, bundle, ending)
     raise typer.Exit(ending.code)
 
 
@@ -128,6 +130,7 @@ def http(
 ) -> None:
     """An HTTP service: POST a scan, GET the job, its result and its page."""
     from runtime.service import log as logs
+    from runtime.service import tls
     from runtime.service.ending import Ending
     from runtime.service.http import service
     from runtime.service.http.limits import Limits
@@ -139,7 +142,7 @@ def http(
         host=host,
         port=port,
         token_file=token_file,
-        tls=service.tls_files(tls_cert, tls_key),
+        tls=tls.files(tls_cert, tls_key),
         limits=Limits(max_bytes=max_upload << 20, queue=queue),
         min_free_bytes=min_free << 20,
         keep_days=keep_days,

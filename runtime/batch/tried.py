@@ -24,7 +24,7 @@ def tried(source: Source, attempt: Callable[[], _Outcome]) -> _Outcome | Refused
     try:
         return attempt()
     except FmtoolError as error:
-        return Refused(str(error), _is_passing(error))
+        return Refused(str(error), is_passing(error))
     except (OSError, MemoryError) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
         return Refused(f"{called(source)} cannot be read ({why})", True)
@@ -42,11 +42,12 @@ def changed(source: Source) -> Refused:
     return Refused(f"{called(source)} was written to while it was read", True)
 
 
-def _is_passing(error: BaseException) -> bool:
+def is_passing(error: BaseException) -> bool:
     """Whether the system, not the scan, was the cause: a disk that did not answer, for example."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and not isinstance(cause, LASTING):
+        # Without a number it is a library's word for a damaged file.
+        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, LASTING):
             return True
         cause = cause.__cause__ or cause.__context__
     return False

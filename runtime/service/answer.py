@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmtool.errors import CapabilityError, FmtoolError, InputError, shown
 from runtime import report
+from runtime.batch.tried import is_passing
 from runtime.service import guard
 
 if TYPE_CHECKING:  # a service's own process computes nothing
@@ -178,7 +179,7 @@ def put(into: Path, made: Mapping[str, bytes]) -> None:
 def _failed(error: Exception, order: Order) -> Outcome:
     kind = type(error).__name__
     if isinstance(error, FmtoolError):
-        final = isinstance(error, InputError | CapabilityError)
+        final = isinstance(error, InputError | CapabilityError) and not is_passing(error)
         reason = str(error).replace(shown(os.fspath(order.source)), order.scan)
         return Outcome(Fate.refused if final else Fate.broken, kind, reason)
     if isinstance(error, OSError):

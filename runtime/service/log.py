@@ -33,13 +33,15 @@ LEVELS = {"fmtool": logging.INFO, "uvicorn": logging.WARNING, "asyncio": logging
 MAX_BYTES = 10 << 20
 KEPT_FILES = 5
 
-_FACTS = "fmtool_facts"
+FACTS = "fmtool_facts"
+"""The attribute of a log record that holds an event's facts."""
+
 _EVENT = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
 def tell(logger: logging.Logger, event: str, level: int = logging.INFO, /, **facts: Any) -> None:
     """Log an event, a word in snake_case, with its facts (plain data)."""
-    logger.log(level, event, extra={_FACTS: facts})
+    logger.log(level, event, extra={FACTS: facts})
 
 
 def configure(
@@ -92,7 +94,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         keep = self._identifiers is Identifiers.keep
-        told = getattr(record, _FACTS, None)
+        told = getattr(record, FACTS, None)
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

@@ -78,8 +78,8 @@ class Front(Protocol):
     logger: logging.Logger
     poll_s: float
     staging: Path
-    tasks: tuple[str, ...] | None
-    anew: bool
+    tasks: tuple[str, ...] | None = None
+    anew: bool = False
 
     def ready(self) -> Sequence[Work] | None:
         """What is complete, in the order wanted; None if nothing more will come.
@@ -97,9 +97,11 @@ class Front(Protocol):
 
     def unchanged(self, work: Work) -> bool:
         """Whether an input is still what it was in `ready`."""
+        return True
 
     def recall(self, work: Work, content: str, data: Mapping[str, Any]) -> bool:
         """Whether a recorded answer can be published without computing it; it is staged then."""
+        return True
 
     def publish(self, work: Work, content: str, timings: Mapping[str, float]) -> bool:
         """Put a staged answer in its place and let go of the input; False if that stays behind.
@@ -112,9 +114,11 @@ class Front(Protocol):
 
     def later(self, work: Work) -> None:
         """Let an input be complete again later."""
+        return
 
     def said(self, work: Work, sentence: str) -> str:
         """A sentence about an input as the ledger may hold it."""
+        return sentence
 
     def sweep(self) -> int:
         """Delete what is kept no longer; how many."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from fmtool.errors import BundleError, CapabilityError, FmtoolError, UsageError
+from runtime.system.orphan import end_with_parent
 
 GiveUp = Callable[[], bool]
 """Whether to give up now."""
@@ -143,7 +142,7 @@ def _serve(pipe: Connection, make: Callable[[], Server]) -> None:
     """The process: one request after the other until the pipe, or the parent, ends."""
     for name in (signal.SIGINT, signal.SIGTERM):  # which a whole process group may be sent
         signal.signal(name, signal.SIG_IGN)  # the parent decides when this ends
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         server = make()
     except FmtoolError as error:
@@ -164,11 +163,3 @@ def _portable(error: FmtoolError) -> FmtoolError:
     kinds = (UsageError, CapabilityError, BundleError)
     kind = next((k for k in kinds if isinstance(error, k)), FmtoolError)
     return kind(str(error))
-
-
-def _end_with_parent() -> None:
-    """A killed parent must not leave a process that goes on writing its answer."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)

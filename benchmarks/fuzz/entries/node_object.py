@@ -85,7 +85,7 @@ def _trial(data: bytes, folder: Path) -> None:
     syntax = _SYNTAXES[(data[:1] or b"\0")[0] % len(_SYNTAXES)]
     inbox = Inbox(folder / "inbox", 0)
     try:
-        outcome = receive(cast(Event, _event(data[1:], syntax)), inbox, _POLICY, _no_log)
+        outcome = receive(cast(Event, _event(data[1:], syntax)), inbox, _POLICY)
         if outcome.status != SUCCESS or outcome.name is None:
             return
         series = inbox.folder / "receiving" / outcome.name.series
@@ -95,10 +95,6 @@ def _trial(data: bytes, folder: Path) -> None:
         inbox.close()
     if came.fate is not Fate.done:
         raise InputError(came.reason)
-
-
-def _no_log(event: str, **facts: Any) -> None:
-    del event, facts
 
 
 def _seeds() -> list[bytes]:

@@ -7,6 +7,7 @@ honest peer's C-ECHO and C-STORE must be answered.
 from __future__ import annotations
 
 import itertools
+import logging
 import socket
 import tempfile
 import threading
@@ -15,7 +16,6 @@ from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from pydicom import config, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -23,8 +23,9 @@ from pynetdicom import AE
 
 from benchmarks.fuzz.entries import made_dicom
 from benchmarks.fuzz.entry import Entry
+from runtime.service.log import FACTS
 from runtime.service.node.listener import DicomListener
-from runtime.service.node.log import hush_libraries
+from runtime.service.node.log import hush_libraries, logger
 from runtime.service.node.policy import Policy
 from runtime.service.node.scp import listen
 from runtime.service.node.storage import Inbox
@@ -46,18 +47,24 @@ _counter = itertools.count()
 _broken: list[str] = []
 
 
-def _log(event: str, **facts: Any) -> None:
-    kind = facts.get("exception")
-    if event == "connection_refused" and kind not in (None, "ConnectionRefusedError", "OSError"):
-        _broken.append(f"{event}: {kind}")
+class _Watching(logging.Handler):
+    """Notes the connections that failed of the node's own fault."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = getattr(record, FACTS, {}).get("exception")
+        fine = (None, "ConnectionRefusedError", "OSError")
+        if record.msg == "connection_refused" and kind not in fine:
+            _broken.append(f"{record.msg}: {kind}")
 
 
 @cache
 def _node() -> tuple[DicomListener, threading.Thread]:
     config.settings.reading_validation_mode = config.IGNORE  # as the node sets it
-    hush_libraries(_log)
+    hush_libraries()
+    logger.handlers, logger.propagate = [_Watching()], False
+    logger.setLevel(logging.INFO)
     inbox = Inbox(Path(tempfile.mkdtemp(prefix="fmtool-fuzz-node-")), 0)
-    listener = listen(_POLICY, inbox, _log, "127.0.0.1", 0, None)
+    listener = listen(_POLICY, inbox, "127.0.0.1", 0, None)
     thread = threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     threading.excepthook = lambda args: _broken.append(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from runtime.ledger import Ledger
 from runtime.ledger.names import shown
@@ -12,11 +11,11 @@ from runtime.ledger.outcomes import oldest
 from runtime.service.answer import Outcome
 from runtime.service.http.jobs import Spool
 from runtime.service.http.metrics import Metrics
-from runtime.service.loop import SHORT, Work
+from runtime.service.loop import SHORT, Front, Work
 
 
-class HttpFront:
-    """A `Front`.
+class HttpFront(Front):
+    """Jobs of a spool, where nobody else writes; pages are kept as long as answers.
 
     Args:
         spool: see there.
@@ -27,8 +26,6 @@ class HttpFront:
 
     logger = logging.getLogger("fmtool.http")
     poll_s = 0.1
-    tasks: tuple[str, ...] | None = None
-    anew = False
 
     def __init__(self, spool: Spool, ledger: Ledger, metrics: Metrics, keep_days: float) -> None:
         self._spool = spool
@@ -51,14 +48,6 @@ class HttpFront:
         """The upload's digest, which is known."""
         return str(work.state)
 
-    def unchanged(self, work: Work) -> bool:
-        """Always: nobody writes to the spool."""
-        return True
-
-    def recall(self, work: Work, content: str, data: Mapping[str, Any]) -> bool:
-        """Always: a page is kept as long as the answer."""
-        return True
-
     def publish(self, work: Work, content: str, timings: Mapping[str, float]) -> bool:
         """Put the page in its place."""
         if timings:
@@ -68,13 +57,6 @@ class HttpFront:
     def aside(self, work: Work, outcome: Outcome, attempts: int) -> bool:
         """Let go of the upload; the ledger has the reason."""
         return self._settled(work, outcome.fate.value)
-
-    def later(self, work: Work) -> None:
-        """It waits in the ledger."""
-
-    def said(self, work: Work, sentence: str) -> str:
-        """The sentence as it is: nobody's name is in it."""
-        return sentence
 
     def sweep(self) -> int:
         """Delete settled jobs."""

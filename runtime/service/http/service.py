@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +12,10 @@ from pathlib import Path
 
 import uvicorn
 
-from fmtool.errors import InputError, UsageError
+from fmtool.errors import InputError
 from runtime.ledger import FILE, Ledger
 from runtime.report.publish import check_writable
+from runtime.service import tls
 from runtime.service.alone import alone
 from runtime.service.ending import Ending
 from runtime.service.guard import MIN_FREE_BYTES, SpaceGuard
@@ -44,7 +44,7 @@ class HttpSettings:
         host: an address of this machine.
         port: 0 for any that is free.
         token_file: see `auth.read_token`; None only on a loopback address.
-        tls: the certificate's and the key's PEM files, or None.
+        tls: the certificate and its key, or None.
         limits: see there.
         min_free_bytes: of the spool's disk; below it nothing is taken.
         keep_days: until a settled job is deleted.
@@ -54,7 +54,7 @@ class HttpSettings:
     host: str = "127.0.0.1"
     port: int = 8080
     token_file: Path | None = None
-    tls: tuple[Path, Path] | None = None
+    tls: tls.TlsFiles | None = None
     limits: Limits = field(default_factory=Limits)
     min_free_bytes: int = MIN_FREE_BYTES
     keep_days: float = 7.0
@@ -75,7 +75,8 @@ def serve(settings: HttpSettings, make: Callable[[], OrderWorker], ending: Endin
     """
     check_host(settings.host, settings.token_file is not None)
     auth = Auth(read_token(settings.token_file) if settings.token_file else None)
-    _check_tls(settings.tls)
+    if settings.tls is not None:
+        tls.server_context(settings.tls)
     check_writable(settings.spool)
     with alone(settings.spool, "service"), _listening(settings) as listener:
         worker = make()
@@ -108,7 +109,7 @@ def _run(
     def end() -> None:
         server.should_exit = True
 
-    cert, key = settings.tls or (None, None)
+    pem = settings.tls
     config = uvicorn.Config(
         apps.create(serving, end),
         http=timed(settings.limits),
@@ -122,14 +123,14 @@ def _run(
         timeout_keep_alive=int(settings.limits.linger_s) or 1,
         timeout_graceful_shutdown=_DRAIN_S,
         h11_max_incomplete_event_size=32 << 10,
-        ssl_certfile=cert,
-        ssl_keyfile=key,
+        ssl_certfile=pem.cert if pem else None,
+        ssl_keyfile=pem.key if pem else None,
     )
     server = _Server(config)
     answering.start()
     try:
         host, port = listener.getsockname()[:2]
-        facts = {"bundle": about.digest[:SHORT], "engine": about.engine, "tls": cert is not None}
+        facts = {"bundle": about.digest[:SHORT], "engine": about.engine, "tls": pem is not None}
         tell(logger, "listening", host=host, port=port, token=auth.has_token, **facts)
         server.run([listener])
     finally:
@@ -165,26 +166,3 @@ def _listening(settings: HttpSettings) -> Iterator[socket.socket]:
         yield listener
     finally:
         listener.close()
-
-
-def _check_tls(files: tuple[Path, Path] | None) -> None:
-    if files is None:
-        return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*files, password=lambda: "")
-    except OSError as error:  # ssl.SSLError is one
-        raise InputError(
-            f"cannot use {files[0]} and {files[1]} for TLS ({error.strerror or error}); name PEM "
-            "files that belong together, the key without a passphrase"
-        ) from None
-
-
-def tls_files(cert: Path | None, key: Path | None) -> tuple[Path, Path] | None:
-    """Both files or neither.
-
-    Raises:
-        UsageError: for one alone.
-    """
-    if (cert is None) != (key is None):
-        raise UsageError("--tls-cert and --tls-key go together")
-    return (cert, key) if cert and key else None

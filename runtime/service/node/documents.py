@@ -10,13 +10,13 @@ from os import PathLike
 from runtime.preprocess.template import Template
 from runtime.result import Result
 from runtime.service.answer import Answerer, Order
-from runtime.service.node.log import hush_libraries, node_log
+from runtime.service.node.log import hush_libraries
 from runtime.service.node.storage import job
 
 
 def answerer(bundle: str | PathLike[str] | None, tasks: Sequence[str] | None) -> Answerer:
     """An `Answerer` that makes documents, for a process of its own."""
-    hush_libraries(node_log)
+    hush_libraries()
     return Answerer(bundle, tasks, documents)
 
 

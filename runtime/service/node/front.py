@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runtime.ledger.content import content_digest
 from runtime.service import move
 from runtime.service.answer import Outcome
-from runtime.service.log import tell
-from runtime.service.loop import Work
+from runtime.service.loop import Front, Work
+from runtime.service.node.log import logger, node_log
 from runtime.service.node.outgoing import Outgoing
 from runtime.service.node.policy import Policy
 from runtime.service.node.storage import Inbox, job
@@ -18,8 +17,8 @@ from runtime.service.node.storage import Inbox, job
 _PAUSE_S = 0.2
 
 
-class NodeFront:
-    """A `Front`.
+class NodeFront(Front):
+    """Series of an inbox; nothing is added to one that is taken.
 
     Args:
         inbox, outbox: see there.
@@ -27,7 +26,7 @@ class NodeFront:
         tasks: in the documents; all when None.
     """
 
-    logger = logging.getLogger("fmtool.node")
+    logger = logger
     anew = True  # someone moved it out of quarantine, or its sender sent more of it
 
     def __init__(
@@ -47,12 +46,8 @@ class NodeFront:
     def begin(self, work: Work) -> str:
         """Have the series, with what came of it before, where nothing is added to it."""
         folder = self._inbox.take(work.name)
-        tell(self.logger, "series_complete", objects=len(list(folder.iterdir())), **work.facts)
+        node_log("series_complete", objects=len(list(folder.iterdir())), **work.facts)
         return content_digest(folder)
-
-    def unchanged(self, work: Work) -> bool:
-        """Always: nothing is added to a series that is taken."""
-        return True
 
     def recall(self, work: Work, content: str, data: Mapping[str, Any]) -> bool:
         """Whether the documents are in the outbox, or sent: they are not made from the ledger."""

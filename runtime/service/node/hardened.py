@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pynetdicom.acse import ACSE
-from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.fsm import StateMachine
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import P_DATA
 
-from runtime.service.node.log import Log
+from runtime.service.node.log import node_log
 
 _INVALID = "Evt19"  # of the state machine of PS3.8, 9.2.1: answered with an A-ABORT
 
@@ -22,16 +21,12 @@ class Dimse(DIMSEServiceProvider):
     need.
     """
 
-    def __init__(self, association: Association, log: Log) -> None:
-        super().__init__(association)
-        self._log = log
-
     def receive_primitive(self, primitive: P_DATA) -> None:
         """A part of a message."""
         try:
             super().receive_primitive(primitive)
         except Exception as error:  # whatever hostile bytes raise in the decoder
-            self._log(
+            node_log(
                 "connection_ended",
                 peer=self.assoc.requestor.address,
                 why="a message cannot be decoded",
@@ -47,16 +42,12 @@ class Acse(ACSE):
     without a syntax, end the thread that would answer and close the connection.
     """
 
-    def __init__(self, association: Association, log: Log) -> None:
-        super().__init__(association)
-        self._log = log
-
     def negotiate_association(self) -> None:
         """Accept, refuse or abort what was requested."""
         try:
             super().negotiate_association()
         except Exception as error:  # whatever hostile bytes raise in the negotiation
-            self._log(
+            node_log(
                 "connection_ended",
                 peer=self.assoc.requestor.address,
                 why="an association cannot be negotiated",
@@ -75,7 +66,7 @@ _ENDED = ("Sta1", "Sta13")  # no connection; one that only waits to be closed
 _INVALID_VALUE = 6
 
 
-def guard(machine: StateMachine, log: Log) -> None:
+def guard(machine: StateMachine) -> None:
     """Make `machine`, of a connection that has just been opened, bear two more things.
 
     * What its own side still asks for when there is nobody left to ask is passed over: an abort of
@@ -95,7 +86,7 @@ def guard(machine: StateMachine, log: Log) -> None:
         except Exception as error:  # whatever hostile values raise in it
             if event not in _THEIRS:
                 raise
-            log(
+            node_log(
                 "connection_ended",
                 peer=machine.dul.assoc.requestor.address,
                 why="a PDU has a value that it must not have",

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-from runtime.service.node.log import Log
+from runtime.service.node.log import node_log
 from runtime.service.node.metered import Budget, ConnectionMeter, MeteredSocket, MeteredTls
 from runtime.service.node.policy import Policy
 
@@ -31,9 +31,8 @@ class DicomListener(ThreadedAssociationServer):
     request_queue_size = 128
     daemon_threads = True
 
-    def __init__(self, *args: Any, policy: Policy, log: Log, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, policy: Policy, **kwargs: Any) -> None:
         self._policy = policy
-        self._log = log
         self._budget = Budget(policy.max_in_flight_bytes)
         self._wires: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         super().__init__(*args, **kwargs)
@@ -43,7 +42,7 @@ class DicomListener(ThreadedAssociationServer):
         client, address = cast(socket.socket, self.socket).accept()
         if sum(wire.fileno() >= 0 for wire in self._wires) >= 2 * self._policy.max_associations:
             client.close()
-            self._log("connection_refused", peer=address[0], why="too many connections")
+            node_log("connection_refused", peer=address[0], why="too many connections")
             raise ConnectionRefusedError
         client.settimeout(self._policy.acse_s)
         wire: MeteredSocket | MeteredTls
@@ -60,7 +59,7 @@ class DicomListener(ThreadedAssociationServer):
         wire.meter = ConnectionMeter(
             self._policy,
             self._budget,
-            lambda why: self._log("connection_ended", peer=address[0], why=why),
+            lambda why: node_log("connection_ended", peer=address[0], why=why),
         )
         self._wires.add(wire)
         return wire, address
@@ -68,7 +67,7 @@ class DicomListener(ThreadedAssociationServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that failed before its association, such as one without TLS."""
         kind = sys.exc_info()[0]
-        self._log(
+        node_log(
             "connection_refused",
             peer=client_address[0],
             why="no TLS" if kind and issubclass(kind, OSError) and self.ssl_context else "failed",

@@ -23,7 +23,7 @@ from fmtool.errors import FmtoolError
 from runtime.service import guard
 from runtime.service.backoff import Backoff
 from runtime.service.ending import Ending
-from runtime.service.node.log import Log
+from runtime.service.node.log import node_log
 from runtime.service.node.policy import Peer, Policy
 from runtime.system.atomic import write_bytes
 
@@ -90,9 +90,9 @@ class Sender:
     """
 
     def __init__(
-        self, outbox: Outgoing, peer: Peer, policy: Policy, log: Log, tls: SSLContext | None = None
+        self, outbox: Outgoing, peer: Peer, policy: Policy, tls: SSLContext | None = None
     ) -> None:
-        self._outbox, self._peer, self._log, self._tls = outbox, peer, log, tls
+        self._outbox, self._peer, self._tls = outbox, peer, tls
         self._ae = AE(policy.aet)
         self._ae.acse_timeout = policy.acse_s
         self._ae.dimse_timeout = policy.dimse_s
@@ -108,7 +108,7 @@ class Sender:
                 self.send_due(ending)
             except (OSError, FmtoolError) as error:  # the disk, not the peer: nothing is lost
                 number = getattr(error, "errno", None)
-                self._log("outbox_trouble", exception=type(error).__name__, errno=number)
+                node_log("outbox_trouble", exception=type(error).__name__, errno=number)
                 ending.wait(_FIRST_S)
 
     def send_due(self, ending: Ending) -> None:
@@ -124,15 +124,15 @@ class Sender:
             try:
                 done = self._send(job)
             except ConnectionError:
-                self._log("peer_unreachable", again_in_s=self._away.longer())
+                node_log("peer_unreachable", again_in_s=self._away.longer())
                 return
             self._away.over()
             if done:
                 self._outbox.done(job)
                 del self._jobs[job]
-                self._log("sent", job=job)
+                node_log("sent", job=job)
             else:
-                self._log("send_failed", job=job, again_in_s=backoff.longer())
+                node_log("send_failed", job=job, again_in_s=backoff.longer())
 
     def _send(self, job: str) -> bool:
         """Send what is not acknowledged; whether everything is now.
@@ -171,9 +171,9 @@ class Sender:
         try:
             status = association.send_c_store(document).get("Status")
         except (ValueError, RuntimeError) as error:  # no such context agreed on; connection gone
-            self._log("document_refused", job=job, exception=type(error).__name__)
+            node_log("document_refused", job=job, exception=type(error).__name__)
             return False
         if status == 0x0000 or status in _WARNINGS:
             return True
-        self._log("document_refused", job=job, status=f"0x{status:04X}" if status else "none")
+        node_log("document_refused", job=job, status=f"0x{status:04X}" if status else "none")
         return False

@@ -20,8 +20,7 @@ from fmtool import NOTICE, __version__
 from runtime.report import words
 from runtime.report.pictures.picture import brain_png
 from runtime.result import Result
-from runtime.service.node.sr import UTF8
-from runtime.service.node.uids import derived
+from runtime.service.node.sr import UTF8, derived
 
 _WIDTH, _MARGIN = 1200, 40
 _CHARACTERS = 104

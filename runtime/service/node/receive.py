@@ -15,7 +15,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.events import Event
 
-from runtime.service.node.log import Log
+from runtime.service.node.log import node_log
 from runtime.service.node.policy import Policy
 from runtime.service.node.storage import Inbox, Names, names
 
@@ -48,14 +48,14 @@ class NotAnObject(Exception):
     """Bytes that are no DICOM object, or one without the identifiers it must have."""
 
 
-def receive(event: Event, inbox: Inbox, policy: Policy, log: Log) -> Stored:
+def receive(event: Event, inbox: Inbox, policy: Policy) -> Stored:
     """Store the object of a C-STORE request exactly as it was sent.
 
     Raises nothing: whatever is wrong with the object or the disk becomes a status and a log line.
     """
     request, context = cast(C_STORE, event.request), event.context
     if request.AffectedSOPClassUID != context.abstract_syntax:
-        log("object_refused", why="its SOP class is not the one agreed on")
+        node_log("object_refused", why="its SOP class is not the one agreed on")
         return Stored(SOP_CLASS_NOT_SUPPORTED)
     data = event.encoded_dataset(include_meta=False)
     try:
@@ -67,19 +67,21 @@ def receive(event: Event, inbox: Inbox, policy: Policy, log: Log) -> Stored:
             str(head.SOPInstanceUID),
         )
     except Exception as error:  # whatever a hostile object makes a parser raise
-        log("object_refused", why="not a readable object", exception=type(error).__name__)
+        node_log("object_refused", why="not a readable object", exception=type(error).__name__)
         return Stored(CANNOT_UNDERSTAND)
     if (head.SOPInstanceUID, head.SOPClassUID) != (
         request.AffectedSOPInstanceUID,
         request.AffectedSOPClassUID,
     ):
-        log("object_refused", why="the object is not the one that the request names")
+        node_log("object_refused", why="the object is not the one that the request names")
         return Stored(DOES_NOT_MATCH)
     meta = b"\0" * 128 + b"DICM" + encode_file_meta(event.file_meta)
     try:
         new = inbox.store(name, (meta, data), len(meta) + len(data), event.assoc)
     except OSError as error:
-        log("object_refused", why="cannot write", exception=type(error).__name__, errno=error.errno)
+        node_log(
+            "object_refused", why="cannot write", exception=type(error).__name__, errno=error.errno
+        )
         return Stored(OUT_OF_RESOURCES)
     return Stored(SUCCESS, name, new)
 

@@ -27,8 +27,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from fmtool.errors import InputError
 from runtime.service.node.hardened import Acse, Dimse, guard
 from runtime.service.node.listener import DicomListener, Handshake
-from runtime.service.node.log import Log
-from runtime.service.node.metered import ConnectionMeter
+from runtime.service.node.log import node_log
+from runtime.service.node.metered import ConnectionMeter, MeteredTls
 from runtime.service.node.policy import Policy
 from runtime.service.node.receive import SUCCESS, receive
 from runtime.service.node.storage import Inbox
@@ -49,14 +49,13 @@ TRANSFER_SYNTAXES = [
 
 
 def listen(
-    policy: Policy, inbox: Inbox, log: Log, host: str, port: int, tls: SSLContext | None
+    policy: Policy, inbox: Inbox, host: str, port: int, tls: SSLContext | None
 ) -> DicomListener:
     """Take an address; whoever connects waits until the listener serves.
 
     Args:
         policy: who may send what.
         inbox: where objects go.
-        log: what is refused or aborted is told to it.
         host: the address.
         port: 0 takes a free one.
         tls: a server's context, or None for plain DICOM.
@@ -78,20 +77,20 @@ def listen(
 
     def store(event: evt.Event) -> int:
         try:
-            return receive(event, inbox, policy, log).status
+            return receive(event, inbox, policy).status
         finally:
             _handled(event)
 
     def told(name: str) -> Any:
         # The titles are not logged: whoever is not known may put anything there.
-        return lambda event: log(name, peer=event.assoc.requestor.address)
+        return lambda event: node_log(name, peer=event.assoc.requestor.address)
 
     def opened(event: evt.Event) -> None:
-        guard(event.assoc.dul.state_machine, log)
+        guard(event.assoc.dul.state_machine)
 
     def requested(event: evt.Event) -> None:
-        event.assoc.acse = Acse(event.assoc, log)
-        event.assoc.dimse = Dimse(event.assoc, log)
+        event.assoc.acse = Acse(event.assoc)
+        event.assoc.dimse = Dimse(event.assoc)
 
     handlers: list[Any] = [
         (evt.EVT_CONN_OPEN, opened),
@@ -102,6 +101,8 @@ def listen(
         (evt.EVT_REJECTED, told("association_refused")),
         (evt.EVT_ABORTED, told("association_aborted")),
     ]
+    if tls is not None:
+        tls.sslsocket_class = MeteredTls
     try:
         listener = ae.make_server(
             (host, port),
@@ -110,7 +111,6 @@ def listen(
             server_class=DicomListener,
             request_handler=Handshake,
             policy=policy,
-            log=log,
         )
     except OSError as error:
         raise InputError(

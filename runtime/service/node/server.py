@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from socketserver import BaseServer
-from ssl import SSLContext
 from typing import Any
 
 from pydicom import config
 
-from fmtool.errors import FmtoolError, InputError
+from fmtool.errors import FmtoolError, InputError, UsageError
 from runtime.ledger import FILE, Ledger
+from runtime.service import tls
 from runtime.service.ending import Ending
 from runtime.service.guard import SpaceGuard
 from runtime.service.loop import AnswerLoop
 from runtime.service.node.front import NodeFront
-from runtime.service.node.log import Log
+from runtime.service.node.log import node_log
 from runtime.service.node.outgoing import Outgoing, Sender
 from runtime.service.node.policy import Peer, Policy
 from runtime.service.node.scp import listen
@@ -29,46 +30,58 @@ _POLL_S = 0.2
 _LATER_S = 5.0  # for the threads to end once what is under way had its time
 
 
+@dataclass(frozen=True)
+class NodeSettings:
+    """What a node is told.
+
+    Attributes:
+        policy: who may send what.
+        inbox: its folder; see `runtime.service.node.storage`.
+        host: the address to listen on.
+        port: 0 takes a free one; see `DicomNode.address`.
+        peer: where results go; without one they wait in the outbox.
+        peer_tls: whether the peer is spoken to over TLS, with the same files.
+        tls: without these the port is plain DICOM.
+        tasks: in the documents; all when None.
+    """
+
+    policy: Policy
+    inbox: Path
+    host: str = "127.0.0.1"
+    port: int = 11112
+    peer: Peer | None = None
+    peer_tls: bool = False
+    tls: tls.TlsFiles | None = None
+    tasks: tuple[str, ...] | None = None
+
+
 class DicomNode:
     """A DICOM node: its address is taken at once, and served from `start` to `stop`.
 
     Args:
-        policy: who may send what.
-        folder: the inbox; see `runtime.service.node.storage`.
-        log: what comes and goes is told to it.
+        settings: see there.
         ending: when to stop answering and sending.
-        peer: where results go; without one they wait in the outbox.
-        host: the address to listen on.
-        port: 0 takes a free one; see `DicomNode.address`.
-        tls: the server's context; without one the port is plain DICOM.
-        peer_tls: the client's context for the peer.
 
     Raises:
-        InputError: if the inbox cannot be used.
-        InputError: if the address cannot be listened on.
+        UsageError: if the peer is to be spoken to over TLS without files for it.
+        InputError: if the inbox, the TLS files or the address cannot be used.
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        folder: Path,
-        log: Log,
-        ending: Ending,
-        peer: Peer | None = None,
-        host: str = "127.0.0.1",
-        port: int = 11112,
-        tls: SSLContext | None = None,
-        peer_tls: SSLContext | None = None,
-    ) -> None:
+    def __init__(self, settings: NodeSettings, ending: Ending) -> None:
         config.settings.reading_validation_mode = config.IGNORE  # warnings would quote the values
-        self._policy, self._log, self._ending = policy, log, ending
-        self.inbox = Inbox(folder, policy.min_free_bytes)
-        self.outbox = Outgoing(folder)
-        self._sender = Sender(self.outbox, peer, policy, log, peer_tls) if peer else None
+        self._settings, self._policy, self._ending = settings, settings.policy, ending
+        files, peer = settings.tls, settings.peer
+        if settings.peer_tls and files is None:
+            raise UsageError("--peer-tls needs --tls-cert and --tls-key")
+        server = tls.server_context(files) if files else None
+        client = tls.client_context(files) if files and settings.peer_tls else None
+        self.inbox = Inbox(settings.inbox, self._policy.min_free_bytes)
+        self.outbox = Outgoing(settings.inbox)
+        self._sender = Sender(self.outbox, peer, self._policy, client) if peer else None
         self._ledger: Ledger | None = None
         self._threads: list[threading.Thread] = []
         try:
-            self._listener = listen(policy, self.inbox, log, host, port, tls)
+            self._listener = listen(self._policy, self.inbox, settings.host, settings.port, server)
         except InputError:
             self.inbox.close()
             raise
@@ -79,26 +92,25 @@ class DicomNode:
         host, port = self._listener.server_address[:2]
         return host, port
 
-    def start(self, worker: OrderWorker, tasks: tuple[str, ...] | None = None) -> None:
+    def start(self, worker: OrderWorker) -> None:
         """Receive, answer and send, in threads.
 
         Args:
             worker: that answers; see `runtime.service.node.documents`.
-            tasks: in the documents; all when None.
 
         Raises:
             LedgerError: if the inbox's ledger cannot be used.
         """
         keep_few_arenas()
         self._ledger = Ledger(self.inbox.folder / FILE)
-        front = NodeFront(self.inbox, self.outbox, self._policy, tasks)
+        front = NodeFront(self.inbox, self.outbox, self._policy, self._settings.tasks)
         space = SpaceGuard(self.inbox.folder, self._policy.min_free_bytes)
         self._run(self._listener.serve_forever, _POLL_S)
         self._run(AnswerLoop(front, self._ledger, worker, space, self._ending).run)
         if self._sender is not None:
             self._run(self._sender.run, self._ending, _POLL_S)
         host, port = self.address
-        self._log("listening", aet=self._policy.aet, host=host, port=port)
+        node_log("listening", aet=self._policy.aet, host=host, port=port)
 
     def check(self) -> None:
         """See that everything still runs.
@@ -126,7 +138,7 @@ class DicomNode:
         if self._ledger is not None:
             self._ledger.run.close()
         self.inbox.close()
-        self._log("stopped")
+        node_log("stopped")
 
     def _run(self, target: Any, *args: Any) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)

@@ -22,14 +22,13 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from fmtool.errors import InputError
 from runtime.report.publish import check_writable
 from runtime.service import guard, move
+from runtime.service.alone import alone
 from runtime.service.node.missing import Missing
 from runtime.system.atomic import write_bytes
 
@@ -81,11 +80,8 @@ class Inbox:
         self.folder = folder
         self.temporary = folder / "temporary"
         self._space = guard.SpaceGuard(folder, min_free_bytes)
-        self._file_lock = FileLock(folder / "node.lock")
-        try:
-            self._file_lock.acquire(timeout=0)
-        except Timeout:
-            raise InputError(f"another node uses {folder}; name another folder") from None
+        self._owned = ExitStack()
+        self._owned.enter_context(alone(folder, "node"))
         self._lock = threading.Lock()
         self._arrivals: dict[str, float] = {}
         self._missing = Missing(folder)
@@ -99,7 +95,7 @@ class Inbox:
 
     def close(self) -> None:
         """Let another node use the folder."""
-        self._file_lock.release()
+        self._owned.close()
 
     def check_space(self, more: int = 0) -> None:
         """Raise NoSpace if `more` bytes would leave too little."""

@@ -16,7 +16,7 @@ from runtime.service import move
 from runtime.service.answer import Order, Outcome, pages, put
 from runtime.service.guard import is_full
 from runtime.service.log import tell
-from runtime.service.loop import Work
+from runtime.service.loop import Front, Work
 from runtime.service.watch.look import Settling, look, names
 from runtime.service.watch.outbox import Outbox
 
@@ -53,8 +53,8 @@ class WatchSettings:
         return min(max(self.settle_s / 4, 0.02), 5.0)
 
 
-class WatchFront:
-    """One inbox, one outbox: a `Front`.
+class WatchFront(Front):
+    """One inbox, one outbox.
 
     Args:
         settings: see there.
@@ -63,7 +63,6 @@ class WatchFront:
     """
 
     logger = logger
-    anew = False
 
     def __init__(self, settings: WatchSettings, outbox: Outbox, identifiers: Identifiers) -> None:
         self.poll_s, self.tasks, self.staging = settings.poll_s, settings.tasks, outbox.folder

@@ -9,7 +9,6 @@ ledger.sqlite                          the record of all
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 from fmtool import files
 from runtime.ledger import FILE
 from runtime.service import guard, move
-from runtime.service.answer import PAGE, RESULT
+from runtime.service.answer import PAGE, RESULT, put
 
 RESERVED = frozenset({"quarantine", "done", FILE, f"{FILE}-wal"})
 
@@ -98,13 +97,8 @@ class Outbox:
         """Move an item that cannot be answered out of the inbox, the reason beside it."""
         folder = self._room(stem(item.name))
         folder.mkdir(exist_ok=True)
-        note = folder / REASON
-        with note.open("w", encoding="utf-8") as stream:
-            stream.write(reason.rstrip() + "\n")
-            if attempts > 1:
-                stream.write(f"It was tried {attempts} times.\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        tried = f"It was tried {attempts} times.\n" if attempts > 1 else ""
+        put(folder, {REASON: f"{reason.rstrip()}\n{tried}".encode()})
         name = safe(item.name)
         move.move(item, folder, f"scan_{name}" if name == REASON else name)
         return folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import json
 import subprocess
 import sys
@@ -18,9 +20,10 @@ pytest.importorskip("python_multipart", reason="the http extra is absent")
 pytest.importorskip("pynetdicom", reason="the dicom extra is absent")
 pytest.importorskip("highdicom", reason="the dicom extra is absent")
 
+from fmtool.errors import InputError
 from runtime.ledger import FILE, Identifiers, Ledger
 from runtime.ledger.outcomes import items
-from runtime.service.answer import Fate, Outcome
+from runtime.service.answer import Fate, Order, Outcome, answered
 from runtime.service.ending import Ending
 from runtime.service.guard import SpaceGuard
 from runtime.service.http.front import HttpFront
@@ -252,6 +255,25 @@ def test_stopped_in_the_middle(place, worker):
     with running(place, worker):
         assert until(place.came) == "answered"
     assert states(place) == [("done", 0)]
+
+
+@pytest.mark.parametrize(
+    ("cause", "fate"),
+    [
+        (OSError(errno.EIO, "Input/output error"), Fate.broken),
+        (OSError(errno.ESTALE, "Stale file handle"), Fate.broken),
+        (FileNotFoundError(errno.ENOENT, "No such file"), Fate.refused),
+        (gzip.BadGzipFile("Not a gzipped file"), Fate.refused),
+        (ValueError("a header"), Fate.refused),
+    ],
+)
+def test_a_disk_that_does_not_answer_is_no_fault_of_the_scan(tmp_path, cause, fate):
+    def predict(source):
+        raise InputError(f"{source} cannot be read") from cause
+
+    order = Order(tmp_path / "head.nii", tmp_path, "the scan", "c")
+    outcome = answered(order, predict, None, None)
+    assert (outcome.fate, outcome.reason) == (fate, "the scan cannot be read")
 
 
 SCRIPT = """

@@ -10,6 +10,7 @@ import pytest
 
 from fmtool.errors import InputError, UsageError
 from runtime.ledger import Ledger
+from runtime.service import tls
 from runtime.service.answer import Fate, Outcome
 from runtime.service.guard import SpaceGuard
 from runtime.service.http import service
@@ -257,7 +258,9 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(served, tmp_path, worker, 
         service.serve(service.HttpSettings(one.spool), lambda: worker, None)
     with pytest.raises(InputError, match="for TLS"):
         service.serve(
-            service.HttpSettings(tmp_path / "x", tls=(token_file, token_file)), lambda: worker, None
+            service.HttpSettings(tmp_path / "x", tls=tls.TlsFiles(token_file, token_file)),
+            lambda: worker,
+            None,
         )
     with pytest.raises(UsageError, match="go together"):
-        service.tls_files(token_file, None)
+        tls.files(token_file, None)

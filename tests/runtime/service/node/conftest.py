@@ -33,7 +33,7 @@ from runtime.service.ending import Ending
 from runtime.service.log import JsonLines
 from runtime.service.node import front, server
 from runtime.service.node.documents import documents
-from runtime.service.node.log import node_log
+from runtime.service.node.log import logger
 from runtime.service.node.policy import Peer, Policy
 
 PLANTED = "Planted^Patient"
@@ -155,26 +155,17 @@ def run_node(tmp_path, monkeypatch):
     monkeypatch.setattr(front, "_PAUSE_S", 0.02)
 
     @contextmanager
-    def run(answer=None, peer=None, tls=None, peer_tls=None, **changes):
+    def run(answer=None, peer=None, tls=None, **changes):
         changes = {"allow": ("SCANNER",), "settle_s": 0.15, "min_free_bytes": 0, **changes}
         policy, stream = Policy(**changes), io.StringIO()
         handler = logging.StreamHandler(stream)
         handler.setFormatter(JsonLines(Identifiers.drop))
-        logger = logging.getLogger("fmtool.node")
         before = logger.level
         logger.addHandler(handler)
         logger.setLevel("INFO")
         try:
-            node = server.DicomNode(
-                policy,
-                tmp_path / "inbox",
-                node_log,
-                Ending(2.0),
-                peer,
-                port=0,
-                tls=tls,
-                peer_tls=peer_tls,
-            )
+            settings = server.NodeSettings(policy, tmp_path / "inbox", port=0, peer=peer, tls=tls)
+            node = server.DicomNode(settings, Ending(2.0))
             node.start(Answering(answer or (lambda folder: made_result(folder.name))))
             try:
                 yield Running(node, stream, policy)

@@ -19,8 +19,8 @@ from pynetdicom.pdu_items import (
 )
 
 from fmtool.errors import InputError, UsageError
-from runtime.service.node import tls
-from runtime.service.node.metered import Budget, Meter, Refused
+from runtime.service import tls
+from runtime.service.node.metered import BeyondLimit, Budget, ConnectionMeter
 from runtime.service.node.policy import Policy
 
 _FAST = {"settle_s": 60.0, "acse_s": 0.6, "pdu_s": 0.6, "network_s": 1.0}
@@ -182,7 +182,7 @@ def test_a_meter_counts_over_all_connections():
     policy = Policy(allow=("A",), max_object_bytes=1000)
     budget = Budget(1500)
     pdu = struct.pack(">BBL", 4, 0, 494) + bytes(494)
-    one, two = (Meter(policy, budget, lambda why: None) for _ in range(2))
+    one, two = (ConnectionMeter(policy, budget, lambda why: None) for _ in range(2))
     one.read(pdu[:3])
     one.read(pdu[3:100])
     one.read(pdu[100:])
@@ -190,12 +190,12 @@ def test_a_meter_counts_over_all_connections():
     one.read(pdu)
     two.read(pdu)
     assert (one.held, two.held) == (1000, 500)
-    with pytest.raises(Refused, match="at once"):
+    with pytest.raises(BeyondLimit, match="at once"):
         two.read(pdu)
     one.handled()
     assert one.held == 500
     one.closed()
-    with pytest.raises(Refused, match="too large"):
+    with pytest.raises(BeyondLimit, match="too large"):
         two.read(pdu)
 
 
@@ -231,7 +231,7 @@ def _as_client(folder, name):
 
 
 def test_tls_takes_clients_of_the_authority_only(run_node, kit, certificates):
-    server = tls.server_context(_files(certificates, "node"))
+    server = _files(certificates, "node")
     with run_node(tls=server, **_FAST) as node:
         client = _as_client(certificates, "client")
         assert kit.send(node, kit.objects(2), tls_args=client) == [0, 0]
@@ -243,7 +243,7 @@ def test_tls_takes_clients_of_the_authority_only(run_node, kit, certificates):
 
 
 def test_an_unfinished_handshake_holds_up_nobody(run_node, kit, certificates):
-    server = tls.server_context(_files(certificates, "node"))
+    server = _files(certificates, "node")
     with (
         run_node(tls=server, **{**_FAST, "acse_s": 3.0}) as node,
         socket.create_connection(("127.0.0.1", node.port)) as silent,
@@ -268,6 +268,6 @@ def test_tls_that_cannot_be_is_said(tmp_path, certificates):
 
 
 def test_a_pdu_that_claims_too_much_is_refused_at_its_head():
-    meter = Meter(Policy(allow=("A",)), Budget(1 << 30), lambda why: None)
-    with pytest.raises(Refused, match="PDU is too large"):
+    meter = ConnectionMeter(Policy(allow=("A",)), Budget(1 << 30), lambda why: None)
+    with pytest.raises(BeyondLimit, match="PDU is too large"):
         meter.read(struct.pack(">BBL", 1, 0, 2**31 - 1))

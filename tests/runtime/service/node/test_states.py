@@ -17,7 +17,7 @@ from runtime.service.node.hardened import guard
 def machine(state: str) -> StateMachine:
     made = StateMachine(cast(Any, SimpleNamespace()))
     made.current_state = state
-    guard(made, lambda event, **facts: None)
+    guard(made)
     return made
 
 

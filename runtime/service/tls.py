@@ -1,4 +1,4 @@
-"""TLS contexts: the node as a server, and as the client that sends results."""
+"""TLS: a service as a server, and as a client that sends results."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmtool.errors import InputError, UsageError
-from runtime.service.node.metered import MeteredTls
 
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """PEM files: the node's certificate and key, and whose certificates it trusts.
+    """PEM files: a service's certificate and key, and whose certificates it trusts.
 
     Attributes:
         cert: the certificate, with its chain.
@@ -26,9 +25,9 @@ class TlsFiles:
 
 
 def files(
-    cert: Path | None, key: Path | None, ca: Path | None, required: bool = False
+    cert: Path | None, key: Path | None, ca: Path | None = None, required: bool = False
 ) -> TlsFiles | None:
-    """The files named, or None for a node without TLS.
+    """The files named, or None for a service without TLS.
 
     Raises:
         UsageError: for some but not all, or for none where TLS is required.
@@ -38,7 +37,7 @@ def files(
     if not (cert or key or ca):
         return None
     if not (cert and key):
-        raise UsageError("TLS needs both --tls-cert and --tls-key")
+        raise UsageError("--tls-cert and --tls-key go together: name both")
     return TlsFiles(cert, key, ca)
 
 
@@ -49,7 +48,6 @@ def server_context(tls: TlsFiles) -> ssl.SSLContext:
     _load(context, tls)
     if tls.ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
-    context.sslsocket_class = MeteredTls
     return context
 
 
