@@ -42,6 +42,14 @@ def export(
 
     Returns:
         `path`.
+
+    Example:
+        >>> from export.graph import BundleGraph
+        >>> from export.onnx import export
+        >>> from training import encoders
+        >>> graph = BundleGraph(encoders.build("resnet18", width=0.0625), heads=[])
+        >>> export(graph, "model.onnx", shape=(32, 32, 32)).name
+        'model.onnx'
     """
     # A batch of two: torch.export takes a dimension of one for a constant.
     examples = tuple(torch.zeros(2, 1, *shape) for _ in INPUTS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -136,6 +136,19 @@ def parity(
         ShapeError: naming the output that is missing or of another shape.
         ToleranceError: naming the worst output, its error and its tolerance.
         ActivationOverflow: naming the layer (FP16 only).
+
+    Example:
+        >>> import numpy as np
+        >>> from export.graph import BundleGraph
+        >>> from export.onnx import export
+        >>> from export.verify import parity
+        >>> from training import encoders
+        >>> graph = BundleGraph(encoders.build("resnet18", width=0.0625), heads=[])
+        >>> model = export(graph, "model.onnx", shape=(32, 32, 32))
+        >>> volume = np.random.default_rng(0).random((32, 32, 32), np.float32)
+        >>> report = parity(model, graph, [(volume, np.ones_like(volume))], tolerance=1e-5)
+        >>> report.of("embedding").error < 1e-5
+        True
     """
     path = Path(model_path)
     if not volumes:
@@ -172,7 +185,7 @@ def kind(path: Path) -> str:
     return "int8" if TensorProto.INT8 in types else "float32"
 
 
-def engines(path: Path, precision: str) -> Iterator[tuple[str, Engine]]:
+def engines(path: Path, precision: str) -> Generator[tuple[str, Engine], None, None]:
     """Each engine of the CPU that is here, by its name, in each precision it runs the model in.
 
     They are those of `runtime.engines.opening.open_bundle`, the quickest first, and one at a time:
@@ -214,7 +227,6 @@ def compare(
     with closing(engines(path, precision)) as opened:
         for name, engine in islice(opened, count):
             bound = BFLOAT16 if engine.precision == "bfloat16" else tolerance
-            of = {"engine": name, "precision": engine.precision}
             for batch in batches:
                 for picked in _rows(len(volumes), batch):
                     outputs = engine.run(feed([volumes[i] for i in picked]))
@@ -222,7 +234,9 @@ def compare(
                     for row, i in enumerate(picked):
                         got = {output: outputs[output][row] for output in graph.output_names}
                         for difference in _differences(graph, got, expected[i], bound, allowed):
-                            difference = replace(difference, batch=batch, **of)
+                            difference = replace(
+                                difference, engine=name, batch=batch, precision=engine.precision
+                            )
                             key = (name, engine.precision, batch, difference.output)
                             if key not in found or _badness(difference) > _badness(found[key]):
                                 found[key] = difference

@@ -47,6 +47,15 @@ class Predictor:
         CapabilityError: if the engine, device or precision asked for cannot run here.
         ParityError: if the engine does not reproduce the bundle's self-test.
         EngineError: if the model cannot be compiled for the GPU.
+
+    Example:
+        >>> from runtime.predict import Predictor
+        >>> with Predictor(engine="onnxruntime", device="cpu") as predictor:
+        ...     results = list(predictor.predict_many(["head.nii.gz", "absent.nii.gz"]))
+        >>> results[0].values.keys()
+        dict_keys(['age', 'sex'])
+        >>> results[1].reason
+        'absent.nii.gz does not exist...'
     """
 
     def __init__(
@@ -212,6 +221,28 @@ class Predictor:
             "limits": list(manifest.limits),
             "robustness": self._robustness,
         }
+
+
+def predict(
+    source: Source | Scan,
+    tasks: Sequence[str] | None = None,
+    bundle: Bundle | str | PathLike[str] | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    *,
+    wish: Wish | None = None,
+    reading: Reading = Reading(),
+) -> Result:
+    """The result of one scan; for several, keep a `Predictor` open, whose arguments these are.
+
+    Example:
+        >>> import fmtool
+        >>> result = fmtool.predict("head.nii.gz", tasks=["age"], device="cpu")
+        >>> result["age"].task.unit, result["age"].interval.level
+        ('years', 0.9)
+    """
+    with Predictor(bundle, engine, device, wish=wish, reading=reading) as predictor:
+        return predictor.predict(source, tasks)
 
 
 def select(bundle: Bundle, tasks: Sequence[str] | None) -> list[Task]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +100,20 @@ class Result:
     warnings: list[str] = field(default_factory=list)
     finished: str = field(default_factory=stamp)
     maps: dict[str, Attribution] = field(default_factory=dict)
+
+    def __getitem__(self, task: str) -> Prediction:
+        """A task's answer.
+
+        Raises:
+            KeyError: for a task that was not answered, naming those that were.
+        """
+        if task not in self.predictions:
+            raise KeyError(f"no answer for {task!r}; there is one for {', '.join(self)}")
+        return self.predictions[task]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the tasks that were answered."""
+        return iter(self.predictions)
 
     @property
     def values(self) -> dict[str, float]:

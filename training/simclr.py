@@ -45,6 +45,13 @@ def nt_xent(z1: Tensor, z2: Tensor, temperature: float = 0.5) -> Tensor:
         z1: (N, P), one view of each scan; need not be normalised.
         z2: (N, P), the other view.
         temperature: divides the cosines.
+
+    Example:
+        >>> import torch
+        >>> from training.simclr import nt_xent
+        >>> views = torch.eye(4)  # four scans, told apart at once
+        >>> print(f"{nt_xent(views, views):.3f}, {nt_xent(views, views.roll(1, 0)):.3f}")
+        0.594, 2.594
     """
     z = functional.normalize(torch.cat((z1, z2)).float(), dim=1)
     count = len(z1)

@@ -132,6 +132,12 @@ def open(path: str | os.PathLike[str] | None = None) -> Bundle:
             a signature is required and it has none.
         InputError: if the keys that are to be trusted cannot be read.
         CapabilityError: if a signature is required and `cryptography` is not installed.
+
+    Example:
+        >>> from fmtool import bundle
+        >>> with bundle.open() as opened:
+        ...     opened.name, list(opened.tasks), opened.model().name
+        ('demo', ['age', 'sex'], 'model.onnx')
     """
     source = Path(path) if path is not None else DEMO
     if not source.exists():

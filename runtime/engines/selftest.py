@@ -215,7 +215,9 @@ def open_trusted(
         ) from error
 
 
-def self_test(bundle: Bundle, engine: str, device: str) -> tuple[str, selftest.SelfTest]:
+def self_test(
+    bundle: Bundle, engine: str = "auto", device: str = "auto"
+) -> tuple[str, selftest.SelfTest]:
     """Run the bundle's self-test on an engine of this machine, whatever an earlier run found.
 
     Args:
@@ -229,6 +231,13 @@ def self_test(bundle: Bundle, engine: str, device: str) -> tuple[str, selftest.S
     Raises:
         CapabilityError: if the engine or device asked for cannot run here.
         ParityError: if the engine does not reproduce the bundle's expected outputs.
+
+    Example:
+        >>> import fmtool
+        >>> with fmtool.bundle.open() as bundle:
+        ...     engine, passed = fmtool.self_test(bundle, "onnxruntime", "cpu")
+        >>> engine, max(passed.errors.values()) < 1e-2
+        ('onnxruntime ..., cpu, float32', True)
     """
     choice = choose(engine, device, stored=bundle.manifest.model)
     opened, _, passed = open_trusted(bundle, choice, fresh=True)

@@ -7,12 +7,15 @@ this file only hands them on. Source of the order and the geometry: TurboPrep, a
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fmtool import bundle as bundles
 from fmtool import space
 from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
@@ -22,7 +25,7 @@ from runtime.preprocess.strip import StripNets, brain_mask_of_stripped, is_strip
 from runtime.preprocess.template import Template
 from runtime.preprocess.upright import in_order, upright
 from runtime.quality import measure
-from runtime.scan import Scan
+from runtime.scan import Scan, Source, read
 from runtime.system.clock import timed
 
 _MIN_BRAIN_ML = 100.0
@@ -215,14 +218,35 @@ class Preprocessor:
         return Prepared(volume, inside, np.eye(4), array, mask, scan.affine, facts, timings)
 
 
-def prepare(scan: Scan, bundle: Bundle, skull: Skull = "auto") -> Prepared:
+def prepare(
+    scan: Scan | Source,
+    bundle: Bundle | str | PathLike[str] | None = None,
+    skull: Skull = "auto",
+) -> Prepared:
     """Prepare one scan; for several, keep a `Preprocessor` open.
 
+    Args:
+        scan: one that was read, or what `runtime.scan.read` takes.
+        bundle: whose networks and template to use, opened or a path to it; the demonstration
+            bundle's when absent.
+        skull: what the scan shows.
+
     Raises:
+        InputError: if the scan cannot be read.
+        BundleError: if the bundle is missing or damaged.
         PreprocessingError: if no brain is found in it.
+
+    Example:
+        >>> from runtime.preprocess.pipeline import prepare
+        >>> prepared = prepare("head.nii.gz")
+        >>> prepared.volume.shape, prepared.mask.dtype, prepared.facts["head"]
+        ((150, 192, 192), dtype('bool'), 'whole')
     """
-    with Preprocessor(bundle, skull) as preprocessor:
-        return preprocessor.run(scan)
+    with ExitStack() as stack:
+        if not isinstance(bundle, Bundle):
+            bundle = stack.enter_context(bundles.open(bundle))
+        preprocessor = stack.enter_context(Preprocessor(bundle, skull))
+        return preprocessor.run(scan if isinstance(scan, Scan) else read(scan))
 
 
 def _around(brain: NDArray[np.bool_]) -> Box:

@@ -81,6 +81,12 @@ def read(path: Source, assume_ras: bool = False, series: str | None = None) -> S
         InputError: if the file cannot be used, saying why and what to do.
         CapabilityError: if it is DICOM and pydicom, or what decodes it, is not installed; or if
             it is a .zst file and nothing unpacks it.
+
+    Example:
+        >>> from runtime import scan
+        >>> head = scan.read("head.nii.gz")
+        >>> head.array.dtype, head.affine.shape, head.facts["frame"]
+        (dtype('float32'), (4, 4), 'sform')
     """
     if not isinstance(path, str | PathLike):
         return _checked(_dicom(path, series))

@@ -64,6 +64,15 @@ class SimCLRAugment:
 
     Raises:
         UsageError: for a part that there is not, or an empty view or crop.
+
+    Example:
+        >>> import torch
+        >>> from training.augment import SimCLRAugment
+        >>> augment = SimCLRAugment(output_shape=(24, 32, 32), min_crop=(20, 20, 20))
+        >>> volume, mask = torch.rand(1, 48, 64, 64), torch.ones(1, 48, 64, 64)
+        >>> view = augment(volume, mask, torch.Generator().manual_seed(0))
+        >>> view.shape, bool(view.mean().abs() < 0.1)  # z-scored inside the mask
+        (torch.Size([1, 24, 32, 32]), True)
     """
 
     output_shape: Shape = CROP_SHAPE

@@ -53,6 +53,13 @@ def build(name: str = "resnet18", width: float = 1.0, patch: Shape | None = None
 
     Raises:
         UsageError: for another name, or a width or patch that cannot be built.
+
+    Example:
+        >>> import torch
+        >>> from training import encoders
+        >>> encoder = encoders.build("resnet18", width=0.25).eval()
+        >>> encoder(torch.zeros(2, 1, 32, 32, 32)).shape
+        torch.Size([2, 128])
     """
     return architecture.build(name, width, patch)
 
@@ -123,6 +130,14 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, 
     Raises:
         InputError: if it cannot be read, or does not hold every weight of the encoder, in shape
             and finite.
+
+    Example:
+        >>> from training import encoders
+        >>> fresh = encoders.build("resnet18", width=0.0625)
+        >>> folder = encoders.save_encoder("encoder", fresh, source="random weights")
+        >>> encoder, info = encoders.load_checkpoint(folder)
+        >>> encoder.training, info["features"], info["missing"]
+        (False, 32, [])
     """
     encoder, _, info = load_parts(path)
     return encoder, info

@@ -52,6 +52,17 @@ def n4(
 
     Raises:
         PreprocessingError: if no voxel of the mask has a positive intensity.
+
+    Example:
+        >>> import numpy as np
+        >>> from runtime.preprocess.bias import n4
+        >>> x = np.linspace(-1, 1, 40)
+        >>> brain = np.add.outer(np.add.outer(x**2, x**2), x**2) < 0.8
+        >>> tissue = np.where(np.indices(brain.shape).sum(axis=0) % 16 < 8, 600.0, 900.0)
+        >>> volume = tissue * np.exp(0.3 * x[:, None, None])
+        >>> field = n4(volume, brain, spacing=(4.0, 4.0, 4.0))
+        >>> bool(np.corrcoef(field[brain], np.log(volume / tissue)[brain])[0, 1] > 0.9)
+        True
     """
     return fit(volume, mask, spacing, frame).on_grid(_memory_order(volume))
 

@@ -97,6 +97,17 @@ def rigid(
 
     Raises:
         PreprocessingError: if the brain is empty.
+
+    Example:
+        >>> import numpy as np
+        >>> from fmtool import bundle
+        >>> from runtime import scan
+        >>> from runtime.preprocess.register import rigid
+        >>> brain = scan.read(bundle.DEMO / "template.nii.gz")
+        >>> moved = brain.affine + np.outer([1, 0, 0, 0], [0, 0, 0, 5])  # 5 mm to the right
+        >>> found = rigid(brain.array, moved)
+        >>> found.ok, (np.abs(found.matrix[:3, 3] - (5, 0, 0)) < 0.2).all()
+        (True, ...True...)
     """
     coarse, middle, fine = _levels(template if template is not None else Template.load())
     base, brain = _base(moving, moving_affine, mask)
