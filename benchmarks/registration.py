@@ -31,7 +31,7 @@ from benchmarks.shared import heads
 from benchmarks.shared.peers import chain
 from runtime.preprocess import bias, register
 from runtime.preprocess.template import Template
-from runtime.preprocess.transform import about
+from runtime.transform import about
 
 Matrix = NDArray[np.float64]
 

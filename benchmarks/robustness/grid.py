@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from benchmarks.robustness.head import PerturbedHead
-from runtime.preprocess.transform import rotation
+from runtime.transform import rotation
 
 ORDER = 5
 _FWHM = float(np.sqrt(8.0 * np.log(2.0)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.robustness import coverage, ghost, grid, intensity
 from benchmarks.robustness.head import PerturbedHead
-from runtime.preprocess.transform import about
+from runtime.transform import about
 
 POSE = np.deg2rad(12.0), (0.6, 0.0, 0.8), (5.3, -4.2, 6.1)
 """Of the moved head: angle, axis (RAS) through the array's centre, then a shift of 9.1 mm."""

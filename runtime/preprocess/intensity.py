@@ -1,7 +1,7 @@
 """A head's intensities as the stages expect them: background at zero, no absurd scale, no spikes.
 
-Sites send heads with an offset, z-scored, scaled to [-1, 1] or by 1e-8, with a few voxels at the top
-of the stored type. None of that is anatomy, but N4 takes logarithms, the brain masks expect the
+Sites send heads with an offset, z-scored, scaled to [-1, 1] or by 1e-8, with a few voxels at the
+top of the stored type. None of that is anatomy, but N4 takes logarithms, the brain masks expect the
 background to be the darkest, and one voxel of 32767 outweighs a brain in its mean and deviation.
 An ordinary head goes through `level` unchanged, and loses a few bright vessel voxels to `despike`.
 """

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.preprocess.transform import degrees, quarter_turns
 from runtime.scan.geometry import to_canonical
+from runtime.transform import degrees, quarter_turns
 
 Matrix = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.preprocess.transform import degrees
 from runtime.quality.check import Check, Kind, Range
+from runtime.transform import degrees
 
 KIND = Kind(
     name="Orientation",

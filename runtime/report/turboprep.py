@@ -18,10 +18,10 @@ from fmtool.errors import InputError
 from runtime.preprocess import resample
 from runtime.preprocess.pipeline import Prepared
 from runtime.preprocess.template import Template
-from runtime.preprocess.transform import to_itk
 from runtime.preprocess.whitestripe import white_stripe
 from runtime.report.pictures.picture import qc_png
 from runtime.scan import Scan
+from runtime.transform import to_itk
 
 _ITK = "template_to_scan_itk.txt"
 FILES = (

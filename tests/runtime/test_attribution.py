@@ -17,7 +17,7 @@ from runtime import attribution
 from runtime.attribution import Attribution
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.engines.openvino import OpenVINOEngine
-from runtime.preprocess.transform import about
+from runtime.transform import about
 
 RESNET = None  # has no patches
 SHAPE = (10, 12, 12)

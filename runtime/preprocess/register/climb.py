@@ -8,7 +8,7 @@ import numpy as np
 
 from runtime.preprocess.pyramid import Placed
 from runtime.preprocess.register.mutual import Points, Vector, information
-from runtime.preprocess.transform import about, rotation_vector
+from runtime.transform import about, rotation_vector
 
 _RADIUS_MM = 70.0
 # A brain's radius: one radian moves its surface by so many millimetres.

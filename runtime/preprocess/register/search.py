@@ -9,7 +9,7 @@ import numpy as np
 from runtime.preprocess.pyramid import Placed
 from runtime.preprocess.register.climb import climb
 from runtime.preprocess.register.mutual import Points, Vector, information
-from runtime.preprocess.transform import quarter_turns, rotation
+from runtime.transform import quarter_turns, rotation
 
 _CLIMBED = 6
 _TILTS = np.deg2rad((-40.0, -20.0, 0.0, 20.0, 40.0))

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from benchmarks.robustness import grid
 from benchmarks.robustness.head import PerturbedHead
-from runtime.preprocess.transform import about
+from runtime.transform import about
 
 CHANGES = {
     "turned": lambda h: grid.turned(h, (1, -1, 1), 15.0),

@@ -11,9 +11,9 @@ from scipy import ndimage
 
 from fmtool import bundle, space
 from runtime.preprocess.pipeline import Preprocessor
-from runtime.preprocess.transform import about, quarter_turns, rotation
 from runtime.preprocess.upright import in_order
 from runtime.scan import Scan
+from runtime.transform import about, quarter_turns, rotation
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from fmtool import space
 from runtime.preprocess import resample
-from runtime.preprocess.transform import about
+from runtime.transform import about
 
 
 def slow_linear(array: np.ndarray, at: np.ndarray) -> float:

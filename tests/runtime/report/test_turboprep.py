@@ -14,8 +14,8 @@ from runtime import scan
 from runtime.preprocess import resample
 from runtime.preprocess.pipeline import Prepared
 from runtime.preprocess.template import Template
-from runtime.preprocess.transform import about, to_itk
 from runtime.report import turboprep
+from runtime.transform import about, to_itk
 
 CENTRE = np.array([0.0, -20.0, 10.0])
 SIZES = np.array([3.0, 2.0, 3.0])

@@ -16,7 +16,7 @@ from runtime.preprocess.register import mutual
 from runtime.preprocess.register.climb import climb
 from runtime.preprocess.register.search import rotations
 from runtime.preprocess.template import Template
-from runtime.preprocess.transform import about
+from runtime.transform import about
 
 CENTRE = np.array([0.0, -20.0, 8.0])
 SPACING = (1.6, 1.3, 1.9)

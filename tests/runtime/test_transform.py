@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from runtime.preprocess.transform import about, rotation, rotation_vector, to_itk
+from runtime.transform import about, rotation, rotation_vector, to_itk
 
 MATRIX = about(np.array([4.0, -20.0, 9.0]), np.array([0.4, -0.2, 0.1]), np.array([11.0, 2.0, -7.0]))
 POINTS = np.random.default_rng(0).uniform(-80.0, 80.0, size=(20, 3))
