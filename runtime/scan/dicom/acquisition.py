@@ -9,6 +9,7 @@ from fmtool.errors import InputError
 from runtime.scan.dicom.frame import MR
 from runtime.scan.dicom.geometry import stack
 from runtime.scan.dicom.series import Series
+from runtime.scan.header import MIN_AXIS
 
 _MOST = 32  # series of one kind that are compared
 
@@ -38,8 +39,11 @@ def tell(held: Sequence[Series]) -> None:
 
 
 def _one_stack(group: Sequence[Series]) -> bool:
+    frames = [frame for series in group for frame in series.frames]
+    if len(frames) < MIN_AXIS:
+        return False
     try:
-        stack("", [frame for series in group for frame in series.frames])
+        stack("", frames)
     except InputError:
         return False
     return True

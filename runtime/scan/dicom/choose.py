@@ -69,8 +69,8 @@ def choose(source: str, held: Sequence[Series], asked: str | None) -> Choice:
     if equal:
         later = "; ".join(f"{s.name} {_behind(s, first)}" for s in equal[:_MOST_LISTED])
         warnings.append(
-            f"{first.name} and {_listing(equal)} suit equally well; {first.name} was taken: "
-            f"{later}."
+            f"{first.name.capitalize()} and {_listing(equal)} suit equally well; {first.name} was "
+            f"taken: {later}."
         )
     others = []
     for series, reason in zip(held, reasons, strict=True):

@@ -19,6 +19,7 @@ from runtime.scan.header import MIN_AXIS
 _Key: TypeAlias = tuple[str, ...]  # a word for each of KINDS, then which way the slices lie
 _MOST_WAYS = 64
 _ON_LINE = 0.1  # of the slice distance
+_ASIDE_MM = 10.0  # farther from the others' line, a slice is no damaged one of theirs
 
 
 def apart(series: Series) -> list[Series]:
@@ -72,11 +73,16 @@ def _groups(frames: Sequence[Frame]) -> Mapping[_Key, list[Frame]]:
 
 
 def _ways(frames: Sequence[Frame]) -> list[str]:
-    """A word for each slice: the same for the same matrix, spacing and orientation."""
+    """A word for each slice: one for all of a matrix, spacing and orientation about one line."""
     told = np.array(
-        [[*f.shape, *(f.spacing or (0.0,) * 2), *(f.orientation or (0.0,) * 6)] for f in frames]
-    ).reshape(-1, 10)
-    tolerance = np.array([0.5] * 2 + [SPACING_TOLERANCE_MM] * 2 + [ORIENTATION_TOLERANCE] * 6)
+        [
+            [*f.shape, *(f.spacing or (0.0,) * 2), *(f.orientation or (0.0,) * 6), *_aside(f)]
+            for f in frames
+        ]
+    ).reshape(-1, 12)
+    tolerance = np.array(
+        [0.5] * 2 + [SPACING_TOLERANCE_MM] * 2 + [ORIENTATION_TOLERANCE] * 6 + [_ASIDE_MM] * 2
+    )
     ways = np.full(len(frames), _MOST_WAYS)
     for way in range(_MOST_WAYS):
         left = np.flatnonzero(ways == _MOST_WAYS)
@@ -84,6 +90,14 @@ def _ways(frames: Sequence[Frame]) -> list[str]:
             break
         ways[left[(np.abs(told[left] - told[left[0]]) <= tolerance).all(axis=1)]] = way
     return [f"{way:02d}" for way in ways]
+
+
+def _aside(frame: Frame) -> tuple[float, float]:
+    """Where a slice's first voxel lies along its own rows and columns, in mm."""
+    if frame.position is None or frame.orientation is None:
+        return 0.0, 0.0
+    across, down = np.reshape(frame.orientation, (2, 3)) @ np.array(frame.position)
+    return float(across), float(down)
 
 
 def _whole(key: _Key, groups: Mapping[_Key, list[Frame]]) -> bool:

@@ -152,7 +152,7 @@ def _for(about: About) -> str | None:
     if _mp2rage(about):
         return None  # which of its images, is not said
     if about.contrast == "T1":
-        return "its header says so"
+        return "its header's own word"
     low, high = _T1_INVERSION
     if echo is not None and echo <= _LONGEST_T1_ECHO:
         if inversion is not None and low <= inversion <= high:

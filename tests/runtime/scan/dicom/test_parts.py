@@ -140,6 +140,15 @@ def test_scouts_under_the_volumes_uid_are_left_out_with_a_remark(make, seed, mat
     ]
 
 
+def test_a_parallel_scout_of_another_field_of_view_is_left_out(make):
+    stored = make.slices(**UID)
+    make.origin = (-60.0, -10.0, 3.0)
+    make.slices(stored[..., :3], name="scout", **UID)
+    got = scan.read(make.folder)
+    np.testing.assert_array_equal(got.array, stored[::-1, ::-1])
+    assert "3 slices that are none of its volume's" in got.facts["warnings"][0]
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_objects_that_are_no_mr_images_say_nothing_of_a_series(make, seed):
     stored = make.slices(**UID)

@@ -99,7 +99,7 @@ def test_a_node_that_is_stopped_remembers_what_was_cut_off(run_node, kit, answer
     with run_node(answer=answer, settle_s=60.0) as node, kit.calling(node) as assoc:
         for ds in sent[:3]:
             assoc.send_c_store(ds)
-        node.node.stop(grace_s=0.1)
+        node.node.stop()
     with run_node(answer=answer, settle_s=0.05) as node:
         assert "was aborted" in reason(node)
         assert answered == []
@@ -144,7 +144,7 @@ def test_objects_refused_and_never_sent_again_put_their_series_aside(
     run_node, kit, answer, answered, monkeypatch
 ):
     sent = list(kit.objects(5))
-    with run_node(answer=answer, settle_s=0.05) as node:
+    with run_node(answer=answer, **LONG) as node:
         with kit.calling(node) as assoc:
             assert [assoc.send_c_store(ds).Status for ds in sent[:2]] == [0, 0]
             with monkeypatch.context() as patch:
