@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from nibabel.freesurfer.mghformat import MGHImage
 from numpy.typing import NDArray
 
 from fmtool import space
-from fmtool.errors import InputError
+from fmtool.errors import CapabilityError, InputError
 from runtime import scan
 
 SHAPE = (18, 20, 22)
@@ -195,3 +197,88 @@ def test_every_malformed_file_is_refused_in_a_sentence(data_dir: Path) -> None:
         with pytest.raises(InputError) as caught:
             scan.read(path)
         assert os.fspath(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "pack", [bz2.compress, lambda raw: bz2.compress(raw[:999]) + bz2.compress(raw[999:])]
+)
+def test_bzip2_is_read_by_its_content(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = save(tmp_path / "a.nii", ramp(), oriented("LAS"))
+    (tmp_path / "b.nii.bz2").write_bytes(pack(path.read_bytes()))
+    np.testing.assert_array_equal(scan.read(tmp_path / "b.nii.bz2").array, scan.read(path).array)
+
+
+def test_zstandard_is_read_where_it_can_be_unpacked(tmp_path: Path) -> None:
+    zstd = pytest.importorskip("backports.zstd", reason="nothing here unpacks Zstandard")
+    path = save(tmp_path / "a.nii", ramp(), oriented("LAS"))
+    raw = path.read_bytes()
+    for data in (zstd.compress(raw), zstd.compress(raw[:500]) + zstd.compress(raw[500:])):
+        (tmp_path / "b.nii.zst").write_bytes(data)
+        got = scan.read(tmp_path / "b.nii.zst").array
+        np.testing.assert_array_equal(got, scan.read(path).array)
+        (tmp_path / "b.nii.zst").write_bytes(data[:-200])
+        with pytest.raises(InputError, match="cut off"):
+            scan.read(tmp_path / "b.nii.zst")
+
+
+def test_without_the_library_a_zstandard_file_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("backports.zstd", "compression.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    (tmp_path / "a.nii.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(50))
+    with pytest.raises(CapabilityError, match=r"pip install 'nibabel\[zstd\]'"):
+        scan.read(tmp_path / "a.nii.zst")
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Nifti2Pair])
+@pytest.mark.parametrize("ending", ["", ".gz", ".bz2"])
+def test_a_pair_is_read_whichever_of_its_files_is_named(
+    tmp_path: Path, kind: type[nib.Nifti1Pair], ending: str
+) -> None:
+    image = kind(ramp(), oriented("LIA"))
+    nib.save(image, tmp_path / f"a.img{ending}")
+    array, affine = reference(tmp_path / f"a.img{ending}")
+    for name in ("a.hdr", "a.img"):
+        got = scan.read(tmp_path / f"{name}{ending}")
+        np.testing.assert_array_equal(got.array, array)
+        np.testing.assert_allclose(got.affine, affine, atol=1e-5)
+    (tmp_path / f"a.img{ending}").rename(tmp_path / "away")
+    with pytest.raises(InputError, match=r"half of a pair: a\.img"):
+        scan.read(tmp_path / f"a.hdr{ending}")
+
+
+def test_capital_names_are_read(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Pair(ramp(), oriented("LIA")), tmp_path / "a.img")
+    (tmp_path / "a.img").rename(tmp_path / "A.IMG")
+    (tmp_path / "a.hdr").rename(tmp_path / "A.HDR")
+    save(tmp_path / "b.nii", ramp(), oriented("LIA")).rename(tmp_path / "B.NII")
+    np.testing.assert_array_equal(
+        scan.read(tmp_path / "A.HDR").array, scan.read(tmp_path / "B.NII").array
+    )
+
+
+@pytest.mark.parametrize(("flag", "said"), [(1, ""), (2, "goodRASFlag is 2"), (-1, "Flag is -1")])
+def test_an_mgh_with_an_odd_flag_is_read_aloud(tmp_path: Path, flag: int, said: str) -> None:
+    nib.save(MGHImage(ramp(dtype="float32"), oriented("LIA")), tmp_path / "a.mgh")
+    raw = bytearray((tmp_path / "a.mgh").read_bytes())
+    raw[28:30] = flag.to_bytes(2, "big", signed=True)
+    (tmp_path / "a.mgh").write_bytes(raw)
+    got = scan.read(tmp_path / "a.mgh")
+    assert got.facts["orientation"] == "LIA"
+    assert len(got.facts["warnings"]) == bool(said)
+    assert said in "".join(got.facts["warnings"])
+    raw[28:30] = bytes(2)
+    (tmp_path / "a.mgh").write_bytes(raw)
+    with pytest.raises(InputError, match=r"no orientation \(a goodRASFlag of 0\).*--assume-ras"):
+        scan.read(tmp_path / "a.mgh")
+    assert scan.read(tmp_path / "a.mgh", assume_ras=True).facts["orientation"] == "RAS"
+
+
+def test_a_link_to_nothing_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.nii").symlink_to(".git/annex/objects/ab/cd/KEY/KEY")
+    with pytest.raises(InputError, match="git annex get"):
+        scan.read(tmp_path / "a.nii")
+    (tmp_path / "b.nii").symlink_to("elsewhere")
+    with pytest.raises(InputError, match="a link to elsewhere, which is not there"):
+        scan.read(tmp_path / "b.nii")
