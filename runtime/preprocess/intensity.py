@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.grid import bounds
+from runtime.preprocess.strip import fill_holes
 
 Image = NDArray[np.float32]
 
 _LOOKED_AT = 200_000  # voxels, about: quantiles need no more
 _FILL = 0.1  # of the faces hold the value that fills the background
-_LOW = 0.05  # this quantile and its mirror bound, widely, what counts: spikes do not
+_LOW, _WIDE = 0.05, 2.5  # what lies farther from the middle of these quantiles is a spike
 _DARK, _BRIGHT = 0.001, 0.99  # quantiles of what is not filled
 _GAP, _UNDERSHOOT = 0.5, 0.05
 # Of the range from dark to bright. What a strip or an air fill leaves begins at once above the fill
@@ -62,7 +63,7 @@ def level(array: Image) -> Image:
     if not seen.size:
         return array
     low, high = np.quantile(seen, [_LOW, 1.0 - _LOW])
-    seen = seen[(seen >= low - (high - low)) & (seen <= high + 2.0 * (high - low))]
+    seen = seen[np.abs(seen - 0.5 * (low + high)) <= _WIDE * (high - low)]
     dark, bright = (float(q) for q in np.quantile(seen, [_DARK, _BRIGHT]))
     zero, span = dark, bright - dark
     kept = fill is not None and -_UNDERSHOOT * span <= dark - fill <= _GAP * span
@@ -75,7 +76,7 @@ def level(array: Image) -> Image:
         return array
     found = np.ldexp(array, power) - np.float32(np.ldexp(zero, power))
     if fill is not None and not kept:
-        found[array == np.float32(fill)] = 0.0
+        found[~fill_holes(array != np.float32(fill))] = 0.0  # within a brain it is a grey like others
     return np.asarray(found, dtype=np.float32)
 
 
