@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
-from fmtool.errors import FmtoolError, UsageError
+from fmtool.errors import FmtoolError, PreprocessingError, UsageError
 from fmtool.task import Task
 from runtime import attribution, trust
 from runtime.answer import answer, unlike
@@ -261,7 +261,17 @@ def select(bundle: Bundle, tasks: Sequence[str] | None) -> list[Task]:
 
 
 def run_network(engine: Engine, prepared: Prepared) -> Arrays:
-    """The network's outputs, by name, for one prepared volume."""
+    """The network's outputs, by name, for one prepared volume.
+
+    Raises:
+        PreprocessingError: if the volume holds what is no number. OpenVINO answers such a one with
+            numbers all the same.
+    """
+    if not np.isfinite([prepared.volume.min(), prepared.volume.max()]).all():  # both carry a NaN
+        raise PreprocessingError(
+            "the prepared volume holds voxels that are not finite numbers (NaN or infinity); "
+            "replace them in the scan, with 0 if they are background"
+        )
 
     def batch(array: NDArray[Any]) -> NDArray[np.float32]:
         return np.ascontiguousarray(array, dtype=np.float32)[None, None]

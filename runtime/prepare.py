@@ -102,6 +102,9 @@ class Preparer:
 
     def _checked(self, head: Scan, prepared: Prepared) -> list[quality.Check]:
         checks = quality.checks(head.facts, prepared.facts, self._normal)
+        if head.mask is not None and head.path is not None:
+            stood = {check.name: check for check in quality.refusals(head.path.parent)}
+            checks = [stood.pop(check.name, check) for check in checks] + list(stood.values())
         refusals = [check.sentence for check in checks if check.verdict == "refuse"]
         if refusals and not self._reading.force:
             why = f"{_name(head)} is refused: {' '.join(refusals)}"

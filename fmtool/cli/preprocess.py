@@ -24,27 +24,31 @@ def preprocess(
     skull: SkullOption = "auto",
     assume_ras: AssumeRasOption = False,
     series: SeriesOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write the files although a check refuses the scan.")
+    ] = False,
 ) -> None:
     """Strip, correct, register and resample one scan: normalized.nii.gz, mask.nii.gz and more."""
     from fmtool import bundle as bundles
     from fmtool.cli import console
     from runtime import scan as scans
-    from runtime.preprocess.pipeline import Preprocessor
+    from runtime.prepare import Preparer, Reading
     from runtime.report.turboprep import remarks, write
     from runtime.scan.dicom.gather import gather
 
     named = gather(scan)
     if len(named) > 1:
         raise UsageError(f"preprocess takes one scan; {len(named)} are named")
+    reading = Reading(skull=skull, assume_ras=assume_ras, force=force, series=series)
     with (
         console.activity("Preprocessing"),
         bundles.open(bundle) as opened,
-        Preprocessor(opened, skull) as preprocessor,
+        Preparer(opened, reading) as preparer,
     ):
         source = scans.read(named[0], assume_ras, series)
-        prepared = preprocessor.run(source)
-        paths = write(prepared, out, opened, preprocessor.template, source)
-    for sentence in remarks(prepared, source):
+        ready = preparer(source)
+        paths = write(ready.prepared, out, opened, preparer.template, source, ready.checks)
+    for sentence in remarks(ready.prepared, source, ready.checks):
         console.say(f"{scans.called(named[0])}: {sentence}")
     for path in paths:
         console.put(str(path))

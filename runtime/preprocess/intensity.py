@@ -3,7 +3,7 @@
 Sites send heads with an offset, z-scored, scaled to [-1, 1] or by 1e-8, with a few voxels at the
 top of the stored type. None of that is anatomy, but N4 takes logarithms, the brain masks expect the
 background to be the darkest, and one voxel of 32767 outweighs a brain in its mean and deviation.
-An ordinary head goes through `level` unchanged, and loses a few bright vessel voxels to `despike`.
+An ordinary head goes through both functions unchanged.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.grid import bounds
+from runtime.preprocess.strip import fill_holes
 
 Image = NDArray[np.float32]
 
 _LOOKED_AT = 200_000  # voxels, about: quantiles need no more
 _FILL = 0.1  # of the faces hold the value that fills the background
-_LOW = 0.05  # this quantile and its mirror bound, widely, what counts: spikes do not
+_LOW, _WIDE = 0.05, 2.5  # what lies farther from the middle of these quantiles is a spike
 _DARK, _BRIGHT = 0.001, 0.99  # quantiles of what is not filled
 _GAP, _UNDERSHOOT = 0.5, 0.05
 # Of the range from dark to bright. What a strip or an air fill leaves begins at once above the fill
 # (55 stripped heads: 0.03 of the range), or a little below it after interpolation.
-_ORDINARY = (1.0, 65536.0)  # the bright quantile; float32 is as exact at any other power of two
+_ORDINARY = (1e-3, 65536.0)  # the bright quantile; float32 is as exact at any other power of two
 _TARGET = 1024.0
 
 _WHITE = 0.8  # the brain's quantile that white matter reaches
@@ -62,20 +63,22 @@ def level(array: Image) -> Image:
     if not seen.size:
         return array
     low, high = np.quantile(seen, [_LOW, 1.0 - _LOW])
-    seen = seen[(seen >= low - (high - low)) & (seen <= high + 2.0 * (high - low))]
+    seen = seen[np.abs(seen - 0.5 * (low + high)) <= _WIDE * (high - low)]
     dark, bright = (float(q) for q in np.quantile(seen, [_DARK, _BRIGHT]))
+    if not bright > dark:
+        return array
     zero, span = dark, bright - dark
     kept = fill is not None and -_UNDERSHOOT * span <= dark - fill <= _GAP * span
     if kept and fill is not None:
         zero = fill
     power = 0
-    if not _ORDINARY[0] <= bright - zero < _ORDINARY[1] and bright > zero:
+    if not _ORDINARY[0] <= bright - zero < _ORDINARY[1]:
         power = int(np.floor(np.log2(_TARGET) - np.log2(bright - zero)))
     if zero == 0.0 and power == 0 and (kept or fill is None):
         return array
     found = np.ldexp(array, power) - np.float32(np.ldexp(zero, power))
     if fill is not None and not kept:
-        found[array == np.float32(fill)] = 0.0
+        found[~fill_holes(array != np.float32(fill))] = 0.0  # in a brain it is a grey
     return np.asarray(found, dtype=np.float32)
 
 

@@ -27,8 +27,9 @@ from runtime.quality import (
 )
 from runtime.quality.check import Check, Kind, Range, Verdict
 from runtime.quality.measures import measure
+from runtime.quality.stored import refusals
 
-__all__ = ["KINDS", "Check", "Verdict", "checks", "measure"]
+__all__ = ["KINDS", "Check", "Verdict", "checks", "measure", "refusals"]
 
 _ALONE = (field, volume, shape)
 _OWN_VOXELS = (edge, noise, sharpness, outliers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from runtime.preprocess import resample
 from runtime.preprocess.pipeline import Prepared
 from runtime.preprocess.template import Template
 from runtime.preprocess.whitestripe import white_stripe
+from runtime.quality import Check, stored
 from runtime.report.pictures.picture import qc_png
 from runtime.scan import Scan
 from runtime.transform import to_itk
@@ -30,12 +32,17 @@ FILES = (
     _ITK,
     "template_to_scan.txt",
     "qc.png",
-    "preprocess.json",
+    stored.FILE,
 )
 
 
 def write(
-    prepared: Prepared, folder: Path, bundle: Bundle, template: Template, scan: Scan
+    prepared: Prepared,
+    folder: Path,
+    bundle: Bundle,
+    template: Template,
+    scan: Scan,
+    checks: Sequence[Check],
 ) -> list[Path]:
     """Write `FILES` into `folder`; all of them, or none.
 
@@ -46,7 +53,8 @@ def write(
       where ITK sees the scan's voxels; absent where ITK cannot read the scan's file.
       `template_to_scan.txt`: the transform as a plain 4x4, template RAS mm -> scan RAS mm.
     * `preprocess.json`: the facts; "affine" is the 4x4 from the file's voxels, in the file's own
-      order (of DICOM, in RAS order), to scan RAS mm; "frame" is where it is from.
+      order (of DICOM, in RAS order), to scan RAS mm; "frame" is where it is from; a refusal among
+      the "checks", one that was overruled, binds whoever reads the folder.
 
     Raises:
         InputError: if the folder cannot be written.
@@ -55,7 +63,7 @@ def write(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fmtool-", dir=folder) as scratch:
             staged = Path(scratch)
-            _write_all(prepared, staged, bundle, template, scan)
+            _write_all(prepared, staged, bundle, template, scan, checks)
             names = [name for name in FILES if (staged / name).exists()]
             for name in names:
                 os.replace(staged / name, folder / name)
@@ -68,9 +76,10 @@ def write(
     return [folder / name for name in names]
 
 
-def remarks(prepared: Prepared, scan: Scan) -> list[str]:
+def remarks(prepared: Prepared, scan: Scan, checks: Sequence[Check]) -> list[str]:
     """What must be said aloud of a scan, its preparation and the files."""
-    said = [*scan.facts.get("warnings", []), *prepared.remarks]
+    odd = (check.sentence for check in checks if check.verdict != "ok")
+    said = [*scan.facts.get("warnings", []), *prepared.remarks, *odd]
     if scan.itk is None:
         said.append(
             f"ITK, and so ANTs and 3D Slicer, cannot tell this file's place: there is no {_ITK}."
@@ -79,7 +88,12 @@ def remarks(prepared: Prepared, scan: Scan) -> list[str]:
 
 
 def _write_all(
-    prepared: Prepared, folder: Path, bundle: Bundle, template: Template, scan: Scan
+    prepared: Prepared,
+    folder: Path,
+    bundle: Bundle,
+    template: Template,
+    scan: Scan,
+    checks: Sequence[Check],
 ) -> None:
     grid, mask = on_grid(prepared)
     mean, deviation = white_stripe(grid, mask)
@@ -102,7 +116,8 @@ def _write_all(
         "facts": prepared.facts,
         "affine": (scan.affine if scan.stored is None else scan.stored).tolist(),
         "frame": scan.facts.get("frame"),
-        "warnings": remarks(prepared, scan),
+        "warnings": remarks(prepared, scan, checks),
+        stored.KEY: [check.to_dict() for check in checks],
         "white_stripe": {"mean": mean, "standard_deviation": deviation},
         "timings": prepared.timings,
         "template_to_scan": prepared.transform.tolist(),
@@ -110,7 +125,7 @@ def _write_all(
         "version": __version__,
         "notice": NOTICE,
     }
-    (folder / "preprocess.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (folder / stored.FILE).write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def on_grid(prepared: Prepared) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from fmtool import space
 from fmtool.errors import InputError
+from runtime import quality
+from runtime.preprocess import intensity
 from runtime.scan import Scan
 from runtime.scan import read as read_scan
 
@@ -28,9 +30,13 @@ def read(image: Path, mask: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_
         "brain_volume_ml".
 
     Raises:
-        InputError: if either is unreadable or not on the grid.
+        InputError: if either is unreadable or not on the grid, or a check refused their scan.
     """
+    refused = " ".join(check.sentence for check in quality.refusals(image.parent))
+    if refused:
+        raise InputError(f"{image} was prepared from a scan that is refused: {refused}")
     volume, inside = _on_grid(image, "volume"), _on_grid(mask, "mask") > 0
+    volume = intensity.despike(intensity.level(volume), inside)
     crop_mask = np.ascontiguousarray(space.to_crop(inside)).astype(bool)
     crop = np.where(crop_mask, space.to_crop(volume), 0.0).astype(np.float32)
     return crop, crop_mask, {"head": "prepared", "brain_volume_ml": float(inside.sum()) / 1000.0}

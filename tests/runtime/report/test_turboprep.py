@@ -61,7 +61,7 @@ def prepared(demo, path, out, assume_ras=False):
     brain = read.array > 0
     volume = template.crop
     done = Prepared(volume, volume > 0, TO_SCAN, read.array, brain, read.affine, {"head": "whole"})
-    paths = turboprep.write(done, out, opened, template, read)
+    paths = turboprep.write(done, out, opened, template, read, [])
     assert all(file.exists() for file in paths)
     return done, json.loads((out / "preprocess.json").read_text(encoding="utf-8"))
 
