@@ -8,6 +8,7 @@ import errno
 import gzip
 import os
 import shutil
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -30,6 +31,7 @@ from runtime import trust as limits
 from runtime.engines import selftest
 from runtime.engines.choose import choose, open_engine
 from training import encoders
+from training.cohort import Cohort, Row
 from training.evidence import trust
 
 
@@ -99,8 +101,10 @@ def test_the_manifest_says_what_is_in_the_bundle(small, graph, heads, parts, vol
 
 def test_what_the_heads_know_of_their_limits_comes_along(small, graph, heads, parts, tmp_path):
     rng = np.random.default_rng(0)
-    x, subjects = rng.normal(size=(20, 32)), [str(i) for i in range(20)]
-    known, summary = trust.split(x, rng.normal(size=20), subjects, heads[0].task, x[0], 0.0, 0)
+    x, y = rng.normal(size=(20, 32)), rng.normal(size=20)
+    rows = [Row(str(i), Path(f"{i}.nii"), None, float(y[i]), None, i) for i in range(20)]
+    cohort = Cohort(Path("t.csv"), heads[0].task, rows)
+    known, summary = trust.split(x, cohort, x[0], 0.0, 0)
     age = dataclasses.replace(
         heads[0], trust=known, evidence={**heads[0].evidence, "trust": summary}
     )

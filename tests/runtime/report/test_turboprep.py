@@ -25,7 +25,7 @@ TO_SCAN = about(CENTRE, np.array([0.2, -0.1, 0.1]), np.array([4.0, 7.0, -9.0]))
 @pytest.fixture(scope="module")
 def demo():
     with bundle.open() as opened:
-        yield opened, Template.load(opened.file(opened.manifest["template"]))
+        yield opened, Template.load(opened.template)
 
 
 @pytest.fixture(scope="module")
