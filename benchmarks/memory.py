@@ -99,8 +99,7 @@ class Step:
     def __init__(self, case: Case, device: str = "cpu") -> None:
         with torch.device(device):
             encoder = encoders.build("resnet18", case.width)
-            count = encoders.feature_count(encoder)
-            self.network = SimCLRNetwork(encoder, count, case.recompute).train()
+            self.network = SimCLRNetwork(encoder, case.recompute).train()
             # A step's batch: the scans, their masks, and two views of each.
             self.scans = torch.zeros(case.pairs, *case.shape)
             self.masks = torch.zeros(case.pairs, *case.shape, dtype=torch.bool)

@@ -66,15 +66,14 @@ class SimCLRNetwork(nn.Module):
 
     Args:
         encoder: as `training.encoders.build` makes it.
-        features: F.
         recompute: keep less for the backward pass and compute it again there; see
             `training.encoders.stem`.
     """
 
-    def __init__(self, encoder: nn.Module, features: int, recompute: bool = False) -> None:
+    def __init__(self, encoder: nn.Module, recompute: bool = False) -> None:
         super().__init__()
         self.encoder = encoder
-        self.projector = projector(features)
+        self.projector = projector(encoders.feature_count(encoder))
         self._recompute = recompute
 
     def forward(self, views: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,9 +113,7 @@ class SimCLR:
             raise UsageError(f"the temperature must be above 0, not {temperature:g}")
         with torch.random.fork_rng(devices=[]):  # building draws from torch's global generator
             torch.manual_seed(seed)
-            encoder = encoders.build(name, width)
-            features = encoders.feature_count(encoder)
-            self.network: nn.Module = SimCLRNetwork(encoder, features, recompute)
+            self.network: nn.Module = SimCLRNetwork(encoders.build(name, width), recompute)
         self.augment = augment or SimCLRAugment()
         self.temperature = temperature
         self._encoder = {"name": name, "width": width, "seed": seed}

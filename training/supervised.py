@@ -52,13 +52,6 @@ class SupervisedNetwork(nn.Module):
         return output
 
 
-def fresh_encoder(name: str = "resnet18", width: float = 1.0, seed: int = 42) -> nn.Module:
-    """An encoder with first weights that follow from the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return encoders.build(name, width)
-
-
 class Supervised:
     """The recipe.
 

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from benchmarks.protocols import command, plots, pretrained
 from benchmarks.protocols.bench import Bench
-from benchmarks.protocols.fits import linear
+from benchmarks.protocols.fits import probed
 from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.scores import score, versus
-from benchmarks.protocols.study import Fold, Study, folds
+from benchmarks.protocols.study import Study, folds
 from benchmarks.protocols.systems import cross_validate, find
 from benchmarks.protocols.variants import CONTROL, WHOLE, Scaled, shift_change, variants
 from fmtool.errors import UsageError
@@ -62,14 +62,11 @@ def run(studies: Sequence[Study], bench: Bench, count: int = 5, seed: int = 42) 
         losses[name] = pretrained.losses(first, scans, settings, bench.cache)
         for study in studies:
             x = bench.embed(encoder, study)
-            found = np.full(len(study.rows), np.nan)
-            for fold in plans[study.task.name]:
-                found[fold.test] = linear(x, study, fold)
-            predictions[study.task.name, name] = found
+            predictions[study.task.name, name] = probed(x, study, plans[study.task.name])
         command.tell(f"{name} is done")
     rows = []
     for study in studies:
-        baseline = _mean(bench, study, plans[study.task.name], seed)
+        baseline = cross_validate(find("mean"), bench, study, plans[study.task.name], seed)
         whole = predictions[study.task.name, WHOLE]
         for name in made:
             found = predictions[study.task.name, name]
@@ -81,10 +78,6 @@ def run(studies: Sequence[Study], bench: Bench, count: int = 5, seed: int = 42) 
     return ProtocolReport(
         "ablation", QUESTION, about, rows, [about["pretraining"], *_remarks(change)]
     )
-
-
-def _mean(bench: Bench, study: Study, plan: list[Fold], seed: int) -> np.ndarray:
-    return cross_validate(find("mean"), bench, study, plan, seed)
 
 
 def _loss(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +30,14 @@ def linear(x: Array, study: Study, fold: Fold) -> Array:
     weight, bias = probe.fit_affine(x[fold.fitted], study.take(fold.fitted))
     predicted: Array = x[fold.test] @ weight + bias
     return predicted
+
+
+def probed(x: Array, study: Study, plan: Sequence[Fold]) -> Array:
+    """(N,): `linear` of each scan by the fold that tests it; NaN where none does."""
+    found = np.full(len(study.rows), np.nan)
+    for fold in plan:
+        found[fold.test] = linear(x, study, fold)
+    return found
 
 
 def fit(

@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.protocols import command, plots
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.scores import score, value
 from benchmarks.protocols.study import Fold, Study, folds, inner
-from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
+from benchmarks.protocols.systems import SYSTEMS, repeated
 from fmtool.errors import InputError
 from training.cohort.split_make import interleaved, strata_of
 
@@ -97,10 +96,10 @@ def run(
                 [nested(study, fold, [fraction], seed + r)[fraction] for fold in plan]
                 for r, plan in enumerate(plans)
             ]
-            baseline = _predicted("mean", bench, study, fewer, seed)
+            baseline = repeated("mean", bench, study, fewer, seed)
             labelled = np.mean([_subjects(study, fold) for plan in fewer for fold in plan])
             for name in systems:
-                found = _predicted(name, bench, study, fewer, seed)
+                found = repeated(name, bench, study, fewer, seed)
                 single = [value(study, one) for one in found]
                 more = {
                     "fraction": fraction,
@@ -113,16 +112,6 @@ def run(
     about = command.facts(bench, studies[0], seed, folds=count, seeds=seeds)
     return ProtocolReport(
         "label_efficiency", QUESTION, about, rows, [about["pretraining"], *remarks]
-    )
-
-
-def _predicted(
-    name: str, bench: Bench, study: Study, plans: Sequence[Sequence[Fold]], seed: int
-) -> NDArray[np.float64]:
-    """(seeds, N)."""
-    system = find(name)
-    return np.stack(
-        [cross_validate(system, bench, study, plan, seed + r) for r, plan in enumerate(plans)]
     )
 
 

@@ -14,14 +14,12 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from benchmarks.protocols import command, plots
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.scores import score, versus
 from benchmarks.protocols.study import Study, folds
-from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
+from benchmarks.protocols.systems import SYSTEMS, repeated
 
 QUESTION = "which method predicts best?"
 SHOWN = ("system", "task", "metric", "value", "baseline", "difference", "beats_baseline", "versus")
@@ -50,10 +48,7 @@ def compare(
     plans = [folds(study, count, seed + r) for r in range(repeats)]
     found = {}
     for name in names:
-        system = find(name)
-        found[name] = np.stack(
-            [cross_validate(system, bench, study, plan, seed + r) for r, plan in enumerate(plans)]
-        )
+        found[name] = repeated(name, bench, study, plans, seed)
         command.tell(f"{name} for {study.task.name} is done")
     rows = []
     for name in names:

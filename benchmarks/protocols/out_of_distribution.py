@@ -30,7 +30,7 @@ from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.resample import draws, figure, interval
 from benchmarks.protocols.scores import score, versus
 from benchmarks.protocols.study import Study, folds, inner
-from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
+from benchmarks.protocols.systems import SYSTEMS, repeated
 from fmtool import task as tasks
 from fmtool.errors import InputError, UsageError
 
@@ -90,7 +90,7 @@ def _compare(
     seeds = [seed + r for r in range(repeats)]
     both = together(source, target)
     first = np.arange(len(source.rows))
-    away = [inner(both, first, np.arange(len(first), len(both.rows)), s) for s in seeds]
+    away = [[inner(both, first, np.arange(len(first), len(both.rows)), s)] for s in seeds]
     home = [folds(source, count, s) for s in seeds]
     told = []
     try:
@@ -110,23 +110,14 @@ def _compare(
     same = bench if bench.pool is not None else replace(bench, pool=list(source.entries))
 
     def every(name: str) -> dict[str, Array]:
-        system = find(name)
         found = {
-            INSIDE: [
-                cross_validate(system, bench, source, p, s)
-                for p, s in zip(home, seeds, strict=True)
-            ],
-            OUTSIDE: [
-                cross_validate(system, unseen, both, [f], s)[len(first) :]
-                for f, s in zip(away, seeds, strict=True)
-            ],
-            WITHIN: [
-                cross_validate(system, same, target, p, s)
-                for p, s in zip(there, seeds, strict=False)
-            ],
+            INSIDE: repeated(name, bench, source, home, seed),
+            OUTSIDE: repeated(name, unseen, both, away, seed)[:, len(first) :],
         }
+        if there:
+            found[WITHIN] = repeated(name, same, target, there, seed)
         command.tell(f"{name} for {source.task.name} is done")
-        return {sample: np.stack(some) for sample, some in found.items() if some}
+        return found
 
     mean, rows = every("mean"), []
     where = {INSIDE: source, OUTSIDE: target, WITHIN: target}

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -46,9 +45,7 @@ def mae(size: Size, seed: int) -> MAE:
 
 def fresh(name: str, size: Size, seed: int) -> nn.Module:
     """An encoder with random weights, "resnet18" or "vit_tiny"."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return encoders.build(name, size.width, size.patch if name.startswith("vit") else None)
+    return encoders.fresh(name, size.width, size.patch if name.startswith("vit") else None, seed)
 
 
 def encoder(

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from benchmarks.protocols import command, plots, power_law, pretrained
 from benchmarks.protocols.bench import Bench
-from benchmarks.protocols.fits import linear
+from benchmarks.protocols.fits import probed
 from benchmarks.protocols.report import ProtocolReport
 from benchmarks.protocols.resample import draws, figure
 from benchmarks.protocols.scores import score
-from benchmarks.protocols.study import Fold, Study, folds
+from benchmarks.protocols.study import Study, folds
 from benchmarks.protocols.systems import cross_validate, find
 from fmtool.errors import InputError, UsageError
 from training import cohort as cohorts
@@ -156,8 +156,7 @@ def _curve(
     cuts = [folds(study, count, seed + r) for r in repeats]
     mean = np.stack([cross_validate(find("mean"), bench, study, cuts[r], seed) for r in repeats])
     predicted = {
-        f: np.stack([_probed(embedded[f, r], study, cuts[r]) for r in repeats])
-        for f in (0.0, *kept)
+        f: np.stack([probed(embedded[f, r], study, cuts[r]) for r in repeats]) for f in (0.0, *kept)
     }
     sizes = np.array([float(np.mean([len(plan[f]) for plan in plans])) for f in kept])
     curve = [predicted[f] for f in kept]
@@ -174,13 +173,6 @@ def _curve(
     facts = {**law.to_dict(), "b_low": low, "b_high": high, "draws": used, "sizes": sizes.tolist()}
     facts["learnt"] = any(row["beats_baseline"] for row in rows[1:])
     return rows, facts
-
-
-def _probed(x: Array, study: Study, plan: Sequence[Fold]) -> Array:
-    found = np.full(len(study.rows), np.nan)
-    for fold in plan:
-        found[fold.test] = linear(x, study, fold)
-    return found
 
 
 def _error(study: Study, value: Array) -> Array:

@@ -29,7 +29,7 @@ from benchmarks.protocols.study import Fold, Study
 from fmtool.errors import UsageError
 from training.supervised import Finetune, Supervised
 
-__all__ = ["SIZES", "SYSTEMS", "Bench", "Size", "System", "cross_validate", "find"]
+__all__ = ["SIZES", "SYSTEMS", "Bench", "Size", "System", "cross_validate", "find", "repeated"]
 
 Array = NDArray[np.float64]
 
@@ -101,6 +101,14 @@ def find(name: str) -> System:
     if name not in SYSTEMS:
         raise UsageError(f"unknown system {name!r}; there are {', '.join(SYSTEMS)}")
     return SYSTEMS[name]
+
+
+def repeated(
+    name: str, bench: Bench, study: Study, plans: Sequence[Sequence[Fold]], seed: int
+) -> Array:
+    """(repeats, N): `cross_validate` of the system by each plan, with the seeds from `seed` on."""
+    found = [cross_validate(find(name), bench, study, p, seed + r) for r, p in enumerate(plans)]
+    return np.stack(found)
 
 
 def cross_validate(

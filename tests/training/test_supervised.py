@@ -13,7 +13,7 @@ from training import encoders
 from training.augment.whole import batch as whole_batch
 from training.augment.whole import whole
 from training.fit.recipe import ScanBatch
-from training.supervised import Finetune, Supervised, fresh_encoder
+from training.supervised import Finetune, Supervised
 
 WIDTH = 1 / 32
 
@@ -31,7 +31,7 @@ def output(recipe: Supervised, batch: ScanBatch) -> torch.Tensor:
 
 def test_regression_loss_is_the_squared_error_of_scaled_labels() -> None:
     labels = [20.0, 40.0, 60.0]
-    recipe = Supervised(fresh_encoder(width=WIDTH), AGE, labels)
+    recipe = Supervised(encoders.fresh(width=WIDTH), AGE, labels)
     batch = a_batch(labels)
     out = output(recipe, batch).detach().double().numpy()
     target = (np.array(labels) - np.mean(labels)) / np.std(labels)
@@ -42,7 +42,7 @@ def test_regression_loss_is_the_squared_error_of_scaled_labels() -> None:
 @pytest.mark.parametrize("balance", [False, True])
 def test_binary_loss_is_the_weighted_log_loss(balance: bool) -> None:
     labels = [1.0, 0.0, 0.0, 0.0]
-    recipe = Supervised(fresh_encoder(width=WIDTH), SEX, labels, balance=balance)
+    recipe = Supervised(encoders.fresh(width=WIDTH), SEX, labels, balance=balance)
     batch = a_batch(labels)
     p = 1 / (1 + np.exp(-output(recipe, batch).detach().double().numpy()))
     weights = np.array([2.0, 2 / 3, 2 / 3, 2 / 3]) if balance else np.ones(4)
@@ -53,7 +53,7 @@ def test_binary_loss_is_the_weighted_log_loss(balance: bool) -> None:
 
 @pytest.mark.parametrize(("task", "labels"), [(AGE, [20.0, 70.0, 40.0]), (SEX, [0.0, 1.0, 1.0])])
 def test_the_head_reproduces_the_predictions(task: Any, labels: list[float]) -> None:
-    recipe = Supervised(fresh_encoder(width=WIDTH), task, labels)
+    recipe = Supervised(encoders.fresh(width=WIDTH), task, labels)
     batch = a_batch(labels)
     scans = [
         SimpleNamespace(volume=v.numpy(), mask=m.numpy(), facts={})
@@ -71,7 +71,7 @@ def test_the_head_reproduces_the_predictions(task: Any, labels: list[float]) -> 
 
 
 def test_fine_tuning_starts_from_the_encoder_and_moves_it() -> None:
-    encoder = fresh_encoder(width=WIDTH, seed=3)
+    encoder = encoders.fresh(width=WIDTH, seed=3)
     before = encoders.digest(encoder)
     recipe = Finetune(encoder, AGE, [1.0, 2.0])
     assert recipe.describe()["encoder"] == before
@@ -82,7 +82,7 @@ def test_fine_tuning_starts_from_the_encoder_and_moves_it() -> None:
 
 def test_one_label_teaches_nothing() -> None:
     with pytest.raises(InputError, match="all training labels of age are the same"):
-        Supervised(fresh_encoder(width=WIDTH), AGE, [30.0, 30.0])
+        Supervised(encoders.fresh(width=WIDTH), AGE, [30.0, 30.0])
 
 
 def test_scans_are_resized_and_z_scored_inside_the_mask() -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from training.encoders import architecture, stem, weights
@@ -22,6 +23,7 @@ __all__ = [
     "digest",
     "feature_count",
     "features",
+    "fresh",
     "load_checkpoint",
     "masked_zscore",
     "save_encoder",
@@ -62,6 +64,15 @@ def build(name: str = "resnet18", width: float = 1.0, patch: Shape | None = None
         torch.Size([2, 128])
     """
     return architecture.build(name, width, patch)
+
+
+def fresh(
+    name: str = "resnet18", width: float = 1.0, patch: Shape | None = None, seed: int = 42
+) -> nn.Module:
+    """The same, with first weights that follow from the seed, whatever was drawn before."""
+    with torch.random.fork_rng(devices=[]):  # building draws from torch's global generator
+        torch.manual_seed(seed)
+        return build(name, width, patch)
 
 
 def features(encoder: nn.Module, volume: Tensor, recompute: bool = False) -> Tensor:

@@ -18,14 +18,15 @@ def supervised(
 ) -> None:
     """Train an encoder and a head from scratch; the best epoch by validation is kept."""
     from fmtool.cli.train import evidence
+    from training import encoders
     from training.runs import from_labels
-    from training.supervised import Supervised, fresh_encoder
+    from training.supervised import Supervised
 
     trained = from_labels.run(
         cohort,
         asked,
         Supervised,
-        lambda: fresh_encoder(architecture.value, width, settings.seed),
+        lambda: encoders.fresh(architecture.value, width, seed=settings.seed),
         files,
         settings,
     )

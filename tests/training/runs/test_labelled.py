@@ -18,7 +18,7 @@ from training.fit import devices
 from training.fit.settings import Settings
 from training.runs import labelled
 from training.runs.best import Best
-from training.supervised import Supervised, fresh_encoder
+from training.supervised import Supervised
 
 SETTINGS = Settings(epochs=6, batch=4, device="cpu", learning_rate=3e-3, checkpoint_every=1)
 
@@ -42,7 +42,7 @@ def part(task: Task, count: int, seed: int) -> PreparedCohort:
 
 
 def recipe_of(task: Task, training: PreparedCohort) -> Supervised:
-    return Supervised(fresh_encoder(width=1 / 16), task, training.labels.tolist())
+    return Supervised(encoders.fresh(width=1 / 16), task, training.labels.tolist())
 
 
 @pytest.mark.parametrize("task", [AGE, SEX])
@@ -50,7 +50,7 @@ def test_it_learns_and_reports_on_scans_it_has_not_seen(task: Task, tmp_path: Pa
     parts = [part(task, count, seed) for seed, count in enumerate((16, 8, 12))]
     recipe = recipe_of(task, parts[0])
     # After six epochs it depends on the rounding of the processor whether it has learnt.
-    settings = replace(SETTINGS, epochs=20)
+    settings = replace(SETTINGS, epochs=20, learning_rate=1e-3)
     found = labelled.train(devices.launch(settings), recipe, *parts, settings, tmp_path)
     evidence = found.head.evidence
     assert evidence["how"] == "held-out test"
