@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from runtime.engines.selftest import self_test as self_test
     from runtime.predict import Predictor as Predictor
     from runtime.predict import predict as predict
+    from runtime.prepare import Reading as Reading
     from runtime.preprocess.pipeline import Prepared as Prepared
     from runtime.preprocess.pipeline import prepare as prepare
-    from runtime.prepare import Reading as Reading
     from runtime.result import Prediction as Prediction
     from runtime.result import Result as Result
 else:
