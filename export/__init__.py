@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from export.graph import BundleGraph as BundleGraph
     from export.int8 import to_int8 as to_int8
     from export.precision import to_fp16 as to_fp16
-    from export.verify import Report as Report
+    from export.verify import ParityReport as ParityReport
     from export.verify import parity as parity
 else:
     __all__, __getattr__, __dir__ = lazily(
@@ -32,6 +32,6 @@ else:
         "export.graph:BundleGraph",
         "export.int8:to_int8",
         "export.precision:to_fp16",
-        "export.verify:Report",
+        "export.verify:ParityReport",
         "export.verify:parity",
     )
