@@ -21,7 +21,7 @@ WARM_UP = 0.2
 
 
 @dataclass
-class Block:
+class TimedBlock:
     """What one block gave.
 
     Attributes:
@@ -50,7 +50,7 @@ def block(
     expected: float,
     energy: Meter,
     split: Callable[[], dict[str, float] | None],
-) -> Block:
+) -> TimedBlock:
     """Run inferences for at least `seconds` and at least `count` times.
 
     Args:
@@ -83,4 +83,4 @@ def block(
         share = (after.machine - before.machine - own) / (wall * (os.cpu_count() or 1))
         others = min(max(share, 0.0), 1.0)
     drawn = energy.read() - joules if energy.read else None
-    return Block(latencies, own / len(latencies), parts, drawn, own / wall, others)
+    return TimedBlock(latencies, own / len(latencies), parts, drawn, own / wall, others)

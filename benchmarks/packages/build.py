@@ -27,21 +27,21 @@ WHEEL = ("fmtool", "runtime", "training", "export", "benchmarks/__init__.py", "b
 
 
 @dataclass(frozen=True)
-class Built:
+class Packages:
     """Two files that a build wrote."""
 
     wheel: Path
     sdist: Path
 
 
-def build(source: Path, folder: Path) -> Built:
+def build(source: Path, folder: Path) -> Packages:
     """Build both from `source` into `folder`, with the build requirements of pyproject.toml."""
     environment = {"SOURCE_DATE_EPOCH": EPOCH, **os.environ}
     run([*UV, "build", "--quiet", "--out-dir", folder, source], environment=environment)
-    return Built(_only(folder, "*.whl"), _only(folder, "*.tar.gz"))
+    return Packages(_only(folder, "*.whl"), _only(folder, "*.tar.gz"))
 
 
-def build_twice(root: Path, scratch: Path) -> Built:
+def build_twice(root: Path, scratch: Path) -> Packages:
     """Build the repository at `root`, then what that built.
 
     Raises:

@@ -41,7 +41,7 @@ _RANKED_ON = 4
 
 
 @dataclass(frozen=True)
-class Layer:
+class Convolution:
     """One convolution of a quantised model.
 
     Attributes:
@@ -66,7 +66,7 @@ class Mix:
         share: the score of what was written.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[Convolution, ...]
     full: float
     share: float
 
@@ -138,7 +138,7 @@ def to_int8(
         convs = [node for node in plain.graph.node if node.op_type == "Conv"]
         weights = {node.name: node.input[1].removesuffix(".weight") for node in convs}
         layers = (
-            Layer(weights[name], "float32" if name in kept else "int8", alone.get(name))
+            Convolution(weights[name], "float32" if name in kept else "int8", alone.get(name))
             for name in names
             if name != stem.SHIFT
         )

@@ -16,7 +16,7 @@ _LIBRARIES = tuple(target.name for target in TARGETS if target.where == "engine 
 
 
 @dataclass(frozen=True)
-class Request:
+class ExportRequest:
     """What to write beside the float32 model.
 
     Attributes:
@@ -45,7 +45,7 @@ def request(
     batch: str | None = None,
     engines: bool = False,
     calibration: bool = False,
-) -> Request:
+) -> ExportRequest:
     """What was asked for, checked before the work begins.
 
     Args:
@@ -83,7 +83,7 @@ def request(
             f"Triton sends single scans too, and this engine would take no less than {batches[0]} "
             f"at once; say --batch 1,{batches[1]},{batches[2]}"
         )
-    return Request(
+    return ExportRequest(
         libraries,
         tuple(dict.fromkeys(targets)) or (None,),
         batches,

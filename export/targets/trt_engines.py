@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from export.targets.request import Request
+from export.targets.request import ExportRequest
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, EngineError, UsageError
 from runtime.engines.trt.bindings import LIBRARIES, load
@@ -14,7 +14,7 @@ from runtime.engines.trt.cached import Built, build_into, key_of
 
 
 @dataclass
-class Outcome:
+class EnginesBuilt:
     """What became of a request.
 
     Attributes:
@@ -34,8 +34,8 @@ class Outcome:
 
 
 def build_all(
-    bundle: Bundle, request: Request, folder: Path, progress: Callable[[str], None]
-) -> Outcome:
+    bundle: Bundle, request: ExportRequest, folder: Path, progress: Callable[[str], None]
+) -> EnginesBuilt:
     """Build every engine of a request that can be built here; one that fails stops no other.
 
     Args:
@@ -47,7 +47,7 @@ def build_all(
     Raises:
         InputError: if the cache cannot be written.
     """
-    outcome = Outcome()
+    outcome = EnginesBuilt()
     for library in request.libraries:
         name = LIBRARIES[library].name
         try:

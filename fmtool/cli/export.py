@@ -17,7 +17,7 @@ from fmtool.errors import CapabilityError
 
 if TYPE_CHECKING:
     from export.models import Exported
-    from export.targets.trt_engines import Outcome
+    from export.targets.trt_engines import EnginesBuilt
 
 
 def with_targets(function: Callable[..., None]) -> Callable[..., None]:
@@ -134,7 +134,7 @@ def export(
         raise typer.Exit(1)
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: EnginesBuilt) -> None:
     from fmtool.cli import console
 
     for engine in outcome.built:

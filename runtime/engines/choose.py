@@ -11,7 +11,7 @@ from fmtool.errors import CapabilityError, UsageError
 from runtime.engines import cuda, here, opening, table
 from runtime.engines.base import Engine
 from runtime.engines.opening import Say
-from runtime.engines.table import Row
+from runtime.engines.table import EngineRow
 
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
@@ -169,13 +169,13 @@ def _check(what: str, name: str, valid: Iterable[str]) -> None:
         raise UsageError(f"unknown {what} {name!r}; there are {', '.join(valid)}")
 
 
-def _chosen(choice: Choice) -> Row:
+def _chosen(choice: Choice) -> EngineRow:
     row = table.find(choice.engine, "cpu" if choice.device == "cpu" else "cuda")
     assert row is not None, f"{choice} was not made by choose()"
     return row
 
 
-def _row(engine: str, device: str) -> tuple[Row, int, list[str]]:
+def _row(engine: str, device: str) -> tuple[EngineRow, int, list[str]]:
     """The row to take, the GPU's number (0 on the CPU), and why."""
     number = 0 if device in ("auto", "cpu") else cuda.index(device)
     kind = device if device in ("auto", "cpu") else "cuda"
@@ -203,7 +203,7 @@ def _row(engine: str, device: str) -> tuple[Row, int, list[str]]:
     return last, number, why
 
 
-def _any(kind: str, number: int) -> tuple[Row, int, list[str]]:
+def _any(kind: str, number: int) -> tuple[EngineRow, int, list[str]]:
     """The first row that can run, with what kept the GPU's from it."""
     why = []
     if kind != "cpu":
@@ -227,21 +227,21 @@ def _any(kind: str, number: int) -> tuple[Row, int, list[str]]:
     )
 
 
-def _on_a(device: str) -> list[Row]:
+def _on_a(device: str) -> list[EngineRow]:
     return [row for row in table.ROWS if row.device == device]
 
 
-def _on(row: Row, number: int) -> str:
+def _on(row: EngineRow, number: int) -> str:
     return row.title if row.device == "cpu" else f"{row.title} on cuda:{number}"
 
 
-def _praise(row: Row) -> str:
+def _praise(row: EngineRow) -> str:
     if row.name == "openvino":
         return "the fastest engine on a CPU"
     return "what there is: OpenVINO, which would be faster, is not installed"
 
 
-def _fastest(row: Row, can: tuple[str, ...], stored: Iterable[str]) -> tuple[str, str]:
+def _fastest(row: EngineRow, can: tuple[str, ...], stored: Iterable[str]) -> tuple[str, str]:
     """Never int8: how much it moves the outputs is the bundle's maker's to judge."""
     if row.name == "openvino" and "bfloat16" in can:
         return "bfloat16", "this CPU computes bfloat16 natively"

@@ -7,11 +7,11 @@ from runtime.engines import cuda, onnxruntime
 from runtime.engines.base import module
 from runtime.engines.cuda import gpu, together
 from runtime.engines.onnxruntime import providers as ort_providers
-from runtime.engines.table import NATIVE, Row
+from runtime.engines.table import NATIVE, EngineRow
 from runtime.engines.trt import bindings
 
 
-def missing(row: Row, number: int = 0) -> str | None:
+def missing(row: EngineRow, number: int = 0) -> str | None:
     """What this machine lacks to run it, on GPU `number` if on one, with how to get it; or None."""
     try:
         if row.name in NATIVE:
@@ -25,7 +25,7 @@ def missing(row: Row, number: int = 0) -> str | None:
         return str(error)
 
 
-def version(row: Row) -> str | None:
+def version(row: EngineRow) -> str | None:
     """The installed version of the row's library, whether or not it can run; None without one."""
     if row.name in NATIVE:
         try:
@@ -35,7 +35,7 @@ def version(row: Row) -> str | None:
     return module(row.module).version() if row.module else onnxruntime.version()
 
 
-def precisions(row: Row) -> tuple[str, ...]:
+def precisions(row: EngineRow) -> tuple[str, ...]:
     """What the row's engine, which must not be missing, computes in on this machine."""
     return module(row.module).precisions() if row.module else row.precisions
 

@@ -11,14 +11,14 @@ from runtime.engines import cuda, here, onnxruntime
 from runtime.engines.base import Engine, module
 from runtime.engines.cache import store
 from runtime.engines.onnxruntime import folder as provider_folder
-from runtime.engines.table import NATIVE, Row, find
+from runtime.engines.table import NATIVE, EngineRow, find
 
 Say = Callable[[str], None]
 _COMPILERS = {"onnxruntime-tensorrt": "tensorrt", "onnxruntime-rtx": "tensorrt-rtx"}
 
 
 def open_file(
-    row: Row, model: Path, device: str, precision: str, cache: Path | None = None
+    row: EngineRow, model: Path, device: str, precision: str, cache: Path | None = None
 ) -> Engine:
     """An ONNX file in an engine that takes one; `cache` is for what a GPU's provider compiles.
 
@@ -32,7 +32,7 @@ def open_file(
     return onnxruntime.OnnxRuntimeEngine(model, device, precision, row.name, cache)
 
 
-def open_bundle(row: Row, bundle: Bundle, device: str, precision: str, say: Say) -> Engine:
+def open_bundle(row: EngineRow, bundle: Bundle, device: str, precision: str, say: Say) -> Engine:
     """A bundle's model in the graph that `precision` needs; built first where the engine is.
 
     Raises:
@@ -53,7 +53,7 @@ def graph_of(precision: str) -> str:
     return precision if precision in ("float16", "int8") else "float32"
 
 
-def _provider_cache(row: Row, bundle: Bundle, device: str, precision: str) -> Path | None:
+def _provider_cache(row: EngineRow, bundle: Bundle, device: str, precision: str) -> Path | None:
     """Where the provider keeps what it compiles; None for one that compiles nothing."""
     compiler = find(_COMPILERS.get(row.name, ""), "cuda")
     if compiler is None:

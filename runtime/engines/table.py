@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Row:
+class EngineRow:
     """An engine on one kind of device.
 
     Attributes:
@@ -38,36 +38,36 @@ class Row:
 _CUDA = "an NVIDIA GPU and its driver"
 _GRAPH = ("float32", "float16", "int8")
 ROWS = (
-    Row(
+    EngineRow(
         "tensorrt", "TensorRT", "cuda", _GRAPH, f"{_CUDA}, TensorRT 10.12 or newer",
         "pip install 'fmtool[tensorrt]'",
         "compiled for this GPU; the first start builds for minutes",
     ),
-    Row(
+    EngineRow(
         "tensorrt-rtx", "TensorRT-RTX", "cuda", _GRAPH,
         f"{_CUDA}: sm75 (float16), sm80, sm86, sm89 or sm120 and newer; not sm90",
         "pip install 'fmtool[rtx]'", "compiled for this GPU; the first start builds for seconds",
     ),
-    Row(
+    EngineRow(
         "onnxruntime-tensorrt", "ONNX Runtime with TensorRT", "cuda",
         _GRAPH, f"{_CUDA}, TensorRT 10",
         "pip install 'fmtool[gpu,tensorrt]' 'tensorrt<11'", "TensorRT as ONNX Runtime drives it",
     ),
-    Row(
+    EngineRow(
         "onnxruntime-rtx", "ONNX Runtime with TensorRT-RTX", "cuda",
         _GRAPH,
         f"{_CUDA}: sm86, sm89 or sm120 and newer, ONNX Runtime 1.24",
         "pip install 'fmtool[cpu,rtx]'", "TensorRT-RTX as ONNX Runtime drives it",
     ),
-    Row(
+    EngineRow(
         "onnxruntime", "ONNX Runtime with CUDA", "cuda", ("float32", "float16"),
         f"{_CUDA}, CUDA and cuDNN", "pip install 'fmtool[gpu]'", "nothing to build; any NVIDIA GPU",
     ),
-    Row(
+    EngineRow(
         "openvino", "OpenVINO", "cpu", ("float32", "bfloat16", "int8"), "a CPU",
         "pip install 'fmtool[cpu]'", "the fastest on a CPU", "openvino",
     ),
-    Row(
+    EngineRow(
         "onnxruntime", "ONNX Runtime", "cpu", ("float32", "int8"), "a CPU",
         "pip install 'fmtool[cpu]'", "runs anywhere",
     ),
@@ -83,7 +83,7 @@ HELP = f"auto, {', '.join(NAMES)}."
 """Of `--engine`."""
 
 
-def find(name: str, device: str) -> Row | None:
+def find(name: str, device: str) -> EngineRow | None:
     """The row of an engine on "cpu" or "cuda"; None if it does not run there."""
     return next((row for row in ROWS if (row.name, row.device) == (name, device)), None)
 

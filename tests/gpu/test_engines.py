@@ -16,7 +16,7 @@ from runtime.engines.base import Arrays, Engine
 from runtime.engines.choose import choose, open_bundle
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.engines.onnxruntime.providers import PROVIDERS
-from runtime.engines.table import NATIVE, Row
+from runtime.engines.table import NATIVE, EngineRow
 
 pytestmark = pytest.mark.gpu
 ROWS = [row for row in table.ROWS if row.device == "cuda"]
@@ -48,7 +48,7 @@ def demo() -> Iterator[Bundle]:
 
 
 @pytest.fixture(params=ROWS, ids=lambda row: row.name)
-def row(request: pytest.FixtureRequest) -> Row:
+def row(request: pytest.FixtureRequest) -> EngineRow:
     nothing = cuda.missing(0)
     if nothing:
         pytest.skip(nothing)
@@ -66,7 +66,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_the_self_test_is_reproduced(row: Row, demo: Bundle, precision: str) -> None:
+def test_the_self_test_is_reproduced(row: EngineRow, demo: Bundle, precision: str) -> None:
     choice = choose(row.name, "cuda", precision)
     with open_bundle(demo, choice, print) as engine:
         assert (engine.device, engine.precision) == ("cuda:0", precision)
@@ -74,12 +74,12 @@ def test_the_self_test_is_reproduced(row: Row, demo: Bundle, precision: str) -> 
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_a_batch_of_two_is_reproduced(row: Row, demo: Bundle, precision: str, cache: Path) -> None:
+def test_a_batch_of_two_is_reproduced(row: EngineRow, demo: Bundle, precision: str, cache: Path) -> None:
     with open_for_two(row, demo, precision, cache) as engine:
         assert selftest.run(Twice(engine), demo).errors
 
 
-def open_for_two(row: Row, demo: Bundle, precision: str, cache: Path) -> Engine:
+def open_for_two(row: EngineRow, demo: Bundle, precision: str, cache: Path) -> Engine:
     if row.name not in NATIVE:
         return open_bundle(demo, choose(row.name, "cuda", precision), print)
     from runtime.engines.trt import cached
@@ -91,7 +91,7 @@ def open_for_two(row: Row, demo: Bundle, precision: str, cache: Path) -> Engine:
     return TensorRTEngine(built.path, "cuda", precision, library)
 
 
-def test_what_was_compiled_serves_the_next_start(row: Row, demo: Bundle, cache: Path) -> None:
+def test_what_was_compiled_serves_the_next_start(row: EngineRow, demo: Bundle, cache: Path) -> None:
     choice = choose(row.name, "cuda", "float32")
     answers = []
     for _ in range(2):
@@ -102,7 +102,7 @@ def test_what_was_compiled_serves_the_next_start(row: Row, demo: Bundle, cache: 
         assert [file for file in cache.rglob("*") if file.is_file()]
 
 
-def test_onnx_runtime_is_on_the_provider_asked_for(row: Row, demo: Bundle) -> None:
+def test_onnx_runtime_is_on_the_provider_asked_for(row: EngineRow, demo: Bundle) -> None:
     if row.name not in PROVIDERS:
         pytest.skip("not ONNX Runtime")
     with open_bundle(demo, choose(row.name, "cuda", "float32"), print) as engine:
@@ -110,7 +110,7 @@ def test_onnx_runtime_is_on_the_provider_asked_for(row: Row, demo: Bundle) -> No
         assert engine.providers[0] == PROVIDERS[row.name].name
 
 
-def test_a_gpu_that_is_not_there_is_refused(row: Row) -> None:
+def test_a_gpu_that_is_not_there_is_refused(row: EngineRow) -> None:
     number = 0
     while cuda.missing(number) is None:
         number += 1
@@ -118,6 +118,6 @@ def test_a_gpu_that_is_not_there_is_refused(row: Row) -> None:
         choose(row.name, f"cuda:{number}")
 
 
-def test_auto_takes_the_gpu(row: Row, demo: Bundle) -> None:
+def test_auto_takes_the_gpu(row: EngineRow, demo: Bundle) -> None:
     choice = choose(stored=demo.manifest.model)
     assert (choice.device, choice.precision) == ("cuda:0", "float16")

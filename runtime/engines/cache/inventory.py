@@ -24,7 +24,7 @@ Versions = Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
-class Item:
+class CachedEngine:
     """An engine in the cache, whole or not, or the folder of one of ONNX Runtime's providers.
 
     Attributes:
@@ -52,7 +52,7 @@ class Item:
         return {"name": self.bundle, **key, "bytes": self.bytes, "used": self.used, **more}
 
 
-def inventory(folder: Path, versions: Versions) -> list[Item]:
+def inventory(folder: Path, versions: Versions) -> list[CachedEngine]:
     """Every engine in the cache, by bundle and name, then every provider's folder.
 
     Each engine is read once and its SHA-256 checked.
@@ -61,10 +61,10 @@ def inventory(folder: Path, versions: Versions) -> list[Item]:
     return items + [_examine_folder(path, versions) for path in provider_folder.folders(folder)]
 
 
-def _examine_folder(path: Path, versions: Versions) -> Item:
+def _examine_folder(path: Path, versions: Versions) -> CachedEngine:
     reason = provider_folder.stale(path, versions)
     size, used = provider_folder.size(path), path.stat().st_mtime
-    return Item(path, "stale" if reason else "ok", reason or "", None, None, size, used)
+    return CachedEngine(path, "stale" if reason else "ok", reason or "", None, None, size, used)
 
 
 def engines(folder: Path) -> list[Path]:
@@ -78,7 +78,7 @@ def exists(path: Path) -> bool:
     return path.exists() or store.facts_of(path).exists()
 
 
-def examine(path: Path, versions: Versions) -> Item:
+def examine(path: Path, versions: Versions) -> CachedEngine:
     """The state of one engine; one whose library is not installed cannot be stale."""
     there = [file.stat() for file in (path, store.facts_of(path)) if file.exists()]
     size = path.stat().st_size if path.exists() else 0
@@ -86,11 +86,11 @@ def examine(path: Path, versions: Versions) -> Item:
     try:
         facts = store.read(path)
     except store.Unfit as error:
-        return Item(path, "damaged", str(error), None, None, size, used)
+        return CachedEngine(path, "damaged", str(error), None, None, size, used)
     key: Key = facts["key"]
     here = replace(key, version=versions.get(key.library) or key.version)
     if key.gpu in takewhile(bool, map(cuda.name, count())):  # else nothing is known of its driver
         here = replace(here, driver=cuda.driver())
     reason = serves(key, here)
     state = "stale" if reason else "ok"
-    return Item(path, state, reason or "", key, facts.get("name"), size, used)
+    return CachedEngine(path, state, reason or "", key, facts.get("name"), size, used)

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from runtime.engines.cache.inventory import Item
+from runtime.engines.cache.inventory import CachedEngine
 from runtime.engines.cache.key import NAMES
 
 _COLUMNS = ("bundle", "digest", "library", "target", "precision", "batches", "MB", "used", "state")
 
 
-def render(items: Sequence[Item]) -> Table:
+def render(items: Sequence[CachedEngine]) -> Table:
     """A row per engine."""
     table = Table(*_COLUMNS)
     for item in items:
@@ -22,7 +22,7 @@ def render(items: Sequence[Item]) -> Table:
     return table
 
 
-def _row(item: Item) -> list[str]:
+def _row(item: CachedEngine) -> list[str]:
     key = item.key
     state = item.reason if item.reason.startswith(item.state) else item.state
     if item.reason and state == item.state:

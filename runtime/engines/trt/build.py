@@ -23,7 +23,7 @@ from runtime.engines.trt.configure import (
     configure,
     read_timings,
 )
-from runtime.engines.trt.logger import Record, listen
+from runtime.engines.trt.logger import LogRecord, listen
 from runtime.system import atomic
 
 DEFAULT = Options()
@@ -165,7 +165,7 @@ def _parser_error(error: Any) -> str:
 
 
 def _inspect(
-    trt: Any, logger: Any, data: bytes, library: str, options: Options, record: Record
+    trt: Any, logger: Any, data: bytes, library: str, options: Options, record: LogRecord
 ) -> dict[str, Any]:
     runtime = trt.Runtime(logger)
     if options.version_compatible:
@@ -176,5 +176,5 @@ def _inspect(
     return layers.inspected(trt, engine)
 
 
-def _failure(library: str, what: str, record: Record) -> str:
+def _failure(library: str, what: str, record: LogRecord) -> str:
     return f"{LIBRARIES[library].name} {what}: {record.reason()}"

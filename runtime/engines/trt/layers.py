@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from runtime.engines.trt.logger import Record
+from runtime.engines.trt.logger import LogRecord
 
 _LAYER = re.compile(r"^Name: (?P<name>.*?), LayerType: (?P<type>.*?), (?P<detail>Inputs: .*)$")
 _TENSOR = re.compile(
@@ -33,7 +33,7 @@ def inspected(trt: Any, engine: Any) -> dict[str, Any]:
     return {"source": "engine inspector", "layers": found["Layers"], "tensors": tensors}
 
 
-def logged(record: Record) -> dict[str, Any]:
+def logged(record: LogRecord) -> dict[str, Any]:
     """The same tables as the builder logs them, for an engine that this machine cannot load.
 
     They are empty where the library does not log them.

@@ -13,7 +13,7 @@ _listeners: dict[str, Any] = {}
 
 
 @dataclass
-class Record:
+class LogRecord:
     """The messages of one piece of work: (level of Python's logging, text), in order."""
 
     messages: list[tuple[int, str]] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Record:
 
 
 @contextmanager
-def listen(trt: Any) -> Iterator[tuple[Any, Record]]:
+def listen(trt: Any) -> Iterator[tuple[Any, LogRecord]]:
     """A logger to hand to the library, and what it hears until the block ends.
 
     The block raises what the library's errors amount to; then they are in its exception and are
@@ -41,7 +41,7 @@ def listen(trt: Any) -> Iterator[tuple[Any, Record]]:
     if trt.__name__ not in _listeners:
         _listeners[trt.__name__] = _listener(trt)
     listener = _listeners[trt.__name__]
-    before, listener.record = listener.record, Record()
+    before, listener.record = listener.record, LogRecord()
     record = listener.record
     level = logging.DEBUG
     try:
@@ -65,7 +65,7 @@ def _listener(trt: Any) -> Any:
     class Listener(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)  # the bindings' classes know no super()
-            self.record: Record | None = None
+            self.record: LogRecord | None = None
 
         def log(self, severity: Any, msg: str) -> None:
             level = levels.get(severity, logging.DEBUG)

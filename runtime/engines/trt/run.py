@@ -174,7 +174,7 @@ class TensorRTEngine(Engine):
         low, high = self._range
         return f"batch {low}" if low == high else f"batches {low} to {high}"
 
-    def _reshape(self, batch: int, record: logger.Record) -> None:
+    def _reshape(self, batch: int, record: logger.LogRecord) -> None:
         self._batch = 0  # neither the one nor the other, should an input be refused
         for buffer in self._inputs:
             shape = (batch, *buffer.shape[1:])
@@ -182,7 +182,7 @@ class TensorRTEngine(Engine):
                 raise EngineError(self._failure(f"refuses {buffer.name} of {shape}", record))
         self._batch = batch
 
-    def _enqueue(self, record: logger.Record) -> None:
+    def _enqueue(self, record: logger.LogRecord) -> None:
         if not self._context.execute_async_v3(self._gpu.stream):
             raise EngineError(self._failure("cannot run it", record))
 
@@ -204,6 +204,6 @@ class TensorRTEngine(Engine):
         except EngineError as error:
             _log.warning("%s runs without a CUDA graph: %s", self._model.name, error)
 
-    def _failure(self, what: str, record: logger.Record) -> str:
+    def _failure(self, what: str, record: logger.LogRecord) -> str:
         name = bindings.LIBRARIES[self.library].name
         return f"{name} {self.version} {what}, {self._model}: {record.reason()}"

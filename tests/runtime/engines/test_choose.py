@@ -163,7 +163,7 @@ def test_an_unknown_word_lists_the_valid_ones(
 
 @pytest.mark.parametrize("row", [r for r in table.ROWS if r.device == "cuda"], ids=lambda r: r.name)
 def test_every_gpu_engine_asked_for_without_a_gpu_is_an_error(
-    machine: Machine, row: table.Row
+    machine: Machine, row: table.EngineRow
 ) -> None:
     machine.libraries |= {"rtx", "tensorrt", "plugin"}
     machine.providers = ["CUDAExecutionProvider", "TensorrtExecutionProvider"]
