@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from fmtool.cli.options import AssumeRasOption, BundleOption, SeriesOption, SkullOption
+from fmtool.cli.options import (
+    AssumeRasOption,
+    BundleOption,
+    SeriesOption,
+    SkullOption,
+    ThreadsOption,
+)
 from fmtool.errors import UsageError
 
 
@@ -24,6 +30,7 @@ def preprocess(
     skull: SkullOption = "auto",
     assume_ras: AssumeRasOption = False,
     series: SeriesOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Strip, correct, register and resample one scan: normalized.nii.gz, mask.nii.gz and more."""
     from fmtool import bundle as bundles
