@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import time
 from pathlib import Path
@@ -39,6 +38,7 @@ from rich.table import Table
 from benchmarks.shared import heads
 from benchmarks.shared.peers import chain
 from runtime.preprocess import bias
+from runtime.system.machine import cores
 
 _REPEATS = 5
 
@@ -161,7 +161,7 @@ def main() -> None:
         console.print(f"{len(rows)}/{len(paths)} {rows[-1]['head']}")
     summary = {
         "heads": len(rows),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "min_correlation": min(r["correlation"] for r in rows),
         "min_head_correlation": min(r["head_correlation"] for r in rows),
         "min_itk_itself": min(r["itk_itself"] for r in rows),

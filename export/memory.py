@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
 
 from fmtool.errors import CapabilityError
+from runtime.system.machine import free_memory
 
 _PER_TENSOR = 1.25
 # Gigabytes per volume, over those of the largest activation: 1.1 measured, ONNX Runtime and
@@ -31,7 +31,7 @@ def check_room(model_path: Path, batches: Sequence[int], fp16: bool = False) -> 
     Raises:
         CapabilityError: naming what it needs and what is free.
     """
-    free, batch = free_bytes(), max(batches)
+    free, batch = free_memory(), max(batches)
     if free is None:
         return
     copies = max(batch, _ROUNDING) if fp16 else batch
@@ -54,13 +54,3 @@ def largest_activation(model_path: Path) -> int:
         for value in (*inferred.value_info, *inferred.output)
     )
     return 4 * max(math.prod(shape) for shape in shapes)
-
-
-def free_bytes() -> int | None:
-    """What a process may still take without swapping; None where the system does not say."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return None
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)
-    return int(found[1]) * 1024 if found else None

@@ -29,11 +29,14 @@ What cannot be done is a `FmtoolError`, one sentence that says why.
 
 from typing import TYPE_CHECKING
 
+from fmtool import environment
 from fmtool.lazily import lazily
 
 __version__ = "0.1.0"
 
 NOTICE = "Research software, not a medical device: not for any clinical decision."
+
+environment.prepare()
 
 if TYPE_CHECKING:
     from fmtool import bundle as bundle

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib import metadata
 from typing import Any
 
-from fmtool import __version__
+from fmtool import __version__, caches
 from fmtool.errors import CapabilityError
 from runtime.engines import cuda
 from runtime.engines.choose import backends, choose
 from runtime.engines.trt import bindings
-from runtime.system.machine import cpu_name, instructions
+from runtime.system.machine import cores, cpu_name, instructions, memory
 
 
 def examine() -> dict[str, Any]:
@@ -20,12 +19,12 @@ def examine() -> dict[str, Any]:
 
     Returns:
         "fmtool", "python", "processor", "instructions" (those that speed networks up, each
-        there or not), "cores" (usable by this process), "memory_gib", "gpus" (number, name,
-        capability), "no_gpu" (why there is none and what to do, or None), "driver_cuda" (the
+        there or not), "cores" and "memory_gib" (that this process may use), "gpus" (number,
+        name, capability), "no_gpu" (why there is none and what to do, or None), "driver_cuda" (the
         newest CUDA that the driver runs), "backends" (see `Backend`), "builds" (library, name,
         version, targets, reason: whether TensorRT and TensorRT-RTX can compile here, and for which
-        GPUs), "choice" (what `auto` takes and why, or None), "training" (what the `train` extra
-        brings, with versions or None).
+        GPUs), "cache" (its folder), "choice" (what `auto` takes and why, or None), "training" (what
+        the `train` extra brings, with versions or None).
     """
     found = backends()
     usable = any(b.available for b in found)
@@ -35,13 +34,14 @@ def examine() -> dict[str, Any]:
         "python": platform.python_version(),
         "processor": cpu_name(),
         "instructions": instructions(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "cores": cores(),
+        "memory_gib": round(memory() / 2**30, 1),
         "gpus": gpus(),
         "no_gpu": cuda.gpu(0),
         "driver_cuda": cuda.driver(),
         "backends": [vars(b) for b in found],
         "builds": [_builds(library) for library in bindings.LIBRARIES],
+        "cache": str(caches.folder("engines").parent),
         "choice": vars(choice) if choice else None,
         "training": {name: _version(name) for name in ("torch", "monai", "scikit-learn")},
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import time
@@ -14,6 +13,7 @@ import psutil  # type: ignore[import-untyped]
 
 from benchmarks.batch import PREDICT
 from benchmarks.batch.scans import copies
+from runtime.system.machine import cores
 
 
 def busy(scan: Path, count: int, work: Path) -> dict[str, Any]:
@@ -41,11 +41,10 @@ def busy(scan: Path, count: int, work: Path) -> dict[str, Any]:
         if now > done:
             done, last = now, (time.perf_counter(), spent)
     assert first is not None, "no scan was answered"
-    cores = len(os.sched_getaffinity(0))
     return {
         "scans": done,
-        "cores": cores,
-        "busy": (last[1] - first[1]) / (last[0] - first[0]) / cores,
+        "cores": cores(),
+        "busy": (last[1] - first[1]) / (last[0] - first[0]) / cores(),
         "scans per minute": 60 * (done - 1) / (last[0] - first[0]),
         "peak memory of all processes, GiB": peak / 2**30,
     }

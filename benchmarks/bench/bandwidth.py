@@ -5,13 +5,13 @@ Bytes read and bytes written both count, as STREAM has it.
 
 from __future__ import annotations
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from fmtool.errors import CapabilityError
+from runtime.system.machine import cores
 
 BYTES = 256 << 20
 _PASSES = 5
@@ -31,7 +31,7 @@ def measure(device: str, size: int = BYTES) -> float:
 
 
 def _cpu(size: int) -> float:
-    threads = len(os.sched_getaffinity(0))
+    threads = cores()
     source, target = np.ones(size // 8), np.zeros(size // 8)
     parts = list(zip(np.array_split(source, threads), np.array_split(target, threads), strict=True))
     best = 0.0

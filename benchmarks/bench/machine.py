@@ -25,18 +25,17 @@ def header(bundle: Bundle) -> dict[str, Any]:
     """The machine, its load, the bundle and the date, as plain data."""
     from runtime import doctor  # here, because a worker loads this file
     from runtime.engines import cuda
-    from runtime.system.machine import cpu_name, instructions
+    from runtime.system.machine import cores, cpu_name, instructions, memory
 
-    cores = len(os.sched_getaffinity(0))
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": cpu_name(),
         "instructions": instructions(),
         "gpus": doctor.gpus(),
         "driver_cuda": cuda.driver(),
-        "cores": cores,
+        "cores": cores(),
         "machine_cores": os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "memory_gib": round(memory() / 2**30, 1),
         "load_average": round(os.getloadavg()[0], 2),
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -67,12 +66,6 @@ def peak_memory() -> int | None:
 def resident_memory() -> int | None:
     """The bytes of memory that this process holds (VmRSS)."""
     return _status("VmRSS")
-
-
-def available_memory() -> int | None:
-    """Bytes of memory that a process may still take without swapping."""
-    found = _field(Path("/proc/meminfo"), "MemAvailable")
-    return None if found is None else found * 1024
 
 
 def _status(name: str) -> int | None:

@@ -14,7 +14,7 @@ from fmtool.errors import CapabilityError
 from runtime.engines.base import Arrays
 from runtime.engines.choose import choose
 from runtime.engines.openvino import precisions, version
-from runtime.engines.openvino.core import core
+from runtime.engines.openvino.core import compile_for_cpu, core
 
 _HINT = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -49,7 +49,7 @@ class PlainOpenVINOSystem(System):
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": _HINT[self.precision],
         }
-        compiled = plugin.compile_model(network, "CPU", settings)
+        compiled = compile_for_cpu(network, settings)
         del network
         self._names = [output.get_any_name() for output in compiled.outputs]
         self._request: Any = compiled.create_infer_request()

@@ -25,6 +25,7 @@ from benchmarks.bench.laps import Laps
 from benchmarks.bench.probe import Ceiling
 from benchmarks.bench.system import System
 from fmtool.errors import CapabilityError, FmtoolError
+from runtime.system.machine import free_memory
 
 
 def open_system(spec: dict[str, Any], laps: Laps) -> System:
@@ -149,7 +150,7 @@ class Measurements:
         peak, held, free = (
             machine.peak_memory(),
             machine.resident_memory(),
-            machine.available_memory(),
+            free_memory(),
         )
         if peak is None or held is None or free is None or batch * peak <= free + held:
             return

@@ -18,8 +18,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from runtime.system.machine import THREADS
+
 STAGES = ("read", "strip", "bias", "register", "resample", "network")
-_ONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_ONE = dict.fromkeys(THREADS, "1")
 
 
 def measure(scan: Path, bundle: Path, repeats: int) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
 
-from fmtool import NOTICE, __version__
+from fmtool import NOTICE, __version__, caches
 from fmtool.cli import (
     bench,
     bundle,
@@ -22,6 +23,7 @@ from fmtool.cli import (
     watch,
 )
 from fmtool.errors import FmtoolError
+from runtime.system.machine import confine
 
 app = typer.Typer(
     name="fmtool",
@@ -44,6 +46,7 @@ def _root(
     ),
 ) -> None:
     del version
+    confine()
 
 
 app.command("predict")(predict.predict)
@@ -63,6 +66,7 @@ app.add_typer(serve.app, name="serve")
 def main() -> None:
     """Run the command line; a user's mistake ends in one sentence and its exit code."""
     try:
+        os.environ.setdefault("MPLCONFIGDIR", str(caches.folder("matplotlib")))
         app()
     except FmtoolError as error:
         print(f"error: {error}", file=sys.stderr)

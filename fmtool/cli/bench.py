@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fmtool.cli.options import BundleOption, DeviceOption
+from fmtool.cli.options import BundleOption, DeviceOption, ThreadsOption
 
 _Seconds = Annotated[
     float | None,
@@ -64,6 +64,7 @@ def bench(
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Write a PNG here.")] = None,
     check: _Check = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Measure each engine and precision: start, latency, throughput, memory, accuracy, limit."""
     from benchmarks.bench import candidates, checks, peers, table

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json as json_format
 
-from fmtool.cli.options import JsonOption
+from fmtool.cli.options import JsonOption, ThreadsOption
 from fmtool.errors import CapabilityError
 
 
 def doctor(
     json: JsonOption = False,
+    threads: ThreadsOption = None,
 ) -> None:
     """Show each inference engine with its version, or the reason it is missing."""
     from rich.table import Table
@@ -35,6 +36,7 @@ def doctor(
             f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
             f"Python {facts['python']}"
         )
+        console.table(f"Cache: {facts['cache']}")
         there = [name for name, has in facts["instructions"].items() if has]
         console.table(f"Instructions for networks: {', '.join(there) or 'none'}")
         for gpu in facts["gpus"]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fmtool import caches
 from fmtool.cli.options import BundleArgument, EnginesOption, JsonOption
 from fmtool.errors import UsageError
 
@@ -21,12 +22,11 @@ def list_(
 ) -> None:
     """Show every engine in the cache, and whether it can be used here."""
     from fmtool.cli import console
-    from runtime.engines.cache import store
     from runtime.engines.cache.inventory import inventory
     from runtime.engines.cache.table import render
     from runtime.engines.trt.bindings import versions
 
-    folder = engines or store.default_folder()
+    folder = engines or caches.folder("engines")
     items = inventory(folder, versions())
     if json:
         console.put(json_format.dumps([item.to_dict() for item in items], indent=1))
@@ -71,7 +71,6 @@ def build(
         raise UsageError("--tensorrt or --rtx, not both at once")
     from fmtool import bundle as bundles
     from fmtool.cli import console
-    from runtime.engines.cache import store
     from runtime.engines.trt.bindings import parse_batches, pick
     from runtime.engines.trt.cached import build_into, key_of
     from runtime.engines.trt.configure import Options
@@ -80,7 +79,7 @@ def build(
     options = Options(None, hardware_compatible, version_compatible)
     named = "tensorrt" if tensorrt else "rtx" if rtx else None
     library = named or pick(bool(target))
-    folder = engines or store.default_folder()
+    folder = engines or caches.folder("engines")
     with bundles.open(bundle) as opened:
         has_fp16 = "float16" in opened.manifest.model
         graph = precision or ("float16" if has_fp16 else "float32")
@@ -105,12 +104,11 @@ def prune(
 ) -> None:
     """Remove damaged and stale engines and what killed builds left; print what went, and why."""
     from fmtool.cli import console
-    from runtime.engines.cache import store
     from runtime.engines.cache.prune import prune as clear
     from runtime.engines.trt.bindings import versions
 
     def tell(path: Path, why: str) -> None:
         console.put(f"{path}  ({why})")
 
-    freed = clear(engines or store.default_folder(), versions(), tell, older_than, everything)
+    freed = clear(engines or caches.folder("engines"), versions(), tell, older_than, everything)
     console.say(f"{freed / 1e6:.2f} MB freed")

@@ -12,6 +12,7 @@ import typer
 
 from export.targets import TARGETS, Target, help_of, writer
 from export.targets.request import request
+from fmtool import caches
 from fmtool.cli.options import BundleOption
 from fmtool.errors import CapabilityError
 
@@ -92,7 +93,6 @@ def export(
     from export.targets.trt_engines import build_all
     from fmtool.cli import console
     from fmtool.cli.calibration import Scans, volumes
-    from runtime.engines.cache import store
     from training.evidence import head as heads
 
     folders = [
@@ -123,7 +123,7 @@ def export(
     told = {model.path.name: f"  ({model.describe()})" for model in models}
     for name, facts in packed.manifest.files.items():
         console.put(f"  {facts.bytes / 1e6:8.2f} MB  {name}{told.get(name, '')}")
-    outcome = build_all(packed, wanted, engines or store.default_folder(), console.say)
+    outcome = build_all(packed, wanted, engines or caches.folder("engines"), console.say)
     _tell(outcome)
     for module, target, folder in folders:
         plan = outcome.plan if "tensorrt" in names and "--tensorrt" in target.options else None

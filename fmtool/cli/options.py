@@ -10,6 +10,7 @@ import typer
 from runtime.engines.table import HELP as ENGINES
 from runtime.ledger.names import Identifiers
 from runtime.preprocess import Skull
+from runtime.system.machine import confine
 
 BundleOption = Annotated[
     Path | None,
@@ -34,6 +35,16 @@ EnginesOption = Annotated[
     typer.Option(
         "--engines",
         help="The engine cache's folder; the user's cache folder if absent.",
+        show_default=False,
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        callback=confine,
+        help="Cores to use; OMP_NUM_THREADS' or all that this process may use if absent.",
         show_default=False,
     ),
 ]

@@ -19,6 +19,7 @@ from fmtool.cli.options import (
     SeriesOption,
     SkullOption,
     TasksOption,
+    ThreadsOption,
 )
 from fmtool.errors import UsageError
 from runtime.ledger.names import Identifiers
@@ -73,6 +74,7 @@ def predict(
         ),
     ] = None,
     identifiers: IdentifiersOption = Identifiers.keep,
+    threads: ThreadsOption = None,
 ) -> None:
     """Predict from T1-weighted head scans: raw, skull-stripped, or prepared by TurboPrep."""
     if json and csv:
@@ -81,6 +83,8 @@ def predict(
         raise UsageError("--identifiers goes with --out")
     if out is None and ray is not None:
         raise UsageError("--ray goes with --out")
+    if ray is not None and threads is not None:
+        raise UsageError("--threads is of this machine; Ray was told how many cores its nodes have")
     if out is not None and (json or csv):
         raise UsageError("--out writes CSV and JSON lines itself; leave out --json and --csv")
     from fmtool.cli import console

@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from fmtool.cli.options import AssumeRasOption, BundleOption, SeriesOption, SkullOption
+from fmtool.cli.options import (
+    AssumeRasOption,
+    BundleOption,
+    SeriesOption,
+    SkullOption,
+    ThreadsOption,
+)
 from fmtool.errors import UsageError
 
 
@@ -27,6 +33,7 @@ def preprocess(
     force: Annotated[
         bool, typer.Option("--force", help="Write the files although a check refuses the scan.")
     ] = False,
+    threads: ThreadsOption = None,
 ) -> None:
     """Strip, correct, register and resample one scan: normalized.nii.gz, mask.nii.gz and more."""
     from fmtool import bundle as bundles

@@ -12,6 +12,7 @@ from fmtool.cli.options import (
     IdentifiersOption,
     LogOption,
     TasksOption,
+    ThreadsOption,
 )
 from runtime.ledger.names import Identifiers
 
@@ -71,6 +72,7 @@ def dicom(
         float, typer.Option("--keep-days", min=0, help="Days until an answered series is deleted.")
     ] = 7.0,
     log: LogOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """A DICOM node: MR series in by C-STORE, a structured report and a page back to a peer."""
     from runtime.service import tls
@@ -127,6 +129,7 @@ def http(
     ] = 7.0,
     log: LogOption = None,
     identifiers: IdentifiersOption = Identifiers.drop,
+    threads: ThreadsOption = None,
 ) -> None:
     """An HTTP service: POST a scan, GET the job, its result and its page."""
     from runtime.service import log as logs

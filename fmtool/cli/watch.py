@@ -12,6 +12,7 @@ from fmtool.cli.options import (
     IdentifiersOption,
     LogOption,
     TasksOption,
+    ThreadsOption,
 )
 from runtime.ledger.names import Identifiers
 
@@ -40,6 +41,7 @@ def watch(
     ] = None,
     log: LogOption = None,
     identifiers: IdentifiersOption = Identifiers.drop,
+    threads: ThreadsOption = None,
 ) -> None:
     """Answer every scan that appears in INBOX, until told to end."""
     from runtime.service import log as logs

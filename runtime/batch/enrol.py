@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from runtime.batch.inputs import Source
 from runtime.ledger import Ledger
 from runtime.ledger.content import content_digest, stat_digest
 from runtime.scan import called
+from runtime.system.machine import cores
 
 _AHEAD = 64  # scans whose bytes are read at a time, by a few threads
 
@@ -48,7 +48,7 @@ def enrol(
         bundle: the bundle's digest.
         options: see `Ledger.add`.
     """
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(min(4, cores())) as threads:
         for start in range(0, len(sources), _AHEAD):
             some = sources[start : start + _AHEAD]
             stats = list(threads.map(_stat, some))

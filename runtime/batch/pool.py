@@ -17,9 +17,9 @@ from runtime.batch.stop import SIGNALS
 from runtime.batch.wire import Broken, Packed, Refused
 from runtime.batch.worker import Job, Setup, work
 from runtime.scan import called
+from runtime.system.machine import THREADS
 
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would copy locks that threads may hold
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 _STARTING = threading.Lock()
 
@@ -150,8 +150,8 @@ def _ended(job: Job, code: int | None) -> Refused:
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """What numerical libraries read when they are loaded, for the processes started meanwhile."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
         yield
     finally:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from fmtool import caches
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError
 from runtime.engines import cuda, here, onnxruntime
 from runtime.engines.base import Engine, module
-from runtime.engines.cache import store
 from runtime.engines.onnxruntime import folder as provider_folder
 from runtime.engines.table import NATIVE, EngineRow, find
 
@@ -60,7 +60,7 @@ def _provider_cache(row: EngineRow, bundle: Bundle, device: str, precision: str)
         return None
     built_by = here.version(compiler) or "unknown"
     target, driver = str(cuda.architecture(cuda.index(device))), str(cuda.driver())
-    cache = store.default_folder()
+    cache = caches.folder("engines")
     return provider_folder.claim(
         cache, bundle.digest, row.name, precision, target, built_by, driver
     )

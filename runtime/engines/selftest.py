@@ -19,12 +19,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from fmtool import space
+from fmtool import caches, space
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, EngineError, ParityError
 from runtime.engines import cuda, selftest
 from runtime.engines.base import Arrays, Engine
-from runtime.engines.cache import store
 from runtime.engines.choose import Choice, choose, open_bundle
 from runtime.engines.opening import Say
 from runtime.system.machine import cpu_name
@@ -60,7 +59,7 @@ def verify(engine: Engine, bundle: Bundle, cache_dir: Path | None = None) -> Sel
     Raises:
         ParityError: if an output differs by more than the bundle's tolerance.
     """
-    folder = cache_dir if cache_dir is not None else store.default_folder()
+    folder = cache_dir if cache_dir is not None else caches.folder("engines")
     stamp = folder / f"{_key(engine, bundle)}.json"
     known = _known(stamp)
     if known is not None:

@@ -1,11 +1,22 @@
-"""What the system tells of its processor: its name, and the instructions that speed networks up."""
+"""The machine: its processor, and how much of it and of the memory this process may use."""
 
 from __future__ import annotations
 
+import math
+import os
 import platform
+import re
+import sys
 from pathlib import Path
 
+from fmtool.errors import UsageError
+from runtime.system import cgroups
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What numerical libraries read when they are loaded; the others follow the first."""
+
 _CPUINFO = Path("/proc/cpuinfo")
+_MEMINFO = Path("/proc/meminfo")
 _FLAGS = {
     "AVX2": ("avx2",),
     "AVX-512": ("avx512f",),
@@ -27,6 +38,62 @@ def instructions() -> dict[str, bool]:
         return {}
     flags = set(_fact("flags").split())
     return {name: not flags.isdisjoint(wanted) for name, wanted in _FLAGS.items()}
+
+
+def cores() -> int:
+    """How many cores this process may keep busy; whatever counts cores asks here.
+
+    The least of those that it is bound to (taskset, cpusets), its control groups' quota, and what
+    OMP_NUM_THREADS says; `confine` sets that for the processes that are started from here on. Part
+    of a core counts as one: an idle part would be lost.
+    """
+    said = os.environ.get(THREADS[0], "").split(",")[0].strip()  # a list: by nesting
+    asked = int(said) if said.isascii() and said.isdigit() else 0
+    return min(asked or sys.maxsize, _allowed())
+
+
+def confine(threads: int | None = None) -> None:
+    """Have libraries that are yet to be loaded, and all children, keep to the limits of `cores`.
+
+    Numerical libraries count the cores of the machine and know of no quota.
+
+    Args:
+        threads: take so many instead of what OMP_NUM_THREADS says.
+
+    Raises:
+        UsageError: if there are fewer.
+    """
+    there = _allowed()
+    if threads is not None and threads > there:
+        raise UsageError(f"--threads {threads}: this process may use {there} at most; name fewer")
+    if threads is not None or cores() < bound():
+        names = THREADS if threads else THREADS[:1]
+        os.environ.update(dict.fromkeys(names, str(threads or cores())))
+
+
+def memory() -> int:
+    """Bytes of the machine, or of the container or job where that has less."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([whole, *cgroups.memory()])
+
+
+def free_memory() -> int | None:
+    """Bytes that a process may still take without swapping; None where the system does not say."""
+    if not _MEMINFO.exists():
+        return None
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", _MEMINFO.read_text("ascii"), re.MULTILINE)
+    return min([int(found[1]) << 10, *cgroups.free_memory()]) if found else None
+
+
+def _allowed() -> int:
+    return max(1, math.ceil(min([bound(), *cgroups.quotas()])))
+
+
+def bound() -> int:
+    """The cores that this process is bound to, whatever part of their time it may have."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _fact(name: str) -> str:

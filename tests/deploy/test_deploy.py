@@ -48,6 +48,7 @@ def test_a_unit_runs_a_command_that_there_is_with_few_rights(unit):
     accepted(words)
     assert said.get("DynamicUser") == "yes" or said["User"] != "root"
     assert said["NoNewPrivileges"] == said["ProtectHome"] == "yes"
+    assert "ORT_DISABLE_TELEMETRY=1" in said["Environment"].split()
     assert said["ProtectSystem"] == "strict"
     assert said["CapabilityBoundingSet"] == ""
     assert said["Restart"] == "on-failure"
@@ -112,6 +113,7 @@ def test_what_a_container_writes_is_a_volume_or_the_scratch_folder(file):
     assert set_to["XDG_CACHE_HOME"] in volumes
     assert set_to["HOME"] == "/tmp"
     assert set_to["PYTHONDONTWRITEBYTECODE"] == "1"
+    assert set_to["ORT_DISABLE_TELEMETRY"] == "1"
     words = json.loads(said["CMD"])
     assert words[words.index("--spool") + 1] in volumes
 

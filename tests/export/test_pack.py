@@ -223,10 +223,10 @@ def test_declared_batches_are_run(small, graph, heads, parts, tmp_path):
 def test_a_batch_beyond_this_machines_memory_is_refused_before_it_is_tried(
     small, monkeypatch, graph, heads, parts, tmp_path
 ):
-    monkeypatch.setattr(memory, "free_bytes", lambda: 2**20)
+    monkeypatch.setattr(memory, "free_memory", lambda: 2**20)
     with pytest.raises(CapabilityError, match=r"at batch 8 takes about .* smaller --batch"):
         assemble(tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT, Wanted(batches=(1, 8)))
-    monkeypatch.setattr(memory, "free_bytes", lambda: 2 * 4 * 4 * 24 * 32 * 32)
+    monkeypatch.setattr(memory, "free_memory", lambda: 2 * 4 * 4 * 24 * 32 * 32)
     assemble(tmp_path / "b.fmtool", graph.encoder, heads, parts, ABOUT, Wanted(batches=(1,)))
     with pytest.raises(CapabilityError, match=r"FP16 rounding takes about .* leave out --fp16"):
         assemble(
@@ -242,7 +242,7 @@ def test_a_batch_beyond_this_machines_memory_is_refused_before_it_is_tried(
 
 def test_the_largest_activation_is_the_first_layers(model32, graph):
     assert memory.largest_activation(model32) == 4 * 4 * 24 * 32 * 32
-    assert memory.free_bytes() > 2**20
+    assert memory.free_memory() > 2**20
 
 
 def test_the_variant_is_another_volume_and_a_brain(volumes):

@@ -74,7 +74,9 @@ def test_the_self_test_is_reproduced(row: EngineRow, demo: Bundle, precision: st
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_a_batch_of_two_is_reproduced(row: EngineRow, demo: Bundle, precision: str, cache: Path) -> None:
+def test_a_batch_of_two_is_reproduced(
+    row: EngineRow, demo: Bundle, precision: str, cache: Path
+) -> None:
     with open_for_two(row, demo, precision, cache) as engine:
         assert selftest.run(Twice(engine), demo).errors
 

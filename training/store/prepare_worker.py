@@ -20,6 +20,7 @@ from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, FmtoolError, InputError
 from runtime import scan
 from runtime.preprocess.pipeline import Prepared, Preprocessor
+from runtime.system.machine import cores
 from runtime.system.orphan import end_with_parent
 from training.cohort.row import Row
 from training.store import Store
@@ -133,10 +134,10 @@ def _make(row: Row) -> RowOutcome:
 
 def _take_cores(number: int, jobs: int) -> int:
     """Bind the worker to its share of the cores, which engines go by, and say how many it has."""
+    share = max(1, cores() // jobs)
     if not hasattr(os, "sched_setaffinity"):  # macOS, Windows: the system shares them out
-        return max(1, (os.cpu_count() or 1) // jobs)
-    cores = sorted(os.sched_getaffinity(0))
-    share = max(1, len(cores) // jobs)
-    mine = {cores[(number * share + i) % len(cores)] for i in range(share)}
+        return share
+    there = sorted(os.sched_getaffinity(0))
+    mine = {there[(number * share + i) % len(there)] for i in range(share)}
     os.sched_setaffinity(0, mine)
     return share

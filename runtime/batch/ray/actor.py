@@ -11,12 +11,11 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
-from fmtool import __version__
+from fmtool import __version__, caches
 from fmtool.errors import CapabilityError, FmtoolError
 from runtime.batch.ray.messages import Asked, Opened, Unseen
-from runtime.batch.ray.ship import default_cache, unpacked
+from runtime.batch.ray.ship import unpacked
 from runtime.batch.scratch import Scratch
 from runtime.batch.tried import LASTING, changed, tried
 from runtime.batch.wire import Answered, Broken, Refused
@@ -75,9 +74,10 @@ class Actor:
                 f"it has fmtool {__version__}, the command {asked.version}; install the same"
             )
         _pin(*self._cores)
-        scratch = self._stack.enter_context(Scratch(_work()))
+        kept = caches.folder("bundles")  # before the temporary files' folder is another
+        scratch = self._stack.enter_context(Scratch(caches.private()))
         tempfile.tempdir = str(scratch.folder)
-        bundle = unpacked(asked.digest, self._fetch, default_cache())
+        bundle = unpacked(asked.digest, self._fetch, kept)
         predictor = Predictor(bundle, wish=asked.wish, reading=asked.setup.reading)
         chosen = predictor.choice
         if asked.auto:  # a precision that fails the self-test is then replaced, as on one machine
@@ -105,12 +105,3 @@ def _pin(cores: int, index: int) -> None:
         there = sorted(os.sched_getaffinity(0))
         first = cores * index
         os.sched_setaffinity(0, {there[i % len(there)] for i in range(first, first + cores)})
-
-
-def _work() -> Path:
-    """A folder of this user on the node's own disk, for temporary folders."""
-    folder = Path(tempfile.gettempdir()) / f"fmtool-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.lstat().st_uid != os.getuid():
-        raise CapabilityError(f"{folder} is another user's; remove it")
-    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ def check_address(address: str) -> None:
 
 @contextmanager
 def joined(address: str) -> Iterator[Any]:
-    """Ray's module, connected, with no statistics sent and no log of the nodes brought here.
+    """Ray's module, connected, with no log of the nodes brought here.
 
     To be used in a process of its own: Ray puts its handlers in the place of this process's, and
     ends the process when the cluster's head is gone.
@@ -41,7 +40,6 @@ def joined(address: str) -> Iterator[Any]:
     Raises:
         CapabilityError: if Ray is not installed, or the cluster cannot be joined.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         import ray
     except ImportError as error:

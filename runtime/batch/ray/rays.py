@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
+from fmtool.environment import OFF
 from runtime.batch.ray.actor import Actor
 from runtime.batch.ray.grid import Lost
 from runtime.batch.ray.layout import Node, Slot
 from runtime.batch.ray.messages import Asked
 from runtime.batch.worker import Job
-
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from runtime.system.machine import THREADS
 
 
 class Rays:
@@ -42,14 +42,14 @@ class Rays:
         """See `Grid`."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        threads = dict.fromkeys(_THREADS, str(slot.cores))
+        threads = dict.fromkeys(THREADS, str(slot.cores))
         placed = self._actor.options(
             num_cpus=slot.cores,
             num_gpus=slot.gpu,
             max_restarts=0,
             max_task_retries=0,
             scheduling_strategy=NodeAffinitySchedulingStrategy(slot.node.id, soft=False),
-            runtime_env={"env_vars": threads},
+            runtime_env={"env_vars": {**OFF, **threads}},
         )
         fetch = _Fetch(self._bundle)
         return placed.remote(slot.node.name, asked, fetch, slot.cores, slot.index)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import tempfile
 import zipfile
@@ -25,12 +24,6 @@ def pack(bundle: Bundle) -> bytes:
         for name in (MANIFEST, *bundle.manifest.files):
             archive.write(bundle.path / name, name)
     return stream.getvalue()
-
-
-def default_cache() -> Path:
-    """The user's cache folder for bundles that were sent here."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "fmtool" / "bundles"
 
 
 def unpacked(digest: str, fetch: Callable[[], bytes], cache: Path) -> Bundle:

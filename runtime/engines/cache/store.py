@@ -28,12 +28,6 @@ class Missing(Unfit):
     """An engine of which there is no trace."""
 
 
-def default_folder() -> Path:
-    """The user's cache folder for engines and for what was found out about them."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "fmtool" / "engines"
-
-
 def claim(folder: Path) -> Path:
     """`folder`, made where it is missing.
 

@@ -53,7 +53,7 @@ class OnnxRuntimeEngine(Engine):
         self.device = device
         self.precision = precision
         if device == "cpu":
-            options = ort.SessionOptions()
+            options = ort_providers.settings(ort)
             self._session: Any = ort.InferenceSession(model, options, providers=[ort_providers.CPU])
         else:
             number = cuda.index(device)

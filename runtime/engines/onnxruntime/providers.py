@@ -19,6 +19,7 @@ from typing import Any
 from fmtool.errors import CapabilityError
 from runtime.engines import cuda
 from runtime.engines.cuda import gpu, together
+from runtime.system.machine import cores
 
 CPU = "CPUExecutionProvider"
 _PLUGIN = "onnxruntime_ep_nv_tensorrt_rtx"
@@ -63,6 +64,16 @@ def missing(ort: Any, engine: str, number: int) -> str | None:
     return together(lacks)
 
 
+def settings(ort: Any) -> Any:
+    """`SessionOptions` for the cores there are.
+
+    Left to itself ONNX Runtime takes the machine's, and pins its threads outside a taskset's.
+    """
+    made = ort.SessionOptions()
+    made.intra_op_num_threads = cores()
+    return made
+
+
 def session(
     ort: Any, model: Path, engine: str, number: int, precision: str, cache: Path | None
 ) -> Any:
@@ -85,18 +96,18 @@ def session(
     lacks = missing(ort, engine, number)
     if lacks:
         raise CapabilityError(f"{where}: {lacks}")
-    settings = ort.SessionOptions()
-    settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    wanted = settings(ort)
+    wanted.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     options = _options(engine, number, precision, cache)
     try:
         if provider.plugin:
-            settings.add_provider_for_devices([_device(ort, provider.name, number)], options)
-            made = ort.InferenceSession(model, settings, enable_fallback=0)
+            wanted.add_provider_for_devices([_device(ort, provider.name, number)], options)
+            made = ort.InferenceSession(model, wanted, enable_fallback=0)
         else:
             if hasattr(ort, "preload_dlls"):  # finds the CUDA libraries that pip installed
                 ort.preload_dlls()
             asked = [(provider.name, options)]
-            made = ort.InferenceSession(model, settings, providers=asked, enable_fallback=0)
+            made = ort.InferenceSession(model, wanted, providers=asked, enable_fallback=0)
     except CapabilityError:
         raise
     except Exception as error:  # ONNX Runtime's exceptions share no other base

@@ -19,7 +19,7 @@ from runtime.engines.openvino import core as openvino_core
 from runtime.engines.openvino import int8 as openvino_int8
 from runtime.engines.openvino import slabs as openvino_slabs
 from runtime.engines.openvino import stem as openvino_stem
-from runtime.engines.openvino.core import core, precisions
+from runtime.engines.openvino.core import compile_for_cpu, precisions
 from runtime.system import heap
 
 __all__ = ["ENGINE", "OpenVINOEngine", "load", "precisions", "version"]
@@ -90,7 +90,7 @@ class OpenVINOEngine(Engine):
 
 def _compile(model: Path, settings: dict[str, str], precision: str) -> tuple[Any, bool]:
     """The compiled model, and whether it takes one volume where the file takes any number."""
-    network = core().read_model(model)
+    network = openvino_core.core().read_model(model)
     one_by_one = _for_one(network)
     if precision == "int8":
         openvino_int8.arrange(network)
@@ -100,7 +100,7 @@ def _compile(model: Path, settings: dict[str, str], precision: str) -> tuple[Any
     if precision == "bfloat16":
         openvino_stem.rearrange(network)
     if precision != "int8":
-        return core().compile_model(network, "CPU", settings), one_by_one
+        return compile_for_cpu(network, settings), one_by_one
     try:
         return _mixed(network, {**settings, **openvino_int8.SETTINGS}), one_by_one
     except RuntimeError as error:
@@ -113,11 +113,11 @@ def _compile(model: Path, settings: dict[str, str], precision: str) -> tuple[Any
 def _mixed(network: Any, settings: dict[str, str]) -> Any:
     """A network of int8 and other layers, those in bfloat16, or in float32 where it must be."""
     try:
-        return core().compile_model(network, "CPU", settings)
+        return compile_for_cpu(network, settings)
     except RuntimeError:
         # OpenVINO 2026.4 cannot compile some networks of int8 and bfloat16 layers. A fault that is
         # not that is raised again here.
-        return core().compile_model(network, "CPU", {**settings, **_EXACT})
+        return compile_for_cpu(network, {**settings, **_EXACT})
 
 
 def _for_one(network: Any) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fmtool import caches
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError
 from runtime.engines import cuda
@@ -49,7 +50,7 @@ def open_cached(
         raise CapabilityError(f"{NAMES[library]} runs on an NVIDIA GPU only: {missing}")
     wanted = cached.key_of(bundle, library, precision, number=number)
     driver.load()  # before minutes of building, not after
-    folder = folder or store.default_folder()
+    folder = folder or caches.folder("engines")
     try:
         path, key = store.find(folder, wanted)
     except store.Unfit:

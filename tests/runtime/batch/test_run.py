@@ -284,30 +284,9 @@ def test_a_scan_that_changes_while_it_is_read_is_read_again(tmp_path, heads):
 
 
 def test_as_many_workers_as_cores_memory_and_scans_allow(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    monkeypatch.setattr(resources, "_memory", lambda: 6 << 30)
+    monkeypatch.setattr(resources.machine, "cores", lambda: 8)
+    monkeypatch.setattr(resources.machine, "memory", lambda: 6 << 30)
     assert resources.workers(100) == 4
     assert resources.workers(2) == 2
-    monkeypatch.setattr(resources, "_memory", lambda: 1 << 29)
+    monkeypatch.setattr(resources.machine, "memory", lambda: 1 << 29)
     assert resources.workers(100) == 1
-
-
-@pytest.mark.parametrize(
-    ("inside", "limits", "least"),
-    [
-        ("0::/", {"memory.max": "max"}, None),
-        ("0::/", {"memory.max": "1000"}, 1000),
-        ("12:cpu:/x\n0::/slurm/job_7/step", {"slurm/job_7/memory.max": "3000"}, 3000),
-        ("0::/a/b", {"a/memory.max": "3000", "a/b/memory.max": "max", "memory.max": "4000"}, 3000),
-        ("0::/../../up", {"memory.max": "5000"}, 5000),
-    ],
-)
-def test_the_memory_is_that_of_the_job(tmp_path, monkeypatch, inside, limits, least):
-    (tmp_path / "self").write_text(inside + "\n")
-    for name, text in limits.items():
-        (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "fs" / name).write_text(text + "\n")
-    monkeypatch.setattr(resources, "_GROUPS", tmp_path / "self")
-    monkeypatch.setattr(resources, "_CGROUP", tmp_path / "fs")
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert resources._memory() == (least or whole)

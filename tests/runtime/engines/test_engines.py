@@ -116,7 +116,6 @@ def test_int8_computes_the_rest_in_bfloat16_where_the_cpu_has_it(
 
     core = MagicMock(compile_model=compile_model)
     core.get_property.side_effect = lambda device, key: abilities
-    monkeypatch.setattr(openvino, "core", lambda: core)
     monkeypatch.setattr(openvino_core, "core", lambda: core)
     monkeypatch.setattr(openvino.metadata, "version", lambda name: "1")
     with OpenVINOEngine(model, precision="int8") as engine:

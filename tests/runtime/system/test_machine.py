@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
+from fmtool.errors import UsageError
 from runtime.system import machine
 
 
@@ -28,3 +33,110 @@ def test_flags(tmp_path, monkeypatch, flags, there):
 def test_another_system_lists_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "absent")
     assert machine.instructions() == {}
+
+
+@pytest.fixture
+def limited(monkeypatch):
+    """Eight cores, no quota, nothing said; `limited(quotas)` sets a quota."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda who: set(range(8)), raising=False)
+    for name in machine.THREADS:
+        monkeypatch.setenv(name, "")  # so that what is set is undone
+
+    def limit(quotas):
+        monkeypatch.setattr(machine.cgroups, "quotas", lambda: quotas)
+
+    limit([])
+    return limit
+
+
+@pytest.mark.parametrize(
+    ("quotas", "said", "cores"),
+    [
+        ([], "", 8),
+        ([64.0], "", 8),
+        ([1.5], "", 2),
+        ([0.1], "", 1),
+        ([4.0, 2.0], "", 2),
+        ([], "3", 3),
+        ([], "16", 8),
+        ([2.0], "4", 2),
+        ([], "4,2", 4),
+        ([], "0", 8),
+        ([], "-1", 8),
+        ([], "many", 8),
+    ],
+)
+def test_the_cores_are_the_least_that_anything_allows(limited, monkeypatch, quotas, said, cores):
+    limited(quotas)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert machine.cores() == cores
+
+
+def test_libraries_and_children_are_told_of_a_quota(limited):
+    machine.confine()
+    assert os.environ["OMP_NUM_THREADS"] == ""
+    limited([2.5])
+    machine.confine()
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+def test_threads_that_are_asked_for_count_over_the_environments(limited, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    machine.confine(4)
+    assert machine.cores() == 4
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "4"
+    limited([2.0])
+    with pytest.raises(UsageError, match="2 at most"):
+        machine.confine(3)
+
+
+def test_memory_is_the_machines_where_a_group_may_hold_more(monkeypatch):
+    monkeypatch.setattr(machine.cgroups, "memory", lambda: [1 << 60])
+    whole = machine.memory()
+    monkeypatch.setattr(machine.cgroups, "memory", lambda: [1 << 60, 1 << 30])
+    assert machine.memory() == 1 << 30 < whole
+    monkeypatch.setattr(machine.cgroups, "free_memory", lambda: [4096])
+    assert machine.free_memory() == 4096
+
+
+COUNT = """
+import os
+from runtime.system import machine
+{before}
+import onnxruntime
+from fmtool import bundle
+from runtime import doctor
+from runtime.batch import resources
+from runtime.engines.onnxruntime.providers import settings
+from runtime.engines.openvino.core import compile_for_cpu
+print(machine.cores(), doctor.examine()["cores"], resources.workers(9))
+print(settings(onnxruntime).intra_op_num_threads)
+with bundle.open() as demo:
+    compiled = compile_for_cpu(demo.model(), {{"PERFORMANCE_HINT": "LATENCY"}})
+print(compiled.get_property("INFERENCE_NUM_THREADS"))
+"""
+
+
+@pytest.mark.parametrize("how", ["OMP_NUM_THREADS", "--threads", "taskset"])
+def test_engines_workers_and_doctor_count_the_same(how):
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core is all there is")
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("openvino")
+    core = min(os.sched_getaffinity(0))
+    before = {
+        "OMP_NUM_THREADS": "",
+        "--threads": "machine.confine(1)",
+        "taskset": f"os.sched_setaffinity(0, {{{core}}})",
+    }[how]
+    environment = {k: v for k, v in os.environ.items() if k not in machine.THREADS}
+    if how == "OMP_NUM_THREADS":
+        environment[how] = "1"
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT.format(before=before)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(done.stdout.split()) == {"1"}

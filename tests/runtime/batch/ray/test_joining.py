@@ -44,7 +44,6 @@ def test_an_address_is_one(address):
 def test_no_statistics_are_sent_and_it_is_left_at_the_end(monkeypatch, listening):
     ray = made()
     monkeypatch.setitem(sys.modules, "ray", ray)
-    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
     with joined(listening) as found:
         assert found is ray
         assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"

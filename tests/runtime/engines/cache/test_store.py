@@ -59,10 +59,3 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot make the engine cache"):
         store.save(tmp_path / "file", KEY, b"engine", {})
-
-
-def test_the_default_folder_follows_the_users_cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert store.default_folder() == tmp_path / "fmtool" / "engines"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert store.default_folder() == Path.home() / ".cache" / "fmtool" / "engines"
