@@ -119,6 +119,8 @@ def _takes(kind: Any) -> str:
         return ""
     if typing.get_origin(kind) in (list, tuple):
         return " ".join(_takes(part) for part in typing.get_args(kind))
+    if typing.get_origin(kind) is typing.Literal:
+        return " | ".join(typing.get_args(kind))
     if isinstance(kind, type) and issubclass(kind, Enum):
         return " | ".join(str(member.value) for member in kind)
     names: dict[Any, str] = {int: "N", float: "X", Path: "PATH", str: "TEXT"}

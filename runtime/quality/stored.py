@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 from fmtool import plain_json
 from fmtool.errors import InputError
@@ -29,8 +30,9 @@ def refusals(folder: Path) -> list[Check]:
         with path.open("rb") as stream:
             raw = stream.read(_MOST_BYTES + 1)
         found = plain_json.loads(raw)
-        checks = found.get(KEY, []) if len(raw) <= _MOST_BYTES else None
-        return [_check(each) for each in checks if each["verdict"] == "refuse"]
+        if len(raw) > _MOST_BYTES:
+            raise ValueError("too large")
+        return [_check(each) for each in found.get(KEY, []) if each["verdict"] == "refuse"]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -39,8 +41,8 @@ def refusals(folder: Path) -> list[Check]:
         ) from None
 
 
-def _check(stored: dict[str, object]) -> Check:
+def _check(stored: dict[str, Any]) -> Check:
     name, unit, said = (str(stored[key]) for key in ("name", "unit", "sentence"))
-    low, high = stored["range"]  # type: ignore[misc]
-    value = math.nan if stored["value"] is None else float(stored["value"])  # type: ignore[arg-type]
+    low, high = stored["range"]
+    value = math.nan if stored["value"] is None else float(stored["value"])
     return Check(name, value, unit, (float(low), float(high)), "refuse", said)
