@@ -85,3 +85,7 @@ ScansArgument = Annotated[
         show_default=False,
     ),
 ]
+
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Go on although a check refuses the scan.")
+]

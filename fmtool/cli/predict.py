@@ -13,6 +13,7 @@ from fmtool.cli.options import (
     BundleOption,
     DeviceOption,
     EngineOption,
+    ForceOption,
     IdentifiersOption,
     JsonOption,
     ScansArgument,
@@ -51,9 +52,7 @@ def predict(
     skull: SkullOption = "auto",
     assume_ras: AssumeRasOption = False,
     series: SeriesOption = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Answer although a check refuses the scan.")
-    ] = False,
+    force: ForceOption = False,
     out: Annotated[
         Path | None,
         typer.Option(

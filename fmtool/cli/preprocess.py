@@ -10,6 +10,7 @@ import typer
 from fmtool.cli.options import (
     AssumeRasOption,
     BundleOption,
+    ForceOption,
     SeriesOption,
     SkullOption,
     ThreadsOption,
@@ -30,9 +31,7 @@ def preprocess(
     skull: SkullOption = "auto",
     assume_ras: AssumeRasOption = False,
     series: SeriesOption = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write the files although a check refuses the scan.")
-    ] = False,
+    force: ForceOption = False,
     threads: ThreadsOption = None,
 ) -> None:
     """Strip, correct, register and resample one scan: normalized.nii.gz, mask.nii.gz and more."""
