@@ -25,7 +25,9 @@ def mae(
     mask_ratio: Annotated[float, typer.Option(help="The share of patches to hide.")] = 0.75,
     input_shape: Annotated[
         tuple[int, int, int],
-        typer.Option("--input", help="Resize scans, z y x; a bundle needs the full size."),
+        typer.Option(
+            "--input", help="Resize scans to these voxels, z y x; a bundle needs the full size."
+        ),
     ] = CROP_SHAPE,
     settings: Settings = o.PRETRAINING,
 ) -> None:
