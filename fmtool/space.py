@@ -11,8 +11,11 @@ Both map to the same world frame, MNI RAS in millimetres. Source: the preprocess
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 GRID_SHAPE: tuple[int, int, int] = (193, 229, 193)
 """(x, y, z) voxels of the template's grid."""
@@ -31,6 +34,8 @@ _BOX = tuple(slice(a, a + n) for a, n in zip(CROP_START, CROP_SHAPE, strict=True
 
 def grid_affine() -> NDArray[np.float64]:
     """4x4, grid index (x, y, z) -> MNI RAS mm."""
+    import numpy as np
+
     affine = np.eye(4)
     affine[:3, 3] = GRID_ORIGIN
     return affine
@@ -38,6 +43,8 @@ def grid_affine() -> NDArray[np.float64]:
 
 def crop_affine() -> NDArray[np.float64]:
     """4x4, crop index (z, y, x) -> MNI RAS mm."""
+    import numpy as np
+
     reverse = np.zeros((4, 4))
     reverse[0, 2] = reverse[1, 1] = reverse[2, 0] = reverse[3, 3] = 1.0
     shift = np.eye(4)
@@ -62,6 +69,8 @@ def to_grid(crop: NDArray[np.generic]) -> NDArray[np.generic]:
     Raises:
         ValueError: if `crop` is not of `CROP_SHAPE`.
     """
+    import numpy as np
+
     if crop.shape != CROP_SHAPE:
         raise ValueError(f"a crop has shape {CROP_SHAPE}, not {crop.shape}")
     grid = np.zeros(GRID_SHAPE[::-1], dtype=crop.dtype)
