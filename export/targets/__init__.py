@@ -24,7 +24,7 @@ class Target:
         options: further options it takes; of "DIR", --fp16 and --tensorrt where it makes something
             of that model, or of that engine.
         where: it is written: "bundle", "engine cache" or "DIR", which its option names and where
-            `export.NAME` writes it (`Writer`).
+            `export.targets.NAME` writes it (`Writer`).
     """
 
     name: str
@@ -102,7 +102,7 @@ OPTIONS = {
 
 
 class Writer(Protocol):
-    """What the module `export.NAME` of a target that is written to DIR offers."""
+    """What the module `export.targets.NAME` of a target that is written to DIR offers."""
 
     def claim(self, folder: Path, name: str, overwrite: bool) -> Path:
         """Where NAME of that bundle will be, if it may be: asked before minutes of work.
@@ -134,7 +134,7 @@ class Writer(Protocol):
 
 def writer(target: Target) -> Writer:
     """The module of a target that is written to DIR, loaded when it is needed."""
-    return cast(Writer, import_module(f"export.{target.name}"))
+    return cast(Writer, import_module(f"export.targets.{target.name}"))
 
 
 def help_of(option: str) -> str:
