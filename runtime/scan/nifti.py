@@ -72,7 +72,8 @@ def read(path: Path) -> tuple[Header, NDArray[Any]]:
 def files_of(path: Path) -> list[Path]:
     """The files of a volume: itself, or a pair's header and voxels, whichever of them is named."""
     pair = [path.with_name(_other(path.name, ending)) for ending in (".hdr", ".img")]
-    return pair if path in pair and all(map(os.path.lexists, pair)) else [path]
+    both = pair[0] != pair[1] and path in pair and all(map(os.path.lexists, pair))
+    return pair if both else [path]
 
 
 def _other(name: str, ending: str) -> str:
