@@ -70,7 +70,7 @@ BETTER: tuple[Rule, ...] = (
     Rule(lambda s: _combined(s.about), lambda s: "of several echoes in one" * _combined(s.about)),
     Rule(
         lambda s: _original(s.about),
-        lambda s: "original" if _original(s.about) else "derived or reformatted",
+        lambda s: _whence(s.about),
     ),
     Rule(
         lambda s: _straight(s.about),
@@ -153,6 +153,12 @@ def _original(about: About) -> bool:
     words = set(about.image_type)
     derived = "DERIVED" in words and not _straight(about) and not _combined(about)
     return not derived and words.isdisjoint(_REFORMATS)
+
+
+def _whence(about: About) -> str:
+    if not _original(about):
+        return "derived or reformatted"
+    return "original" if "ORIGINAL" in about.image_type else ""
 
 
 def _straight(about: About) -> int:

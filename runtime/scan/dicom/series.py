@@ -140,14 +140,16 @@ def grouped(found: Found, deadline: Deadline) -> list[Series]:
         except Exception:  # pydicom raises nearly every kind; such a file is counted and told of
             found.left_out[DAMAGED] += 1
             continue
-        instance = (made and made.uid, *(p.position for p in made.frames)) if made else ()
         if kind == _DICOMDIR:
             found.left_out[IS_INDEX] += 1
         elif made is None:
             found.left_out[DAMAGED] += 1
-        elif made.uid and instance in seen:
-            found.left_out[IS_COPY] += 1
         else:
+            key = _key(data, made)
+            instance = (*key, made.uid, *(p.position for p in made.frames))
+            if made.uid and instance in seen:
+                found.left_out[IS_COPY] += 1
+                continue
             seen.add(instance)
             total += len(made.frames)
             if total > MAX_FRAMES:
@@ -155,7 +157,7 @@ def grouped(found: Found, deadline: Deadline) -> list[Series]:
                     f"{deadline.source} holds more than {MAX_FRAMES} slices; name the folder of "
                     "one series"
                 )
-            held.setdefault(_key(data, made), []).append(made)
+            held.setdefault(key, []).append(made)
     every = [_series(uid, objects) for (uid, *_), objects in held.items()]
     return sorted(every, key=lambda s: (s.number is None, s.number or 0, s.id))
 

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 from fmtool.errors import InputError
 from runtime import scan
 
 UID = {"SeriesInstanceUID": "1.2.3"}
 M, P = ["ORIGINAL", "PRIMARY", "M", "ND"], ["ORIGINAL", "PRIMARY", "P", "ND"]
-GE = {"PHASE": 1, "REAL": 2, "IMAGINARY": 3}
 
 
 def complaint(make, **asked):
@@ -48,7 +47,10 @@ def part_of_ge(data, part):
         ({"InversionTime": 900}, {"InversionTime": 2500}),
         ({"EchoTime": 1.7}, {"EchoTime": 3.6}),
         ({"edit": lambda d, k: part_of_ge(d, 0)}, {"edit": lambda d, k: part_of_ge(d, 1)}),
-        ({"edit": lambda d, k: part_of_ge(d, 0)}, {"edit": lambda d, k: part_of_ge(d, 3)}),
+        ({"edit": lambda d, k: part_of_ge(d, 0), "syntax": ImplicitVRLittleEndian},
+         {"edit": lambda d, k: part_of_ge(d, 3), "syntax": ImplicitVRLittleEndian}),
+        ({"edit": lambda d, k: part_of_ge(d, 0)},
+         {"edit": lambda d, k: part_of_ge(d, 2), "syntax": DeflatedExplicitVRLittleEndian}),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("seed", [1, 2])
@@ -178,6 +180,15 @@ def test_one_acquisition_over_two_series_is_refused_with_both(make, first, seed)
     said = complaint(make)
     assert "part of an acquisition whose rest is series 4" in said
     assert "part of an acquisition whose rest is series 3" in said
+
+
+def test_series_that_share_their_objects_numbers_are_series_of_their_own(make):
+    stored = make.slices(edit=lambda d, k: setattr(d, "SOPInstanceUID", f"1.2.{k + 1}"))
+    make.slices(stored[::-1], name="b", SeriesNumber=2, SeriesDescription="T2",
+                edit=lambda d, k: setattr(d, "SOPInstanceUID", f"1.2.{k + 1}"))  # fmt: skip
+    got = scan.read(make.folder)
+    np.testing.assert_array_equal(got.array, stored[::-1, ::-1])
+    assert got.facts["files"]["left_out"] == {}
 
 
 def test_two_whole_heads_of_one_protocol_are_no_halves(make):
