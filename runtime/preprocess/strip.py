@@ -224,7 +224,9 @@ def _background(array: NDArray[np.float32]) -> tuple[np.float32, float]:
     return values[counts.argmax()], float(counts.max() / counts.sum())
 
 
-def brain_mask_of_stripped(array: NDArray[np.float32], nets: StripNets) -> NDArray[np.bool_]:
+def brain_mask_of_stripped(
+    array: NDArray[np.float32], nets: StripNets
+) -> tuple[NDArray[np.bool_], float]:
     """The brain mask of a head that was skull-stripped before.
 
     The strip's own outline says where no brain can be; the networks' mask says which of the rest
@@ -237,7 +239,8 @@ def brain_mask_of_stripped(array: NDArray[np.float32], nets: StripNets) -> NDArr
         nets: the opened networks.
 
     Returns:
-        Bool of the same shape: one 26-connected component without holes.
+        Bool of the same shape: one 26-connected component without holes; and how much of the
+        networks' mask the strip left out, in percent.
 
     Raises:
         PreprocessingError: if nothing brain-like is found.
@@ -245,6 +248,7 @@ def brain_mask_of_stripped(array: NDArray[np.float32], nets: StripNets) -> NDArr
     head = np.nan_to_num(array)
     mask = strip(head, nets)
     box = tight(mask)
+    seen = mask[box].sum(dtype=np.int64)
     both = mask[box] & (head[box] != _background(head)[0])
     mask[box] = fill_holes(largest(both))
-    return mask
+    return mask, 100.0 * float(1.0 - mask[box].sum(dtype=np.int64) / seen)

@@ -16,12 +16,14 @@ from runtime.quality import (
     edge,
     field,
     ghosts,
+    missing,
     noise,
     orientation,
     outliers,
     registration,
     shape,
     sharpness,
+    slices,
     volume,
     voxels,
 )
@@ -31,7 +33,7 @@ from runtime.quality.stored import refusals
 
 __all__ = ["KINDS", "Check", "Verdict", "checks", "measure", "refusals"]
 
-_ALONE = (field, volume, shape)
+_ALONE = (field, volume, shape, slices)
 _OWN_VOXELS = (edge, noise, sharpness, outliers)
 
 KINDS: tuple[Kind, ...] = tuple(
@@ -74,6 +76,7 @@ def checks(
         orientation.check(value(tilt), problem, expected(tilt)),
         registration.check(value(similarity), problem, expected(similarity)),
         border.check(value(border.KEY)),
+        missing.check(value(missing.KEY), prepared_facts["head"], value(edge.KIND.key)),
         *(m.KIND.judge(value(m.KIND.key), expected(m.KIND.key)) for m in _ALONE),
         *(
             _resampled(m.KIND)

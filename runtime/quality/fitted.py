@@ -13,7 +13,7 @@ from scipy.ndimage import affine_transform
 
 Coarse = NDArray[np.float32]
 
-_STEP = 3  # mm; tissue classes are far larger, and 27 times fewer voxels are far quicker
+STEP = 3  # mm; tissue classes are far larger, and 27 times fewer voxels are far quicker
 FEW = 100
 """Coarse voxels, 2.7 mL: with fewer in a brain nothing is measured."""
 
@@ -53,8 +53,8 @@ def fit(
         return None
     image = coarse(np.where(mask, volume, np.float32(0))) / np.maximum(inside, 1e-3)
     brain = coarse((template > 0).astype(np.float32))
-    centre, extent = _moments(inside)
-    template_centre, template_extent = _moments(brain)
+    centre, extent = moments(inside)
+    template_centre, template_extent = moments(brain)
     scale = template_extent / np.maximum(extent, 0.1)
     shift = template_centre - scale * centre
     return Fitted(
@@ -66,17 +66,17 @@ def fit(
 
 
 def coarse(array: Coarse) -> Coarse:
-    """Means of blocks of `_STEP` voxels along each axis; the crop's axes are multiples of it."""
+    """Means of blocks of `STEP` voxels along each axis; the crop's axes are multiples of it."""
     for axis in range(3):
         lead = np.moveaxis(array, axis, 0)
-        total = lead[0::_STEP].copy()
-        for start in range(1, _STEP):
-            total += lead[start::_STEP]
+        total = lead[0::STEP].copy()
+        for start in range(1, STEP):
+            total += lead[start::STEP]
         array = np.moveaxis(total, 0, axis)
-    return np.asarray(array / np.float32(_STEP**3), dtype=np.float32)
+    return np.asarray(array / np.float32(STEP**3), dtype=np.float32)
 
 
-def _moments(weight: Coarse) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def moments(weight: Coarse) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The centre and the standard deviation along each axis, in voxels."""
     centre, extent = np.empty(3), np.empty(3)
     for axis in range(3):

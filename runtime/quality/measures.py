@@ -15,11 +15,13 @@ from runtime.quality import (
     field,
     fitted,
     ghosts,
+    missing,
     noise,
     orientation,
     outliers,
     shape,
     sharpness,
+    slices,
 )
 from runtime.quality.view import View
 
@@ -33,11 +35,12 @@ def measure(
     mask: NDArray[np.bool_],
     matrix: NDArray[np.float64],
     template: NDArray[np.float32],
+    left_out: float | None = None,
 ) -> dict[str, float | None]:
     """Value by the check's key, see each check's file; None of what cannot be measured.
 
     Args:
-        head: (x, y, z), the scan as it was read.
+        head: (x, y, z), the scan, its background zero.
         image: same shape, bias-corrected.
         brain: bool, same shape: its brain.
         affine: 4x4, voxel -> scan RAS mm.
@@ -45,6 +48,7 @@ def measure(
         mask: bool, its brain.
         matrix: 4x4, template RAS mm -> scan RAS mm, rigid.
         template: the template on the same crop, 0 outside its brain.
+        left_out: of a stripped head, the percentage of the networks' mask that its strip left out.
     """
     box = bounds(brain) or (slice(None),) * 3
     view = View(image[box], brain[box], np.linalg.norm(affine[:3, :3], axis=0))
@@ -60,5 +64,9 @@ def measure(
         sharpness.KIND.key: sharpness.measure(view),
         outliers.KIND.key: outliers.measure(view),
         ghosts.KIND.key: ghosts.measure(head, brain, affine),
+        slices.KIND.key: slices.measure(view),
+        missing.KEY: missing.measure(head, affine, mask, matrix, template)
+        if left_out is None
+        else left_out,
     }
     return {key: value if math.isfinite(value) else None for key, value in found.items()}
