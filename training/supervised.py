@@ -15,6 +15,7 @@ Source: 3D-Neuro-SimCLR (arXiv 2509.10620): mean squared error and binary cross-
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fmtool.errors import InputError
+from fmtool.errors import InputError, UsageError
+from fmtool.space import CROP_SHAPE
 from fmtool.task import Task
 from training import encoders
 from training.augment.whole import Shape
@@ -66,6 +68,7 @@ class Supervised:
 
     Raises:
         InputError: if all labels are the same.
+        UsageError: for balanced classes of a regression, or an empty input.
     """
 
     name = "supervised"
@@ -80,6 +83,10 @@ class Supervised:
         input_shape: Shape | None = None,
         recompute: bool = False,
     ) -> None:
+        if balance and task.kind == "regression":
+            raise UsageError(f"{task.name} is a regression and has no classes to balance")
+        if input_shape is not None and min(input_shape) < 1:
+            raise UsageError(f"an input has a voxel or more along each axis, not {input_shape}")
         self._start = encoders.digest(encoder)
         with torch.random.fork_rng(devices=[]):  # building draws from torch's global generator
             torch.manual_seed(seed)
@@ -105,8 +112,22 @@ class Supervised:
         }
 
     def check(self, settings: Settings, device: torch.device) -> None:
-        """Any settings will do."""
-        del settings, device
+        """Refuse what BatchNorm cannot normalise.
+
+        Raises:
+            UsageError: for batches of one scan whose last feature map is one voxel.
+        """
+        del device
+        shape = self.input_shape or CROP_SHAPE
+        encoder = self.network.get_submodule("encoder")
+        if settings.batch == 1 and any(isinstance(m, nn.BatchNorm3d) for m in encoder.modules()):
+            scan = torch.empty(1, 1, *shape, device="meta")
+            maps = encoders.features(copy.deepcopy(encoder).to("meta").eval(), scan)
+            if maps[0, 0].numel() == 1:
+                raise UsageError(
+                    f"one scan of {shape} voxels leaves BatchNorm a single value to normalise; "
+                    "take batches of two scans or more, or a larger input"
+                )
 
     def loss(self, network: nn.Module, batch: ScanBatch, gather: Gather) -> Loss:
         """The loss above over this process's scans; the processes' mean is that over all."""

@@ -74,7 +74,10 @@ def bench(args: argparse.Namespace) -> Bench:
 
 def study(args: argparse.Namespace, task: str) -> Study:
     """The cohort with a task's labels."""
-    return studies.read(args.cohort, tasks.get(task), args.cache, args.allow_sites, args.jobs)
+    found = studies.read(args.cohort, tasks.get(task), args.cache, args.allow_sites, args.jobs)
+    for sentence in found.remarks:
+        tell(sentence)
+    return found
 
 
 def facts(used: Bench, found: Study, seed: int, **more: Any) -> dict[str, Any]:

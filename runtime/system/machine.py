@@ -20,7 +20,7 @@ _MEMINFO = Path("/proc/meminfo")
 _FLAGS = {
     "AVX2": ("avx2",),
     "AVX-512": ("avx512f",),
-    "bfloat16": ("avx512_bf16", "amx_bf16"),
+    "bfloat16": ("avx512_bf16", "amx_bf16", "bf16"),
     "VNNI": ("avx512_vnni", "avx_vnni"),
     "AMX": ("amx_tile",),
 }
@@ -36,7 +36,7 @@ def instructions() -> dict[str, bool]:
     """By name, whether the processor has them; nothing where the system does not list them."""
     if not _CPUINFO.exists():
         return {}
-    flags = set(_fact("flags").split())
+    flags = set((_fact("flags") or _fact("Features")).split())  # x86, or ARM
     return {name: not flags.isdisjoint(wanted) for name, wanted in _FLAGS.items()}
 
 

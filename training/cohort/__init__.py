@@ -17,7 +17,7 @@ from fmtool.task import Task
 from runtime.scan.bids import PARTICIPANTS
 from training.cohort import bids, paper_csv
 from training.cohort.duplicates import same_images
-from training.cohort.row import Row, read_table
+from training.cohort.row import Problem, Row, read_table
 
 __all__ = ["Cohort", "Row", "read"]
 
@@ -62,7 +62,9 @@ class Cohort(Generic[TaskT]):
         return replace(self, rows=[replace(row, label=float(label)) for row, label in pairs])
 
 
-def read(path: str | os.PathLike[str], task: TaskT, allow_sites: bool = False) -> Cohort[TaskT]:
+def read(
+    path: str | os.PathLike[str], task: TaskT, allow_sites: bool = False, strict: bool = False
+) -> Cohort[TaskT]:
     """Read a cohort and check that all of it can be used.
 
     Args:
@@ -78,6 +80,8 @@ def read(path: str | os.PathLike[str], task: TaskT, allow_sites: bool = False) -
         task: whose labels to read; None to train without labels, for which none are needed.
         allow_sites: accept labelled rows of more than one site. They are refused otherwise: where
             label and site go together, a model learns the scanner.
+        strict: refuse rows without a label and participants without a scan, which are left out
+            otherwise, with a remark.
 
     Raises:
         InputError: with the line numbers of all that is wrong in the table.
@@ -85,7 +89,9 @@ def read(path: str | os.PathLike[str], task: TaskT, allow_sites: bool = False) -
     path = Path(path)
     is_bids = path.is_dir() or path.name == PARTICIPANTS
     table = read_table(path / PARTICIPANTS if path.is_dir() else path)
-    rows, problems = (bids if is_bids else paper_csv).rows(table, task)
+    rows, problems, left_out, said = (bids if is_bids else paper_csv).rows(table, task)
+    if strict:
+        problems += left_out
     for later, earlier in same_images([row.image for row in rows]):
         what = f"{rows[later].image.name} is the same image as on line {rows[earlier].line}"
         problems.append((rows[later].line, what))
@@ -93,15 +99,23 @@ def read(path: str | os.PathLike[str], task: TaskT, allow_sites: bool = False) -
         shown = "; ".join(f"line {line}: {what}" for line, what in sorted(problems)[:_SHOWN])
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise InputError(f"{table.path} cannot be used: {shown}{more}")
+    remarks = [*said, *_left_out(left_out)]
     if not rows:
-        raise InputError(f"{table.path} lists no scans")
-    remarks = _left_out(table.path.parent, rows) if is_bids else []
+        raise InputError(" ".join([f"{table.path} lists no scans that can be used.", *remarks]))
+    remarks += _unlisted(table.path.parent, rows) if is_bids else []
     cohort = Cohort(table.path, task, rows, remarks)
     _check_sites(cohort, allow_sites or task is None)
     return cohort
 
 
-def _left_out(folder: Path, rows: list[Row]) -> list[str]:
+def _left_out(lines: list[Problem]) -> list[str]:
+    if not lines:
+        return []
+    line, what = lines[0]
+    return [f"{len(lines)} left out for want of a value, such as line {line}: {what}."]
+
+
+def _unlisted(folder: Path, rows: list[Row]) -> list[str]:
     there = {file for files in bids.t1w(folder).values() for file in files}
     extra = sorted(there - {row.image for row in rows})
     if not extra:

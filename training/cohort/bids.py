@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from fmtool.errors import InputError
 from fmtool.task import Task
 from runtime.scan.bids import echo, heads
+from training.cohort.labels import Column, LeftOut, column
 from training.cohort.paper_csv import session_of
 from training.cohort.row import (
     UNLABELLED,
-    Problem,
+    Lines,
     Row,
     Table,
     no_label_column,
@@ -23,7 +25,7 @@ SESSIONS = "sessions.tsv"
 _LABEL = re.compile(r"(sub-)?[A-Za-z0-9-]+")
 
 
-def rows(table: Table, task: Task | None) -> tuple[list[Row], list[Problem]]:
+def rows(table: Table, task: Task | None) -> Lines:
     """The rows of each participant's scans, and what is wrong by line of participants.tsv.
 
     A sessions' table with the task's column says what each session's label is, such as the age at
@@ -41,34 +43,38 @@ def rows(table: Table, task: Task | None) -> tuple[list[Row], list[Problem]]:
         raise no_label_column(table, task, task.label)
 
     files_of = t1w(folder)
+    own = None if task is None else column(table.path, task)
 
-    def of_participant(line: int, cells: dict[str, str]) -> list[Row]:
+    def of_participant(line: int, cells: dict[str, str]) -> Sequence[Row | LeftOut]:
         who = cells["participant_id"]
         if not _LABEL.fullmatch(who):
             raise InputError(f"participant_id {who!r} is not a BIDS label of letters and digits")
         name = f"sub-{who.removeprefix('sub-')}"
         files = files_of.get(name, [])
         if not files:
-            raise InputError(f"{who} has no T1w file in {folder}")
+            return [LeftOut(f"{who} has no T1w file in {folder}")]
         site = cells.get("site") or None
         by_session = _own_sessions(folder, name, task)
         if by_session is None:
             by_session = common.get(name)
-        found = []
+        found: list[Row | LeftOut] = []
         for file in files:
             session = session_of(file.relative_to(folder))
-            if task is None:
-                label = UNLABELLED
-            elif by_session is not None:
+            label: float | LeftOut = UNLABELLED
+            if task is not None and by_session is not None:
                 label = _of_session(by_session, session, file, task)
-            elif of_all:
-                label = task.parse_label(cells[task.label])
-            else:
+            elif own is not None and of_all:
+                label = own.label(cells[own.task.label])
+            elif task is not None:
                 raise InputError(f"{who} has no {task.label} in any sessions' table")
-            found.append(Row(who, file, None, label, site, line, session))
+            if isinstance(label, LeftOut):
+                found.append(label)
+            else:
+                found.append(Row(who, file, None, label, site, line, session))
         return found
 
-    return read_lines(table, of_participant)
+    read = read_lines(table, of_participant)
+    return read._replace(remarks=[own.remark] if own is not None and own.remark else [])
 
 
 def t1w(folder: Path) -> dict[str, list[Path]]:
@@ -82,19 +88,22 @@ def t1w(folder: Path) -> dict[str, list[Path]]:
     return {name: sorted(files) for name, files in found.items()}
 
 
-BySession = dict[str, tuple[str, str]]
-"""Session, such as "ses-1" -> its cell of the task's column, and where that is written."""
+BySession = dict[str, tuple[str, str, Column]]
+"""Session, such as "ses-1" -> its cell of the task's column, where that is, and how it is read."""
 
 
-def _of_session(by_session: BySession, session: str | None, file: Path, task: Task) -> float:
+def _of_session(
+    by_session: BySession, session: str | None, file: Path, task: Task
+) -> float | LeftOut:
     if session is None or session not in by_session:
         raise InputError(
             f"{file.name} belongs to {session or 'no session'}, but the sessions' tables give "
             f"{task.label} for {', '.join(by_session)} only"
         )
-    cell, where = by_session[session]
+    cell, where, said = by_session[session]
     try:
-        return task.parse_label(cell)
+        label = said.label(cell)
+        return LeftOut(f"{where}: {label.why}") if isinstance(label, LeftOut) else label
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
@@ -105,8 +114,9 @@ def _own_sessions(folder: Path, name: str, task: Task | None) -> BySession | Non
     if table is None or task is None:
         return None
     by_session: BySession = {}
+    said = column(path, task)
     for line, cells in table.rows:
-        _add(by_session, cells, path, line, task)
+        _add(by_session, cells, path, line, said)
     return by_session
 
 
@@ -117,18 +127,19 @@ def _common_sessions(folder: Path, task: Task | None) -> dict[str, BySession]:
     if table is None or task is None:
         return {}
     by_subject: dict[str, BySession] = {}
+    said = column(path, task)
     for line, cells in table.rows:
         name = f"sub-{cells['participant_id'].removeprefix('sub-')}"
-        _add(by_subject.setdefault(name, {}), cells, path, line, task)
+        _add(by_subject.setdefault(name, {}), cells, path, line, said)
     return by_subject
 
 
-def _add(by_session: BySession, cells: dict[str, str], path: Path, line: int, task: Task) -> None:
+def _add(by_session: BySession, cells: dict[str, str], path: Path, line: int, said: Column) -> None:
     session = f"ses-{cells['session_id'].removeprefix('ses-')}"
     where = f"{path.name} line {line}"
     if session in by_session:
         raise InputError(f"{where}: {session} is listed twice")
-    by_session[session] = cells[task.label], where
+    by_session[session] = cells[said.task.label], where, said
 
 
 def _sessions_table(path: Path, task: Task | None, needed: tuple[str, ...]) -> Table | None:

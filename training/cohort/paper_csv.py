@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from fmtool.errors import InputError
 from fmtool.task import Task
-from training.cohort.row import UNLABELLED, Problem, Row, Table, no_label_column, read_lines
+from training.cohort.labels import Column, LeftOut
+from training.cohort.row import UNLABELLED, Lines, Row, Table, no_label_column, read_lines
 
 _FALLBACK = "label"
 _SUBJECTS = ("subject", "participant_id")
@@ -16,7 +18,7 @@ _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
 _SESSION = re.compile(r"(?:^|_)(ses-[A-Za-z0-9]+)")
 
 
-def rows(table: Table, task: Task | None) -> tuple[list[Row], list[Problem]]:
+def rows(table: Table, task: Task | None) -> Lines:
     """The table's rows, paths taken relative to its folder, and what is wrong by line.
 
     Raises:
@@ -28,15 +30,19 @@ def rows(table: Table, task: Task | None) -> tuple[list[Row], list[Problem]]:
         )
     folder = table.path.parent
     label = _label_column(table, task)
+    # Where semicolons divide cells, numbers have a decimal comma.
+    said = None if task is None else Column(task, decimal_comma=table.separator != ",")
     subject, session = (_first(table, names) for names in (_SUBJECTS, _SESSIONS))
 
-    def row(line: int, cells: dict[str, str]) -> list[Row]:
-        value = UNLABELLED if task is None else task.parse_label(cells[label])
+    def row(line: int, cells: dict[str, str]) -> Sequence[Row | LeftOut]:
+        value = UNLABELLED if said is None else said.label(cells[label])
         if subject and not cells[subject]:
             raise InputError(f"{subject} is empty")
         image, mask = _files(folder, cells)
         who = cells[subject] if subject else _subject_of(image)
         when = cells[session] if session else session_of(image)
+        if isinstance(value, LeftOut):
+            return [value]
         return [Row(who, image, mask, value, cells.get("site") or None, line, when or None)]
 
     return read_lines(table, row)

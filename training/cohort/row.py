@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from fmtool.errors import InputError
 from fmtool.task import Task
+from training.cohort.labels import LeftOut
 
 _MAX_BYTES = 256 << 20
 _LONGEST = 200  # letters of a column's name
@@ -23,16 +25,18 @@ class Table:
         columns: names of the header, stripped.
         rows: line number and stripped cells by column; blank lines are left out.
         problems: line number and what is wrong, of rows with too many or too few cells.
+        separator: of its cells.
     """
 
     path: Path
     columns: list[str]
     rows: list[tuple[int, dict[str, str]]]
     problems: list[tuple[int, str]]
+    separator: str = ","
 
 
 def read_table(path: Path) -> Table:
-    """Read a table with a header line; tabs separate the cells of a `.tsv`, commas others.
+    """Read a table with a header line; commas, semicolons or tabs separate cells, as it shows.
 
     Raises:
         InputError: if it is missing, not text, or has no usable header.
@@ -44,7 +48,9 @@ def read_table(path: Path) -> Table:
     rows, problems = [], []
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, delimiter="\t" if path.suffix == ".tsv" else ",")
+            separator = _separator(path, stream.readline(_LONGEST * _LONGEST))
+            stream.seek(0)
+            reader = csv.reader(stream, delimiter=separator)
             columns = [name.strip() for name in next(reader, [])]
             for cells in reader:
                 if not any(cell.strip() for cell in cells):
@@ -64,7 +70,16 @@ def read_table(path: Path) -> Table:
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise InputError(f"{path} has two columns called {twice[0]!r}; rename one")
-    return Table(path, columns, rows, problems)
+    return Table(path, columns, rows, problems, separator)
+
+
+def _separator(path: Path, header: str) -> str:
+    """That which divides the header into most columns; spreadsheets write semicolons and tabs."""
+    if path.suffix == ".tsv":
+        return "\t"
+    return max(
+        (",", ";", "\t"), key=lambda mark: len(next(csv.reader([header], delimiter=mark), []))
+    )
 
 
 UNLABELLED = float("nan")
@@ -97,17 +112,30 @@ class Row:
     session: str | None = None
 
 
+class Lines(NamedTuple):
+    """A table's rows, what is wrong in it, and what is left out because a value is missing."""
+
+    rows: list[Row]
+    problems: list[Problem]
+    left_out: list[Problem]
+    remarks: Sequence[str] = ()
+
+
 def read_lines(
-    table: Table, rows_of: Callable[[int, dict[str, str]], list[Row]]
-) -> tuple[list[Row], list[Problem]]:
+    table: Table, rows_of: Callable[[int, dict[str, str]], Sequence[Row | LeftOut]]
+) -> Lines:
     """The rows of each line by `rows_of(line, cells)`, and the lines in which that failed."""
-    rows, problems = [], list(table.problems)
+    read = Lines([], list(table.problems), [])
     for line, cells in table.rows:
         try:
-            rows += rows_of(line, cells)
+            for row in rows_of(line, cells):
+                if isinstance(row, LeftOut):
+                    read.left_out.append((line, row.why))
+                else:
+                    read.rows.append(row)
         except InputError as error:
-            problems.append((line, str(error)))
-    return rows, problems
+            read.problems.append((line, str(error)))
+    return read
 
 
 def no_label_column(table: Table, task: Task, wanted: str) -> InputError:

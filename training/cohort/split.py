@@ -46,7 +46,12 @@ class SplitCohort:
 
 
 def from_tables(
-    train: Table, validation: Table, test: Table, task: Task, allow_sites: bool = False
+    train: Table,
+    validation: Table,
+    test: Table,
+    task: Task,
+    allow_sites: bool = False,
+    strict: bool = False,
 ) -> SplitCohort:
     """Read three tables and check that no subject and no image is in two of them.
 
@@ -59,12 +64,13 @@ def from_tables(
         test: to report on.
         task: whose labels to read.
         allow_sites: accept more than one site within a table.
+        strict: see `training.cohort.read`.
 
     Raises:
         InputError: for what `training.cohort.read` refuses, or a subject or image in two tables,
             named with both.
     """
-    parts = [cohorts.read(table, task, allow_sites) for table in (train, validation, test)]
+    parts = [cohorts.read(table, task, allow_sites, strict) for table in (train, validation, test)]
     places = [(part.path, row) for part in parts for row in part.rows]
     seen: dict[str, tuple[Path, Row]] = {}
     for path, row in places:

@@ -10,6 +10,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from fmtool.errors import CapabilityError
+from runtime.system import machine
 from training.fit.recipe import Gather
 from training.fit.settings import Settings
 
@@ -20,7 +21,8 @@ def launch(settings: Settings) -> Fabric:
     Under `torchrun` or Slurm the processes are there already and are joined.
 
     Raises:
-        CapabilityError: if CUDA is asked for and absent, or fewer devices are there.
+        CapabilityError: if CUDA is asked for and absent, fewer devices are there, or the processor
+            lacks the precision's arithmetic.
     """
     device = settings.device
     if device == "auto":
@@ -32,6 +34,12 @@ def launch(settings: Settings) -> Fabric:
                 f"{settings.devices} CUDA devices are asked for and {count} are there; "
                 "see `fmtool doctor`, or take --device cpu"
             )
+    wanted = device == "cpu" and settings.precision == "bfloat16"
+    if wanted and not machine.instructions().get("bfloat16", True):
+        raise CapabilityError(
+            "this processor has no bfloat16 arithmetic (avx512_bf16, amx_bf16), and emulating it "
+            "makes training tens to hundreds of times slower; take --precision float32"
+        )
     several = settings.devices * settings.nodes > 1
     with warnings.catch_warnings():
         # Fabric's advice on interactive strategies and TPU checks concerns nobody here.

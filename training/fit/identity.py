@@ -53,8 +53,7 @@ def resumed(
         )
     before = checkpoint.read_state(found).record
     changed = settings.changed_from(before["settings"])
-    if before["recipe"] != now["recipe"]:
-        changed.append(f"the recipe was {before['recipe']} and is {now['recipe']}")
+    changed += _changes("", before["recipe"], now["recipe"])
     if before["scans"] != now["scans"]:
         changed.append("the scans or their labels are others")
     if changed:
@@ -62,3 +61,13 @@ def resumed(
             f"{folder.parent} cannot be resumed: {'; '.join(changed)}; name another folder"
         )
     return checkpoint.load(found, network, optimizer)
+
+
+def _changes(name: str, before: Any, now: Any) -> list[str]:
+    """What differs between two plain values, in words, each by its own name."""
+    if before == now:
+        return []
+    if isinstance(before, dict) and isinstance(now, dict):
+        inner = {key: f"{name} {key}".strip() for key in {**before, **now}}
+        return [c for k, n in inner.items() for c in _changes(n, before.get(k), now.get(k))]
+    return [f"{name} was {before!s:.80} and is {now!s:.80}"]

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import torch
 from lightning.fabric import Fabric
 
-from fmtool.errors import FmtoolError, InputError
+from fmtool.errors import FmtoolError, InputError, UsageError
 from training.fit import checkpoint, devices, optimizer, order
 from training.fit.data import ScanDataset
 from training.fit.identity import identity, resumed
@@ -56,7 +56,7 @@ class Loop:
     Raises:
         InputError: if the folder holds a run and `resume` is not set, that run had other settings
             or scans, or the scans do not fill a batch.
-        UsageError: for settings that the recipe cannot be run with.
+        UsageError: for settings that the recipe cannot be run with, or fewer epochs than done.
     """
 
     def __init__(
@@ -83,6 +83,12 @@ class Loop:
             folder / "checkpoints", self._identity, settings, recipe.network, solver, resume
         )
         self.step = state.step
+        done = self.step / self.steps_per_epoch
+        if done > settings.epochs:
+            raise UsageError(
+                f"{folder} holds {done:g} epochs already, more than the {settings.epochs} asked "
+                "for; ask for more, or name another folder"
+            )
         self.record: dict[str, Any] = state.record.get("kept", {})
         self._figures: dict[str, list[float]] = state.record.get("figures", {})
 

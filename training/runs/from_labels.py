@@ -31,6 +31,7 @@ def run(
     encoder_of: Callable[[], nn.Module],
     files: RunFiles,
     settings: Settings,
+    remark: Callable[[str], None] = print,
 ) -> Trained | None:
     """Prepare the scans, train, test, and write `encoder/` and `head.json`.
 
@@ -41,6 +42,7 @@ def run(
         encoder_of: makes the encoder to start from.
         files: of the run.
         settings: how long and on what.
+        remark: told what whoever trains should know.
 
     Returns:
         what was found; None in all processes but the first.
@@ -55,6 +57,9 @@ def run(
     every = [parts.train, parts.validation, parts.test]
     whole = Cohort(table, task, [row for part in every for row in part.rows])
     fabric = devices.launch(settings)
+    for sentence in dict.fromkeys(s for part in every for s in part.remarks):
+        if fabric.is_global_zero:
+            remark(sentence)
     with fabric.rank_zero_first(), bundles.open(files.bundle) as opened:
         entries = prepare(whole, files.cache / "volumes", opened)
     left = iter(entries)
@@ -85,9 +90,11 @@ def _parts(table: Path, task: Task, asked: LabelledTask) -> SplitCohort:
     """Of one table by a split's file, or of three tables."""
     tables = asked.validation, asked.test
     if asked.split is not None and tables == (None, None):
-        return split.read(asked.split, cohorts.read(table, task, asked.allow_sites))
+        return split.read(asked.split, cohorts.read(table, task, asked.allow_sites, asked.strict))
     if asked.split is None and asked.validation is not None and asked.test is not None:
-        return split.from_tables(table, asked.validation, asked.test, task, asked.allow_sites)
+        return split.from_tables(
+            table, asked.validation, asked.test, task, asked.allow_sites, asked.strict
+        )
     raise UsageError(
         "say what validates and what tests: --split FILE of `fmtool train split`, "
         "or both --validation TABLE and --test TABLE"

@@ -24,6 +24,7 @@ def run(
     cache: str | os.PathLike[str],
     bundle: str | os.PathLike[str] | None = None,
     allow_sites: bool = False,
+    strict: bool = False,
     seed: int = 0,
     remark: Callable[[str], None] = lambda sentence: None,
 ) -> FittedProbe:
@@ -37,6 +38,7 @@ def run(
         cache: folder for prepared volumes and embeddings.
         bundle: whose preprocessing to use; the demonstration bundle if absent.
         allow_sites: accept rows of more than one site.
+        strict: refuse rows without a label, which are left out otherwise.
         seed: of the folds and the bootstrap.
         remark: told what whoever trains should know.
 
@@ -44,7 +46,7 @@ def run(
         InputError: for a table, a scan or a checkpoint that cannot be used.
         UsageError: for an unknown task.
     """
-    cohort = cohorts.read(table, tasks.get(task), allow_sites)
+    cohort = cohorts.read(table, tasks.get(task), allow_sites, strict)
     for sentence in cohort.remarks:
         remark(sentence)
     network, _ = encoders.load_checkpoint(encoder)

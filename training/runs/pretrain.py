@@ -43,6 +43,8 @@ def run(
         Stopped: after SIGTERM, once a checkpoint is written.
     """
     cohort = cohorts.read(table, None)
+    for sentence in cohort.remarks:
+        remark(sentence)
     fabric = devices.launch(settings)
     with fabric.rank_zero_first(), bundles.open(files.bundle) as opened:
         entries = prepare(cohort, files.cache / "volumes", opened)

@@ -37,6 +37,7 @@ class LabelledTask:
         validation: a table of its own to validate on.
         test: a table of its own to test on.
         allow_sites: accept scans of more than one site.
+        strict: refuse rows without a label, which are left out otherwise.
         balance: weigh the classes of a binary task equally.
         input_shape: resize scans to these voxels, z y x; a bundle needs the full size.
         recompute: recompute activations in the backward pass: less memory.
@@ -47,6 +48,7 @@ class LabelledTask:
     validation: Path | None = None
     test: Path | None = None
     allow_sites: bool = False
+    strict: bool = False
     balance: bool = False
     input_shape: tuple[int, int, int] = CROP_SHAPE
     recompute: bool = False

@@ -16,13 +16,20 @@ def finetune(
     settings: Settings = o.FROM_LABELS,
 ) -> None:
     """Train all weights from a pretrained encoder; the best epoch by validation is kept."""
+    from fmtool.cli import console
     from fmtool.cli.train import evidence
     from training import encoders
     from training.runs import from_labels
     from training.supervised import Finetune
 
     trained = from_labels.run(
-        cohort, asked, Finetune, lambda: encoders.load_checkpoint(encoder)[0], files, settings
+        cohort,
+        asked,
+        Finetune,
+        lambda: encoders.load_checkpoint(encoder)[0],
+        files,
+        settings,
+        console.say,
     )
     if trained is not None:  # else another process speaks
         evidence.show(trained.head, "fine-tuned", files.out)

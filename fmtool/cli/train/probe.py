@@ -19,6 +19,7 @@ def probe(
     bundle: BundleOption = None,
     cache: o.CacheOption = o.CACHE,
     allow_sites: o.AllowSitesOption = False,
+    strict: o.StrictOption = False,
     seed: Annotated[int, typer.Option(help="Of the folds and the bootstrap.")] = 0,
 ) -> None:
     """Fit a linear probe, cross-validated by subject, and write its head."""
@@ -27,6 +28,6 @@ def probe(
     from training.runs import linear_probe
 
     found = linear_probe.run(
-        cohort, task, encoder, out, cache, bundle, allow_sites, seed, remark=console.say
+        cohort, task, encoder, out, cache, bundle, allow_sites, strict, seed, remark=console.say
     )
     evidence.show(found.head, "linear probe", out)

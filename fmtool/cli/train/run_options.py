@@ -45,6 +45,10 @@ TaskOption = Annotated[
 AllowSitesOption = Annotated[
     bool, typer.Option("--allow-sites", help="Accept scans of more than one site.")
 ]
+StrictOption = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse rows without a label, which are left out otherwise."),
+]
 
 _READY: dict[str, Any] = {"bundle": BundleOption, "task": TaskOption}
 _WORDS = {"out": ("--out", "-o"), "clip_norm": ("--clip",), "input_shape": ("--input",)}

@@ -27,6 +27,7 @@ def split(
         typer.Option("--test-site", help="Test on this site, train on the others; repeatable."),
     ] = None,
     allow_sites: o.AllowSitesOption = False,
+    strict: o.StrictOption = False,
 ) -> None:
     """Split a cohort by subject, the labels balanced between the parts."""
     shares = _numbers("--fractions", fractions)
@@ -39,7 +40,7 @@ def split(
     from training.cohort import split as split_file
     from training.cohort import split_make
 
-    table = cohorts.read(cohort, tasks.get(task), allow_sites or bool(test_site))
+    table = cohorts.read(cohort, tasks.get(task), allow_sites or bool(test_site), strict)
     for sentence in table.remarks:
         console.say(sentence)
     made = split_make.make(

@@ -17,6 +17,7 @@ def supervised(
     settings: Settings = o.FROM_LABELS,
 ) -> None:
     """Train an encoder and a head from scratch; the best epoch by validation is kept."""
+    from fmtool.cli import console
     from fmtool.cli.train import evidence
     from training import encoders
     from training.runs import from_labels
@@ -29,6 +30,7 @@ def supervised(
         lambda: encoders.fresh(architecture.value, width, seed=settings.seed),
         files,
         settings,
+        console.say,
     )
     if trained is not None:  # else another process speaks
         evidence.show(trained.head, "supervised", files.out)
