@@ -49,7 +49,7 @@ EDGE = {
     "doctor": "--json",
     "predict": "template --json",
     "preprocess": "template/normalized.nii.gz -o prepared",
-    "bench": "--repeats 1 --batch 1 --plot bench.png",
+    "bench": "--repeats 1 --batch 1 --engine onnxruntime --plot bench.png",
     "watch": "inbox --out outbox --once --settle 0",
     "status": "--out outbox",
     "ledger show": "outbox",
