@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.scan.geometry import to_canonical
+from runtime.scan.frame import to_canonical
 from runtime.transform import degrees, quarter_turns
 
 Matrix = NDArray[np.float64]

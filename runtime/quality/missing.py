@@ -74,14 +74,14 @@ def check(percent: float, head: str, rim: float) -> Check:
     if head == "stripped":
         bare = rim > _BRIGHT_RIM
         said = (
-            f"The skull strip that the head came with ends in bright tissue and leaves out at least "
-            f"{percent:.0f}% of the brain, its fluid or cortex; name the whole head."
+            f"The skull strip that the head came with ends in bright tissue and leaves out at "
+            f"least {percent:.0f}% of the brain, its fluid or cortex; name the whole head."
         )
         expected = (0.0, 100.0)
         return Check(NAME, percent, UNIT, expected, "warn" if bare else "ok", said if bare else ok)
     verdict = judge(percent, _CUT, _CUT_ACCEPTED)
     said = (
-        f"About {percent:.0f}% of the brain was cut away, as by a defacing that went too deep; name "
-        "the scan before it was defaced."
+        f"About {percent:.0f}% of the brain was cut away, as by a defacing that went too deep; "
+        "name the scan before it was defaced."
     )
     return Check(NAME, percent, UNIT, _CUT, verdict, ok if verdict == "ok" else said)

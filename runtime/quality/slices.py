@@ -1,4 +1,4 @@
-"""Has every slice its signal? Slices are lost in transfer, and zeros or another scale left in them."""
+"""Has every slice its signal? Slices lost in transfer leave zeros, or another scale, behind."""
 
 from __future__ import annotations
 

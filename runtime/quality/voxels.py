@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runtime.quality.check import Check
-from runtime.scan.geometry import THICK_MM, THICK_RATIO, thick
+from runtime.scan.frame import THICK_MM, THICK_RATIO, thick
 
 
 def size(spacing: Sequence[float]) -> Check:

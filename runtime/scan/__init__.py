@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fmtool import space
 from fmtool.errors import InputError
-from runtime.scan import geometry, nifti
+from runtime.scan import frame, nifti
 from runtime.scan.dicom import find, volume
 from runtime.scan.header import Header, times
 
@@ -130,8 +130,8 @@ def _dicom(source: Path | Sequence[Path], series: str | None) -> Scan:
 
 def _volume(path: Path, assume_ras: bool = False) -> Scan:
     header, data = nifti.read(path)
-    place = geometry.locate(path, header, assume_ras)
-    order, flips, affine = geometry.to_canonical(place.affine, header.shape)
+    place = frame.locate(path, header, assume_ras)
+    order, flips, affine = frame.to_canonical(place.affine, header.shape)
     array = _canonical(data, header, order, flips)
     facts: dict[str, Any] = {
         "shape": list(array.shape),

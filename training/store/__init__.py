@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from fmtool import __version__
 from fmtool.errors import FmtoolError
 from training.cohort.row import Row
-from training.store import code, turboprep
+from training.store import code_digest, turboprep
 from training.store import entry as entries
-from training.store.digests import Digests
 from training.store.entry import StoredScan
+from training.store.file_digests import Digests
 
 if TYPE_CHECKING:
     from runtime.preprocess.pipeline import Prepared
@@ -45,7 +45,7 @@ class Store:
 
     An entry is found by the scan's bytes (and its mask's), the bundle that prepares it, fmtool's
     version and its preprocessing's code: a change of any prepares the scan anew. Bytes that were
-    verified are trusted until a file's size, inode or times change; see `training.store.digests`.
+    verified are trusted until a file's size, inode or times change; see `file_digests`.
 
     Args:
         folder: made when first needed.
@@ -102,7 +102,7 @@ class Store:
                 shutil.rmtree(scratch, ignore_errors=True)  # another process may be at it, too
 
     def _key(self, row: Row) -> str:
-        parts = [__version__, code.installed(), self._content(row.image)]
+        parts = [__version__, code_digest.installed(), self._content(row.image)]
         parts += [self.bundle_digest] if row.mask is None else ["mask", self._content(row.mask)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fmtool.errors import InputError
 from fmtool.files import sha256
-from training.store.digests import Digests
+from training.store.file_digests import Digests
 
 VOLUME, MASK, FACTS = "volume.npy", "mask.npy", "facts.json"
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.errors import InputError
-from runtime.scan import geometry as places
+from runtime.scan import frame as places
 from runtime.scan.dicom import acquisition, pixels
 from runtime.scan.dicom.choose import Choice, choose
 from runtime.scan.dicom.find import found

@@ -11,7 +11,7 @@ import pytest
 from runtime import quality
 from runtime.quality import KINDS, Check
 from runtime.quality.check import numbers
-from runtime.scan.geometry import thick
+from runtime.scan.frame import thick
 
 SCAN = {"spacing": [1.0, 1.0, 1.0], "warnings": []}
 PREPARED: dict[str, Any] = {

@@ -21,7 +21,7 @@ from training import encoders
 from training import store as store_module
 from training.augment import whole
 from training.cohort import Row
-from training.store import Store, digests, embed
+from training.store import Store, embed, file_digests
 
 SHAPE = (16, 18, 20)
 
@@ -119,12 +119,12 @@ def test_a_changed_fact_is_damage_too(tmp_path, caplog):
 @pytest.fixture
 def settled(monkeypatch):
     """All files count as written long ago, so that their digests are remembered at once."""
-    monkeypatch.setattr(digests, "_SETTLED", -1)
+    monkeypatch.setattr(file_digests, "_SETTLED", -1)
 
 
 def test_verified_bytes_are_trusted_until_their_file_changes(tmp_path, monkeypatch, settled):
     read = []
-    monkeypatch.setattr(digests, "sha256", lambda path: read.append(path.name) or sha256(path))
+    monkeypatch.setattr(file_digests, "sha256", lambda path: read.append(path.name) or sha256(path))
     prepare, scan, store = Preparer(), row(tmp_path / "a.nii"), Store(tmp_path / "store")
     entry = store.get(scan, prepare)
     store.get(scan, prepare)
@@ -146,11 +146,11 @@ def test_decay_that_leaves_no_trace_is_found_when_asked_for(tmp_path, monkeypatc
     good = Store(tmp_path / "store").get(scan, prepare)
     before = np.array(good.volume)
     Store(tmp_path / "store").get(scan, prepare)
-    same = {p: digests._status(p) for p in (scan.image, *good.folder.iterdir())}
+    same = {p: file_digests._status(p) for p in (scan.image, *good.folder.iterdir())}
     raw = bytearray((good.folder / "volume.npy").read_bytes())
     raw[-1] ^= 1
     (good.folder / "volume.npy").write_bytes(raw)
-    monkeypatch.setattr(digests, "_status", lambda path: same[path])
+    monkeypatch.setattr(file_digests, "_status", lambda path: same[path])
     Store(tmp_path / "store").get(scan, prepare)
     assert prepare.calls == 1
     entry = Store(tmp_path / "store", anew=True).get(scan, prepare)
@@ -161,10 +161,10 @@ def test_decay_that_leaves_no_trace_is_found_when_asked_for(tmp_path, monkeypatc
 def test_a_file_that_has_just_changed_is_not_remembered(tmp_path, monkeypatch):
     file = tmp_path / "a"
     file.write_text("one")
-    memory = digests.Digests(tmp_path / "memory")
+    memory = file_digests.Digests(tmp_path / "memory")
     assert memory.of(file) == sha256(file)
     assert not (tmp_path / "memory").exists()
-    monkeypatch.setattr(digests, "_SETTLED", -1)
+    monkeypatch.setattr(file_digests, "_SETTLED", -1)
     assert memory.of(file) == sha256(file)
     (remembered,) = (tmp_path / "memory").iterdir()
     for damage in ("", "[]", "{}", '{"status": 1}'):

@@ -10,7 +10,7 @@ import pytest
 import fmtool
 import runtime
 import training
-from training.store import code
+from training.store import code_digest
 
 PACKAGES = (fmtool, runtime, training)
 
@@ -28,7 +28,7 @@ def roots(tmp_path_factory):
 
 
 def test_what_decides_is_in_it_and_what_does_not_is_not(roots):
-    found = code.sources(roots)
+    found = code_digest.sources(roots)
     assert found.keys() >= {
         "fmtool.space",
         "runtime.grid",
@@ -47,7 +47,7 @@ def test_what_decides_is_in_it_and_what_does_not_is_not(roots):
     others = ("fmtool.cli", "runtime.service", "runtime.ledger", "training.cohort", "training.fit")
     others += ("runtime.predict", "runtime.result", "training.supervised")  # the faces name them
     assert not [name for name in found if name.startswith(others)]
-    assert code.digest(roots) == code.installed()
+    assert code_digest.digest(roots) == code_digest.installed()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_what_decides_is_in_it_and_what_does_not_is_not(roots):
         "runtime/grid.py",
         "runtime/scan/header.py",
         "runtime/scan/stream.py",
-        "runtime/scan/geometry.py",
+        "runtime/scan/frame.py",
         "runtime/scan/dicom/frame.py",
         "runtime/quality/check.py",
         "runtime/quality/outliers.py",
@@ -73,18 +73,18 @@ def test_one_constant_anywhere_is_other_code(roots, touched):
     file = roots[package] / rest
     text = file.read_text(encoding="utf-8")
     file.write_text(f"{text}\n_TOUCHED = 1\n", encoding="utf-8")
-    after = code.digest(roots)
+    after = code_digest.digest(roots)
     file.write_text(text, encoding="utf-8")
-    assert after != code.installed()  # the copy's was the same: names and contents make it
+    assert after != code_digest.installed()  # the copy's was the same: names and contents make it
 
 
 def test_a_further_module_that_one_of_them_imports_is_other_code(roots):
-    before = code.installed()
+    before = code_digest.installed()
     (roots["fmtool"] / "further.py").write_text("CONSTANT = 1\n", encoding="utf-8")
     file = roots["runtime"] / "scan" / "header.py"
     file.write_text(
         file.read_text(encoding="utf-8") + "\n\ndef f():\n    from fmtool import further\n"
     )
-    using = code.digest(roots)
+    using = code_digest.digest(roots)
     (roots["fmtool"] / "further.py").write_text("CONSTANT = 2\n", encoding="utf-8")
-    assert len({before, using, code.digest(roots)}) == 3
+    assert len({before, using, code_digest.digest(roots)}) == 3

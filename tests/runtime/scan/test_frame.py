@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fmtool.errors import InputError
-from runtime.scan import geometry
+from runtime.scan import frame
 from runtime.scan.header import Header
 
 PATH = Path("scan.nii")
@@ -35,7 +35,7 @@ def header(
 
 def test_the_sform_rules_and_a_differing_qform_is_said() -> None:
     frames = {"sform": rotated(0), "qform": rotated(1.0)}
-    place = geometry.locate(PATH, header(frames), False)
+    place = frame.locate(PATH, header(frames), False)
     np.testing.assert_array_equal(place.affine, frames["sform"])
     assert place.source == "sform"
     (warning,) = place.warnings
@@ -44,12 +44,12 @@ def test_the_sform_rules_and_a_differing_qform_is_said() -> None:
 
 def test_frames_that_agree_are_not_mentioned() -> None:
     frames = {"sform": rotated(0), "qform": rotated(0.1)}
-    assert geometry.locate(PATH, header(frames), False).warnings == []
+    assert frame.locate(PATH, header(frames), False).warnings == []
 
 
 def test_frames_of_two_orientations_are_named() -> None:
     mirrored = np.diag([-1.0, 1, 1, 1])
-    place = geometry.locate(PATH, header({"sform": np.eye(4), "qform": mirrored}), False)
+    place = frame.locate(PATH, header({"sform": np.eye(4), "qform": mirrored}), False)
     assert "RAS and LAS" in place.warnings[0]
 
 
@@ -77,7 +77,7 @@ IMPOSSIBLE = {
 @pytest.mark.parametrize("words", [*SCALED, *IMPOSSIBLE])
 def test_an_sform_that_is_not_rigid_gives_way_to_the_qform_aloud(words: str) -> None:
     sform = (SCALED | IMPOSSIBLE)[words]
-    place = geometry.locate(PATH, header({"sform": sform, "qform": rotated(30)}), False)
+    place = frame.locate(PATH, header({"sform": sform, "qform": rotated(30)}), False)
     assert place.source == "qform"
     np.testing.assert_array_equal(place.affine, rotated(30))
     (warning,) = place.warnings
@@ -89,21 +89,21 @@ def test_an_sform_that_is_not_rigid_gives_way_to_the_qform_aloud(words: str) -> 
 @pytest.mark.parametrize("words", [*SCALED, *IMPOSSIBLE])
 def test_without_a_qform_the_sform_must_be_that_of_a_head(words: str) -> None:
     if words in SCALED:
-        assert geometry.locate(PATH, header({"sform": SCALED[words]}), False).source == "sform"
+        assert frame.locate(PATH, header({"sform": SCALED[words]}), False).source == "sform"
     else:
         with pytest.raises(InputError, match=f"cannot be placed: its sform {re.escape(words)}"):
-            geometry.locate(PATH, header({"sform": IMPOSSIBLE[words]}), False)
+            frame.locate(PATH, header({"sform": IMPOSSIBLE[words]}), False)
 
 
 @pytest.mark.parametrize("sform", [sheared(0.1), np.diag([1.002, 1.002, 1.002, 1.0]), rotated(50)])
 def test_an_sform_that_is_rigid_rules(sform: NDArray[np.float64]) -> None:
-    place = geometry.locate(PATH, header({"sform": sform, "qform": rotated(50)}), False)
+    place = frame.locate(PATH, header({"sform": sform, "qform": rotated(50)}), False)
     assert place.source == "sform"
 
 
 def test_a_mirror_between_an_atlas_sform_and_the_qform_is_said() -> None:
     frames = {"sform": np.diag([1.1, 1.1, 1.1, 1.0]), "qform": np.diag([-1.0, 1, 1, 1])}
-    place = geometry.locate(PATH, header(frames), False)
+    place = frame.locate(PATH, header(frames), False)
     assert place.source == "qform"
     assert "LAS and RAS" in place.warnings[1]
 
@@ -111,23 +111,23 @@ def test_a_mirror_between_an_atlas_sform_and_the_qform_is_said() -> None:
 @pytest.mark.parametrize("size", [0.0, -1.0, np.nan, np.inf])
 def test_a_voxel_size_that_cannot_be_does_not_spoil_a_good_sform(size: float) -> None:
     odd = header({"sform": np.eye(4), "qform": rotated(20)}, pixdim=(size, 1.0, 1.0))
-    place = geometry.locate(PATH, odd, False)
+    place = frame.locate(PATH, odd, False)
     np.testing.assert_array_equal(place.affine, np.eye(4))
     assert [w for w in place.warnings if "voxel sizes" in w and "the sform is used" in w]
     for frames in ({"qform": np.eye(4)}, {}):
         with pytest.raises(InputError, match="voxel sizes"):
-            geometry.locate(PATH, header(frames, pixdim=(size, 1.0, 1.0)), True)
+            frame.locate(PATH, header(frames, pixdim=(size, 1.0, 1.0)), True)
 
 
 def test_a_refusal_repeats_what_was_said_of_the_header() -> None:
     with pytest.raises(InputError, match=r"1000 x 1000 x 1000 mm.*lengths in metres"):
-        geometry.locate(PATH, header({"sform": np.eye(4)}, "m"), False)
+        frame.locate(PATH, header({"sform": np.eye(4)}, "m"), False)
 
 
 @pytest.mark.parametrize(("units", "size"), [("m", 0.001), ("um", 1000.0)])
 def test_other_units_are_converted_aloud(units: str, size: float) -> None:
     pixdim = (size, size, size)
-    place = geometry.locate(PATH, header({"sform": rotated(0, size)}, units, pixdim), False)
+    place = frame.locate(PATH, header({"sform": rotated(0, size)}, units, pixdim), False)
     np.testing.assert_allclose(place.affine, np.eye(4), atol=1e-12)
     (warning,) = place.warnings
     assert "converted to mm" in warning
@@ -136,8 +136,8 @@ def test_other_units_are_converted_aloud(units: str, size: float) -> None:
 def test_no_orientation_is_refused_or_assumed_aloud() -> None:
     bare = header({}, pixdim=(1.0, 1.5, 2.0))
     with pytest.raises(InputError, match="left and right are unknown"):
-        geometry.locate(PATH, bare, False)
-    place = geometry.locate(PATH, bare, True)
+        frame.locate(PATH, bare, False)
+    place = frame.locate(PATH, bare, True)
     assert place.source == "assumed"
     assert place.orientation == "RAS"
     centre = place.affine @ [99.5, 99.5, 99.5, 1.0]
@@ -146,12 +146,12 @@ def test_no_orientation_is_refused_or_assumed_aloud() -> None:
 
 
 def test_assuming_does_not_override_what_the_file_says() -> None:
-    place = geometry.locate(PATH, header({"qform": np.diag([-1.0, 1, 1, 1])}), True)
+    place = frame.locate(PATH, header({"qform": np.diag([-1.0, 1, 1, 1])}), True)
     assert place.orientation == "LAS"
 
 
 def test_thick_slices_and_differing_sizes_are_said() -> None:
-    place = geometry.locate(PATH, header({"sform": np.diag([1.0, 1, 5, 1])}), False)
+    place = frame.locate(PATH, header({"sform": np.diag([1.0, 1, 5, 1])}), False)
     assert any("thick slices" in w and "1 x 1 x 5 mm" in w for w in place.warnings)
     assert any("voxel sizes (1 x 1 x 1 mm) differ" in w for w in place.warnings)
 
@@ -162,7 +162,7 @@ def test_canonical_order_is_nibabels(codes: str) -> None:
     ornt = nib.orientations.axcodes2ornt(tuple(codes))
     affine = nib.orientations.inv_ornt_aff(ornt, shape)
     data = np.arange(60).reshape(shape)
-    order, flips, moved = geometry.to_canonical(affine, shape)
+    order, flips, moved = frame.to_canonical(affine, shape)
     got = data.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flips)]
     image = nib.as_closest_canonical(nib.Nifti1Image(data.astype(np.int16), affine))
     np.testing.assert_array_equal(got, np.asarray(image.dataobj))
