@@ -11,7 +11,7 @@ import numpy as np
 from fmtool.errors import InputError
 from runtime.scan.dicom.frame import KINDS, Frame
 from runtime.scan.dicom.geometry import ORIENTATION_TOLERANCE, SPACING_TOLERANCE_MM, stack
-from runtime.scan.dicom.image_type import MAGNITUDE, kind, plain
+from runtime.scan.dicom.image_type import MAGNITUDE, UNIFORM, kind, plain
 from runtime.scan.dicom.order import same
 from runtime.scan.dicom.series import Series
 from runtime.scan.header import MIN_AXIS
@@ -138,4 +138,6 @@ def _word(n: int, told: str, among: Iterable[str]) -> str:
 
 def _label(told: str) -> str:
     words = [plain(word) for word in told.split("\\")]
+    if UNIFORM & set(words):
+        return "uniform image"
     return kind(words) or ("magnitude" if MAGNITUDE & set(words) else "image type")
