@@ -32,7 +32,8 @@ def apart(series: Series) -> list[Series]:
     """
     groups = _groups(series.frames)
     enough = {key: frames for key, frames in groups.items() if len(frames) >= MIN_AXIS}
-    whole = {key for key in enough if len(groups) > 1 and _whole(key, groups)}
+    few = 1 < len(groups) and len(enough) <= _MOST_WAYS
+    whole = {key for key in enough if few and _whole(key, groups)}
     if not whole:
         return [series]
     remarks, stray = list(series.remarks), sum(map(len, groups.values()))
