@@ -7,10 +7,10 @@ import re
 from runtime.scan.dicom.about import About
 
 _HEAD = re.compile(
-    r"head|brain|skull|cran[i]|cerebr|neuro|enc[eé]ph|encef|hirn|kopf|sch[aä]e?del|testa|t[eê]te|cabe"
+    r"head|brain|skull|cran|cerebr|neuro|enc[eé]ph|encef|hirn|kopf|sch[aä]e?del|testa|t[eê]te|cabe"
 )
 _ELSEWHERE = re.compile(
-    r"spine|spinal|(?<![a-z])(?:[clt] ?spine?|hip|arm|leg|hand|foot|neck|calf|hals|knie)(?![a-z])|"
+    r"spine|spinal|(?<![a-z])(?:[clt] ?spine?|hip|leg|hand|foot|neck|calf|hals|knie)(?![a-z])|"
     r"lumb|cervic|thora|sacr|chest|abdom|pelvi|becken|knee|shoulder|elbow|wrist|ankle|finger|toe(?![a-z])|"
     r"femur|humerus|thigh|forearm|extremity|breast|mamma|heart|cardiac|liver|kidney|renal|prostat|"
     r"uterus|wirbel|whole ?body|carotid"

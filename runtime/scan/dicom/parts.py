@@ -11,7 +11,7 @@ import numpy as np
 from fmtool.errors import InputError
 from runtime.scan.dicom.frame import KINDS, Frame
 from runtime.scan.dicom.geometry import ORIENTATION_TOLERANCE, SPACING_TOLERANCE_MM, stack
-from runtime.scan.dicom.image_type import MAGNITUDE, kind, plain
+from runtime.scan.dicom.image_type import MAGNITUDE, UNIFORM, kind, plain
 from runtime.scan.dicom.order import same
 from runtime.scan.dicom.series import Series
 from runtime.scan.header import MIN_AXIS
@@ -32,7 +32,8 @@ def apart(series: Series) -> list[Series]:
     """
     groups = _groups(series.frames)
     enough = {key: frames for key, frames in groups.items() if len(frames) >= MIN_AXIS}
-    whole = {key for key in enough if len(groups) > 1 and _whole(key, groups)}
+    few = 1 < len(groups) and len(enough) <= _MOST_WAYS
+    whole = {key for key in enough if few and _whole(key, groups)}
     if not whole:
         return [series]
     remarks, stray = list(series.remarks), sum(map(len, groups.values()))
@@ -138,4 +139,6 @@ def _word(n: int, told: str, among: Iterable[str]) -> str:
 
 def _label(told: str) -> str:
     words = [plain(word) for word in told.split("\\")]
+    if UNIFORM & set(words):
+        return "uniform image"
     return kind(words) or ("magnitude" if MAGNITUDE & set(words) else "image type")

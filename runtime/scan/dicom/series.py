@@ -169,8 +169,8 @@ def _key(data: Dataset, made: _Object) -> tuple[str, ...]:
 
 
 def _object(data: Dataset, item: int) -> _Object:
-    modality = values.text(data, "Modality")
     told = about(data)
+    modality = values.text(data, "Modality") or "MR" * (told.sop_class in MR)
     return _Object(
         item,
         values.text(data, "SOPInstanceUID"),

@@ -14,8 +14,8 @@ from runtime.scan.dicom.image_type import DENOISED, UNIFORM, kind
 Weighting = Literal["T1", "unknown", "other"]
 
 _NEVER = (  # whatever else the same name says
-    ("a map of T1", r"(?<![a-z])(?:q[ _-]?)?[tr]1[ _-]?(?:map|images(?![a-z])|fit|quant|karte)|"
-     r"(?<![a-z])(?:qt1|t1q|t1[ _-]?rho|t1[ _(\[]+ms(?![a-z]))|"
+    ("a map of T1", r"(?<![a-z])(?:q[ _-]?)?[tr]1[ _-]?(?:map|(?:images|fit)(?![a-z])|quant|karte)|"
+     r"(?<![a-z])(?:qt1|t1q(?![a-z])|t1[ _-]?rho|t1[ _]*[(\[] *ms)|"
      r"(?:map|mapping|carte|quantitative)[ _-]?[tr]1(?![a-z])"),
     ("an inversion image of an MP2RAGE", r"(?<![a-z])inv(?:ersion)?[ _-]*[12](?!\d)|"
      r"(?:1st|2nd|first|second)[ _-]*inv|mp2rage.*(?<![a-z])ti[ _-]?[12](?!\d)"),

@@ -204,9 +204,13 @@ def test_of_an_mp2rage_the_denoised_uniform_image_else_the_uniform_one_with_a_re
         scan.read(make.folder)
 
 
-def test_a_series_without_identifiers_is_read(make):
-    add(make, 3, edit=lambda d, k: [delattr(d, n) for n in ("PatientID", "SeriesInstanceUID",
-        "SeriesDate", "AcquisitionTime", "StudyDate")])  # fmt: skip
+@pytest.mark.parametrize("kind", ["slices", "enhanced"])
+def test_a_series_without_identifiers_is_read(make, kind):
+    def strip(data, k=0):
+        for keyword in ("PatientID", "SeriesInstanceUID", "Modality", "SeriesDate", "StudyDate"):
+            delattr(data, keyword)
+
+    getattr(make, kind)(SeriesNumber=3, AcquisitionTime=None, edit=strip)
     add(make, 4, **T2)
     assert chosen(make) == 3
 

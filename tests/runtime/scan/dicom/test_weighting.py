@@ -43,6 +43,8 @@ GR, SE = frozenset({"GR"}), frozenset({"SE"})
         ({"names": ("sag", "t1_mprage")}, "T1"),
         ({"names": ("", "", "*tfl3d1_16ns")}, "T1"),
         ({"names": ("mpr; gradwarp; b1 correction; n3 t1",)}, "T1"),
+        ({"names": ("3d t1 ms protocol",)}, "T1"),
+        ({"names": ("t1qa_mp2rage_uni_images",)}, "T1"),
         ({"names": ("unit1",)}, "T1"),
         ({"names": ("t1_mp2rage_uni_images",)}, "T1"),
         ({"names": ("t1_mp2rage_uni-den",), "inversion": 2500}, "T1"),
