@@ -12,15 +12,13 @@ from runtime.scan import bids
 from runtime.scan.dicom import find
 from runtime.scan.dicom.gather import studies
 from runtime.scan.dicom.library import pydicom
-from runtime.scan.nifti import files_of
-from runtime.scan.stream import COMPRESSED
+from runtime.scan.nifti import ENDINGS, HEADERS, files_of
 
 Source: TypeAlias = Path | tuple[Path, ...]
 """A file or folder, or the files of one DICOM study."""
 
 LIST = ".txt"
-_HEADERS = (".hdr", *(f".hdr{packed}" for packed in COMPRESSED))
-_VOLUMES = (".mgz", ".mgh", ".zip", ".nii", *(f".nii{packed}" for packed in COMPRESSED), *_HEADERS)
+_VOLUMES = (*ENDINGS, ".zip")
 _PREPARED = "normalized.nii.gz"
 _FREESURFER = ("rawavg.mgz", "orig.mgz", "nu.mgz", "T1.mgz")  # the least processed whole head first
 _TEMPLATES = ("cvs_avg35", "fsaverage", *(f"fsaverage{n}" for n in ("3", "4", "5", "6", "_sym")))
@@ -133,7 +131,7 @@ def _is_volume(path: Path) -> bool:
     name = path.name.lower()
     if not name.endswith(_VOLUMES) or (os.path.exists(path) and not os.path.isfile(path)):
         return False
-    return not name.endswith(_HEADERS) or len(files_of(path)) == 2
+    return not name.endswith(HEADERS) or len(files_of(path)) == 2
 
 
 def _is_slice(path: Path) -> bool:

@@ -16,11 +16,10 @@ from runtime.preprocess.template import Template
 from runtime.report.page import index
 from runtime.report.pictures.pictures import of_maps, of_scan
 from runtime.result import Result
+from runtime.scan import stem
 from runtime.system.atomic import sweep, write_bytes
 
 INDEX = "index.html"
-
-_SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".zip", ".dcm")
 
 
 class Publisher:
@@ -79,9 +78,7 @@ class Publisher:
         """
         path = Path(scan)
         name = path.parent.name if path.name == "normalized.nii.gz" else path.name
-        for suffix in _SUFFIXES:
-            name = name.removesuffix(suffix)
-        name = name or "scan"
+        name = stem(name) or "scan"
         unique, count = name, 1
         while unique in self._used:  # two subjects' files may well have the same name
             count += 1

@@ -113,6 +113,12 @@ def called(source: Source) -> str:
     return str(source) if isinstance(source, str | PathLike) else volume.called(source)
 
 
+def stem(name: str) -> str:
+    """A scan's file name without its ending."""
+    endings = [e for e in (*nifti.ENDINGS, ".zip", ".dcm") if name.lower().endswith(e)]
+    return name[: len(name) - max(map(len, endings), default=0)]
+
+
 def _checked(scan: Scan) -> Scan:
     """The scan, if there is an image in it."""
     low, high = _range(scan.path or Path("array"), scan.array)

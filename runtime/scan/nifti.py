@@ -24,6 +24,10 @@ from runtime.scan import itk
 from runtime.scan.header import Header, one_volume, real, times
 from runtime.scan.stream import COMPRESSED, Stream
 
+HEADERS = tuple(f".hdr{packed}" for packed in ("", *COMPRESSED))
+ENDINGS = (*(f".nii{packed}" for packed in ("", *COMPRESSED)), ".mgz", ".mgh", *HEADERS)
+"""How the names of volumes end, a pair's by its header; what is in them decides."""
+
 _UNITS = {1: "m", 2: "mm", 3: "um"}
 _MGH_BYTES = 284
 _MGH_GOOD_RAS = slice(28, 30)

@@ -1,7 +1,8 @@
-"""NIfTI-1, NIfTI-2 and MGH files, gzipped or not: `runtime.scan.read`."""
+"""NIfTI-1, NIfTI-2 and MGH files, compressed or not: `runtime.scan.read`."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def _seeds() -> list[bytes]:
     big = nib.Nifti1Image(voxels.astype(">i2"), _AFFINE, nib.Nifti1Header(endianness=">"))
     mgh = nib.MGHImage(voxels.astype(np.float32), _AFFINE)
     plain += [scaled.to_bytes(), big.to_bytes(), mgh.to_bytes()]
-    return plain + [gzip.compress(data, mtime=0) for data in plain]
+    packed = [gzip.compress(data, mtime=0) for data in plain]
+    return plain + packed + [bz2.compress(data) for data in plain]
 
 
 def _trial(data: bytes, folder: Path) -> None:

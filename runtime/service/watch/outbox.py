@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from fmtool import files
+from runtime import scan
 from runtime.ledger import FILE
 from runtime.service import guard, move
 from runtime.service.answer import PAGE, RESULT, put
 
 RESERVED = frozenset({"quarantine", "done", FILE, f"{FILE}-wal"})
 
-_SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".zip", ".dcm")
 _LONGEST = 100
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
@@ -35,11 +35,7 @@ def safe(name: str) -> str:
 
 def stem(name: str) -> str:
     """The safe name of an item without its suffix."""
-    for suffix in _SUFFIXES:
-        if name.lower().endswith(suffix):
-            name = name[: -len(suffix)]
-            break
-    return safe(name)
+    return safe(scan.stem(name))
 
 
 REASON = "reason.txt"
