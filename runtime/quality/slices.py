@@ -1,4 +1,4 @@
-"""Has every slice its signal? Slices are lost in transfer, and zeros or another scale left in them."""
+"""Has every slice its signal? Slices are lost in transfer, and zeros are left in their place."""
 
 from __future__ import annotations
 
