@@ -7,6 +7,7 @@ this file only hands them on. Source of the order and the geometry: TurboPrep, a
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from os import PathLike
@@ -85,6 +86,7 @@ class _Found:
     affine: NDArray[np.float64]
     head: str
     brain: NDArray[np.bool_]
+    left_out: float | None  # by the strip that it came with, percent
     corrected: NDArray[np.float32]
     rigid: register.Rigid
 
@@ -143,6 +145,7 @@ class Preprocessor:
                 mask,
                 rigid.matrix,
                 self.template.crop,
+                found.left_out,
             )
         facts = {
             "head": found.head,
@@ -176,7 +179,7 @@ class Preprocessor:
     ) -> _Found:
         """The brain and its pose, for a head that stands more or less upright in the array."""
         with timed(timings, "strip"):
-            head, brain = self._brain(level)
+            head, brain, left_out = self._brain(level)
             array = intensity.despike(level, brain)
         volume_ml = _volume_ml(brain, affine)
         if volume_ml < _MIN_BRAIN_ML:
@@ -188,15 +191,15 @@ class Preprocessor:
             corrected = bias.correct(array, brain, tuple(spacing), "head")
         with timed(timings, "register"):
             rigid = register.rigid(corrected, affine, brain, self.template)
-        return _Found(array, affine, head, brain, corrected, rigid)
+        return _Found(array, affine, head, brain, left_out, corrected, rigid)
 
-    def _brain(self, array: NDArray[np.float32]) -> tuple[str, NDArray[np.bool_]]:
+    def _brain(self, array: NDArray[np.float32]) -> tuple[str, NDArray[np.bool_], float | None]:
         head: str = self.skull
         if head == "auto":
             head = "stripped" if is_stripped(array) else "whole"
         if head == "stripped":
-            return head, brain_mask_of_stripped(array, self._nets)
-        return head, strip(array, self._nets)
+            return head, *brain_mask_of_stripped(array, self._nets)
+        return head, strip(array, self._nets), None
 
     def _adopt(self, scan: Scan, mask: NDArray[np.bool_]) -> Prepared:
         """TurboPrep's files are in the model's space already: nothing is computed again."""
@@ -206,8 +209,8 @@ class Preprocessor:
             inside = np.ascontiguousarray(space.to_crop(mask)).astype(bool)
             volume = np.where(inside, space.to_crop(array), 0.0).astype(np.float32)
         with timed(timings, "check"):
-            template = self.template.crop
-            found = measure(array, array, mask, scan.affine, volume, inside, np.eye(4), template)
+            place = scan.affine, volume, inside, np.eye(4), self.template.crop
+            found = measure(array, array, mask, *place, left_out=math.nan)
         facts = {
             "head": "prepared",
             "brain_volume_ml": float(mask.sum()) / 1000.0,

@@ -18,6 +18,7 @@ from runtime.quality.check import Check, Kind, Range
 _STEP_MM = 4.0
 _HEAD = 0.2  # of white matter: brighter is head
 _AWAY = 3  # coarse voxels: farther from the head is air
+_CLEARED = 0.02  # of an axis' air
 _FEW = 200  # coarse voxels of air, 13 mL
 
 KIND = Kind(
@@ -39,8 +40,8 @@ def measure(
 ) -> float:
     """The brightest axis' air over the darkest's, their difference in percent of white matter.
 
-    An axis' air is what lies beyond the head on the lines along it that pass through the brain, but
-    for what was cleared (a face that was cut away): there is no noise to compare.
+    An axis' air is what lies beyond the head on the lines along it that pass through the brain. One
+    of which a part was cleared, with a face, has less noise than the others without any motion.
 
     Args:
         head: (x, y, z), the scan as it was read.
@@ -58,11 +59,12 @@ def measure(
     factors = np.maximum(1, np.rint(_STEP_MM / np.linalg.norm(affine[:3, :3], axis=0))).astype(int)
     coarse = block_means(head, factors)
     core = block_means(brain, factors) > 0.5
-    air = _air((coarse > _HEAD * white) | core, core) & (coarse > 0.0)
+    air = _air((coarse > _HEAD * white) | core, core)
     levels = []
     for axis in range(3):
         beside = air & core.any(axis=axis, keepdims=True)
-        if np.count_nonzero(beside) >= _FEW:
+        cleared = np.count_nonzero(coarse[beside] <= 0.0) > _CLEARED * np.count_nonzero(beside)
+        if np.count_nonzero(beside) >= _FEW and not cleared:
             levels.append(float(coarse[beside].mean(dtype=np.float64)))
     if len(levels) < 2 or not white > 0.0 or float(np.ptp(coarse[air])) == 0.0:
         return math.nan

@@ -55,8 +55,11 @@ def measure(
     place = fitted.STEP * place + (fitted.STEP - 1) / 2.0  # from coarse voxels to the crop's
     to_voxel = np.linalg.inv(affine) @ matrix @ space.crop_affine()
     at = np.rint(place @ to_voxel[:3, :3].T + to_voxel[:3, 3]).astype(np.intp)
-    at = at[((at >= 0) & (at < head.shape)).all(axis=1)]
-    return 100.0 * np.count_nonzero(head[tuple(at.T)] == 0.0) / len(place)
+    at = at[((at > 0) & (at < np.array(head.shape) - 1)).all(axis=1)]
+    cleared = head[tuple(at.T)] == 0.0
+    for step in np.eye(3, dtype=np.intp):  # a neighbour on each axis too: a lost slice is no cut
+        cleared &= (head[tuple((at - step).T)] == 0.0) | (head[tuple((at + step).T)] == 0.0)
+    return 100.0 * np.count_nonzero(cleared) / len(place)
 
 
 def check(percent: float, head: str, rim: float) -> Check:
@@ -74,8 +77,8 @@ def check(percent: float, head: str, rim: float) -> Check:
     if head == "stripped":
         bare = rim > _BRIGHT_RIM
         said = (
-            f"The skull strip that the head came with ends in bright tissue and leaves out at "
-            f"least {percent:.0f}% of the brain, its fluid or cortex; name the whole head."
+            "The skull strip that the head came with ends in bright tissue and leaves out at least "
+            f"{percent:.0f}% of the brain, its fluid or cortex; name the whole head."
         )
         expected = (0.0, 100.0)
         return Check(NAME, percent, UNIT, expected, "warn" if bare else "ok", said if bare else ok)

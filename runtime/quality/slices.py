@@ -1,4 +1,4 @@
-"""Has every slice its signal? Slices lost in transfer leave zeros, or another scale, behind."""
+"""Has every slice its signal? Slices are lost in transfer, and zeros are left in their place."""
 
 from __future__ import annotations
 

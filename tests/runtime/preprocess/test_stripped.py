@@ -103,11 +103,12 @@ def test_the_mask_is_brain_by_both_outlines() -> None:
     head = brain()
     head[30:50, 30:50, :14] = 80  # a remnant of the neck, in one piece with the brain
     head[:, :, 60:] = 0  # cut away by the strip
-    mask = brain_mask_of_stripped(head, Ellipsoid())
+    mask, left_out = brain_mask_of_stripped(head, Ellipsoid())
     assert not mask[:, :, 60:].any()
     assert not mask[30:50, 30:50, :4].any()
     assert mask[40, 40, 40]
     assert mask.sum() > 0.7 * np.count_nonzero(head)
+    assert 5 < left_out < 40
 
 
 @pytest.mark.data

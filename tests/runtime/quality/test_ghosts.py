@@ -37,3 +37,12 @@ def test_without_air_there_is_nothing_to_see(head):
     tight = (slice(22, 75), slice(29, 82), slice(22, 75))
     assert np.isnan(ghosts.measure(array[tight], brain[tight], affine))
     assert np.isnan(ghosts.measure(array, np.zeros_like(brain), affine))
+
+
+@pytest.mark.parametrize("depth", [8, 20])
+def test_a_cleared_face_is_no_ghost(head, depth):
+    array, brain, affine = head
+    uneven = array + np.linspace(30, 0, 110, dtype=np.float32)[:, None]  # more noise in front
+    uneven[:, 110 - depth :] = 0
+    found = ghosts.measure(uneven, brain, affine)
+    assert np.isnan(found) or found < 1.1
