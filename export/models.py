@@ -16,6 +16,7 @@ from export.precision import to_fp16
 from export.reference import Outputs, Volume
 from export.verify import ParityReport, parity
 from fmtool.bundle.manifest import EncoderFacts
+from fmtool.errors import ParityError
 
 GATES = {"float32": 1e-5, "float16": 5e-3, "int8": int8_gate.TOLERANCE}
 """Largest relative difference of the embedding, exported model against torch, on this machine."""
@@ -97,7 +98,7 @@ def export_models(
         progress: told each step as it begins.
 
     Raises:
-        ParityError: at the first model that does not reproduce torch.
+        ParityError: at the first model that does not reproduce torch, or an INT8 one without int8.
         CapabilityError: if this machine has no room for the largest batch.
     """
     words = f"{encoder.architecture} {encoder.width:g} {encoder.sha256}"
@@ -113,6 +114,11 @@ def export_models(
         judged = (graph, volumes, expected, shifts)
         score, quick = int8_gate.Score(*judged), int8_gate.Score(*judged, every=False)
         mix = to_int8(plain, folder / "model.int8.onnx", wanted.int8, score, quick)
+        if all(layer.precision != "int8" for layer in mix.layers):
+            raise ParityError(
+                "no convolution bears int8: the model would be the float32 one under another name; "
+                "leave --int8 out, or calibrate it on more scans (--calibration)"
+            )
         return folder / "model.int8.onnx"
 
     makers: dict[str, Callable[[], Path]] = {

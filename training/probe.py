@@ -91,10 +91,11 @@ def fit(
     plans = [splits.by_subject(cohort, folds, seed + r) for r in range(repeats)]
     heads = [_heads(x, cohort, plan) for plan in plans]
     predictions = np.stack([_out_of_fold(x, *pair) for pair in zip(plans, heads, strict=True)])
+    fold = np.stack([splits.fold_of(plan, len(x)) for plan in plans])
     baseline = np.stack([_mean_out_of_fold(cohort.labels, plan) for plan in plans])
     sample = describe(cohort)
     found = {
-        **evidence.against_mean(cohort, predictions, baseline, seed),
+        **evidence.against_mean(cohort, predictions, baseline, seed, fold),
         **sample,
         "sample": sentence(sample, cohort.task),
         "folds": folds,
@@ -103,7 +104,7 @@ def fit(
     if brain_volume_ml is not None:
         volume = np.asarray(brain_volume_ml, dtype=np.float64)[:, None]
         alone = np.stack([_out_of_fold(volume, p, _heads(volume, cohort, p)) for p in plans])
-        found["brain_volume"] = evidence.against_volume(cohort, predictions, alone, seed)
+        found["brain_volume"] = evidence.against_volume(cohort, predictions, alone, seed, fold)
     limits, found["trust"] = trust.cross(
         x, cohort, plans[0], heads[0], predictions, fit_affine, seed
     )

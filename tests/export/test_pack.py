@@ -26,7 +26,14 @@ from export.verify import ActivationOverflow, parity
 from fmtool import bundle as bundles
 from fmtool import space
 from fmtool.bundle.manifest import EncoderFacts, StripFiles
-from fmtool.errors import BundleError, CapabilityError, InputError, ToleranceError, UsageError
+from fmtool.errors import (
+    BundleError,
+    CapabilityError,
+    InputError,
+    ParityError,
+    ToleranceError,
+    UsageError,
+)
 from runtime import trust as limits
 from runtime.engines import selftest
 from runtime.engines.choose import choose, open_engine
@@ -211,6 +218,20 @@ def test_an_int8_model_is_gated_by_its_heads_own_errors(
     assert test.by_task["age"]["int8"] == pytest.approx(5.0)
     assert test.by_task["sex"]["int8"] == pytest.approx(0.2)
     assert tolerance["int8"] > tolerance["bfloat16"]
+
+
+def test_an_int8_model_without_int8_is_refused(
+    small, graph, heads, parts, volumes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        models.int8_gate, "Score", lambda *judged, every=True: lambda path: float("nan")
+    )
+    with pytest.raises(ParityError, match=r"no convolution bears int8: .* leave --int8 out"):
+        assemble(
+            tmp_path / "a.fmtool", graph.encoder, heads, parts, ABOUT,
+            Wanted(volumes=volumes[2:], int8=volumes[1:2]),
+        )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_declared_batches_are_run(small, graph, heads, parts, tmp_path):

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from fmtool.errors import InputError
+from fmtool.errors import InputError, UsageError
 from fmtool.task import AGE, SEX
 from training import encoders
 from training.augment.whole import batch as whole_batch
 from training.augment.whole import whole
 from training.fit.recipe import ScanBatch
+from training.fit.settings import Settings
 from training.supervised import Finetune, Supervised
 
 WIDTH = 1 / 32
@@ -100,3 +101,26 @@ def test_scans_are_resized_and_z_scored_inside_the_mask() -> None:
     inside[1:5, 1:5, 1:5] = True  # every cell that holds some of the mask, or its nearest voxel
     assert not small[~inside].any()
     assert torch.equal(whole(volume, mask, (12, 12, 12)), full)
+
+
+def test_what_has_no_meaning_or_no_statistics_is_refused():
+    encoder = encoders.fresh(width=WIDTH)
+    with pytest.raises(UsageError, match="age is a regression and has no classes to balance"):
+        Supervised(encoder, AGE, [20.0, 30.0], balance=True)
+    with pytest.raises(UsageError, match="a voxel or more along each axis"):
+        Supervised(encoder, AGE, [20.0, 30.0], input_shape=(16, 0, 16))
+    cpu = torch.device("cpu")
+    for kind in ("resnet18", "resnet50"):
+        small = Supervised(encoders.fresh(kind, WIDTH), AGE, [20.0, 30.0], input_shape=(16, 16, 16))
+        with pytest.raises(UsageError, match="leaves BatchNorm a single value"):
+            small.check(Settings(batch=1), cpu)
+        small.check(Settings(batch=2), cpu)
+    larger = Supervised(encoder, AGE, [20.0, 30.0], input_shape=(16, 16, 32))
+    larger.check(Settings(batch=1), cpu)
+    one = torch.randn(1, 16, 16, 32)
+    batch = ScanBatch(one, torch.ones_like(one) > 0, torch.tensor([30.0]), [0], 0, 0)
+    assert torch.isfinite(larger.loss(larger.network, batch, lambda t: t).value)
+    full = Supervised(encoder, AGE, [20.0, 30.0])
+    full.check(Settings(batch=1), cpu)
+    vit = encoders.fresh("vit_tiny", 1 / 8, (16, 16, 16))
+    Supervised(vit, AGE, [20.0, 30.0], input_shape=(16, 16, 16)).check(Settings(batch=1), cpu)

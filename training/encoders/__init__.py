@@ -9,15 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.encoders import architecture, stem, weights
+from fmtool.errors import UsageError
+from training.encoders import architecture, hugging_face, stem, weights
 from training.encoders.architecture import describe
 from training.encoders.checkpoint import read_tensors
 from training.encoders.encoder_folder import digest, read_folder, save_encoder
 from training.encoders.monai import bundle as monai_bundle
 from training.encoders.stem import recomputed
+from training.encoders.told import NOTHING, Told
 from training.encoders.vit import Shape, ViT
 
 __all__ = [
+    "Told",
     "build",
     "describe",
     "digest",
@@ -121,26 +124,33 @@ def masked_zscore(volume: Tensor, mask: Tensor) -> Tensor:
     return centred / (variance + 1e-12).sqrt()
 
 
-def load_checkpoint(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
+def load_checkpoint(
+    path: str | os.PathLike[str], told: Told = NOTHING
+) -> tuple[nn.Module, dict[str, Any]]:
     """An encoder, in eval mode, from any file or folder that holds its weights.
 
     Args:
         path: a folder by `save_encoder`; a file by `torch.save` with `model_state_dict` (upstream:
-            `encoder.*` and `projector.*`, perhaps prefixed `module.`) or a bare state dictionary;
-            a tar that holds one such file; a `.safetensors` file. A transformer loads from its
-            folder alone: its weights do not tell its heads. Or a MONAI bundle, a folder or a zip,
-            see `training.encoders.monai.bundle`.
+            `encoder.*` and `projector.*`, or under other prefixes, see
+            `training.encoders.weights.split`) or a bare state dictionary; a tar that holds one such
+            file; a `.safetensors` file; a Hugging Face folder, whose `config.json` may say what
+            `told` does, in MONAI's words. A transformer loads from its folder alone: its weights do
+            not tell its heads. Or a MONAI bundle, a folder or a zip, see
+            `training.encoders.monai.bundle`.
+        told: what the weights do not tell.
 
     Returns:
         the encoder, and what was found: "format", "architecture", "width", "features" and "patch"
         (transformers), "sha256" (of the encoder's weights, see `digest`), "missing" (always empty:
         a gap is an error), "unexpected" (names that belong to neither encoder nor projector),
-        "projector" and "dropped" (names left out, of a bundle's layers after the embedding), and
-        "layout" (see `training.encoders.layout`), "epoch" or "source" where the file says so.
+        "projector" and "dropped" (names left out, of a bundle's layers after the embedding),
+        "remarks" (sentences on what was assumed, or differs from fmtool's volumes), and "layout"
+        (see `training.encoders.layout`), "epoch" or "source" where the file says so.
 
     Raises:
-        InputError: if it cannot be read, or does not hold every weight of the encoder, in shape
-            and finite.
+        UsageError: if something is told of a folder or bundle that tells it itself.
+        InputError: if it cannot be read, does not hold every weight of the encoder, in shape and
+            finite, or does not give the reference's embedding.
 
     Example:
         >>> from training import encoders
@@ -150,36 +160,51 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, 
         >>> encoder.training, info["features"], info["missing"]
         (False, 32, [])
     """
-    encoder, _, info = load_parts(path)
+    encoder, _, info = load_parts(path, told)
     return encoder, info
 
 
 def load_parts(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str], told: Told = NOTHING
 ) -> tuple[nn.Module, dict[str, Tensor], dict[str, Any]]:
     """The same, and the tensors of the projector by their names in it, unchecked."""
     path = Path(path)
+    encoder, projector, facts = _read(path, told)
+    told.verify(encoder.eval(), f"checkpoint {path}")
+    return encoder, projector, _facts(encoder, facts)
+
+
+def _read(path: Path, told: Told) -> tuple[nn.Module, dict[str, Tensor], dict[str, Any]]:
     where = f"checkpoint {path}"
+    own = path.is_dir() and not hugging_face.is_folder(path)
+    if told.layout and (own or monai_bundle.is_bundle(path)):
+        raise UsageError(f"{path} tells its own network; leave out what you told of it")
     if monai_bundle.is_bundle(path):
         encoder, facts = monai_bundle.load(path)
-        return encoder.eval(), {}, _facts(encoder, facts)
-    if path.is_dir():
+        return encoder, {}, facts
+    if own:
         tensors, encoder, facts = read_folder(path)
-        parts = weights.split(tensors)
+        parts = weights.split(tensors, where)
     else:
-        tensors, facts = read_tensors(path)
-        parts = weights.split(tensors)
-        encoder = architecture.infer(parts.encoder, where).build()
+        if path.is_dir():
+            tensors, facts, told = hugging_face.read(path, told)
+        else:
+            tensors, facts = read_tensors(path)
+        parts = weights.split(tensors, where, told.prefix)
+        found, assumed = architecture.infer(parts.encoder, where, told.stem_stride, told.max_pool)
+        encoder = found.build()
+        facts["remarks"] = [assumed] if assumed else []
     what = f"a {describe(encoder).name} encoder"
     facts["unexpected"] = parts.others + weights.fill(encoder, parts.encoder, where, what)
     facts["projector"] = sorted(f"projector.{name}" for name in parts.projector)
-    return encoder.eval(), parts.projector, _facts(encoder, facts)
+    return encoder, parts.projector, facts
 
 
 def _facts(encoder: nn.Module, facts: dict[str, Any]) -> dict[str, Any]:
     return {
         "projector": [],
         "dropped": [],
+        "remarks": [],
         **facts,
         **describe(encoder).facts(),
         "sha256": digest(encoder),

@@ -6,6 +6,7 @@ runs; sizes are checked before anything is unpacked; a tar's member names are ne
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 import tempfile
@@ -29,6 +30,9 @@ _MAX_MEMBERS = 1000
 _MAGIC = (b"PK\x03\x04", b"\x80\x02")  # torch's zip since 1.6, and the pickle it wrote before
 _DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error)
 _TAR_MODES = ("r:", "r:gz", "r:bz2")  # not xz: its header may claim 4 GB of memory
+_GLOBAL = re.compile(r"[\w.]{1,120}")
+_ACTIVE = ("builtins", "nt", "os", "posix", "runpy", "shutil", "socket", "subprocess", "sys")
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _STATES = ("model_state_dict", "state_dict", "model")
 
 
@@ -148,18 +152,42 @@ def read_stream(stream: IO[bytes], path: Path) -> tuple[dict[str, Tensor], dict[
     try:
         content = torch.load(stream, map_location="cpu", weights_only=True)
     except Exception as error:  # hostile or damaged bytes can raise anything inside the unpickler
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error)
+        if objects := _objects(stream):
+            raise InputError(
+                f"{path} holds {', '.join(objects)} beside its weights, and fmtool builds no "
+                "objects; where you trust the file, save its weights alone: "
+                'torch.save(torch.load(FILE, weights_only=False)["state_dict"], "weights.pt")'
+            ) from None
+        said = _ESCAPES.sub("", str(error)).strip() or type(error).__name__
         raise InputError(
-            f"{path} is not a checkpoint that torch can read as plain weights ({reason}); "
-            "it is damaged, of another kind, or holds code, which fmtool does not run"
+            f"{path} is not a checkpoint that torch can read as plain weights "
+            f"({said.splitlines()[0]:.120}); it is damaged, of another kind, or holds code, which "
+            "fmtool does not run"
         ) from None
     return _state(content, path)
+
+
+def _objects(stream: IO[bytes]) -> list[str]:
+    """The first classes that a torch file asks for; none is built. Of a hostile file, none."""
+    stream.seek(0)
+    try:
+        found = torch.serialization.get_unsafe_globals_in_checkpoint(stream)  # type: ignore[arg-type]
+    except Exception:  # damaged, or the format before 1.6, which tells none
+        return []
+    if any(name.partition(".")[0] in _ACTIVE for name in found):
+        return []  # no way out is told for what acts when it is read
+    return sorted(name for name in found if _GLOBAL.fullmatch(name))[:3]
 
 
 def _state(content: object, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(content, Mapping):
         raise InputError(f"checkpoint {path} holds a {type(content).__name__}, not named weights")
-    state = next((content[key] for key in _STATES if key in content), content)
+    state = next((content[key] for key in _STATES if key in content), None)
+    if state is None:  # bare, or of several networks by their names: student, teacher
+        state = dict(content)
+        for name, inner in content.items():
+            if isinstance(inner, Mapping):
+                state |= {f"{name}.{below}": value for below, value in inner.items()}
     if not isinstance(state, Mapping) or not any(isinstance(v, Tensor) for v in state.values()):
         raise InputError(f"checkpoint {path} holds no named weights (no {' or '.join(_STATES)})")
     tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}

@@ -26,6 +26,7 @@ from training.encoders import (
     weights,
 )
 from training.encoders.projector import projector as fresh_projector
+from training.encoders.told import NOTHING, Told
 from training.encoders.vit import ViT
 
 SUFFIXES = (".pt", ".pth", ".tar")
@@ -79,17 +80,18 @@ def write(
 
 
 def load_pretraining(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str], told: Told = NOTHING
 ) -> tuple[nn.Module, nn.Module | None, dict[str, Any]]:
     """The encoder, in eval mode, the projector if the file has one, and what was found.
 
     Args:
         path: whatever `training.encoders.load_checkpoint` reads; its facts are returned.
+        told: what the weights do not tell.
 
     Raises:
         InputError: as there, or if the projector is not of the paper's two layers.
     """
-    encoder, found, info = load_parts(path)
+    encoder, found, info = load_parts(path, told)
     if not found:
         return encoder, None, info
     projector = fresh_projector(feature_count(encoder))
@@ -102,7 +104,9 @@ def load_pretraining(
     return encoder, projector.eval(), info
 
 
-def convert(source: str | os.PathLike[str], out: str | os.PathLike[str]) -> dict[str, Any]:
+def convert(
+    source: str | os.PathLike[str], out: str | os.PathLike[str], told: Told = NOTHING
+) -> dict[str, Any]:
     """Keep what a checkpoint holds: as upstream's file if `out` ends so, else as a folder.
 
     Returns:
@@ -113,10 +117,10 @@ def convert(source: str | os.PathLike[str], out: str | os.PathLike[str]) -> dict
         UsageError: see `write`.
     """
     if Path(out).suffix in SUFFIXES:
-        encoder, projector, info = load_pretraining(source)
+        encoder, projector, info = load_pretraining(source, told)
         write(out, encoder, projector, info.get("epoch"))
     else:
-        encoder, info = load_checkpoint(source)
+        encoder, info = load_checkpoint(source, told)
         save_encoder(out, encoder, info.get("source") or f"checkpoint {Path(source).name}")
     return info
 

@@ -11,13 +11,16 @@ from torch import Tensor, nn
 from fmtool.errors import InputError
 from training.encoders.architecture import some
 
+_WRAPPERS = ("module", "_orig_mod")  # of DistributedDataParallel and torch.compile
+_STEM = "conv1.weight"
+
 
 class CheckpointParts(NamedTuple):
     """A checkpoint's tensors by their bare names.
 
     Attributes:
-        encoder: without the prefix `encoder.`.
-        projector: without the prefix `projector.`.
+        encoder: without its prefix.
+        projector: of that encoder, without its prefix.
         others: names that belong to neither.
     """
 
@@ -26,21 +29,44 @@ class CheckpointParts(NamedTuple):
     others: list[str]
 
 
-def split(tensors: Mapping[str, Tensor]) -> CheckpointParts:
+def split(tensors: Mapping[str, Tensor], where: str, prefix: str | None = None) -> CheckpointParts:
     """Sort a checkpoint's tensors.
 
-    Wrappers prefix names: `module.` (DistributedDataParallel) outside or inside `encoder.`. Where
-    any name starts with `encoder.`, only those are the encoder's.
+    Trainings prefix names: wrappers anywhere with `module.` and `_orig_mod.`, which are taken out,
+    and the network's place in a larger one, such as `encoder.`, `model.backbone.` or `student.`.
+    The residual network below the only such prefix is the encoder; `encoder.` comes before others.
+
+    Args:
+        tensors: by their names in the file.
+        where: the file, for errors.
+        prefix: of the encoder, where there are several.
+
+    Raises:
+        InputError: if there are several residual networks, or none below `prefix`.
     """
-    bare = {name.replace("module.", "").replace("_orig_mod.", ""): t for name, t in tensors.items()}
-    projector = _below("projector.", bare)
-    rest = {name: t for name, t in bare.items() if not name.startswith("projector.")}
-    encoder = _below("encoder.", rest)
-    if not encoder:
-        return CheckpointParts(rest, projector, [])
-    return CheckpointParts(
-        encoder, projector, [name for name in rest if not name.startswith("encoder.")]
-    )
+    bare = {".".join(p for p in n.split(".") if p not in _WRAPPERS): t for n, t in tensors.items()}
+    places = [n.removesuffix(_STEM) for n in bare if n == _STEM or n.endswith(f".{_STEM}")]
+    places = [place for place in places if f"{place}layer1.0.{_STEM}" in bare]
+    if prefix is not None:
+        wanted = f"{prefix.rstrip('.')}." if prefix else ""
+        if wanted not in places:
+            raise InputError(
+                f"{where} holds no residual network under {prefix!r:.60}; "
+                f"there are {some([repr(place) for place in places]) or 'none'}"
+            )
+        places = [wanted]
+    elif "encoder." in places or not places:
+        places = ["encoder."] if any(n.startswith("encoder.") for n in bare) else [""]
+    if len(places) > 1:
+        raise InputError(
+            f"{where} holds {len(places)} residual networks, under {some(places)}; "
+            "name one with --prefix"
+        )
+    own, aside = places[0], f"{places[0].removesuffix('encoder.')}projector."
+    projector = {n.removeprefix(aside): t for n, t in bare.items() if n.startswith(aside)}
+    rest = {n: t for n, t in bare.items() if not n.startswith(aside)}
+    encoder = {n.removeprefix(own): t for n, t in rest.items() if n.startswith(own)}
+    return CheckpointParts(encoder, projector, [n for n in rest if not n.startswith(own)])
 
 
 def fill(module: nn.Module, found: Mapping[str, Tensor], where: str, what: str) -> list[str]:
@@ -67,10 +93,6 @@ def fill(module: nn.Module, found: Mapping[str, Tensor], where: str, what: str) 
         _check(name, tensor, wanted[name], where)
     module.load_state_dict({**wanted, **shared})
     return [name for name in found if name not in wanted]
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 def _check(name: str, found: Tensor, wanted: Tensor, where: str) -> None:

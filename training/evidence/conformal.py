@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fmtool.task import Task
 from runtime.trust.folds import Folds
 from training.cohort import Cohort
-from training.evidence.splits import Split
+from training.evidence.splits import Split, fold_of
 
 Array = NDArray[np.float64]
 
@@ -41,9 +41,7 @@ def folds_of(
         weights: (K, F) of the heads fitted on the plan's training parts.
         biases: (K,).
     """
-    fold = np.empty(len(x), dtype=np.intp)
-    for k, (_, test) in enumerate(plan):
-        fold[test] = k
+    fold = fold_of(plan, len(x))
     predicted = (x * weights[fold]).sum(1) + biases[fold]
     score = np.abs(cohort.labels - predicted) if cohort.task.kind == "regression" else predicted
     return Folds(weights, biases, fold, score, masses(cohort.subjects))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
@@ -12,6 +14,14 @@ from training.cohort import Cohort
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Row indices to train on and to test on."""
+
+
+def fold_of(plan: Sequence[Split], count: int) -> NDArray[np.intp]:
+    """(N,): the number of the split that tests each of `count` rows; -1 where none does."""
+    fold = np.full(count, -1, dtype=np.intp)
+    for k, (_, test) in enumerate(plan):
+        fold[test] = k
+    return fold
 
 
 def by_subject(cohort: Cohort[Task], folds: int, seed: int) -> list[Split]:

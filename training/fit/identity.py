@@ -53,7 +53,7 @@ def resumed(
         )
     before = checkpoint.read_state(found).record
     changed = settings.changed_from(before["settings"])
-    changed += _changes("", before["recipe"], now["recipe"])
+    changed += _changes("the recipe's", before["recipe"], now["recipe"])
     if before["scans"] != now["scans"]:
         changed.append("the scans or their labels are others")
     if changed:
@@ -68,6 +68,6 @@ def _changes(name: str, before: Any, now: Any) -> list[str]:
     if before == now:
         return []
     if isinstance(before, dict) and isinstance(now, dict):
-        inner = {key: f"{name} {key}".strip() for key in {**before, **now}}
-        return [c for k, n in inner.items() for c in _changes(n, before.get(k), now.get(k))]
+        keys = {**before, **now}
+        return [c for k in keys for c in _changes(f"{name} {k}", before.get(k), now.get(k))]
     return [f"{name} was {before!s:.80} and is {now!s:.80}"]

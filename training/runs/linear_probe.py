@@ -49,7 +49,9 @@ def run(
     cohort = cohorts.read(table, tasks.get(task), allow_sites, strict)
     for sentence in cohort.remarks:
         remark(sentence)
-    network, _ = encoders.load_checkpoint(encoder)
+    network, info = encoders.load_checkpoint(encoder)
+    for sentence in info["remarks"]:
+        remark(sentence)
     with bundles.open(bundle) as opened:
         entries = prepare(cohort, Path(cache) / "volumes", opened)
     found = probe.fit(

@@ -22,14 +22,12 @@ def finetune(
     from training.runs import from_labels
     from training.supervised import Finetune
 
-    trained = from_labels.run(
-        cohort,
-        asked,
-        Finetune,
-        lambda: encoders.load_checkpoint(encoder)[0],
-        files,
-        settings,
-        console.say,
-    )
+    def start() -> encoders.nn.Module:
+        network, info = encoders.load_checkpoint(encoder)
+        for sentence in info["remarks"]:
+            console.say(sentence)
+        return network
+
+    trained = from_labels.run(cohort, asked, Finetune, start, files, settings, console.say)
     if trained is not None:  # else another process speaks
         evidence.show(trained.head, "fine-tuned", files.out)

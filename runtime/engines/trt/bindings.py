@@ -55,7 +55,8 @@ def check_target(library: str, target: str | None, precision: str = "float16") -
     """Refuse what no installation could build; None is the GPU at hand.
 
     Raises:
-        UsageError: for an architecture that the library does not compile for.
+        UsageError: for an architecture that the library does not compile for, or not in that
+            precision.
     """
     known = LIBRARIES[library]
     if target is None:
@@ -71,8 +72,12 @@ def check_target(library: str, target: str | None, precision: str = "float16") -
             f"{known.name} has no engines for {target}{why}; it has for "
             f"{', '.join(known.builds_for)}"
         )
-    if target == "sm75" and precision == "float32":
-        raise UsageError(f"{known.name} compiles no float32 3D convolution for sm75; say --fp16")
+    if target == "sm75" and precision != "float16":
+        words = {"float32": "float32", "int8": "INT8"}.get(precision, precision)
+        raise UsageError(
+            f"{known.name} compiles no {words} 3D convolution for sm75; say --fp16"
+            f"{' without --int8' if precision == 'int8' else ''}"
+        )
 
 
 def load(library: str) -> Any:

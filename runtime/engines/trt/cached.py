@@ -12,7 +12,7 @@ from runtime.engines import cuda
 from runtime.engines.cache import store
 from runtime.engines.cache.ensure import ensure
 from runtime.engines.cache.key import Key
-from runtime.engines.trt.bindings import LIBRARIES, Batches, load
+from runtime.engines.trt.bindings import LIBRARIES, Batches, check_target, load
 from runtime.engines.trt.build import DEFAULT, aim, build
 from runtime.engines.trt.configure import Options, check_options
 
@@ -55,18 +55,21 @@ def key_of(
         number: the GPU at hand.
 
     Raises:
-        UsageError: for a target or an option that the library does not know.
+        UsageError: for a target or an option that the library does not know, or a precision that
+            it does not compile for the target.
         CapabilityError: if the library or a GPU to build for is missing.
     """
     check_options(library, options)
     trt = load(library)
     # One that is built on a GPU is measured on it; one for a named architecture is for any such.
     here = target is None or not LIBRARIES[library].builds_for
+    aimed = aim(library, target, number)
+    check_target(library, aimed, precision)
     return Key(
         bundle.digest,
         library,
         trt.__version__,
-        aim(library, target, number),
+        aimed,
         precision,
         batches,
         cuda.name(number) if here else None,

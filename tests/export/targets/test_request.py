@@ -59,6 +59,11 @@ def test_one_batch_is_all_three():
         (["fp16"], {"targets": ["sm89", "ada"]}, "'ada' is no GPU architecture"),
         (["tensorrt"], {"targets": ["ada"]}, "'ada' is no GPU architecture"),
         (["rtx"], {"targets": ["sm75"]}, "no float32 3D convolution for sm75; say --fp16"),
+        (
+            ["rtx", "fp16", "int8"],
+            {"targets": ["sm75"], "calibration": True},
+            "no INT8 3D convolution for sm75; say --fp16 without --int8",
+        ),
         (["rtx"], {"batch": "8,4,1"}, "smallest,usual,largest"),
         (["rtx"], {"batch": "1,4"}, "smallest,usual,largest"),
         (["rtx"], {"batch": "0"}, "smallest,usual,largest"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import pickle
@@ -10,12 +11,15 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
-from fmtool.errors import InputError
+from fmtool.errors import InputError, UsageError
 from training import encoders
 from training.encoders import checkpoint
+from training.encoders.told import Told
 
 TINY = 0.03125
 PROJECTOR = {"projector.0.weight": torch.zeros(16, 16), "projector.2.weight": torch.zeros(8, 16)}
@@ -314,3 +318,133 @@ def test_absent_path_and_foreign_folder(tmp_path):
     for path in (tmp_path / "no.pt", tmp_path):
         with pytest.raises(InputError):
             encoders.load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["model.", "backbone.", "student.", "encoder_q.", "model.backbone.module.", "_orig_mod.",
+     "_orig_mod.encoder.", "net.encoder._orig_mod.", "module.encoder_q.module.", "a.b.c."],
+)  # fmt: skip
+def test_a_unique_prefix_is_found_wherever_wrappers_stand(tmp_path, encoder, prefix):
+    state = {f"{prefix}{n}": t for n, t in encoder.state_dict().items()}
+    torch.save({"state_dict": state | {"head.weight": torch.zeros(2)}}, tmp_path / "a.ckpt")
+    loaded, info = encoders.load_checkpoint(tmp_path / "a.ckpt")
+    assert same(loaded, encoder)
+    assert info["unexpected"] == ["head.weight"]
+
+
+def test_the_projector_beside_a_prefixed_encoder_is_its_own(tmp_path, encoder):
+    state = {f"model.encoder.{n}": t for n, t in encoder.state_dict().items()}
+    state |= {f"model.{n}": t for n, t in PROJECTOR.items()}
+    torch.save({"state_dict": state}, tmp_path / "a.ckpt")
+    _, info = encoders.load_checkpoint(tmp_path / "a.ckpt")
+    assert (info["projector"], info["unexpected"]) == (sorted(PROJECTOR), [])
+
+
+def test_of_two_networks_one_must_be_named(tmp_path, encoder):
+    other = encoders.fresh(width=TINY, seed=1)
+    content = {"student": encoder.state_dict(), "teacher": other.state_dict(), "epoch": 3}
+    torch.save(content, tmp_path / "dino.pth")
+    with pytest.raises(InputError, match=r"2 residual networks, under student\., teacher\.; name"):
+        encoders.load_checkpoint(tmp_path / "dino.pth")
+    for prefix in ("teacher", "teacher."):
+        loaded, info = encoders.load_checkpoint(tmp_path / "dino.pth", Told(prefix=prefix))
+        assert same(loaded, other)
+        assert info["epoch"] == 3
+    with pytest.raises(InputError, match=r"no residual network under 'pupil'; there are 'student"):
+        encoders.load_checkpoint(tmp_path / "dino.pth", Told(prefix="pupil"))
+
+
+def test_what_weights_do_not_tell_is_said_taken_and_verified(tmp_path, encoder):
+    """A stem of stride 2 has the very names and shapes of one of stride 1."""
+    torch.save({"state_dict": encoder.state_dict()}, tmp_path / "a.pt")
+    _, info = encoders.load_checkpoint(tmp_path / "a.pt")
+    (said,) = info["remarks"]
+    assert "first convolution has stride 1 and max pooling follows it" in said
+    strided, info = encoders.load_checkpoint(tmp_path / "a.pt", Told(2, False))
+    assert info["remarks"] == []
+    assert info["layout"]["conv1_t_stride"] == [2, 2, 2]
+    assert info["layout"]["no_max_pool"] is True
+
+    volume = torch.randn(32, 32, 32)
+    with torch.inference_mode():
+        embedding = strided(volume[None, None])[0].numpy()
+    reference = tmp_path / "reference.npz"
+    np.savez(reference, volume=volume.numpy(), embedding=embedding)
+    encoders.load_checkpoint(tmp_path / "a.pt", Told(2, False, reference=reference))
+    for stride, pool in ((1, True), (2, True), (1, False)):
+        with pytest.raises(InputError, match=r"% of its norm from that in .*stride"):
+            encoders.load_checkpoint(tmp_path / "a.pt", Told(stride, pool, reference=reference))
+    np.savez(reference, volume=volume.numpy())
+    with pytest.raises(InputError, match=r"no \.npz with volume and embedding"):
+        encoders.load_checkpoint(tmp_path / "a.pt", Told(2, False, reference=reference))
+    saved = encoders.save_encoder(tmp_path / "enc", strided, "a test")
+    with pytest.raises(UsageError, match="tells its own network"):
+        encoders.load_checkpoint(saved, Told(1))
+    assert encoders.load_checkpoint(saved)[1]["remarks"] == []
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_medicalnets_names_ask_for_the_stride_and_load_with_it(tmp_path, shortcut):
+    from monai.networks.nets import resnet
+
+    torch.manual_seed(0)
+    network = resnet.resnet18(
+        spatial_dims=3, n_input_channels=1, feed_forward=False, widen_factor=TINY,
+        shortcut_type=shortcut, bias_downsample=False, conv1_t_stride=2,
+    ).eval()  # fmt: skip
+    state = {f"module.{n}": t for n, t in network.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "resnet_18_23dataset.pth")
+    with pytest.raises(InputError, match=r"MedicalNet's, whose .* --stem-stride \(2 for"):
+        encoders.load_checkpoint(tmp_path / "resnet_18_23dataset.pth")
+    loaded, _ = encoders.load_checkpoint(tmp_path / "resnet_18_23dataset.pth", Told(2))
+    volume = torch.randn(1, 1, 32, 32, 32)
+    with torch.inference_mode():
+        assert torch.allclose(loaded(volume), network(volume), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_hugging_face_folder(tmp_path, encoder, name):
+    state = {f"model.{n}": t.contiguous() for n, t in encoder.state_dict().items()}
+    if name.endswith("bin"):
+        torch.save(state, tmp_path / name)
+    else:
+        safetensors.torch.save_file(state, tmp_path / name)
+    (tmp_path / "config.json").write_text('{"model_type": "brain", "conv1_t_stride": 2}')
+    loaded, info = encoders.load_checkpoint(tmp_path)
+    assert torch.equal(loaded.conv1.weight, encoder.conv1.weight)
+    assert (info["format"], info["layout"]["conv1_t_stride"]) == ("hugging face", [2, 2, 2])
+    for text in ("{", '{"conv1_t_stride": "two"}'):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(InputError, match=r"config\.json cannot be used"):
+            encoders.load_checkpoint(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / name).rename(tmp_path / "model-00001-of-00002.safetensors")
+    with pytest.raises(InputError, match=r"holds no weights; fmtool reads model\.safetensors"):
+        encoders.load_checkpoint(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(InputError, match="weights in several files"):
+        encoders.load_checkpoint(tmp_path)
+
+
+def test_harmless_objects_are_named_with_the_way_out(tmp_path, encoder):
+    content = {
+        "state_dict": encoder.state_dict(),
+        "hyper_parameters": argparse.Namespace(lr=1e-3, where=Path("/data")),
+    }
+    torch.save(content, tmp_path / "last.ckpt")
+    with pytest.raises(InputError) as caught:
+        encoders.load_checkpoint(tmp_path / "last.ckpt")
+    message = str(caught.value)
+    assert "last.ckpt holds argparse.Namespace" in message
+    assert 'torch.load(FILE, weights_only=False)["state_dict"]' in message
+    assert message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "name", ["vit.encoder.layer.0.attention.attention.query.weight", "blocks.0.attn.qkv.weight"]
+)
+def test_a_transformers_weights_are_pointed_to_the_routes_that_work(tmp_path, name):
+    torch.save({name: torch.zeros(4, 4)}, tmp_path / "vit.pt")
+    with pytest.raises(InputError, match=r"encoder's folder.*MONAI's ViT.*network_def"):
+        encoders.load_checkpoint(tmp_path / "vit.pt")

@@ -12,7 +12,9 @@ import torch
 from lightning.fabric import Fabric
 from torch import nn
 
-from fmtool.errors import InputError
+from fmtool.errors import CapabilityError, InputError, UsageError
+from runtime.system import machine
+from training.fit import devices, identity
 from training.fit.data import ScanDataset
 from training.fit.loop import Loop, TrainingStopped
 from training.fit.settings import Settings
@@ -147,13 +149,43 @@ def test_another_run_is_not_resumed(
     other = Settings(epochs=4, batch=2, seed=1, learning_rate=0.01)
     with pytest.raises(InputError, match="seed was 42 and is 1"):
         train(fabric, toy(), scans, tmp_path, other, resume=True)
-    with pytest.raises(InputError, match="the recipe was"):
+    with pytest.raises(InputError, match=r"resumed: the recipe's seed was 0 and is 5;"):
         train(fabric, toy(seed=5), scans, tmp_path, resume=True)
     fewer = ScanDataset(scans._entries[:6], scans.labels[:6])
     relabelled = ScanDataset(scans._entries, [*scans.labels[:6], 9.0])
     for others in (fewer, relabelled):
         with pytest.raises(InputError, match="the scans or their labels are others"):
             train(fabric, toy(), others, tmp_path, resume=True)
+
+
+def test_fewer_epochs_than_done_are_refused(
+    fabric: Fabric, toy: Any, scans: ScanDataset, tmp_path: Path
+) -> None:
+    train(fabric, toy(), scans, tmp_path)
+    fewer = Settings(epochs=3, batch=2, checkpoint_every=1, learning_rate=0.01)
+    with pytest.raises(UsageError, match="holds 4 epochs already, more than the 3 asked for"):
+        train(fabric, toy(), scans, tmp_path, fewer, resume=True)
+    train(fabric, toy(), scans, tmp_path, resume=True)  # as many: nothing is left to do
+
+
+def test_a_changed_recipe_is_told_by_what_changed() -> None:
+    before = {"encoder": {"name": "a", "width": 1.0}, "augment": {"shape": [1, 2]}, "seed": 3}
+    now = {"encoder": {"name": "a", "width": 0.5}, "augment": None, "seed": 3, "new": 1}
+    assert identity._changes("the recipe's", before, now) == [
+        "the recipe's encoder width was 1.0 and is 0.5",
+        "the recipe's augment was {'shape': [1, 2]} and is None",
+        "the recipe's new was None and is 1",
+    ]
+
+
+def test_bfloat16_is_refused_where_the_processor_lacks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(precision="bfloat16", device="cpu")
+    monkeypatch.setattr(machine, "instructions", lambda: {"AVX2": True, "bfloat16": False})
+    with pytest.raises(CapabilityError, match=r"no bfloat16 arithmetic .* --precision float32"):
+        devices.launch(settings)
+    for known in ({"bfloat16": True}, {}):  # there, or not told by the system
+        monkeypatch.setattr(machine, "instructions", lambda known=known: known)
+        devices.launch(settings)
 
 
 def test_a_cosine_run_cannot_be_made_longer(

@@ -21,6 +21,7 @@ from training.encoders import weights
 from training.encoders.architecture import describe
 from training.encoders.checkpoint import MAX_BYTES, read_stream
 from training.encoders.monai import config as monai_config
+from training.encoders.monai import declared
 from training.encoders.monai import networks as monai_networks
 
 WEIGHTS, SCRIPT = "models/model.pt", "models/model.ts"
@@ -59,8 +60,8 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         path: for which `is_bundle` holds.
 
     Returns:
-        the encoder, and "format", "source", "unexpected" (names that its network does not have) and
-        "dropped" (those of the layers after the embedding).
+        the encoder, and "format", "source", "unexpected" (names that its network does not have),
+        "dropped" (those of the layers after the embedding) and "remarks".
 
     Raises:
         InputError: if the bundle cannot be read, its network is none that can be imported, or its
@@ -73,7 +74,7 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         try:
             network = monai_networks.recognise(target, arguments)
             encoder = network.architecture.build()
-            parts = weights.split(_weights(root, path))
+            parts = weights.split(_weights(root, path), where)
             found = network.rename(parts.encoder)
         except UsageError as error:
             raise InputError(f"{where}, {monai_config.NETWORK}: {error}") from None
@@ -88,6 +89,7 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         "source": f"MONAI bundle {' '.join(named.split()) or path.name}",
         "unexpected": [*parts.others, *unexpected],
         "dropped": dropped,
+        "remarks": declared.differences(config),
     }
 
 

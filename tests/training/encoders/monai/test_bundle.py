@@ -245,3 +245,27 @@ def test_members_of_a_zip_that_lead_outside(made, tmp_path):
         with pytest.raises(InputError, match="a member outside of it"):
             encoders.load_checkpoint(tmp_path / "b.zip")
         assert not list(tmp_path.rglob("out.txt"))
+
+
+def test_what_a_bundle_declares_of_its_input_is_compared(made, tmp_path):
+    network, definition = made.resnet()
+    folder = made.write(tmp_path / "bundle", definition, network.state_dict())
+    assert encoders.load_checkpoint(folder)[1]["remarks"] == []
+    about = folder / "configs" / "metadata.json"
+    image = {"spatial_shape": [96, 96, 96], "value_range": [0, 1], "num_channels": 1}
+    declared = {"network_data_format": {"inputs": {"image": image}}}
+    about.write_text(json.dumps(json.loads(about.read_text()) | declared))
+    config = next((folder / "configs").glob("*n*e.json"))
+    steps = [{"_target_": "Spacingd", "keys": "image", "pixdim": "@spacing"}]
+    given = json.loads(config.read_text()) | {"spacing": [2.0, 2.0, 2.0]}
+    config.write_text(json.dumps(given | {"preprocessing": {"transforms": steps}}))
+    assert encoders.load_checkpoint(folder)[1]["remarks"] == [
+        "the bundle declares an input of 96x96x96 voxels; fmtool gives 150x192x192.",
+        "the bundle declares intensities from 0 to 1; fmtool gives z-scores inside the brain, "
+        "zero outside.",
+        "the bundle's transforms make voxels of 2x2x2 mm; fmtool gives 1 mm.",
+    ]
+    image["spatial_shape"], image["value_range"] = ["16*n", "*"], "[0, 1]"
+    about.write_text(json.dumps(declared))
+    config.write_text(json.dumps(given | {"spacing": "$[1, 1, 1]"}))
+    assert encoders.load_checkpoint(folder)[1]["remarks"] == []
