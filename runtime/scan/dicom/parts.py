@@ -32,7 +32,7 @@ def apart(series: Series) -> list[Series]:
     """
     groups = _groups(series.frames)
     enough = {key: frames for key, frames in groups.items() if len(frames) >= MIN_AXIS}
-    few = 1 < len(groups) and len(enough) <= _MOST_WAYS
+    few = len(groups) > 1 and len(enough) <= _MOST_WAYS
     whole = {key for key in enough if few and _whole(key, groups)}
     if not whole:
         return [series]
