@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -214,3 +215,5 @@ def test_a_pair_is_known_by_both_its_files(tmp_path):
     one, other = (content_digest(tmp_path / name) for name in ("a.hdr", "b.hdr"))
     assert one != other
     assert content_digest(tmp_path / "a.img") == one
+    touch(tmp_path, "c.nii")
+    assert content_digest(tmp_path / "c.nii") == hashlib.sha256(b"x").hexdigest()
