@@ -53,8 +53,9 @@ def _unframed(array: NDArray[np.float32], box: Box) -> Box:
             low += 1
         while low < high - 1 and (planes[high - 1] == last).mean() >= _CONSTANT:
             high -= 1
-        start = box[axis].start
-        box = (*box[:axis], slice(start + low, start + high), *box[axis + 1 :])
+        sides = list(box)
+        sides[axis] = slice(box[axis].start + low, box[axis].start + high)
+        box = (sides[0], sides[1], sides[2])
     return box
 
 

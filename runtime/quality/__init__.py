@@ -33,7 +33,7 @@ from runtime.quality.stored import refusals
 
 __all__ = ["KINDS", "Check", "Verdict", "checks", "measure", "refusals"]
 
-_ALONE = (field, volume, shape, slices)
+_ALONE = (field, volume, shape)
 _OWN_VOXELS = (edge, noise, sharpness, outliers)
 
 KINDS: tuple[Kind, ...] = tuple(
@@ -76,6 +76,7 @@ def checks(
         orientation.check(value(tilt), problem, expected(tilt)),
         registration.check(value(similarity), problem, expected(similarity)),
         border.check(value(border.KEY)),
+        slices.KIND.judge(value(slices.KIND.key)),
         missing.check(value(missing.KEY), prepared_facts["head"], value(edge.KIND.key)),
         *(m.KIND.judge(value(m.KIND.key), expected(m.KIND.key)) for m in _ALONE),
         *(

@@ -45,12 +45,12 @@ def measure(
         matrix: 4x4, template RAS mm -> scan RAS mm, rigid.
         template: the template on the same crop, 0 outside its brain.
     """
+    if not mask.any():
+        return math.nan
     brain = fitted.coarse((template > 0).astype(np.float32))
     centre, extent = fitted.moments(brain)
     own = fitted.moments(fitted.coarse(mask.astype(np.float32)))[1]
     place = np.argwhere(brain > _BRAIN)
-    if not place.size or not own[_WIDTH] > 0.0:
-        return math.nan
     place = (place - centre) * (own[_WIDTH] / extent[_WIDTH]) + centre
     place = fitted.STEP * place + (fitted.STEP - 1) / 2.0  # from coarse voxels to the crop's
     to_voxel = np.linalg.inv(affine) @ matrix @ space.crop_affine()

@@ -91,6 +91,31 @@ def test_preprocess_writes_turboprep_files_that_predict_reads(fmtool, whole_head
     assert back["values"]["age"]["value"] == pytest.approx(raw["values"]["age"]["value"], abs=1.0)
 
 
+def test_a_refusal_is_preprocess_s_too_and_stays_with_the_files(fmtool, tmp_path):
+    template = nib.load(bundle.DEMO / "template.nii.gz")
+    voxels = np.asarray(template.dataobj, dtype=np.float32)
+    odd = np.where(voxels > 0, voxels.max() + 40 - voxels, 0)  # as T2-weighting shows it
+    nib.save(nib.Nifti1Image(odd.astype(np.float32), template.affine), tmp_path / "t2.nii")
+    out = tmp_path / "out"
+    done = fmtool("preprocess", tmp_path / "t2.nii", "-o", out)
+    assert done.returncode == 1
+    assert "t2.nii is refused" in done.stderr
+    assert not out.exists()
+    done = fmtool("preprocess", tmp_path / "t2.nii", "-o", out, "--force")
+    assert done.returncode == 0, done.stderr
+    stored = json.loads((out / "preprocess.json").read_text(encoding="utf-8"))["checks"]
+    (failed,) = (c for c in stored if c["name"] == "Registration")
+    assert failed["verdict"] == "refuse"
+    done = fmtool("predict", out)
+    assert done.returncode == 1
+    assert failed["sentence"] in " ".join(done.stderr.split())
+    done = fmtool("predict", out, "--force", "--json")
+    assert done.returncode == 0, done.stderr
+    quality = json.loads(done.stdout)[0]["quality"]
+    assert failed in quality
+    assert len({check["name"] for check in quality}) == len(quality)
+
+
 def test_onnxruntime_and_openvino_agree(fmtool, prepared_head):
     embeddings = []
     for engine in ("onnxruntime", "openvino"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -54,6 +56,23 @@ def test_a_result_names_its_bundle_engine_limits_and_notice(predictor, head):
     assert data["engine"].startswith("onnxruntime")
     assert data["notice"] == NOTICE
     assert data["timings"]["total"] >= data["timings"]["network"] > 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_reaches_no_engine(predictor, head, value):
+    ready = predictor.prepare(head)
+    ready.prepared.volume[70, 90, 90] = value
+    with pytest.raises(PreprocessingError, match="not finite numbers"):
+        predictor.answer(ready)
+
+
+def test_a_prepared_volume_s_gain_offset_and_spikes_change_no_answer(predictor, head):
+    plain = predictor.predict(head).embedding
+    spiked = head.array.copy()
+    spiked[96, 110, 90] = 1e6
+    for array in (1e-8 * head.array, head.array - 300, spiked):
+        other = predictor.predict(replace(head, array=array.astype(np.float32))).embedding
+        np.testing.assert_allclose(other, plain, atol=2e-3 * np.abs(plain).max())
 
 
 def test_a_result_says_its_own_limits(predictor, head):

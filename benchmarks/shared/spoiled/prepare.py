@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.shared.spoiled.tissue import Mask
 from runtime.preprocess.pipeline import Preprocessor
 from runtime.scan import Scan
@@ -14,7 +17,9 @@ class Redrawn(Preprocessor):
 
     def brain(self, scan: Scan) -> tuple[str, Mask]:
         """What kind of head it is, and its brain, as the strip finds them."""
-        return super()._brain(scan)
+        return super()._brain(scan.array)[:2]
 
-    def _brain(self, scan: Scan) -> tuple[str, Mask]:
-        return self.mask or self.brain(scan)
+    def _brain(self, array: NDArray[np.float32]) -> tuple[str, Mask, float | None]:
+        if self.mask is None:
+            return super()._brain(array)
+        return *self.mask, 0.0 if self.mask[0] == "stripped" else None

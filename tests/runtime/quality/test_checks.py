@@ -29,6 +29,8 @@ PREPARED: dict[str, Any] = {
     "sharpness": 0.6,
     "outliers": 0.5,
     "ghosts": 0.4,
+    "slices": 12.0,
+    "missing": 0.1,
 }
 
 
@@ -55,8 +57,8 @@ def test_a_value_outside_is_not_printed_as_the_bound(
 
 def test_a_usual_head_passes_every_check() -> None:
     found = quality.checks(SCAN, PREPARED, {})
-    assert [c.verdict for c in found] == ["ok"] * 14
-    assert len({c.name for c in found}) == 14
+    assert [c.verdict for c in found] == ["ok"] * 16
+    assert len({c.name for c in found}) == 16
     assert all(c.sentence.endswith(".") and "{" not in c.sentence for c in found)
 
 
@@ -82,6 +84,10 @@ def test_a_usual_head_passes_every_check() -> None:
         ("T1 contrast", {"contrast": 0.5}, "refuse", "0.50"),
         ("T1 contrast", {"contrast": -1.1}, "refuse", "another kind of scan"),
         ("T1 contrast", {"contrast": float("nan")}, "refuse", "another kind of scan"),
+        ("Signal of the slices", {"slices": 50.0}, "warn", "darker or brighter"),
+        ("Signal of the slices", {"slices": 100.0}, "refuse", "fetch the scan again"),
+        ("Missing brain", {"missing": 5.0}, "warn", "About 5% of the brain"),
+        ("Missing brain", {"missing": 10.0}, "refuse", "before it was defaced"),
         ("Brain at the image's border", {"mask_at_border": 0.01}, "warn", "1 % of the brain"),
         ("Field of view", {"flat_end": 30.0}, "warn", "ends flat"),
         ("Field of view", {"flat_end": 60.0}, "refuse", "ends flat"),

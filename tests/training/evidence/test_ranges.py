@@ -16,6 +16,8 @@ def cohort(count):
             "head": "whole",
             "registration_problem": "",
             "mask_at_border": 0.0,
+            "slices": 10.0,
+            "missing": 0.0,
             **{
                 k.key: float(random.uniform(0.7 * k.normal[0] + 0.3 * k.normal[1], k.normal[1]))
                 for k in KINDS
