@@ -13,7 +13,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.shared import halves, heads
+from benchmarks.shared import heads
 from fmtool import bundle as bundles
 from fmtool.bundle import DEMO, Bundle
 from fmtool.bundle import write as bundle_write
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=DEMO)
     args = parser.parse_args()
     with bundles.open(args.bundle) as opened:
-        found = measured(halves.find(halves.MEASURED, args.data), opened)
+        found = measured(heads.of_half(heads.MEASURED, args.data), opened)
         manifest = replace(opened.manifest, calibration=found)
         files: dict[str, Path | bytes] = {name: opened.file(name) for name in manifest.files}
         anew = bundle_write.write(args.bundle, manifest, files, overwrite=True)

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.robustness import outputs, peers, plot, stage_table, table
+from benchmarks.robustness import measure, stages, table
 from benchmarks.robustness.measure import HeadBench, HeadOutputs
 from benchmarks.robustness.perturbations import ALL
 from benchmarks.robustness.summary import summary
@@ -39,12 +39,12 @@ def main() -> None:
     ]
     args.out.mkdir(parents=True, exist_ok=True)
     with Predictor(args.bundle) as predictor:
-        watched = outputs.of(predictor.bundle)
+        watched = measure.outputs_of(predictor.bundle)
         bench = HeadBench(predictor, watched)
         judged = tuple(one for one in ALL if one.judged)
         if args.by_stage:
             parts = [part for path in paths for part in _told(bench.by_stage(path, judged))]
-            text = stage_table.markdown(parts, watched)
+            text = table.by_stage(parts, watched)
             (args.out / "stages.md").write_text(text, encoding="utf-8")
             print(text)
             return
@@ -56,12 +56,12 @@ def main() -> None:
         rows = list(_told(every))
         bundle = {"name": predictor.bundle.name, "digest": predictor.bundle.digest}
         facts = {"bundle": bundle, "engine": predictor.engine.describe(), "fmtool": __version__}
-    found = summary(rows, watched, facts, {} if args.judged else peers.absent())
+    found = summary(rows, watched, facts, {} if args.judged else stages.absent())
     text = table.markdown(found)
     _write(args.out / "robustness.json", found)
     _write(args.out / "rows.json", [{**asdict(r), "embedding": r.embedding.tolist()} for r in rows])
     (args.out / "robustness.md").write_text(text, encoding="utf-8")
-    plot.plot(found, args.out / "robustness.png")
+    table.plot(found, args.out / "robustness.png")
     print(text)
     print("\n".join(table.verdicts(found)))
     for name, reason in found["skipped"].items():

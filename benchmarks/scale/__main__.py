@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks import full_size
 from benchmarks.bench import flops, machine
-from benchmarks.scale import crowd, page, record, stages
+from benchmarks.scale import page, record, stages
 from fmtool import bundle as bundles
 from fmtool.errors import InputError
 
@@ -37,7 +37,7 @@ def measure(scan: Path, repeats: int, work: Path) -> dict[str, Any]:
             name: sum(layer.flop for layer in flops.count(bundle.model()))
             for name, bundle in (("demo", demo), ("full", full))
         },
-        "step": crowd.step_seconds(20_000),
+        "step": record.step_seconds(20_000),
     }
     return found | {"record": record.measure(scan, found["full"]["result"], _ITEMS, work)}
 

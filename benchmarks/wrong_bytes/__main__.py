@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.wrong_bytes import flips, toy, trial
-from benchmarks.wrong_bytes.outcome import CAUGHT, CRASHED, HARMLESS, MISSED, content
+from benchmarks.wrong_bytes import trial
+from benchmarks.wrong_bytes.trial import CAUGHT, CRASHED, HARMLESS, MISSED, content
 from fmtool import bundle as bundles
 
 _ORDER = (CAUGHT, HARMLESS, MISSED, CRASHED)
@@ -33,13 +33,13 @@ def main() -> None:
         found["folder"] = trial.folder(copy, args.samples)
         _tell("folder", found["folder"])
         stored = trial.packed(copy, there / "copy.zip", zipfile.ZIP_DEFLATED)
-        tried = flips.some(stored.stat().st_size, args.samples, np.random.default_rng(21))
+        tried = trial.some_bytes(stored.stat().st_size, args.samples, np.random.default_rng(21))
         found["zip"] = trial.archive(stored, content(copy), tried)
         _tell("zip", found["zip"])
-        small = toy.write(there)
+        small = trial.toy(there)
         for name, method in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
             packed = trial.packed(small, there / f"{name}.zip", method)
-            every = flips.every(packed.stat().st_size)
+            every = trial.every_bit(packed.stat().st_size)
             found[f"toy, {name}"] = trial.archive(packed, content(small), every)
             _tell(f"toy, {name}, every bit", found[f"toy, {name}"])
     if args.json:
