@@ -17,8 +17,6 @@ prints docs/memory.md's tables.
 
 from __future__ import annotations
 
-import argparse
-import json
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -33,6 +31,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from benchmarks.shared import script
 from fmtool.space import CROP_SHAPE
 from training import encoders
 from training.fit.settings import Precision
@@ -233,9 +232,7 @@ def rows(pairs: int = PAIRS) -> Iterator[dict[str, Any]]:
 
 def markdown(found: list[dict[str, Any]]) -> str:
     """The rows as a table."""
-    lines = ["| " + " | ".join(found[0]) + " |", "|" + "---|" * len(found[0])]
-    lines += ["| " + " | ".join(_cell(value) for value in row.values()) + " |" for row in found]
-    return "\n".join(lines)
+    return script.markdown([*found[0]], [[*map(_cell, row.values())] for row in found])
 
 
 def _cell(value: object) -> str:
@@ -246,17 +243,13 @@ def _cell(value: object) -> str:
 
 def main() -> None:
     """Count, print, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(__doc__, pairs=PAIRS, json=Path)
     found = list(rows(args.pairs))
     print(markdown(found))
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     print(f"\nGiB; torch {torch.__version__}; " + (card or "not yet run on a GPU"))
-    if args.json:
-        content = {"torch": torch.__version__, "device": card, "spare": SPARE, "rows": found}
-        args.json.write_text(json.dumps(content, indent=1) + "\n")
+    content = {"torch": torch.__version__, "device": card, "spare": SPARE, "rows": found}
+    script.keep(content, args.json)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,6 @@ out one site.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.shared import heads
+from benchmarks.shared import heads, script
 from benchmarks.shared.judge import counted, judge
 from benchmarks.shared.spoiled.field import turned, turns
 from fmtool import bundle as bundles
@@ -144,20 +142,20 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Parse, try, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=heads.DEFAULT)
-    parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--heads", type=int, default=3, help="of each kind")
-    parser.add_argument("--no-mirror", action="store_true", help="leave the asymmetry out")
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(
+        __doc__,
+        data=heads.DEFAULT,
+        bundle=Path,
+        heads=(3, "of each kind"),
+        no_mirror=(False, "leave the asymmetry out"),
+        json=Path,
+    )
     rows = axes(args.data, args.bundle, args.heads)
     print(table(rows))
     sides = {} if args.no_mirror else accuracy(args.data, args.bundle)
     for name, value in sides.items():
         print(f"{name}: {value}")
-    if args.json:
-        args.json.write_text(json.dumps({"axes": rows, "mirror": sides}, indent=1) + "\n")
+    script.keep({"axes": rows, "mirror": sides}, args.json)
 
 
 if __name__ == "__main__":
