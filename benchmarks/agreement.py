@@ -9,8 +9,6 @@ one of its stages replaced at a time.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import full_size
-from benchmarks.shared import heads
+from benchmarks.shared import heads, script
 from benchmarks.shared.peers import chain
 from fmtool.bundle import Bundle
 from runtime import scan as scans
@@ -118,23 +116,20 @@ def summarise(found: dict[str, dict[str, NDArray[np.float32]]]) -> dict[str, obj
 
 def main() -> None:
     """Measure, print, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--cache", type=Path, default=Path(".cache/reference"))
-    parser.add_argument("--sets", default="raw,ixi2mm,cohort")
-    parser.add_argument("--by-stage", action="store_true", help="also one stage at a time")
-    parser.add_argument("--template", type=Path, help="the reference's template; ours if absent")
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(
+        __doc__,
+        data=Path,
+        cache=Path(".cache/reference"),
+        sets="raw,ixi2mm,cohort",
+        by_stage=(False, "also one stage at a time"),
+        template=(Path, "the reference's template; ours if absent"),
+        json=Path,
+    )
     bundle = full_size.bundle(Path(".cache"))
-    own = bundle.template
-    template = nib.load(args.template or own)
+    template = nib.load(args.template or bundle.template)
     paths = heads.find(args.data, tuple(args.sets.split(",")))
     found = measure(paths, bundle, template, args.cache, args.by_stage)
-    summary = summarise(found)
-    print(json.dumps(summary, indent=1, default=float))
-    if args.json:
-        args.json.write_text(json.dumps(summary, indent=1, default=float) + "\n")
+    script.tell(summarise(found), args.json)
 
 
 if __name__ == "__main__":

@@ -17,21 +17,17 @@ The machine's own noise is in every ratio: take many views.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from torch import Tensor
 
-from benchmarks.shared import heads
+from benchmarks.shared import heads, script
 from fmtool import bundle as bundles
 from runtime import scan
 from runtime.preprocess.pipeline import Preprocessor
@@ -41,6 +37,7 @@ from training.augment import monai as augment_monai
 Row = dict[str, Any]
 
 _COLUMNS = {
+    "case": "{}",
     "views": "{}",
     "monai_s": "{:.3f}",
     "fused_s": "{:.3f}",
@@ -77,8 +74,8 @@ def measure(volume: Tensor, mask: Tensor, views: int, fused: SimCLRAugment) -> I
 
     given = -1
     while given < views:
-        monai_s, (theirs, outline) = _timed(by_monai)
-        fused_s, (ours, inside) = _timed(by_fused)
+        (theirs, outline), monai_s = script.timed(by_monai)
+        (ours, inside), fused_s = script.timed(by_fused)
         shared = (inside > 0) & (outline > 0)
         if not shared.any():
             continue
@@ -115,20 +112,15 @@ def summarise(rows: list[Row]) -> dict[str, Row]:
     }
 
 
-def _timed(make: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    made = make()
-    return time.perf_counter() - start, made
-
-
 def main() -> None:
     """Measure, print a table, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--head", type=Path, help="a scan; the first of the cohort when absent")
-    parser.add_argument("--views", type=int, default=40)
-    parser.add_argument("--threads", type=int, default=1, help="of both recipes")
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(
+        __doc__,
+        head=(Path, "a scan; the first of the cohort when absent"),
+        views=40,
+        threads=(1, "of both recipes"),
+        json=Path,
+    )
     path = args.head or heads.find(sets=("cohort",))[0]
     volume, mask = prepared(path)
     torch.set_num_threads(args.threads)
@@ -137,15 +129,10 @@ def main() -> None:
     rows = list(track(views, "Views", args.views, console=console, transient=True))
     summary = summarise(rows)
 
-    table = Table("case", *_COLUMNS)
-    for name, case in summary.items():
-        table.add_row(name, *(form.format(case[key]) for key, form in _COLUMNS.items()))
-    Console(width=140).print(table)
+    script.show([{"case": name, **case} for name, case in summary.items()], _COLUMNS, 140)
     setting = {"head": heads.label(path), "threads": args.threads, "torch": torch.__version__}
-    print(json.dumps({"setting": setting, "summary": summary}, indent=1))
-    if args.json:
-        content = {"setting": setting, "summary": summary, "views": rows}
-        args.json.write_text(json.dumps(content, indent=1) + "\n")
+    found = {"setting": setting, "summary": summary}
+    script.tell(found, args.json, {**found, "views": rows})
 
 
 if __name__ == "__main__":

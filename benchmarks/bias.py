@@ -22,10 +22,7 @@ The brain masks: the labels that come with a head, the outline of a stripped hea
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +30,8 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.shared import heads
+from benchmarks.shared import heads, script
 from benchmarks.shared.peers import chain
 from runtime.preprocess import bias
 from runtime.system.machine import cores
@@ -98,15 +94,9 @@ def measure(path: Path) -> dict[str, Any]:
     mask = brain_mask(path, image)
     x, y, z = (float(s) for s in image.header.get_zooms()[:3])
 
-    start = time.perf_counter()
-    theirs = itk_n4(volume, mask)
-    itk_s = time.perf_counter() - start
-    times = []
-    for _ in range(_REPEATS):
-        start = time.perf_counter()
-        head = bias.n4(volume, mask, (x, y, z), "head")
-        times.append(time.perf_counter() - start)
-    fmtool_s = statistics.median(times)
+    theirs, itk_s = script.timed(lambda: itk_n4(volume, mask))
+    runs = [script.timed(lambda: bias.n4(volume, mask, (x, y, z), "head")) for _ in range(_REPEATS)]
+    head, fmtool_s = runs[-1][0], statistics.median(seconds for _, seconds in runs)
     ours = bias.n4(volume, mask, (x, y, z))
     closer = itk_n4(volume, mask, 2 if max(x, y, z) > 1.5 else 3)
 
@@ -144,20 +134,19 @@ def measure(path: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print a table, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--sets", default=",".join(heads.SETS))
-    parser.add_argument("--per-set", type=int, help="at most so many heads of each set")
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(
+        __doc__,
+        data=Path,
+        sets=",".join(heads.SETS),
+        per_set=(int, "at most so many heads of each set"),
+        json=Path,
+    )
     paths = [p for s in args.sets.split(",") for p in heads.find(args.data, (s,))[: args.per_set]]
 
-    table = Table(*_COLUMNS)
     rows = []
     console = Console(stderr=True)
     for path in paths:
         rows.append(measure(path))
-        table.add_row(*(form.format(rows[-1][key]) for key, form in _COLUMNS.items()))
         console.print(f"{len(rows)}/{len(paths)} {rows[-1]['head']}")
     summary = {
         "heads": len(rows),
@@ -171,10 +160,8 @@ def main() -> None:
         "min_speedup": min(r["speedup"] for r in rows),
         "max_fmtool_s": max(r["fmtool_s"] for r in rows),
     }
-    Console(width=200).print(table)
-    print(json.dumps(summary, indent=1))
-    if args.json:
-        args.json.write_text(json.dumps({"summary": summary, "heads": rows}, indent=1) + "\n")
+    script.show(rows, _COLUMNS, 200)
+    script.tell(summary, args.json, {"summary": summary, "heads": rows})
 
 
 if __name__ == "__main__":

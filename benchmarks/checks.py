@@ -5,7 +5,6 @@ python -m benchmarks.checks SCAN [--repeats 5]
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from statistics import median
 
 import numpy as np
 
+from benchmarks.shared import script
 from fmtool import bundle as bundles
 from runtime import quality
 from runtime import scan as scans
@@ -23,12 +23,7 @@ from runtime.quality.view import View
 
 def seconds(call: Callable[[], object], repeats: int) -> float:
     """Median processor time, all threads counted."""
-    spent = []
-    for _ in range(repeats):
-        start = time.process_time()
-        call()
-        spent.append(time.process_time() - start)
-    return median(spent)
+    return median(script.timed(call, time.process_time)[1] for _ in range(repeats))
 
 
 def parts(path: Path) -> tuple[dict[str, Callable[[], object]], tuple[int, ...]]:
@@ -60,10 +55,7 @@ def parts(path: Path) -> tuple[dict[str, Callable[[], object]], tuple[int, ...]]
 
 def main() -> None:
     """Parse, time, print; the parts look at the whole array, `all` only at the brain's box."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scan", type=Path)
-    parser.add_argument("--repeats", type=int, default=5)
-    args = parser.parse_args()
+    args = script.options(__doc__, "scan", repeats=5)
     calls, shape = parts(args.scan)
     print(f"{' x '.join(map(str, shape))} voxels")
     for name, call in calls.items():

@@ -14,7 +14,6 @@ embeddings. Three kinds of data:
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import learnability
+from benchmarks.shared import script
 from fmtool import bundle as bundles
 from fmtool.task import AGE, SEX, Task
 from runtime.answer import answer
@@ -141,23 +141,23 @@ def real(folder: Path, cache: Path, bundle: Path | None) -> tuple[Array, list[Co
 
 def main() -> None:
     """Run every kind of data, print a line for each, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cohort", type=Path, nargs="?")
-    parser.add_argument("--splits", type=int, default=100)
-    parser.add_argument("--draws", type=int, default=20)
-    parser.add_argument("--heads", type=int, default=800)
-    parser.add_argument("--cache", type=Path, default=Path(".cache/fmtool"))
-    parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(
+        __doc__,
+        "cohort?",
+        splits=100,
+        draws=20,
+        heads=800,
+        cache=Path(".cache/fmtool"),
+        bundle=Path,
+        json=Path,
+    )
     found: dict[str, Any] = {}
 
     def run(name: str, data: Iterable[Data], task: Task) -> None:
         key = f"{name}, {task.name}"
         found[key] = summary(trial(one, seed) for seed, one in enumerate(data))
         print(key, json.dumps(found[key]), flush=True)
-        if args.json:
-            args.json.write_text(json.dumps(found, indent=1) + "\n")
+        script.keep(found, args.json)
 
     if args.cohort is not None:
         x, read = real(args.cohort, args.cache, args.bundle)

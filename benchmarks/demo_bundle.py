@@ -14,7 +14,6 @@ changed, heads and evidence are fitted anew, and nothing is trained.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import tempfile
@@ -26,6 +25,7 @@ import torch
 from torch import nn
 
 from benchmarks.bench import torch_weights
+from benchmarks.shared import script
 from export.models import Wanted
 from export.pack import Parts, assemble
 from export.parts import strip, template
@@ -184,13 +184,14 @@ def make(folder: Path, epochs: int, kept: Path | None, cache: Path, out: Path) -
 
 def main() -> None:
     """Parse, make, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cohort", type=Path)
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--encoder", type=Path, help="an earlier bundle; its epochs are --epochs")
-    parser.add_argument("--cache", type=Path, default=Path(".cache/demo"))
-    parser.add_argument("--out", type=Path, default=DEMO)
-    args = parser.parse_args()
+    args = script.options(
+        __doc__,
+        "cohort",
+        epochs=100,
+        encoder=(Path, "an earlier bundle; its epochs are --epochs"),
+        cache=Path(".cache/demo"),
+        out=DEMO,
+    )
     bundle = make(args.cohort, args.epochs, args.encoder, args.cache, args.out)
     size = sum(facts.bytes for facts in bundle.manifest.files.values())
     print(f"{bundle.path}: {size / 1e6:.2f} MB, digest {bundle.digest}")

@@ -8,12 +8,11 @@ judges.
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.shared import halves, heads
+from benchmarks.shared import heads, script
 from fmtool import bundle as bundles
 from fmtool.bundle import DEMO, Bundle
 from fmtool.bundle import write as bundle_write
@@ -34,12 +33,9 @@ def measured(paths: list[Path], bundle: Bundle) -> dict[str, list[float]]:
 
 def main() -> None:
     """Parse, measure, write, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--bundle", type=Path, default=DEMO)
-    args = parser.parse_args()
+    args = script.options(__doc__, data=Path, bundle=DEMO)
     with bundles.open(args.bundle) as opened:
-        found = measured(halves.find(halves.MEASURED, args.data), opened)
+        found = measured(heads.of_half(heads.MEASURED, args.data), opened)
         manifest = replace(opened.manifest, calibration=found)
         files: dict[str, Path | bytes] = {name: opened.file(name) for name in manifest.files}
         anew = bundle_write.write(args.bundle, manifest, files, overwrite=True)

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.shared import halves, heads
+from benchmarks.shared import heads
 from benchmarks.shared.judge import counted, judge
 from benchmarks.shared.spoiled import kinds
-from benchmarks.shared.spoiled.prepare import Redrawn
+from benchmarks.shared.spoiled.strip import Redrawn
 from fmtool import bundle as bundles
 from runtime import scan as scans
 from runtime.scan import Scan
@@ -88,7 +88,7 @@ def real(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def run(folder: Path, bundle: Path | None, count: int) -> Iterator[Judged]:
     """Every verdict, the good heads first."""
-    judged = halves.find(halves.JUDGED, folder)
+    judged = heads.of_half(heads.JUDGED, folder)
     plan: dict[Path, list[str]] = {path: [] for path in judged}
     turns = itertools.cycle(judged)
     for kind in [*kinds.SCANS, *kinds.MASKS]:

@@ -8,8 +8,6 @@ The encoder has seeded random weights; the heads are zero maps. Scans are prepar
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ import onnx
 from onnx import TensorProto
 
 from benchmarks import full_size
+from benchmarks.shared import script
 from export.graph import EMBEDDING, BundleGraph
 from export.models import GATES
 from export.onnx import export
@@ -89,15 +88,9 @@ def met(found: dict[str, Any]) -> bool:
 
 def main() -> None:
     """Parse, measure, print; exit code 1 where a bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scans", type=Path, nargs="*")
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(__doc__, "scans*", json=Path)
     found = measure(args.scans)
-    text = json.dumps(found, indent=1)
-    print(text)
-    if args.json:
-        args.json.write_text(text + "\n", encoding="utf-8")
+    script.tell(found, args.json)
     if not met(found):
         raise SystemExit(1)
 

@@ -7,12 +7,12 @@ Exits with 3 where there is no GPU, with 1 where a test or the benchmark fails.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.shared import script
 from runtime import doctor
 
 CUDA = 13
@@ -53,9 +53,7 @@ def advice(facts: dict[str, Any]) -> list[str]:
 
 def main() -> int:
     """Say what is there; with a GPU also test and measure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, default=Path(".cache/gpu-check.json"))
-    args = parser.parse_args()
+    args = script.options(__doc__, json=Path(".cache/gpu-check.json"))
     facts = doctor.examine()
     print("\n".join(advice(facts)), flush=True)
     if not facts["gpus"]:

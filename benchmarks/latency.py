@@ -9,12 +9,9 @@ warm, the median of five; then the network alone and the peak memory of `fmtool 
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +19,18 @@ import nibabel as nib
 import numpy as np
 
 from benchmarks import full_size
+from benchmarks.shared import script
 from benchmarks.shared.peers import chain
 from runtime.predict import Predictor, run_network
 
-_PEAK = r"""
-import re, runpy, sys
+_PEAK = """
+import runpy, sys
+from benchmarks.bench.machine import peak_memory
 sys.argv = ["fmtool", *sys.argv[1:]]
 try:
     runpy.run_module("fmtool", run_name="__main__")
 finally:
-    # Not getrusage: its peak is inherited from the process that started this one.
-    peak = re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read()).group(1)
-    print(f"peak {peak}", file=sys.stderr)
+    print(f"peak {peak_memory()}", file=sys.stderr)
 """
 
 
@@ -53,12 +50,10 @@ def torch_network(prepared: Any, repeats: int) -> float:
     model = full_size.encoder()
     volume = torch.from_numpy(np.asarray(prepared.volume, np.float32))[None, None]
     mask = torch.from_numpy(np.asarray(prepared.mask, np.float32))[None, None]
-    times = []
     with torch.inference_mode():
-        for _ in range(repeats + 1):
-            start = time.perf_counter()
-            model(masked_zscore(volume, mask))
-            times.append(time.perf_counter() - start)
+        times = [
+            script.timed(lambda: model(masked_zscore(volume, mask)))[1] for _ in range(repeats + 1)
+        ]
     return statistics.median(times[1:])
 
 
@@ -66,26 +61,20 @@ def peak_memory_gib(scan: Path, bundle: Path) -> float:
     """The peak resident memory of `fmtool predict` in a process of its own."""
     command = [sys.executable, "-c", _PEAK, "predict", str(scan), "--bundle", str(bundle), "--json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return int(done.stderr.rsplit("peak ", 1)[1]) / 2**20
+    return int(done.stderr.rsplit("peak ", 1)[1]) / 2**30
 
 
 def main() -> None:
     """Measure, print, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scan", type=Path)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(__doc__, "scan", repeats=5, json=Path)
     bundle = full_size.bundle(Path(".cache"))
     with Predictor(bundle) as predictor:
         runs = [predictor.predict(args.scan) for _ in range(args.repeats + 1)][1:]
         engine = predictor.engine
         prepared = runs[-1].prepared
-        network = []
-        for _ in range(args.repeats):
-            start = time.perf_counter()
-            run_network(engine, prepared)
-            network.append(time.perf_counter() - start)
+        network = [
+            script.timed(lambda: run_network(engine, prepared))[1] for _ in range(args.repeats)
+        ]
         described = engine.describe()
     ours = {
         stage: statistics.median(run.timings[stage] for run in runs) for stage in runs[0].timings
@@ -101,9 +90,7 @@ def main() -> None:
         "ratio_network": theirs["network"] / statistics.median(network),
         "peak_memory_gib": peak_memory_gib(args.scan, bundle.path),
     }
-    print(json.dumps(summary, indent=1))
-    if args.json:
-        args.json.write_text(json.dumps(summary, indent=1) + "\n")
+    script.tell(summary, args.json)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,7 @@ random one with several seeds, of which the best counts.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import json
 import os
 import signal
 import tempfile
@@ -32,6 +30,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
+from benchmarks.shared import script
 from fmtool import space
 from fmtool.task import AGE, SEX, Task
 from training import probe
@@ -163,13 +162,7 @@ def show(name: str, found: dict[str, Any]) -> None:
 
 def main() -> None:
     """Render, pretrain, probe, compare, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--subjects", type=int, default=400)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(__doc__, subjects=400, minutes=10.0, batch=32, seed=1, json=Path)
     begin = time.perf_counter()
     heads, cohorts = cohort(args.subjects, args.seed)
     print(f"{len(heads)} SYNTHETIC heads of {heads[0].volume.shape} voxels", flush=True)
@@ -189,17 +182,16 @@ def main() -> None:
         for task in (AGE, SEX)
     }
     print("intervals apart from every random encoder's:", better)
-    if args.json:
-        content = {
-            "synthetic": True,
-            "subjects": args.subjects,
-            "steps": steps,
-            "minutes": minutes,
-            "random": random,
-            "trained": trained,
-            "intervals_apart": better,
-        }
-        args.json.write_text(json.dumps(content, indent=1) + "\n")
+    content = {
+        "synthetic": True,
+        "subjects": args.subjects,
+        "steps": steps,
+        "minutes": minutes,
+        "random": random,
+        "trained": trained,
+        "intervals_apart": better,
+    }
+    script.keep(content, args.json)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 No memory is needed to count it: the step runs on fake tensors, which have shapes and no contents,
 while every storage that it makes is written down when it appears and struck off when it goes. So
 weights, gradients, Adam's state, inputs, what is kept for the backward pass and all temporaries
-between operations are in the peak; see `benchmarks.shared.live`. Not in it: what a library needs
+between operations are in the peak; see `Live`. Not in it: what a library needs
 inside one operation (cuDNN's workspaces), the CUDA context, and the allocator's waste. A setting
 "fits" a card if its peak leaves a tenth of the card free.
 
@@ -17,9 +17,8 @@ prints docs/memory.md's tables.
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -29,12 +28,53 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from benchmarks.shared.live import Live
+from benchmarks.shared import script
 from fmtool.space import CROP_SHAPE
 from training import encoders
 from training.fit.settings import Precision
 from training.simclr import SimCLRNetwork, nt_xent
+
+
+class Live(TorchDispatchMode):
+    """While entered, every storage that an operation gives is counted until it is freed.
+
+    Works on real tensors and on fake ones, inside a FakeTensorMode. Views share their storage and
+    count once. What an operation frees before it returns is not seen.
+
+    Attributes:
+        now: bytes alive.
+        peak: the most there have been; may be set to start anew.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._sizes: dict[int, int] = {}
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        given = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(given):
+            if isinstance(leaf, Tensor):
+                self._add(leaf)
+        return given
+
+    def _add(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key not in self._sizes:
+            self._sizes[key] = storage.nbytes()
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._drop, key)
+
+    def _drop(self, key: int) -> None:
+        self.now -= self._sizes.pop(key)
+
 
 GIB = float(1 << 30)
 PAIRS = 6
@@ -192,9 +232,7 @@ def rows(pairs: int = PAIRS) -> Iterator[dict[str, Any]]:
 
 def markdown(found: list[dict[str, Any]]) -> str:
     """The rows as a table."""
-    lines = ["| " + " | ".join(found[0]) + " |", "|" + "---|" * len(found[0])]
-    lines += ["| " + " | ".join(_cell(value) for value in row.values()) + " |" for row in found]
-    return "\n".join(lines)
+    return script.markdown([*found[0]], [[*map(_cell, row.values())] for row in found])
 
 
 def _cell(value: object) -> str:
@@ -205,17 +243,13 @@ def _cell(value: object) -> str:
 
 def main() -> None:
     """Count, print, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(__doc__, pairs=PAIRS, json=Path)
     found = list(rows(args.pairs))
     print(markdown(found))
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     print(f"\nGiB; torch {torch.__version__}; " + (card or "not yet run on a GPU"))
-    if args.json:
-        content = {"torch": torch.__version__, "device": card, "spare": SPARE, "rows": found}
-        args.json.write_text(json.dumps(content, indent=1) + "\n")
+    content = {"torch": torch.__version__, "device": card, "spare": SPARE, "rows": found}
+    script.keep(content, args.json)
 
 
 if __name__ == "__main__":

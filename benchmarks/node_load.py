@@ -13,7 +13,6 @@ Writes one JSON object to stdout; exit code 1 if an instance was lost or memory 
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import sys
@@ -31,6 +30,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage, Verification  # type: ignore[attr-defined]
 
+from benchmarks.shared import script
 from runtime.service.answer import AnsweredBy, Fate, Order, Outcome
 from runtime.service.ending import Ending
 from runtime.service.log import configure
@@ -57,14 +57,15 @@ _SETTLE_S = 1.0
 
 def main() -> int:
     """Run the load; 0 if nothing was lost and memory stayed flat."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--in-a-row", type=int, default=500)
-    parser.add_argument("--at-once", type=int, default=32)
-    parser.add_argument("--instances", type=int, default=10_000)
-    parser.add_argument("--folder", type=Path, help="for the inbox; a temporary one if absent")
-    words = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=words.folder) as folder:
-        report = run(Path(folder), words.in_a_row, words.at_once, words.instances)
+    args = script.options(
+        __doc__,
+        in_a_row=500,
+        at_once=32,
+        instances=10_000,
+        folder=(Path, "for the inbox; a temporary one if absent"),
+    )
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        report = run(Path(folder), args.in_a_row, args.at_once, args.instances)
     print(json.dumps(report, indent=1))
     return 0 if not report["lost"] and report["growth"] <= GROWTH else 1
 

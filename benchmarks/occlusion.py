@@ -16,8 +16,6 @@ why it need not be are told apart:
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.shared import script
 from fmtool import space
 from runtime.attribution import Attribution, names
 from runtime.engines.base import Arrays
@@ -167,12 +166,7 @@ def _told(
 
 def main() -> None:
     """Measure, print, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scan", type=Path)
-    parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(__doc__, "scan", bundle=Path, every=1, json=Path)
     with Predictor(args.bundle) as predictor:
         result = predictor.predict(args.scan)
         tasks = list(result.maps)
@@ -206,9 +200,7 @@ def main() -> None:
             }
         reach = 2 * (args.every // 2 + 1) + 1
         summary["share_if_spread_evenly"] = reach**3 / first.values.size
-    print(json.dumps(summary, indent=1))
-    if args.json:
-        args.json.write_text(json.dumps(summary, indent=1) + "\n")
+    script.tell(summary, args.json)
 
 
 if __name__ == "__main__":

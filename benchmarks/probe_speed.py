@@ -24,8 +24,6 @@ on the CPU.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -40,6 +38,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from benchmarks.shared import script
 from fmtool.task import AGE, Task
 from training import encoders, probe
 from training.augment.whole import whole
@@ -137,19 +136,14 @@ def measure(entries: list[Made], cohort: Cohort[Task], width: float, timed: int)
         before = epochs(encoder, entries, labels, timed - timed // 2)
     with tempfile.TemporaryDirectory() as cache:
 
-        def ours() -> float:
-            start = time.perf_counter()
-            x = embeddings(encoder, entries, cache).astype(np.float64)
-            probe.fit_model(x, cohort)
-            return time.perf_counter() - start
+        def embedded() -> NDArray[np.float64]:
+            return embeddings(encoder, entries, cache).astype(np.float64)
 
         with counted(encoder) as once:
-            first = ours()
+            first = script.timed(lambda: probe.fit_model(embedded(), cohort))[1]
         with counted(encoder) as again:
-            cached = ours()
-        start = time.perf_counter()
-        probe.fit(embeddings(encoder, entries, cache), cohort)
-        evidence = time.perf_counter() - start
+            cached = script.timed(lambda: probe.fit_model(embedded(), cohort))[1]
+        evidence = script.timed(lambda: probe.fit(embedded(), cohort))[1]
     each = before + epochs(encoder, entries, labels, timed // 2)
     per_epoch = reference.count // len(before)
     total = EPOCHS * statistics.mean(each)
@@ -177,23 +171,21 @@ def measure(entries: list[Made], cohort: Cohort[Task], width: float, timed: int)
 
 def main() -> None:
     """Measure, print JSON, and write it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scans", type=int, default=24)
-    parser.add_argument("--shape", type=int, nargs=3, default=(48, 64, 64))
-    parser.add_argument("--width", type=float, default=1.0)
-    parser.add_argument("--epochs-run", type=int, default=4, help="of the reference's 100")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(
+        __doc__,
+        scans=24,
+        shape=[48, 64, 64],
+        width=1.0,
+        epochs_run=(4, "of the reference's 100"),
+        threads=1,
+        json=Path,
+    )
     torch.set_num_threads(args.threads)
     z, y, x = args.shape
     found = measure(*make(args.scans, (z, y, x)), args.width, args.epochs_run)
     setting = {"scans": args.scans, "shape": [z, y, x], "width": args.width}
     setting |= {"threads": args.threads, "torch": torch.__version__}
-    text = json.dumps({"setting": setting, **found}, indent=1)
-    print(text)
-    if args.json:
-        args.json.write_text(text + "\n")
+    script.tell({"setting": setting, **found}, args.json)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,6 @@ per head:
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +24,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.shared import heads
+from benchmarks.shared import heads, script
 from benchmarks.shared.peers import chain
 from runtime.preprocess import bias, register
 from runtime.preprocess.template import Template
@@ -87,9 +84,7 @@ def measure(
     """Everything about one head."""
     moving, affine = brain(path, cache)
     register.rigid(moving, affine, None, template)  # the template's points are made once
-    begin = time.perf_counter()
-    ours = register.rigid(moving, affine, None, template)
-    seconds = time.perf_counter() - begin
+    ours, seconds = script.timed(lambda: register.rigid(moving, affine, None, template))
     index = np.argwhere(template.mask)[::37]
     points = index @ template.affine[:3, :3].T + template.affine[:3, 3]
     centre = ours.matrix[:3, :3] @ points.mean(axis=0) + ours.matrix[:3, 3]
@@ -127,23 +122,21 @@ def measure(
 def workload() -> float:
     """Seconds for a fixed piece of NumPy work: what the machine has to spare at this moment."""
     matrix = np.random.default_rng(0).random((1200, 1200))
-    begin = time.perf_counter()
-    for _ in range(4):
-        matrix @ matrix
-    return time.perf_counter() - begin
+    return script.timed(lambda: [matrix @ matrix for _ in range(4)])[1]
 
 
 def main() -> None:
     """Measure, print, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--template", type=Path, help="the demonstration bundle's when absent")
-    parser.add_argument("--cache", type=Path, default=Path(".cache/registration"))
-    parser.add_argument("--sets", default="raw,ixi2mm,cohort")
-    parser.add_argument("--starts", type=int, default=100)
-    parser.add_argument("--repeats", type=int, default=0)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(
+        __doc__,
+        data=Path,
+        template=(Path, "the demonstration bundle's when absent"),
+        cache=Path(".cache/registration"),
+        sets="raw,ixi2mm,cohort",
+        starts=100,
+        repeats=0,
+        json=Path,
+    )
     template = Template.load(args.template)
     tag = args.template.name.split(".")[0] if args.template else "demo"
     found = {}
@@ -169,9 +162,7 @@ def main() -> None:
         "median_seconds": float(np.median([r["seconds"] for r in rows])),
         "median_workload_seconds": float(np.median([r["workload_seconds"] for r in rows])),
     }
-    print(json.dumps(summary, indent=1))
-    if args.json:
-        args.json.write_text(json.dumps({"summary": summary, "heads": found}, indent=1) + "\n")
+    script.tell(summary, args.json, {"summary": summary, "heads": found})
 
 
 if __name__ == "__main__":

@@ -8,26 +8,20 @@ machine stretches wall time, not processor time.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.shared import script
 from runtime.predict import Predictor
 from runtime.report.publish import Publisher
 
 
 def main() -> None:
     """Measure, print, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scan", type=Path)
-    parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(__doc__, "scan", bundle=Path, repeats=5, json=Path)
     walls, processors = [], []
     with tempfile.TemporaryDirectory() as folder, Predictor(args.bundle) as predictor:
         result = predictor.predict(args.scan)
@@ -38,9 +32,7 @@ def main() -> None:
             walls.append(time.perf_counter() - wall)
             processors.append(time.process_time() - processor)
         size = page.stat().st_size
-        wall = time.perf_counter()
-        publisher.write_index()
-        index = time.perf_counter() - wall
+        index = script.timed(publisher.write_index)[1]
     summary = {
         "scan_shape": result.facts["shape"],
         "maps": len(result.maps),
@@ -53,9 +45,7 @@ def main() -> None:
         "index_seconds": index,
         "load": os.getloadavg()[0],
     }
-    print(json.dumps(summary, indent=1))
-    if args.json:
-        args.json.write_text(json.dumps(summary, indent=1) + "\n")
+    script.tell(summary, args.json)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 if str(_ROOT) not in sys.path:
     sys.path.insert(0, str(_ROOT))
 
-from documentation import commands, exits, made, messages, schema  # noqa: E402
+from documentation import made, messages, schema, verbs  # noqa: E402
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -30,9 +30,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages of the reference."""
     pages = {
-        "reference/commands.md": commands.page(),
+        "reference/commands.md": verbs.page(),
         "reference/errors.md": messages.page(_ROOT),
-        "reference/exit-codes.md": exits.page(),
+        "reference/exit-codes.md": messages.exit_codes(),
         "reference/manifest.md": schema.page("manifest"),
         "reference/result.md": schema.page("result"),
     }

@@ -1,7 +1,8 @@
-"""Every verb and what it takes, read from the functions that run."""
+"""Every verb and what it takes, read from the functions that run; the reference of commands."""
 
 from __future__ import annotations
 
+import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -135,3 +136,21 @@ def _default(value: Any, kind: Any) -> str:
     if isinstance(value, Enum):
         return str(value.value)
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+_HEAD = """# Commands
+
+Made from the command line itself, as `fmtool VERB --help` shows it. Results go to stdout,
+everything else to stderr; [exit codes](exit-codes.md) are the same for all. `fmtool --version`
+prints the version. N is a whole number, X any number.
+"""
+
+
+def page() -> str:
+    """The reference page of all commands, as Markdown."""
+    parts = [_HEAD]
+    for verb, function in walk():
+        parts.append(f"## fmtool {verb}\n\n{inspect.cleandoc(function.__doc__ or '')}\n")
+        if rows := [one.row for one in taken(verb, function)]:
+            parts.append(table(("name", "takes", "default", "what"), rows))
+    return "\n".join(parts)

@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.batch import busy, crash, throughput, tiny
+from benchmarks.batch import crash, scans, throughput
 
 
 def main() -> int:
@@ -39,9 +39,9 @@ def main() -> int:
         if args.what == "throughput":
             summary = throughput.throughput(args.scan, args.scans or 12, work)
         elif args.what == "busy":
-            summary = busy.busy(args.scan, args.scans or 20, work)
+            summary = throughput.busy(args.scan, args.scans or 20, work)
         else:
-            bundle = tiny.bundle(Path(".cache"))
+            bundle = scans.tiny_bundle(Path(".cache"))
             summary = crash.crash(args.kills, args.scans or 40, args.seed, work, bundle)
     print(json.dumps(summary, indent=1))
     if args.json:

@@ -1,4 +1,4 @@
-"""Folders of scans that are all different and cost the same."""
+"""Folders of scans that are all different and cost the same, and a bundle that answers at once."""
 
 from __future__ import annotations
 
@@ -34,3 +34,23 @@ def prepared(count: int, folder: Path) -> Path:
         # So that the answers differ, and a result that went to the wrong scan would show.
         voxels = np.where(voxels > 0, voxels + np.float32(2.0), 0).astype(np.float32)
     return folder
+
+
+def tiny_bundle(folder: Path) -> Path:
+    """A bundle whose encoder is as narrow as can be, exported on the first call."""
+    target = folder / "tiny.fmtool"
+    if not target.exists():
+        import torch
+
+        from export.pack import pack
+        from fmtool import task
+        from training import encoders
+        from training.evidence.head import Head
+
+        torch.manual_seed(1)
+        encoder = encoders.build("resnet18", width=1 / 64).eval()
+        weight = np.ones(512 // 64)
+        evidence = {"beats_baseline": False, "baseline_name": "none: random weights"}
+        heads = [Head(task.get("age"), weight, 40.0, evidence, encoder_sha256="")]
+        pack(target, encoder, heads, name="tiny random weights")
+    return target

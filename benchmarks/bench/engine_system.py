@@ -6,8 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from benchmarks.bench import probe
-from benchmarks.bench.laps import Laps
-from benchmarks.bench.system import System
+from benchmarks.bench.system import Laps, System
 from fmtool import bundle as bundles
 from fmtool.errors import CapabilityError, ParityError
 from runtime.engines import selftest
@@ -50,9 +49,7 @@ class EngineSystem(System):
         if self._choice.engine in NATIVE:
             if find_spec("torch") is None:
                 raise CapabilityError("a GPU's peak is measured with torch (`fmtool[train]`)")
-            from benchmarks.bench import torch_probe
-
-            return torch_probe.make(self.precision, self.device)
+            return probe.of_torch(self.precision, self.device)
         return probe.of_engine(self._choice)
 
     def split(self) -> dict[str, float] | None:

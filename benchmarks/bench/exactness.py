@@ -1,17 +1,18 @@
-"""Each candidate's outputs against those of a float32 engine."""
+"""Each candidate's outputs against those of a float32 engine on the same volumes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.bench import accuracy
 from benchmarks.bench.candidates import Candidate
 from benchmarks.bench.process import Worker
 from benchmarks.bench.record import Record
 from fmtool.bundle import Bundle
+from fmtool.task import Task
 from runtime.engines.base import Arrays
 from runtime.engines.choose import choose
 
@@ -49,7 +50,7 @@ def fill(
         if record.candidate.is_peer and not record.opened["facts"]["weights_of_bundle"]:
             record.reasons["embedding_error"] = _NOT_TOLD
             continue
-        record.accuracy = accuracy.compare(outputs, reference, bundle.tasks.values())
+        record.accuracy = compare(outputs, reference, bundle.tasks.values())
     return name
 
 
@@ -57,3 +58,36 @@ def _outputs(worker: Worker, path: Path) -> Arrays:
     worker.ask("outputs", path=str(path))
     with np.load(path) as stored:
         return {name: stored[name] for name in stored.files}
+
+
+def compare(got: Arrays, reference: Arrays, tasks: Iterable[Task]) -> dict[str, float]:
+    """The worst over the volumes; infinite where an output is not a finite number.
+
+    Args:
+        got: outputs by name, [N, F] or [N, 1].
+        reference: the same in float32.
+        tasks: the bundle's.
+
+    Returns:
+        "embedding_error": ||a - b|| / ||b||; "TASK_shift": |a - b| in the task's unit, or in
+        logits; "TASK_probability_shift" of a binary task. A task that `got` lacks is left out.
+    """
+    a, b = got["embedding"].astype(np.float64), reference["embedding"].astype(np.float64)
+    distance = np.linalg.norm(a - b, axis=1) / np.linalg.norm(b, axis=1)
+    errors = {"embedding_error": _worst(distance)}
+    for task in tasks:
+        if task.name not in got:
+            continue
+        a, b = (each[task.name].astype(np.float64) for each in (got, reference))
+        errors[f"{task.name}_shift"] = _worst(np.abs(a - b))
+        if task.kind == "binary":
+            errors[f"{task.name}_probability_shift"] = _worst(np.abs(_sigmoid(a) - _sigmoid(b)))
+    return errors
+
+
+def _sigmoid(logit: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logit)))
+
+
+def _worst(values: NDArray[np.float64]) -> float:
+    return float(values.max()) if np.isfinite(values).all() else float("inf")

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bench import probe
-from benchmarks.bench.laps import Laps
-from benchmarks.bench.system import System
+from benchmarks.bench.system import Laps, System
 from fmtool import bundle as bundles
 from fmtool.errors import CapabilityError
 from runtime.engines.base import Arrays

@@ -136,3 +136,40 @@ def of_engine(choice: Choice) -> Make:
         return Probe(f"{kind} {size}", flop(kind, size), lambda: opened.run(inputs), opened.close)
 
     return make
+
+
+def of_torch(precision: str, device: str) -> Make:
+    """Probes in `precision` on "cpu" or "cuda:N", channels last; float32 is without TF32.
+
+    Raises:
+        CapabilityError: for a precision that torch does not multiply in.
+    """
+    import torch
+    from torch.nn import functional
+
+    if precision not in ("float32", "bfloat16", "float16"):
+        raise CapabilityError(
+            f"torch has no matrix product in {precision} to measure the peak with"
+        )
+    torch.backends.cudnn.allow_tf32 = False
+
+    def opened(kind: str, size: int) -> Probe:
+        place: dict[str, Any] = {"dtype": getattr(torch, precision), "device": device}
+        if kind == "convolution":
+            weight = torch.randn(CHANNELS, CHANNELS, 3, 3, 3, **place)
+            x = torch.randn(1, CHANNELS, size, size, size, **place)
+            weight, x = (t.to(memory_format=torch.channels_last_3d) for t in (weight, x))
+        else:
+            weight, x = (torch.randn(size, size, **place) for _ in range(2))
+
+        def run() -> None:
+            multiply = functional.conv3d if kind == "convolution" else functional.linear
+            with torch.inference_mode():
+                y: torch.Tensor = x
+                for _ in range(CHAIN):
+                    y = multiply(y, weight)
+                y.flatten()[0].item()  # waits for a GPU
+
+        return Probe(f"{kind} {size}", flop(kind, size), run, lambda: None)
+
+    return opened

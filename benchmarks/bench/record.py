@@ -30,7 +30,7 @@ class Record:
         self_test: why the bundle's self-test refuses it; "" where there is none.
         stages: seconds by stage, per repetition.
         roofline: by `benchmarks.bench.roofline.place`.
-        accuracy: by `benchmarks.bench.accuracy.compare`.
+        accuracy: by `benchmarks.bench.exactness.compare`.
         speedup: over the report's baseline.
     """
 

@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.bench import flops
 from benchmarks.bench.flops import Layer
+from benchmarks.bench.record import Record
+from benchmarks.bench.rounds import PEAK
+from fmtool.bundle import Bundle
+from fmtool.errors import CapabilityError
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
 """Of one value."""
@@ -48,3 +53,23 @@ def place(
         "share_of_roofline": limit / latency,
         "bound": "compute" if 2 * by_compute >= limit else "memory",
     }
+
+
+def fill(records: Sequence[Record], bundle: Bundle) -> None:
+    """Count the graph's operations and place every record; where it cannot be, the reason."""
+    try:
+        layers = flops.count(bundle.model())
+    except CapabilityError as error:
+        for record in records:
+            record.reasons |= dict.fromkeys((*PEAK, "intensity"), str(error))
+        return
+    for record in records:
+        if record.peak is None or record.bandwidth is None:
+            continue  # its reasons are noted
+        record.roofline = place(
+            layers,
+            record.precision,
+            record.summary().median,
+            record.peak["flop_per_second"],
+            record.bandwidth,
+        )

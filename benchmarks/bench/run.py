@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench import exactness, inputs, limits, machine, rounds, statistics
+from benchmarks.bench import exactness, inputs, machine, roofline, rounds, statistics
 from benchmarks.bench.candidates import Candidate
 from benchmarks.bench.columns import columns
 from benchmarks.bench.process import Worker
@@ -66,7 +66,7 @@ def run(
         say("Comparing with float32")
         reference = exactness.fill(pairs, bundle, volumes, folder)
         rounds.offline(pairs, request, say)
-    limits.fill(records, bundle)
+    roofline.fill(records, bundle)
     baseline = _baseline(records)
     ratios = _ratios(records)
     for record in records:

@@ -1,12 +1,31 @@
-"""System: a network that is ready to be timed, whichever library runs it."""
+"""System: a network ready to be timed, whichever library runs it, and what its start took."""
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from typing import Any
 
 from benchmarks.bench.probe import Make
 from runtime.engines.base import Arrays
+
+
+class Laps:
+    """Seconds between one call of `lap` and the next.
+
+    Args:
+        started: `time.monotonic()` of the parent, just before it made this process.
+    """
+
+    def __init__(self, started: float) -> None:
+        self._last = started
+        self.seconds: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """`name` is what took the time since the last call."""
+        now = time.monotonic()
+        self.seconds[name] = now - self._last
+        self._last = now
 
 
 class System(ABC):

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.bench import torch_probe
-from benchmarks.bench.laps import Laps
+from benchmarks.bench import probe
+from benchmarks.bench.peers import VARIANTS
 from benchmarks.bench.probe import Make
-from benchmarks.bench.system import System
+from benchmarks.bench.system import Laps, System
 from benchmarks.bench.torch_weights import BUNDLE, fold, load
-from benchmarks.bench.variants import VARIANTS
 from export.graph import EMBEDDING, BundleGraph
 from fmtool import bundle as bundles
 from fmtool.errors import CapabilityError
@@ -82,7 +81,7 @@ class TorchSystem(System):
 
     def probes(self) -> Make:
         """The probes' operations in torch itself."""
-        return torch_probe.make(self.precision, self.device)
+        return probe.of_torch(self.precision, self.device)
 
     def close(self) -> None:
         """Release the network."""

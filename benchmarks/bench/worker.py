@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bench import bandwidth, energy, inputs, machine, timing
-from benchmarks.bench.laps import Laps
 from benchmarks.bench.probe import Ceiling
-from benchmarks.bench.system import System
+from benchmarks.bench.system import Laps, System
 from fmtool.errors import CapabilityError, FmtoolError
 from runtime.system.machine import free_memory
 

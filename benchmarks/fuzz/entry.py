@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from io import BytesIO
 from pathlib import Path
+from pkgutil import resolve_name
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile, ZipInfo
 
 from fmtool.errors import FmtoolError
 
-NAMES = (
-    "nifti",
-    "task",
-    "manifest",
-    "bundle_zip",
-    "trust",
-    "robustness",
-    "signature",
-    "head",
-    "dicom_file",
-    "dicom_zip",
-    "dicom_pixels",
-    "cohort_csv",
-    "cohort_bids",
-    "checkpoint",
-    "encoder",
-    "monai",
-    "ledger",
-    "multipart",
-    "node_object",
-    "node_wire",
-)
-"""A module of `benchmarks.fuzz.entries` each."""
+_PLACES = {
+    "nifti": "nifti.ENTRY",
+    "task": "task.ENTRY",
+    "manifest": "bundle.CLAIMS",
+    "bundle_zip": "bundle.ZIP",
+    "trust": "bundle.TRUST",
+    "robustness": "bundle.ROBUSTNESS",
+    "signature": "bundle.SIGNATURE",
+    "head": "head.ENTRY",
+    "dicom_file": "dicom.FILE",
+    "dicom_zip": "dicom.ZIP",
+    "dicom_pixels": "dicom.PIXELS",
+    "cohort_csv": "cohort.CSV",
+    "cohort_bids": "cohort.BIDS",
+    "checkpoint": "encoder.CHECKPOINT",
+    "encoder": "encoder.FOLDER",
+    "monai": "encoder.MONAI",
+    "ledger": "ledger.ENTRY",
+    "multipart": "multipart.ENTRY",
+    "node_object": "node_object.ENTRY",
+    "node_wire": "node_wire.ENTRY",
+}
+NAMES = tuple(_PLACES)
+"""Each is an `Entry` of a module of `benchmarks.fuzz.entries`."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,20 @@ class Entry:
 
 
 def load(name: str) -> Entry:
-    """The entry of that name, or of another module by its full name, with what it imports."""
-    entry = import_module(name if "." in name else f"benchmarks.fuzz.entries.{name}").ENTRY
+    """The entry of that name, or another module's by its full name, with what it imports."""
+    here = f"benchmarks.fuzz.entries.{_PLACES[name]}" if name in _PLACES else f"{name}.ENTRY"
+    entry = resolve_name(here)
     assert isinstance(entry, Entry)
     return entry
+
+
+def zipped(members: Mapping[str, bytes]) -> list[bytes]:
+    """Seeds: the members, by name, in a zip for each way to compress them."""
+    found = []
+    for method in (ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA):
+        out = BytesIO()
+        with ZipFile(out, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(ZipInfo(name), content, method)
+        found.append(out.getvalue())
+    return found

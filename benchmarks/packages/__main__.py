@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.packages import build, environment, resolve, uses
-from benchmarks.packages.failed import Failed
+from benchmarks.packages.environment import Failed
 
 ROOT = Path(__file__).parents[2]
 STEPS = ("build", "latest", "lowest", "platforms")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.packages.failed import UV, Failed, run
+from benchmarks.packages.environment import UV, Failed, run
 
 EPOCH = "1700000000"
 """SOURCE_DATE_EPOCH of both builds, unless the caller's environment has another."""

@@ -1,14 +1,56 @@
-"""A fresh environment with the wheel in it, and nothing of the repository or of the network."""
+"""A fresh environment with the wheel in it, and nothing of the repository or of the network.
+
+And how a program is run, and what a check says when it does not hold.
+"""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.packages import unplugged
-from benchmarks.packages.failed import UV, run
+
+UV = (sys.executable, "-m", "uv")
+"""How uv is called, whatever PATH has."""
+
+
+class Failed(Exception):
+    """A package that is not what it should be; the sentence says how."""
+
+
+def run(
+    command: Sequence[str | Path],
+    where: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Run a command and answer its stdout.
+
+    Args:
+        command: the program and its arguments.
+        where: the folder it runs in; this process's if absent.
+        environment: all of its variables; this process's if absent.
+
+    Raises:
+        Failed: with the last lines of what it said, if its exit code is not 0.
+    """
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=where,
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode:
+        told = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
+        words = " ".join(str(word) for word in command)
+        raise Failed(f"exit code {done.returncode} of `{words}`:\n{told}")
+    return done.stdout
 
 
 @dataclass(frozen=True)

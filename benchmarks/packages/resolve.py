@@ -5,8 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from benchmarks.packages.environment import find_links
-from benchmarks.packages.failed import UV, run
+from benchmarks.packages.environment import UV, find_links, run
 
 PROJECT = "pyproject.toml"
 X86, ARM = "x86_64-manylinux_2_28", "aarch64-manylinux_2_31"

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.packages import made_series, post
-from benchmarks.packages.environment import Environment
-from benchmarks.packages.failed import Failed
+from benchmarks.packages.environment import Environment, Failed
 from runtime.engines.table import ROWS
 
 Use = Callable[[Environment], None]

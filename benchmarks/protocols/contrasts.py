@@ -24,12 +24,10 @@ from torch import nn
 from benchmarks.protocols import command, pretrained
 from benchmarks.protocols import study as studies
 from benchmarks.protocols.bench import Bench
-from benchmarks.protocols.fits import linear
-from benchmarks.protocols.plots import forest
-from benchmarks.protocols.report import ProtocolReport
+from benchmarks.protocols.report import ProtocolReport, forest
 from benchmarks.protocols.scores import score, versus
 from benchmarks.protocols.study import Fold, Study, folds
-from benchmarks.protocols.systems import cross_validate, find
+from benchmarks.protocols.systems import cross_validate, find, linear
 from fmtool import task as tasks
 from fmtool.errors import InputError, UsageError
 

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.protocols import command, plots
+from benchmarks.protocols import command
 from benchmarks.protocols.bench import Bench
-from benchmarks.protocols.report import ProtocolReport
+from benchmarks.protocols.report import ProtocolReport, curves
 from benchmarks.protocols.scores import score, value
 from benchmarks.protocols.study import Fold, Study, folds, inner
 from benchmarks.protocols.systems import SYSTEMS, repeated
@@ -137,7 +137,7 @@ def main() -> None:
         args.seeds,
         args.seed,
     )
-    figure = plots.curves(report.rows, report.title, "fraction", "share of the labels", log=True)
+    figure = curves(report.rows, report.title, "fraction", "share of the labels", log=True)
     report.write(args.out, figure)
     report.print(SHOWN)
 

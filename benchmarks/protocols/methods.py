@@ -14,9 +14,9 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.protocols import command, plots
+from benchmarks.protocols import command
 from benchmarks.protocols.bench import Bench
-from benchmarks.protocols.report import ProtocolReport
+from benchmarks.protocols.report import ProtocolReport, forest
 from benchmarks.protocols.scores import score, versus
 from benchmarks.protocols.study import Study, folds
 from benchmarks.protocols.systems import SYSTEMS, repeated
@@ -84,7 +84,7 @@ def main() -> None:
     studies = [command.study(args, task) for task in args.task or ("age", "sex")]
     systems = args.system or tuple(SYSTEMS)
     report = run(studies, bench, systems, args.folds, args.repeats, args.seed)
-    report.write(args.out, plots.forest(report.rows, report.title))
+    report.write(args.out, forest(report.rows, report.title))
     report.print(SHOWN)
 
 

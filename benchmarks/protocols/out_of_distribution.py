@@ -22,13 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.protocols import command, plots, shift
+from benchmarks.protocols import command, pairing
 from benchmarks.protocols import study as studies
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.pairing import by_site, check_apart, together
-from benchmarks.protocols.report import ProtocolReport
-from benchmarks.protocols.resample import draws, figure, interval
-from benchmarks.protocols.scores import score, versus
+from benchmarks.protocols.report import ProtocolReport, forest
+from benchmarks.protocols.scores import draws, figure, interval, score, versus
 from benchmarks.protocols.study import Study, folds, inner
 from benchmarks.protocols.systems import SYSTEMS, repeated
 from fmtool import task as tasks
@@ -67,7 +66,7 @@ def run(
         check_apart(source, target)
         found, told = _compare(source, target, bench, systems, count, repeats, seed)
         rows += found
-        warned = [shift.warning(source, target), shift.spread_within(source)]
+        warned = [pairing.warning(source, target), pairing.spread_within(source)]
         remarks += [f"{source.task.name}: {sentence}" for sentence in [*warned, *told] if sentence]
     source, target = pairs[0]
     about = command.facts(bench, source, seed, folds=count, repeats=repeats)
@@ -184,7 +183,7 @@ def main() -> None:
     bench = command.bench(args)
     pairs = [_pair(args, task) for task in args.task or ("age", "sex")]
     report = run(pairs, bench, args.system or DEFAULT, args.folds, args.repeats, args.seed)
-    report.write(args.out, plots.forest(_panels(report.rows), report.title, panel="panel"))
+    report.write(args.out, forest(_panels(report.rows), report.title, panel="panel"))
     report.print(SHOWN)
 
 

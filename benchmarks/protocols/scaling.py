@@ -20,14 +20,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmarks.protocols import command, plots, power_law, pretrained
+from benchmarks.protocols import command, power_law, pretrained
 from benchmarks.protocols.bench import Bench
-from benchmarks.protocols.fits import probed
-from benchmarks.protocols.report import ProtocolReport
-from benchmarks.protocols.resample import draws, figure
-from benchmarks.protocols.scores import score
+from benchmarks.protocols.report import ProtocolReport, curves
+from benchmarks.protocols.scores import draws, figure, score
 from benchmarks.protocols.study import Study, folds
-from benchmarks.protocols.systems import cross_validate, find
+from benchmarks.protocols.systems import cross_validate, find, probed
 from fmtool.errors import InputError, UsageError
 from training import cohort as cohorts
 from training.cohort.prepared import PreparedScan
@@ -195,7 +193,7 @@ def _sentence(name: str, law: dict[str, Any]) -> str:
 def plot(report: ProtocolReport) -> Figure:
     """The sizes' figures and the law's curve."""
     rows = [row for row in report.rows if row["system"] == SYSTEM]
-    drawn = plots.curves(rows, report.title, "pretrained", "scans pretrained on", log=True)
+    drawn = curves(rows, report.title, "pretrained", "scans pretrained on", log=True)
     for axis, (name, law) in zip(drawn.axes, report.facts["laws"].items(), strict=True):
         auc = next(row["metric"] == "AUC" for row in rows if row["task"] == name)
         n = np.geomspace(min(law["sizes"]), max(law["sizes"]), 50)

@@ -98,22 +98,18 @@ class Size:
 
     def pretraining(self, seed: int) -> Settings:
         """Settings of a pretraining run."""
-        return Settings(
-            epochs=self.pretrain_epochs,
-            batch=self.pretrain_batch,
-            learning_rate=self.pretrain_rate,
-            seed=seed,
-            precision=self.precision,
-            device=self.device,
-            workers=self.workers,
-        )
+        return self._settings(seed, self.pretrain_epochs, self.pretrain_batch, self.pretrain_rate)
 
     def training(self, seed: int, scans: int) -> Settings:
         """Settings of a training from labels; its batch is no larger than the scans are many."""
+        batch = min(self.train_batch, scans)
+        return self._settings(seed, self.train_epochs, batch, self.train_rate)
+
+    def _settings(self, seed: int, epochs: int, batch: int, rate: float) -> Settings:
         return Settings(
-            epochs=self.train_epochs,
-            batch=min(self.train_batch, scans),
-            learning_rate=self.train_rate,
+            epochs=epochs,
+            batch=batch,
+            learning_rate=rate,
             seed=seed,
             precision=self.precision,
             device=self.device,

@@ -6,32 +6,31 @@ python -m benchmarks.robustness [--bundle B] [--data DIR] [--sets raw,ixi2mm] [-
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.robustness import outputs, peers, plot, stage_table, table
+from benchmarks.robustness import measure, stages, table
 from benchmarks.robustness.measure import HeadBench, HeadOutputs
 from benchmarks.robustness.perturbations import ALL
 from benchmarks.robustness.summary import summary
-from benchmarks.shared import heads
+from benchmarks.shared import heads, script
 from fmtool import __version__
 from runtime.predict import Predictor
 
 
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description=__doc__)
-    parser.add_argument("--bundle", type=Path, help="the demonstration bundle when absent")
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--sets", default="raw,ixi2mm", help="cohort too: its heads are stripped")
-    parser.add_argument("--per-set", type=int, help="at most so many heads of each set, spread")
-    parser.add_argument("--out", type=Path, default=Path(".cache/robustness"))
-    parser.add_argument("--judged", action="store_true", help="only what the bar holds for")
-    parser.add_argument("--by-stage", action="store_true", help="which stage moves the outputs")
-    args = parser.parse_args()
+    args = script.options(
+        __doc__,
+        bundle=(Path, "the demonstration bundle when absent"),
+        data=Path,
+        sets=("raw,ixi2mm", "cohort too: its heads are stripped"),
+        per_set=(int, "at most so many heads of each set, spread"),
+        out=Path(".cache/robustness"),
+        judged=(False, "only what the bar holds for"),
+        by_stage=(False, "which stage moves the outputs"),
+    )
     paths = [
         path
         for name in args.sets.split(",")
@@ -39,12 +38,12 @@ def main() -> None:
     ]
     args.out.mkdir(parents=True, exist_ok=True)
     with Predictor(args.bundle) as predictor:
-        watched = outputs.of(predictor.bundle)
+        watched = measure.outputs_of(predictor.bundle)
         bench = HeadBench(predictor, watched)
         judged = tuple(one for one in ALL if one.judged)
         if args.by_stage:
             parts = [part for path in paths for part in _told(bench.by_stage(path, judged))]
-            text = stage_table.markdown(parts, watched)
+            text = table.by_stage(parts, watched)
             (args.out / "stages.md").write_text(text, encoding="utf-8")
             print(text)
             return
@@ -56,12 +55,14 @@ def main() -> None:
         rows = list(_told(every))
         bundle = {"name": predictor.bundle.name, "digest": predictor.bundle.digest}
         facts = {"bundle": bundle, "engine": predictor.engine.describe(), "fmtool": __version__}
-    found = summary(rows, watched, facts, {} if args.judged else peers.absent())
+    found = summary(rows, watched, facts, {} if args.judged else stages.absent())
     text = table.markdown(found)
-    _write(args.out / "robustness.json", found)
-    _write(args.out / "rows.json", [{**asdict(r), "embedding": r.embedding.tolist()} for r in rows])
+    script.keep(found, args.out / "robustness.json")
+    script.keep(
+        [{**asdict(r), "embedding": r.embedding.tolist()} for r in rows], args.out / "rows.json"
+    )
     (args.out / "robustness.md").write_text(text, encoding="utf-8")
-    plot.plot(found, args.out / "robustness.png")
+    table.plot(found, args.out / "robustness.png")
     print(text)
     print("\n".join(table.verdicts(found)))
     for name, reason in found["skipped"].items():
@@ -81,10 +82,6 @@ def _told(found: Any) -> Any:
         row: HeadOutputs = item if isinstance(item, HeadOutputs) else item[1]
         print(row.head, row.name, row.values or row.refused, flush=True)
         yield item
-
-
-def _write(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

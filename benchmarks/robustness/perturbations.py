@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.robustness import coverage, ghost, grid, intensity
+from benchmarks.robustness import grid, intensity
 from benchmarks.robustness.head import PerturbedHead
 from runtime.transform import about
 
@@ -46,8 +46,8 @@ class Perturbation:
         return self.change(head, brain, np.random.default_rng(SEED))
 
 
-def _plain(change: Callable[[PerturbedHead], PerturbedHead]) -> Change:
-    return lambda head, brain, generator: change(head)
+def _on_grid(change: Callable[..., PerturbedHead], **how: Any) -> Change:
+    return lambda head, brain, generator: change(head, **how)
 
 
 def _drawn(change: Callable[..., PerturbedHead], strength: float) -> Change:
@@ -65,32 +65,19 @@ def pose_of(head: PerturbedHead) -> NDArray[np.float64]:
     return about(middle, angle * np.array(axis), np.array(shift))
 
 
+_MOVED = _on_grid(lambda head: grid.moved(head, pose_of(head)))
+_HALF = _on_grid(grid.shifted, voxels=(0.5, 0.5, 0.5))
+
 ALL = (
+    Perturbation("grid turned 5°", "pose", _on_grid(grid.turned, axis=(1, 1, 1), degrees=5), True),
     Perturbation(
-        "grid turned 5°", "pose", _plain(partial(grid.turned, axis=(1, 1, 1), degrees=5)), True
+        "grid turned 15°", "pose", _on_grid(grid.turned, axis=(1, -1, 1), degrees=15), True
     ),
-    Perturbation(
-        "grid turned 15°", "pose", _plain(partial(grid.turned, axis=(1, -1, 1), degrees=15)), True
-    ),
-    Perturbation(
-        "grid shifted by half a voxel",
-        "pose",
-        _plain(partial(grid.shifted, voxels=(0.5, 0.5, 0.5))),
-        True,
-    ),
-    Perturbation(
-        "head moved 12°, 9 mm",
-        "pose",
-        _plain(lambda h: grid.moved(h, pose_of(h))),
-        True,
-        pose=pose_of,
-    ),
+    Perturbation("grid shifted by half a voxel", "pose", _HALF, True),
+    Perturbation("head moved 12°, 9 mm", "pose", _MOVED, True, pose=pose_of),
     *(
         Perturbation(
-            f"voxels {mm:g} mm",
-            "voxels",
-            _plain(partial(grid.spaced, millimetres=mm)),
-            0.8 <= mm <= 1.2,
+            f"voxels {mm:g} mm", "voxels", _on_grid(grid.spaced, millimetres=mm), 0.8 <= mm <= 1.2
         )
         for mm in (0.7, 0.8, 1.0, 1.2, 1.5, 2.0)
     ),
@@ -104,10 +91,10 @@ ALL = (
         Perturbation(
             f"ghosts of {n} %",
             "intensity",
-            _plain(partial(ghost.ghosted, axis=1, percent=n, period=4)),
+            _on_grid(intensity.ghosted, axis=1, percent=n, period=4),
         )
         for n in (2, 5)
     ),
-    Perturbation("neck cut off", "coverage", lambda h, b, r: coverage.beheaded(h, b), whole=True),
-    Perturbation("defaced", "coverage", lambda h, b, r: coverage.defaced(h, b), whole=True),
+    Perturbation("neck cut off", "coverage", lambda h, b, r: intensity.beheaded(h, b), whole=True),
+    Perturbation("defaced", "coverage", lambda h, b, r: intensity.defaced(h, b), whole=True),
 )

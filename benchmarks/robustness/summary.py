@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.robustness.measure import HeadOutputs
-from benchmarks.robustness.outputs import Output, distance
+from benchmarks.robustness.measure import HeadOutputs, Output, distance
 from benchmarks.robustness.perturbations import ALL, Perturbation
 
 BAR = 0.1

@@ -10,14 +10,13 @@ a whole head; the one that `make demo` uses if absent. `--page` replaces the pag
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from benchmarks import full_size
 from benchmarks.bench import flops, machine
-from benchmarks.scale import crowd, page, record, stages
+from benchmarks.scale import page, record, stages
+from benchmarks.shared import script
 from fmtool import bundle as bundles
 from fmtool.errors import InputError
 
@@ -37,7 +36,7 @@ def measure(scan: Path, repeats: int, work: Path) -> dict[str, Any]:
             name: sum(layer.flop for layer in flops.count(bundle.model()))
             for name, bundle in (("demo", demo), ("full", full))
         },
-        "step": crowd.step_seconds(20_000),
+        "step": record.step_seconds(20_000),
     }
     return found | {"record": record.measure(scan, found["full"]["result"], _ITEMS, work)}
 
@@ -57,12 +56,7 @@ def default_scan() -> Path:
 
 def main() -> None:
     """Measure, print, and write the page and JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scan", type=Path, nargs="?")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--page", type=Path)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(__doc__, "scan?", repeats=5, page=Path, json=Path)
     work = Path(".cache")
     work.mkdir(exist_ok=True)
     found = measure(args.scan or default_scan(), args.repeats, work)
@@ -70,8 +64,7 @@ def main() -> None:
     print(text)
     if args.page:
         page.put(args.page, text)
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=1) + "\n")
+    script.keep(found, args.json)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import machine
 from benchmarks.scale import day, stages
+from benchmarks.shared.script import markdown
 from fmtool.errors import InputError
 from runtime.system.atomic import write_bytes
 
@@ -56,28 +56,22 @@ def tables(found: dict[str, Any]) -> str:
     parts = [
         "## Measured: a scan on one core",
         " ".join([where, *machine.warnings(facts)]),
-        table(_STAGES, by_stage),
-        table(("", "demo", "full size"), others),
+        markdown(_STAGES, by_stage),
+        markdown(("", "demo", "full size"), others),
         "## Measured: what the command does for each scan",
-        table(("", "a scan"), command),
+        markdown(("", "a scan"), command),
         f"## Computed: {day.DAY:,} scans a day",
         _assumed(),
-        table(("", *_KINDS), needs),
-        table(("", "in all"), day.flows(found["scan bytes"], kept, full["page"])),
+        markdown(("", *_KINDS), needs),
+        markdown(("", "in all"), day.flows(found["scan bytes"], kept, full["page"])),
         "## Computed: what deaths cost",
         "More processor time, full size:",
-        table(("", "more"), day.retries(costs["full"])),
+        markdown(("", "more"), day.retries(costs["full"])),
         "## What breaks first",
         "One of each, in scans a day, the least first:",
-        table(_BEARS, day.limits(found["scan bytes"], kept, found["step"])),
+        markdown(_BEARS, day.limits(found["scan bytes"], kept, found["step"])),
     ]
     return "\n\n".join(parts)
-
-
-def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A Markdown table."""
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def put(page: Path, text: str) -> None:

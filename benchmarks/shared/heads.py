@@ -1,8 +1,12 @@
-"""The real heads that the benchmarks run on, and where they are."""
+"""The real heads that the benchmarks run on, and where they are.
+
+They are parted in two halves by subject: ranges are measured on one, checks judged on the other.
+"""
 
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 
 DEFAULT = Path(
@@ -33,3 +37,16 @@ def find(folder: Path | None = None, sets: tuple[str, ...] = tuple(SETS)) -> lis
 def label(path: Path) -> str:
     """A head's name in tables: its set and its file, without the suffix."""
     return f"{path.parent.name}/{path.name.split('.')[0]}"
+
+
+MEASURED, JUDGED = 0, 1
+
+
+def half(path: Path) -> int:
+    """Which half a head belongs to: by its name alone, and each head is another subject's."""
+    return zlib.crc32(label(path).encode()) % 2
+
+
+def of_half(which: int, folder: Path | None = None) -> list[Path]:
+    """The real heads of one half, in order."""
+    return [path for path in find(folder) if half(path) == which]

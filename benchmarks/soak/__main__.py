@@ -10,23 +10,24 @@ answer, every bad one its reason, and the ledger must say so: exit code 1 if not
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
 
+from benchmarks.shared import script
 from benchmarks.soak.run import soak
 
 
 def main() -> None:
     """Soak, print the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--scan", type=Path, help="a whole head; the prepared template if absent")
-    parser.add_argument("--bundle", type=Path)
-    words = parser.parse_args()
+    args = script.options(
+        __doc__,
+        minutes=60.0,
+        scan=(Path, "a whole head; the prepared template if absent"),
+        bundle=Path,
+    )
     with tempfile.TemporaryDirectory(prefix="fmtool-soak-") as folder:
-        said = soak(words.minutes, words.scan, words.bundle, Path(folder))
+        said = soak(args.minutes, args.scan, args.bundle, Path(folder))
     print(json.dumps(said, indent=1))
     if said["problems"]:
         raise SystemExit(1)

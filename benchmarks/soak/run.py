@@ -1,18 +1,67 @@
-"""Feeding, disturbing and measuring a watch."""
+"""Feeding, disturbing and measuring a watch, and whether every input came out where it should."""
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 import signal
+import subprocess
+import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
+from benchmarks.soak import SETTLE_S
 from benchmarks.soak.feed import Feed, heads
-from benchmarks.soak.judge import check
-from benchmarks.soak.process import WatchProcess
+from runtime.ledger import FILE, Ledger
+from runtime.ledger.outcomes import counts, outcomes
+
+
+class WatchProcess:
+    """`fmtool watch` as a process, and the most memory that it and its children had."""
+
+    def __init__(self, inbox: Path, out: Path, bundle: Path | None) -> None:
+        words = ["watch", inbox, "--out", out, "--settle", SETTLE_S, "--log", out / "watch.log"]
+        words += ["--bundle", bundle] if bundle else []
+        self._words = [sys.executable, "-m", "fmtool", *map(str, words)]
+        self.starts = 0
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again."""
+        self._process = subprocess.Popen(self._words)
+        self.started = time.monotonic()
+        self.starts += 1
+
+    def end(self, number: int) -> tuple[int, float]:
+        """Send a signal; the exit code, and the seconds until the end."""
+        clock = time.monotonic()
+        self._process.send_signal(number)
+        return self._process.wait(), time.monotonic() - clock
+
+    def kill(self) -> None:
+        """End it, if it runs; nothing is left behind after a failure here."""
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs; nobody else should end it."""
+        return self._process.poll() is None
+
+    def memory(self) -> int:
+        """Bytes of it and its children, without what they share."""
+        try:
+            whole = psutil.Process(self._process.pid)
+            return sum(p.memory_full_info().uss for p in (whole, *whole.children(recursive=True)))
+        except psutil.Error:
+            return 0  # one of them ended in between
+
 
 AHEAD = 6
 """Studies that wait: enough that the watch never does."""
@@ -78,3 +127,34 @@ def _memory(samples: list[tuple[float, int]]) -> dict[str, Any]:
     quarter = len(sizes) // 4
     first, last = np.median(sizes[:quarter]), np.median(sizes[-quarter:])
     return {"memory MB": [round(float(first) / 1e6), round(float(last) / 1e6)]}
+
+
+def check(feed: Feed, out: Path) -> dict[str, Any]:
+    """Whether every input came out where it should."""
+    problems = []
+    values = []
+    for name in feed.good:
+        path = out / name.removesuffix(".nii") / "result.json"
+        try:
+            values.append(json.loads(path.read_text())["values"]["age"]["value"])
+        except (OSError, ValueError, KeyError):
+            problems.append(f"{name} has no answer")
+    for name, kind in feed.bad.items():
+        note = out / "quarantine" / name.removesuffix(".nii") / "reason.txt"
+        if not note.is_file() or not note.read_text().strip():
+            problems.append(f"{name} ({kind}) was not put aside with a reason")
+    if any(not math.isfinite(v) for v in values) or np.ptp(values or [0.0]) > 0.01:
+        problems.append(f"the same head got values from {min(values)} to {max(values)}")
+    with Ledger(out / FILE) as ledger:
+        states = counts(ledger)
+        results = len({row["content"] for row in outcomes(ledger) if "values" in row})
+    if results != len(feed.good) or states["done"] != len(feed.good):
+        problems.append(f"the ledger says {states}, {results} results")
+    return {
+        "good": len(feed.good),
+        "answered": len(values),
+        "bad": len(feed.bad),
+        "kinds": dict(Counter(feed.bad.values())),
+        "ledger": states,
+        "problems": problems,
+    }

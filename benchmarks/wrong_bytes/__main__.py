@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -12,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.wrong_bytes import flips, toy, trial
-from benchmarks.wrong_bytes.outcome import CAUGHT, CRASHED, HARMLESS, MISSED, content
+from benchmarks.shared import script
+from benchmarks.wrong_bytes import trial
+from benchmarks.wrong_bytes.trial import CAUGHT, CRASHED, HARMLESS, MISSED, content
 from fmtool import bundle as bundles
 
 _ORDER = (CAUGHT, HARMLESS, MISSED, CRASHED)
@@ -21,11 +20,12 @@ _ORDER = (CAUGHT, HARMLESS, MISSED, CRASHED)
 
 def main() -> None:
     """Try the bundle's folder, a zip of it, and every bit of a toy's zips."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.wrong_bytes", description=__doc__)
-    parser.add_argument("--bundle", type=Path, default=bundles.DEMO, help="a folder; it is copied")
-    parser.add_argument("--samples", type=int, default=400, help="of each large file and its zip")
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(
+        __doc__,
+        bundle=(bundles.DEMO, "a folder; it is copied"),
+        samples=(400, "of each large file and its zip"),
+        json=Path,
+    )
     with tempfile.TemporaryDirectory() as scratch:
         there = Path(scratch)
         found = {}
@@ -33,25 +33,23 @@ def main() -> None:
         found["folder"] = trial.folder(copy, args.samples)
         _tell("folder", found["folder"])
         stored = trial.packed(copy, there / "copy.zip", zipfile.ZIP_DEFLATED)
-        tried = flips.some(stored.stat().st_size, args.samples, np.random.default_rng(21))
+        tried = trial.some_bytes(stored.stat().st_size, args.samples, np.random.default_rng(21))
         found["zip"] = trial.archive(stored, content(copy), tried)
         _tell("zip", found["zip"])
-        small = toy.write(there)
+        small = trial.toy(there)
         for name, method in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
             packed = trial.packed(small, there / f"{name}.zip", method)
-            every = flips.every(packed.stat().st_size)
+            every = trial.every_bit(packed.stat().st_size)
             found[f"toy, {name}"] = trial.archive(packed, content(small), every)
             _tell(f"toy, {name}, every bit", found[f"toy, {name}"])
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    script.keep(found, args.json)
     kinds = [kind for tally in found.values() for counts in tally.values() for kind in counts]
     sys.exit(1 if MISSED in kinds or CRASHED in kinds else 0)
 
 
 def _tell(title: str, tally: trial.Tally) -> None:
-    print(f"\n| {title} | {' | '.join(_ORDER)} |\n|---|{'---|' * len(_ORDER)}")
-    for name, counts in tally.items():
-        print(f"| {name} | {' | '.join(str(counts[kind]) for kind in _ORDER)} |", flush=True)
+    rows = [[name, *(str(counts[kind]) for kind in _ORDER)] for name, counts in tally.items()]
+    print(f"\n{script.markdown([title, *_ORDER], rows)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,98 @@
-"""Flips tried on a bundle's folder and on zips of it, and how many of each kind were caught."""
+"""Flips tried on a bundle's folder and on zips of it, and how many of each kind were caught.
+
+A flip is one byte of a file set to another value, for as long as a `with` block lasts.
+"""
 
 from __future__ import annotations
 
 import zipfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.wrong_bytes import flips, zip_fields
-from benchmarks.wrong_bytes.outcome import content, outcome
+from benchmarks.wrong_bytes import zip_fields
+from fmtool import bundle as bundles
+from fmtool.bundle import write as bundle_write
+from fmtool.bundle.manifest import Manifest
+from fmtool.errors import BundleError
+from fmtool.task import AGE
+
+CAUGHT, HARMLESS, MISSED, CRASHED = "caught", "harmless", "missed", "crashed"
+
+Content = dict[str, bytes]
+
+
+def content(folder: Path) -> Content:
+    """Every file below a folder."""
+    found = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {str(p.relative_to(folder)): p.read_bytes() for p in found}
+
+
+def outcome(path: Path, right: Content) -> str:
+    """Refused in a sentence (`CAUGHT`), or opened: with the right content or with another.
+
+    Args:
+        path: a bundle's folder or zip.
+        right: its content without the wrong byte.
+    """
+    try:
+        with bundles.open(path) as opened:
+            names = [bundles.MANIFEST, *opened.manifest.files]
+            same = all((opened.path / name).read_bytes() == right.get(name) for name in names)
+            return HARMLESS if same and set(names) <= set(right) else MISSED
+    except BundleError:
+        return CAUGHT
+    except Exception:
+        return CRASHED
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Byte `offset` with the bits of `mask` (1 to 255) turned."""
+
+    offset: int
+    mask: int
+
+
+def every_bit(size: int) -> list[Flip]:
+    """Each bit of each byte, alone."""
+    return [Flip(offset, 1 << bit) for offset in range(size) for bit in range(8)]
+
+
+def each_byte(size: int, generator: np.random.Generator) -> list[Flip]:
+    """Each byte once, to a value drawn."""
+    masks = generator.integers(1, 256, size)
+    return [Flip(offset, int(mask)) for offset, mask in enumerate(masks)]
+
+
+def some_bytes(size: int, count: int, generator: np.random.Generator) -> list[Flip]:
+    """The first and the last byte and others drawn without repetition, each to a value drawn."""
+    picked = generator.choice(size, min(count, size), replace=False)
+    offsets = sorted({0, size - 1, *map(int, picked)})
+    masks = generator.integers(1, 256, len(offsets))
+    return [Flip(offset, int(mask)) for offset, mask in zip(offsets, masks, strict=True)]
+
+
+@contextmanager
+def flipped(path: Path, flip: Flip) -> Iterator[None]:
+    """`path` with one wrong byte; as it was afterwards."""
+    with path.open("r+b") as stream:
+        stream.seek(flip.offset)
+        right = stream.read(1)
+        stream.seek(flip.offset)
+        stream.write(bytes([right[0] ^ flip.mask]))
+        stream.flush()
+        try:
+            yield
+        finally:
+            stream.seek(flip.offset)
+            stream.write(right)
+
 
 SMALL = 16 << 10
 """Of a file of at most so many bytes, each is tried."""
@@ -33,7 +115,7 @@ def folder(path: Path, samples: int, seed: int = 20) -> Tally:
     for name, inside in right.items():
         size = len(inside)
         tried = (
-            flips.each(size, generator) if size <= SMALL else flips.some(size, samples, generator)
+            each_byte(size, generator) if size <= SMALL else some_bytes(size, samples, generator)
         )
         found[name] = _count(path / name, tried, path, right)
     return found
@@ -47,7 +129,7 @@ def packed(path: Path, to: Path, compression: int) -> Path:
     return to
 
 
-def archive(path: Path, right: dict[str, bytes], tried: Iterable[flips.Flip]) -> Tally:
+def archive(path: Path, right: dict[str, bytes], tried: Iterable[Flip]) -> Tally:
     """A zip's flips, by the field they fall on.
 
     Args:
@@ -58,17 +140,38 @@ def archive(path: Path, right: dict[str, bytes], tried: Iterable[flips.Flip]) ->
     of = zip_fields.fields(path)
     found: Tally = {}
     for flip in tried:
-        with flips.flipped(path, flip):
+        with flipped(path, flip):
             came_to = outcome(path, right)
         found.setdefault(of[flip.offset], Counter())[came_to] += 1
     return dict(sorted(found.items()))
 
 
-def _count(
-    file: Path, tried: list[flips.Flip], bundle: Path, right: dict[str, bytes]
-) -> Counter[str]:
+def _count(file: Path, tried: list[Flip], bundle: Path, right: dict[str, bytes]) -> Counter[str]:
     found: Counter[str] = Counter()
     for flip in tried:
-        with flips.flipped(file, flip):
+        with flipped(file, flip):
             found[outcome(bundle, right)] += 1
     return found
+
+
+_MANIFEST: dict[str, Any] = {
+    "name": "toy",
+    "encoder": {"architecture": "resnet18", "width": 0.125, "features": 64},
+    "tasks": [{**AGE.to_dict(), "evidence": {"metric": "MAE", "value": 5.0}}],
+    "model": {"float32": "model.onnx"},
+    "strip": {"locate": "model.onnx", "segment": "model.onnx"},
+    "template": "model.onnx",
+    "self_test": {"outputs": {}, "tolerance": {}},
+    "files": {},
+}
+
+
+def toy(folder: Path) -> Path:
+    """The toy's folder, made in `folder`."""
+    files: dict[str, Path | bytes] = {
+        "model.onnx": bytes(range(64)),
+        "MODEL_CARD.md": b"# toy\n",
+        "LICENSES/x.txt": b"free\n",
+    }
+    manifest = Manifest.from_dict(_MANIFEST)
+    return bundle_write.write(folder / "toy.fmtool", manifest, files).path

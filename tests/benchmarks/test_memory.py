@@ -9,8 +9,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import memory
-from benchmarks.memory import Case
-from benchmarks.shared.live import Live
+from benchmarks.memory import Case, Live
 
 
 @pytest.mark.parametrize("recompute", [False, True])

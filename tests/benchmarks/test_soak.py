@@ -8,9 +8,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from benchmarks.soak import damage
+from benchmarks.soak import feed
 from benchmarks.soak.feed import Feed
-from benchmarks.soak.judge import check
+from benchmarks.soak.run import check
 from fmtool.errors import InputError
 from runtime import scan
 from runtime.ledger import Ledger
@@ -24,10 +24,10 @@ def head():
     return nib.Nifti1Image(voxels, np.diag([8.0, 8.0, 8.0, 1.0])).to_bytes()
 
 
-@pytest.mark.parametrize("kind", list(damage.KINDS))
+@pytest.mark.parametrize("kind", list(feed.KINDS))
 def test_every_kind_of_damage_is_refused(kind, head, tmp_path):
     path = tmp_path / "bad.nii"
-    damage.KINDS[kind](path, head)
+    feed.KINDS[kind](path, head)
     if not look(path).refused:
         with pytest.raises(InputError):
             scan.read(path)

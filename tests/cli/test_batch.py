@@ -141,9 +141,9 @@ def test_a_signal_ends_it_with_its_number_and_nothing_running(inbox, tmp_path, n
 @pytest.mark.slow
 def test_kill_9_at_random_loses_nothing(tmp_path, monkeypatch):
     pytest.importorskip("torch", reason="the narrow encoder is made with torch")
-    from benchmarks.batch import crash, tiny
+    from benchmarks.batch import crash, scans
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    summary = crash.crash(8, 6, 3, tmp_path, tiny.bundle(tmp_path))
+    summary = crash.crash(8, 6, 3, tmp_path, scans.tiny_bundle(tmp_path))
     assert summary["kills"] == 8
     assert not summary["problems"]

@@ -15,7 +15,7 @@ import pytest
 psutil = pytest.importorskip("psutil")
 cluster_utils = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed")
 
-from benchmarks.batch.answers import answers, differences  # noqa: E402
+from benchmarks.batch.crash import answers, differences  # noqa: E402
 from benchmarks.batch.scans import prepared  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from documentation.options import HOMONYMS, by_name
+from documentation.made import HOMONYMS, by_name
 from documentation.verbs import options
 
 OPTIONS = list(options())

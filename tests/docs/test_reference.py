@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from documentation import commands, exits, made, messages, schema, verbs
+from documentation import made, messages, schema, verbs
 from fmtool import bundle, errors, space
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -47,7 +47,7 @@ def test_a_result_is_as_described_and_no_field_is_missing_from_the_page(tmp_path
 
 
 def test_every_verb_and_option_is_on_the_page() -> None:
-    page = commands.page()
+    page = verbs.page()
     functions = dict(verbs.walk())
     assert {"predict", "train probe", "serve dicom"} <= set(functions)
     for verb, function in functions.items():
@@ -105,6 +105,6 @@ def test_every_kind_of_error_and_code_is_on_its_page() -> None:
     for kind in (errors.InputError, errors.UsageError, errors.CapabilityError, errors.BundleError):
         assert f"## {kind.__name__}" in page
     assert page.count("\n- ") > 200
-    assert {kind.exit_code for kind in exits.kinds()} == {1, 2, 3}
+    assert {kind.exit_code for kind in messages.kinds()} == {1, 2, 3}
     for code in (0, 1, 2, 3, 130, 143):
-        assert f"| {code} |" in exits.page()
+        assert f"| {code} |" in messages.exit_codes()

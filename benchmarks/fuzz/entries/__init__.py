@@ -1,1 +1,1 @@
-"""One module per entry: `ENTRY`, see `benchmarks.fuzz.entry`."""
+"""The entries, by what they read; see `benchmarks.fuzz.entry`."""

@@ -1,47 +1,60 @@
-"""An encoder's folder, whose weights are whole: `training.encoders.load_checkpoint`."""
+"""Encoders, by `training.encoders.load_checkpoint`.
+
+A folder whose weights are whole; checkpoints by torch, in a tar, and safetensors; MONAI bundles, as
+a configuration beside good weights, and as a zip of both.
+"""
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import safetensors.torch
 import torch
+from torch import nn
 
-from benchmarks.fuzz.entry import Entry
+from benchmarks.fuzz.entry import Entry, zipped
 from training import encoders
+from training.encoders.checkpoint import read_tensors
 from training.encoders.encoder_folder import FACTS, WEIGHTS
+from training.encoders.monai import bundle as monai_bundle
 
-_KINDS = (("resnet10", 1 / 64, None), ("vit_tiny", 1 / 32, (30, 32, 32)))
+_ARCHITECTURE, _WIDTH = "resnet10", 1 / 64
+_CONFIG = monai_bundle.CONFIGS[0]
 
 
-def _made(kind: tuple[str, float, tuple[int, int, int] | None]) -> tuple[bytes, bytes]:
+def _encoder() -> nn.Module:
     torch.manual_seed(0)
+    return encoders.build(_ARCHITECTURE, _WIDTH)
+
+
+def _saved() -> tuple[bytes, bytes]:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "encoder"
-        encoders.save_encoder(folder, encoders.build(*kind), "made")
+        encoders.save_encoder(folder, _encoder(), "made")
         return (folder / FACTS).read_bytes(), (folder / WEIGHTS).read_bytes()
 
 
-_MADE = [_made(kind) for kind in _KINDS if kind[0] == "resnet10"]
+_GOOD_FACTS, _GOOD_WEIGHTS = _saved()
 
 
-def _trial(data: bytes, folder: Path) -> None:
-    for number, (_, weights) in enumerate(_MADE):
-        place = folder / str(number)
-        place.mkdir()
-        (place / FACTS).write_bytes(data)
-        (place / WEIGHTS).write_bytes(weights)
-        encoders.load_checkpoint(place)
+def _folder_trial(data: bytes, folder: Path) -> None:
+    (folder / FACTS).write_bytes(data)
+    (folder / WEIGHTS).write_bytes(_GOOD_WEIGHTS)
+    encoders.load_checkpoint(folder)
 
 
-def _seeds() -> list[bytes]:
-    whole = json.loads(_MADE[0][0])
+def _folder_seeds() -> list[bytes]:
+    whole = json.loads(_GOOD_FACTS)
     layout = {"conv1_t_size": [3, 3, 3], "conv1_t_stride": [2, 2, 2], "shortcut_type": "A"}
     learned = {"img_size": [30, 32, 32], "patch_size": [15, 16, 16], "hidden_size": 12}
     more = {**learned, "mlp_dim": 20, "num_layers": 1, "num_heads": 3}
     return [
-        _MADE[0][0],
+        _GOOD_FACTS,
         json.dumps({**whole, "layout": layout}).encode(),
         json.dumps(
             {**whole, "architecture": "vit", "patch": [15, 16, 16], "layout": more}
@@ -50,4 +63,91 @@ def _seeds() -> list[bytes]:
     ]
 
 
-ENTRY = Entry(_seeds, _trial, structured="json")
+FOLDER = Entry(_folder_seeds, _folder_trial, structured="json")
+
+
+def _checkpoint_trial(data: bytes, folder: Path) -> None:
+    file = folder / ("x.safetensors" if data[8:9] == b"{" else "x.tar")
+    file.write_bytes(data)
+    tensors, _ = read_tensors(file)
+    if sum(t.numel() for t in tensors.values()) < 1 << 20:
+        encoders.load_checkpoint(file)
+
+
+def _checkpoint_seeds() -> list[bytes]:
+    state = _encoder().state_dict()
+    content = {"model_state_dict": {f"encoder.{n}": t for n, t in state.items()}, "epoch": 3}
+    new, old, packed = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    torch.save(content, new)
+    torch.save(content, old, _use_new_zipfile_serialization=False)
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        info = tarfile.TarInfo("folder/checkpoint.pt")
+        info.size = len(old.getvalue())
+        archive.addfile(info, io.BytesIO(old.getvalue()))
+    few = {"conv1.weight": state["conv1.weight"], "bn1.bias": state["bn1.bias"]}
+    small = io.BytesIO()
+    torch.save(few, small, _use_new_zipfile_serialization=False)
+    plain = safetensors.torch.save(dict(state))
+    return [*(b.getvalue() for b in (new, old, packed, small)), plain, safetensors.torch.save(few)]
+
+
+_CODE = (
+    b"cos\nsystem\n(S'true'\ntR.",
+    b"c__builtin__\neval\n",
+    b"\x80\x02",
+    b"\x93",
+    b"R",
+    b"b",
+    b"0",
+)
+_HEADERS = (b'"dtype":"F64"', b'"shape":[4294967296]', b'"data_offsets":[0,18446744073709551615]')
+
+CHECKPOINT = Entry(_checkpoint_seeds, _checkpoint_trial, _CODE + _HEADERS)
+
+
+_RESNET = {
+    **{"_target_": "monai.networks.nets.resnet10", "spatial_dims": 3, "n_input_channels": 1},
+    **{"num_classes": 2, "widen_factor": 1 / 64, "bias_downsample": False},
+    "conv1_t_stride": "@strides",
+}
+_VIT = {
+    **{"_target_": "ViT", "in_channels": 1, "img_size": [30, 32, 32], "patch_size": [15, 16, 16]},
+    **{"hidden_size": 12, "mlp_dim": 20, "num_layers": 1, "num_heads": 3},
+}
+
+
+def _config(network: dict[str, Any]) -> dict[str, Any]:
+    return {"imports": ["$import os"], "strides": [2, 2, 2], "x": {"y": 1}, "network_def": network}
+
+
+def _state() -> bytes:
+    out = io.BytesIO()
+    torch.save(_encoder().state_dict(), out)
+    return out.getvalue()
+
+
+_GOOD_STATE = _state()
+
+
+def _monai_trial(data: bytes, folder: Path) -> None:
+    if data.startswith(b"PK"):
+        place = folder / "bundle.zip"
+        place.write_bytes(data)
+    else:
+        place = folder / "bundle"
+        for name, content in ((_CONFIG, data), (monai_bundle.WEIGHTS, _GOOD_STATE)):
+            (place / name).parent.mkdir(parents=True)
+            (place / name).write_bytes(content)
+    encoders.load_checkpoint(place)
+
+
+def _monai_seeds() -> list[bytes]:
+    found = [json.dumps(_config(network)).encode() for network in (_RESNET, _VIT)]
+    about = json.dumps({"name": "b", "version": "1"}).encode()
+    parts = {_CONFIG: found[0], monai_bundle.METADATA: about, monai_bundle.WEIGHTS: _GOOD_STATE}
+    return found + zipped({f"b/{name}": content for name, content in parts.items()})
+
+
+_SIGNS = (b"@", b"$", b"%", b"::", b"#", b'"@network_def"', b"_target_")
+
+MONAI = Entry(_monai_seeds, _monai_trial, _SIGNS)

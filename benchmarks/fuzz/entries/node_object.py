@@ -36,7 +36,7 @@ from runtime.service.node.storage import Inbox
 
 config.settings.reading_validation_mode = config.IGNORE  # as the node sets it
 
-_SYNTAXES: tuple[UID, ...] = (
+_SYNTAXES = (
     *(ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless),
 )
 _POLICY = Policy(allow=("ANY",), min_free_bytes=0)
@@ -76,8 +76,7 @@ def _answer(folder: Path) -> Result:
     prepared = Prepared(array, array > 0.2, np.eye(4), array, array > 0.2, np.eye(4), {})
     about = {"name": "made", "digest": "ab" * 32, "demonstration": True, "limits": []}
     values = {"age": Prediction(AGE, 41.2, {}, []), "sex": Prediction(SEX, 0.25, {}, [])}
-    result = Result("s", values, array[0, 0], [], prepared, about, "none", {}, {}, [])
-    return result
+    return Result("s", values, array[0, 0], [], prepared, about, "none", {}, {}, [])
 
 
 def _trial(data: bytes, folder: Path) -> None:

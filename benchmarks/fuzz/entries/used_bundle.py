@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.errors import FmtoolError
 from runtime import attribution, quality, report, trust
@@ -49,14 +50,15 @@ class _Engine(Engine):
         pass
 
 
-def use(bundle: Bundle) -> None:
+def open_and_use(path: Path) -> None:
     """Everything, each for itself: one refusal must not keep the next from being tried."""
     refused: FmtoolError | None = None
-    for step in (_files, _open, _quality, _self_test, _answer):
-        try:
-            step(bundle)
-        except FmtoolError as error:
-            refused = error
+    with bundles.open(path) as bundle:
+        for step in (_files, _open, _quality, _self_test, answer_all):
+            try:
+                step(bundle)
+            except FmtoolError as error:
+                refused = error
     if refused is not None:
         raise refused
 
@@ -88,7 +90,8 @@ def _self_test(bundle: Bundle) -> None:
         selftest._template = template
 
 
-def _answer(bundle: Bundle) -> None:
+def answer_all(bundle: Bundle) -> None:
+    """Every answer that uses the calibration, and what shows it."""
     trusts = trust.read(bundle)
     embedding = np.ones(bundle.manifest.encoder.features % 4096, np.float32)
     predictions = {
@@ -118,11 +121,3 @@ def _answer(bundle: Bundle) -> None:
     table.render([data])
     report.csv_rows([data])
     report.html(data, {})
-
-
-def open_and_use(path: Path) -> None:
-    """Open a bundle and use it."""
-    from fmtool import bundle as bundles
-
-    with bundles.open(path) as bundle:
-        use(bundle)

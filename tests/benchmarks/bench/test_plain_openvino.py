@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks.bench import inputs
 from benchmarks.bench.engine_system import EngineSystem
-from benchmarks.bench.laps import Laps
 from benchmarks.bench.plain_openvino_system import PlainOpenVINOSystem
+from benchmarks.bench.system import Laps
 from fmtool import bundle as bundles
 from fmtool.errors import CapabilityError
 

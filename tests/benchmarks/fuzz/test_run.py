@@ -12,7 +12,7 @@ from benchmarks.fuzz import __main__ as command
 from benchmarks.fuzz import run as runs
 from benchmarks.fuzz.entry import Entry
 from benchmarks.fuzz.guard import attempt
-from benchmarks.fuzz.mutate_json import damaged_json
+from benchmarks.fuzz.mutate import damaged_json
 from fmtool.errors import InputError
 
 PLANTED = """

@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from benchmarks.packages import environment, unplugged
-from benchmarks.packages.environment import Environment, size
-from benchmarks.packages.failed import Failed, run
+from benchmarks.packages.environment import Environment, Failed, run, size
 
 
 def test_a_file_with_two_names_counts_once_and_a_link_is_not_followed(tmp_path):

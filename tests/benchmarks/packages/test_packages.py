@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("pydicom", reason="the dicom extra is absent")
 
 from benchmarks.packages import build, resolve, uses
-from benchmarks.packages.failed import Failed
+from benchmarks.packages.environment import Failed
 from fmtool import __version__
 
 ROOT = Path(__file__).parents[3]

@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from benchmarks.protocols.matching import match, pair_auc, rows_of
+from benchmarks.protocols.matched_sex import match, pair_auc, rows_of
 
 
 def brute(volumes: np.ndarray, men: np.ndarray, caliper: float) -> tuple[int, float]:

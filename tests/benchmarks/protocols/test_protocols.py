@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.protocols import ablation, label_efficiency, matched_sex, methods, plots
+from benchmarks.protocols import ablation, label_efficiency, matched_sex, methods
 from benchmarks.protocols.bench import Bench
+from benchmarks.protocols.report import curves, forest
 from benchmarks.protocols.study import Study, folds
 from fmtool.errors import InputError, UsageError
 from fmtool.task import AGE, SEX
@@ -34,7 +35,7 @@ def test_methods(study_of: StudyOf, bench: Bench) -> None:
     assert report.rows[4]["value"] == 0.5  # one answer for everybody
     assert report.facts["synthetic"]
     assert any("TRANSDUCTIVE" in remark for remark in report.remarks)
-    plots.forest(report.rows, report.title)
+    forest(report.rows, report.title)
 
 
 def test_subsets_of_the_labels_are_nested_and_spare_the_test_part(study_of: StudyOf) -> None:
@@ -66,7 +67,7 @@ def test_label_efficiency(study_of: StudyOf, bench: Bench) -> None:
     assert all(row["seed_sd"] >= 0 for row in report.rows)
     # One encoder, whatever the seed of the folds.
     assert len(list((bench.cache / "pretrained").iterdir())) == 1
-    plots.curves(report.rows, "", "fraction", "share", log=True)
+    curves(report.rows, "", "fraction", "share", log=True)
     with pytest.raises(InputError, match="too few subjects for any fraction"):
         label_efficiency.run(studies, bench, systems, (0.1,), 2, 1, 0)
 
@@ -119,7 +120,7 @@ def test_matched_sex(study_of: StudyOf, bench: Bench) -> None:
     assert len(report.facts["pairs"]) == report.rows[1]["pairs"] >= 2
     assert all(sexes[w] == 0 and sexes[m] == 1 for w, m in report.facts["pairs"])
     assert abs(report.facts["gap_after_ml"]) < abs(report.facts["gap_before_ml"])
-    plots.forest(report.rows, report.title, panel="sample")
+    forest(report.rows, report.title, panel="sample")
     with pytest.raises(InputError, match="wider --caliper"):
         matched_sex.run(study, bench, (), 1e-9, 2, 0)
     with pytest.raises(UsageError, match="the task is sex"):

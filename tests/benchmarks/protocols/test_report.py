@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks.protocols import plots
-from benchmarks.protocols.report import ProtocolReport
+from benchmarks.protocols.report import ProtocolReport, forest
 from benchmarks.protocols.scores import score, value, versus
 from benchmarks.protocols.study import Study
 from fmtool.errors import InputError
@@ -68,7 +67,7 @@ def report(study: Study) -> ProtocolReport:
 
 def test_three_files_are_written_whole(study_of: StudyOf, tmp_path: Path) -> None:
     made = report(study_of(SEX, 12))
-    made.write(tmp_path / "out", plots.forest(made.rows, made.title))
+    made.write(tmp_path / "out", forest(made.rows, made.title))
     files = {f.name for f in (tmp_path / "out").iterdir()}
     assert files == {"results.json", "results.csv", "plot.png"}
     content = json.loads((tmp_path / "out/results.json").read_text(encoding="utf-8"))
@@ -81,7 +80,7 @@ def test_three_files_are_written_whole(study_of: StudyOf, tmp_path: Path) -> Non
     assert float(rows[0]["value"]) == 1.0
     assert (tmp_path / "out/plot.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(InputError, match="cannot make the folder"):
-        made.write(tmp_path / "out/results.csv/below", plots.forest(made.rows, ""))
+        made.write(tmp_path / "out/results.csv/below", forest(made.rows, ""))
 
 
 def test_the_table_says_that_scans_are_synthetic(study_of: StudyOf) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from benchmarks.protocols.resample import draws, figure, interval
-from benchmarks.protocols.scores import score
+from benchmarks.protocols.scores import draws, figure, interval, score
 from benchmarks.protocols.study import Study
 from fmtool.task import AGE, SEX
 

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from benchmarks.protocols import pretrained
-from benchmarks.protocols.bench import Bench
-from benchmarks.protocols.shrink import shrink
+from benchmarks.protocols.bench import Bench, shrink
 from benchmarks.protocols.study import Study, folds
 from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
 from fmtool.errors import UsageError

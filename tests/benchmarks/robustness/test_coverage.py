@@ -3,24 +3,24 @@
 import numpy as np
 import pytest
 
-from benchmarks.robustness import coverage
+from benchmarks.robustness import intensity
 
 
 def test_without_a_neck_the_landmark_stays(whole, landmark):
     head, brain = whole
-    found = coverage.beheaded(head, brain)
+    found = intensity.beheaded(head, brain)
     cut = head.array.shape[2] - found.array.shape[2]
     lowest = np.flatnonzero(brain.any(axis=(0, 1)))[0]
-    assert (lowest - cut) * head.spacing[2] == pytest.approx(coverage.NECK_MM, abs=2.0)
+    assert (lowest - cut) * head.spacing[2] == pytest.approx(intensity.NECK_MM, abs=2.0)
     assert landmark(found) == pytest.approx(landmark(head), abs=1e-3)
 
 
 def test_a_removed_face_takes_no_brain(whole, places):
     head, brain = whole
-    found = coverage.defaced(head, brain)
+    found = intensity.defaced(head, brain)
     gone = (found.array == 0.0) & (head.array > 1.0)
     assert gone.any()
     assert np.array_equal(found.array[brain], head.array[brain])
     where = places(head)[gone]
-    assert where[:, 1].min() > coverage.FRONT_MM - 2.0
+    assert where[:, 1].min() > intensity.FRONT_MM - 2.0
     assert (where[:, 2] < 0.35 * where[:, 1]).all()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.robustness import measure, outputs, perturbations
+from benchmarks.robustness import measure, perturbations
 from runtime.predict import Predictor
 
 
@@ -15,7 +15,7 @@ def test_one_real_head(data_dir, monkeypatch):
     same = perturbations.Perturbation("same", "pose", lambda head, brain, generator: head)
     tried = (same, next(one for one in perturbations.ALL if one.name == "voxels 1.5 mm"))
     with Predictor(engine="onnxruntime") as predictor:
-        bench = measure.HeadBench(predictor, outputs.of(predictor.bundle))
+        bench = measure.HeadBench(predictor, measure.outputs_of(predictor.bundle))
         expected = predictor.predict(path)
         base, again, coarse = bench.rows(path, tried)
         parts = list(bench.by_stage(path, (same,)))

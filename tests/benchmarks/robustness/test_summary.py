@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.robustness import plot, stage_table, table
-from benchmarks.robustness.measure import HeadOutputs
-from benchmarks.robustness.outputs import Output
+from benchmarks.robustness import table
+from benchmarks.robustness.measure import HeadOutputs, Output
 from benchmarks.robustness.perturbations import ALL, Perturbation
 from benchmarks.robustness.summary import summary
 from runtime.trust.robustness import sentences
@@ -89,7 +88,7 @@ def test_the_sentences_say_what_moves_an_output_most(found):
 
 
 def test_the_picture_is_drawn(found, tmp_path):
-    plot.plot(found, tmp_path / "x.png")
+    table.plot(found, tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -106,7 +105,7 @@ def test_stages_in_their_own_rows():
         ("whole", row("raw/a", "turned", 31.0)),
         ("bias", row("raw/a", "turned", 30.5)),
     ]
-    lines = stage_table.markdown(parts, OUTPUTS).splitlines()
+    lines = table.by_stage(parts, OUTPUTS).splitlines()
     assert lines[2].startswith("| turned | whole | 1 (20.0%)")
     assert lines[3].startswith("| turned | bias | 0.5 (10.0%)")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.shared import asymmetry
+from benchmarks import orientation
 
 
 def test_a_shared_asymmetry_is_learnt_and_noise_is_not():
@@ -12,9 +12,9 @@ def test_a_shared_asymmetry_is_learnt_and_noise_is_not():
     pattern = random.normal(size=400)
     noise = random.normal(size=(40, 400))
     true = pattern + noise
-    told = asymmetry.right(list(range(40)), true, -true)
+    told = orientation.right(list(range(40)), true, -true)
     assert told == (40, 40)
-    told = asymmetry.right(list(range(40)), noise, -noise)
+    told = orientation.right(list(range(40)), noise, -noise)
     assert 5 < told[0] < 35
 
 
@@ -23,5 +23,5 @@ def test_what_the_pipeline_adds_to_both_is_no_asymmetry():
     random = np.random.default_rng(1)
     bias = 5.0 * random.normal(size=400)
     noise = random.normal(size=(40, 400))
-    told = asymmetry.right(list(range(40)), bias + noise, bias - noise)
+    told = orientation.right(list(range(40)), bias + noise, bias - noise)
     assert sum(told) < 60

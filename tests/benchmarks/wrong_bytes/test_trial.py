@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.wrong_bytes import flips, toy, trial, zip_fields
-from benchmarks.wrong_bytes.outcome import CAUGHT, HARMLESS, MISSED, content, outcome
+from benchmarks.wrong_bytes import trial, zip_fields
+from benchmarks.wrong_bytes.trial import CAUGHT, HARMLESS, MISSED, content, outcome
 
 ALWAYS_CAUGHT = {
     "central CRC-32", "central name", "central offset", "central signature", "end directory size",
@@ -17,7 +17,7 @@ ALWAYS_CAUGHT = {
 
 @pytest.fixture
 def bundle(tmp_path):
-    return toy.write(tmp_path)
+    return trial.toy(tmp_path)
 
 
 def test_as_a_folder_every_wrong_byte_is_caught(bundle):
@@ -32,7 +32,9 @@ def test_as_a_folder_every_wrong_byte_is_caught(bundle):
 def test_as_a_zip_no_wrong_byte_changes_what_is_opened(bundle, tmp_path, method):
     packed = trial.packed(bundle, tmp_path / "toy.zip", method)
     before = packed.read_bytes()
-    tried = flips.every(len(before))[::5]  # all bits of the bytes in turn, in a fifth of the time
+    tried = trial.every_bit(len(before))[
+        ::5
+    ]  # all bits of the bytes in turn, in a fifth of the time
     found = trial.archive(packed, content(bundle), tried)
     assert sum(map(sum, (c.values() for c in found.values()))) == len(tried)
     for field, counts in found.items():
@@ -51,7 +53,7 @@ def test_a_changed_content_would_be_called_missed(bundle, monkeypatch):
 def test_a_flip_lasts_as_long_as_its_block(tmp_path):
     file = tmp_path / "x"
     file.write_bytes(b"abc")
-    with flips.flipped(file, flips.Flip(1, 0x01)):
+    with trial.flipped(file, trial.Flip(1, 0x01)):
         assert file.read_bytes() == b"acc"[:1] + bytes([ord("b") ^ 1]) + b"c"
     assert file.read_bytes() == b"abc"
 

@@ -7,6 +7,9 @@ import pytest
 
 from benchmarks.shared.spoiled import field
 from benchmarks.shared.spoiled.kinds import MASKS, SCANS
+from benchmarks.shared.spoiled.strip import Redrawn
+from runtime.preprocess import pipeline
+from runtime.preprocess.upright import in_order
 from runtime.scan import Scan
 
 
@@ -58,3 +61,47 @@ def test_a_turned_scan_keeps_each_axis_voxel_size(head):
     assert found.array.shape == (50, 48, 54)
     np.testing.assert_allclose(np.diag(found.affine), [4.0, 1.0, 2.0, 1.0])
     np.testing.assert_array_equal(found.array, scan.array.transpose(2, 0, 1)[:, ::-1])
+
+
+class _NoNetworks(Redrawn):
+    """Stages without a bundle, whose strip calls everything bright a brain."""
+
+    def __init__(self):
+        self.skull = "stripped"
+        self._nets = None
+
+
+@pytest.mark.parametrize("padding", [(0, 0), (20, 11)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_redrawn_mask_of_a_padded_scan_lands_on_its_own_voxels(monkeypatch, padding, turned):
+    """The stages see the head without the frame, and perhaps in another order of its voxels."""
+    voxels = np.random.default_rng(2).uniform(100, 900, (40, 44, 36)).astype(np.float32)
+    array = np.pad(voxels, padding)
+    affine = np.diag([1.5, 1.0, 2.0, 1.0])
+    affine[:3, 3] = -20.0, 7.0, 31.5
+    scan = Scan(array, affine, None, None, {"spacing": [1.5, 1.0, 2.0]})
+    seen = []
+
+    def found(self, level, affine, timings):
+        head, brain = self._brain(level)
+        seen.append((head, brain, level))
+
+    def upright(self, level, affine, timings):
+        turn = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+        return self._found(*(in_order(level, affine, turn) if turned else (level, affine)), timings)
+
+    monkeypatch.setattr(pipeline.Preprocessor, "_found", found)
+    monkeypatch.setattr(pipeline.Preprocessor, "_upright", upright)
+    monkeypatch.setattr(pipeline.intensity, "level", lambda array: array)
+    monkeypatch.setattr(pipeline, "brain_mask_of_stripped", lambda level, nets: level > 800)
+    stages = _NoNetworks()
+    head, brain = stages.brain(scan)
+    np.testing.assert_array_equal(brain, array > 800)
+    stages.mask = head, array > 500
+    with pytest.raises(AttributeError):  # nothing was found: the stages end here
+        stages._stages(scan)
+    ((head, brain, level),) = seen
+    assert head == "stripped"
+    assert level.size == voxels.size
+    assert (level.shape == voxels.shape) != turned
+    np.testing.assert_array_equal(brain, level > 500)
