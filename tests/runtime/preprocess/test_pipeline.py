@@ -10,6 +10,7 @@ import pytest
 from scipy import ndimage
 
 from fmtool import bundle, space
+from fmtool.errors import PreprocessingError
 from runtime.preprocess.pipeline import Preprocessor
 from runtime.preprocess.upright import in_order
 from runtime.scan import Scan
@@ -125,3 +126,10 @@ def test_every_order_of_the_voxels_keeps_their_place():
         assert other[tuple(index)] == array[tuple(origin)]
         axes = [a[:3, :3] / np.linalg.norm(a[:3, :3], axis=0) for a in (affine, moved)]
         np.testing.assert_allclose(axes[1], axes[0] @ turn, atol=1e-9)
+
+
+def test_a_refusal_repeats_what_was_said_of_the_header(stages):
+    said = "The header gives lengths in metres; they were converted to mm."
+    empty = Scan(np.zeros((40, 40, 40), dtype=np.float32), np.eye(4), facts={"warnings": [said]})
+    with pytest.raises(PreprocessingError, match=f"cannot be prepared: .*{said}"):
+        stages.run(empty)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fmtool import space
 from fmtool.errors import CapabilityError, InputError
 from runtime import scan
+from runtime.scan import stream
 
 SHAPE = (18, 20, 22)
 ORIENTATIONS = ["RAS", "LAS", "LPI", "PSR", "AIL", "SRP", "IPL"]
@@ -282,3 +283,17 @@ def test_a_link_to_nothing_says_so(tmp_path: Path) -> None:
     (tmp_path / "b.nii").symlink_to("elsewhere")
     with pytest.raises(InputError, match="a link to elsewhere, which is not there"):
         scan.read(tmp_path / "b.nii")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+def test_members_may_end_wherever_the_file_is_cut_into_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
+) -> None:
+    raw = save(tmp_path / "a.nii", ramp(), oriented("LAS")).read_bytes()
+    (tmp_path / "b.nii").write_bytes(
+        b"".join(pack(raw[i : i + 4000]) for i in range(0, 32000, 4000))
+    )
+    expected = scan.read(tmp_path / "a.nii").array
+    for chunk in (4, 5, 7, 11):
+        monkeypatch.setattr(stream, "_CHUNK", chunk)
+        np.testing.assert_array_equal(scan.read(tmp_path / "b.nii").array, expected)
