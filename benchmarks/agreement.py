@@ -9,6 +9,7 @@ one of its stages replaced at a time.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,11 +90,9 @@ def measure(
 
 def summarise(found: dict[str, dict[str, NDArray[np.float32]]]) -> dict[str, object]:
     """Distances to the reference, in units of the median distance between two subjects."""
-    names = list(found)
     pairs = [
         (float(np.linalg.norm(found[a]["reference"] - found[b]["reference"])), a, b)
-        for i, a in enumerate(names)
-        for b in names[i + 1 :]
+        for a, b in itertools.combinations(found, 2)
     ]
     same_set = [d for d, a, b in pairs if a.split("/")[0] == b.split("/")[0]]
     between = float(np.median(same_set))
@@ -104,7 +103,7 @@ def summarise(found: dict[str, dict[str, NDArray[np.float32]]]) -> dict[str, obj
                 moved = float(np.linalg.norm(embedding - row["reference"]))
                 rows.setdefault(variant, []).append(moved / between)
     return {
-        "heads": len(names),
+        "heads": len(found),
         "between_subjects_same_set": between,
         "between_subjects_all": float(np.median([d for d, _, _ in pairs])),
         "relative_to_same_set": {

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.bench import torch_weights
+from benchmarks.bench import torch_system
 from benchmarks.shared import script
 from export.models import Wanted
 from export.pack import Parts, assemble
@@ -100,7 +100,7 @@ def kept_encoder(bundle: Path) -> nn.Module:
     """The network that a bundle made by this script ships."""
     encoder = encoders.build(width=WIDTH).eval()
     with bundles.open(bundle) as opened:
-        if torch_weights.load(encoder, opened.model()) != torch_weights.BUNDLE:
+        if torch_system.load(encoder, opened.model()) != torch_system.BUNDLE:
             raise InputError(f"{bundle} holds another network than ResNet-18 of width {WIDTH:g}")
     return encoder
 

@@ -9,18 +9,16 @@ other half is judged here: as it is, and spoiled in every way of
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.shared import heads
+from benchmarks.shared import heads, script
 from benchmarks.shared.judge import counted, judge
 from benchmarks.shared.spoiled import kinds
 from benchmarks.shared.spoiled.strip import Redrawn
@@ -31,49 +29,24 @@ from runtime.scan import Scan
 GOOD = "good"
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What the checks said of one scan.
-
-    Attributes:
-        kind: what is wrong with it, or `GOOD`.
-        scan: its label.
-        verdict: the gravest: "ok", "warn" or "refuse".
-        by: the checks that were not "ok".
-    """
-
-    kind: str
-    scan: str
-    verdict: str
-    by: tuple[str, ...]
+Row = dict[str, Any]
+"""Of one scan: "kind", what is wrong with it or `GOOD`; "scan", its label; "verdict", the gravest
+of "ok", "warn" and "refuse"; "by", the checks that were not "ok"."""
 
 
-class Judge:
-    """Prepares scans and asks the checks."""
-
-    def __init__(self, stages: Redrawn, calibration: Mapping[str, list[float]]) -> None:
-        self.stages = stages
-        self.calibration = calibration
-
-    def __call__(self, kind: str, name: str, scan: Scan | Path) -> Judged:
-        """What they say of a scan."""
-        found = judge(self.stages, scan, self.calibration)
-        return Judged(kind, name, found.gravest, found.by)
-
-
-def spoiled(judge: Judge, path: Path, wanted: list[str]) -> Iterator[Judged]:
-    """One head in every way of `wanted`."""
+def spoiled(stages: Redrawn, path: Path, wanted: list[str]) -> Iterator[tuple[str, Scan]]:
+    """One head in every way of `wanted`; the stages have the mask of those whose strip failed."""
     scan, name = scans.read(path), heads.label(path)
-    kind_of_head, brain = judge.stages.brain(scan)
+    kind_of_head, brain = stages.brain(scan)
     spacing = np.linalg.norm(scan.affine[:3, :3], axis=0)
     for kind in wanted:
         random = np.random.default_rng(zlib.crc32(f"{name} {kind}".encode()))
         if kind in kinds.SCANS:
-            yield judge(kind, name, kinds.SCANS[kind](scan, brain, random))
+            yield kind, kinds.SCANS[kind](scan, brain, random)
             continue
-        judge.stages.mask = kind_of_head, kinds.MASKS[kind](brain, spacing, random)
-        yield judge(kind, name, scan)
-        judge.stages.mask = None
+        stages.mask = kind_of_head, kinds.MASKS[kind](brain, spacing, random)
+        yield kind, scan
+        stages.mask = None
 
 
 def real(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -86,7 +59,7 @@ def real(folder: Path) -> Iterator[tuple[str, Path]]:
         yield "real, template", path
 
 
-def run(folder: Path, bundle: Path | None, count: int) -> Iterator[Judged]:
+def run(folder: Path, bundle: Path | None, count: int) -> Iterator[Row]:
     """Every verdict, the good heads first."""
     judged = heads.of_half(heads.JUDGED, folder)
     plan: dict[Path, list[str]] = {path: [] for path in judged}
@@ -97,48 +70,43 @@ def run(folder: Path, bundle: Path | None, count: int) -> Iterator[Judged]:
     with bundles.open(bundle) as opened, ExitStack() as stack:
         stages = Redrawn(opened)
         stack.enter_context(stages)
-        judge = Judge(stages, opened.manifest.calibration)
+
+        def said(kind: str, name: str, scan: Scan | Path) -> Row:
+            found = judge(stages, scan, opened.manifest.calibration)
+            return {"kind": kind, "scan": name, "verdict": found.gravest, "by": found.by}
+
         for path in judged:
-            yield judge(GOOD, heads.label(path), path)
+            yield said(GOOD, heads.label(path), path)
         for kind, path in real(folder):
-            yield judge(kind, path.name, path)
-        yield judge("real, template", "the bundle's", opened.template)
+            yield said(kind, path.name, path)
+        yield said("real, template", "the bundle's", opened.template)
         for path, wanted in plan.items():
-            yield from spoiled(judge, path, wanted)
+            for kind, scan in spoiled(stages, path, wanted):
+                yield said(kind, heads.label(path), scan)
 
 
-def table(found: list[Judged]) -> str:
+def table(found: list[Row]) -> str:
     """Markdown: a row per kind, then the sums."""
-    rows = ["| kind | scans | refused | warned | passed |", "|---|---|---|---|---|"]
-    bad = [v for v in found if v.kind != GOOD]
-    groups = {kind: [v for v in found if v.kind == kind] for kind in {v.kind: 0 for v in found}}
-    for name, group in [*groups.items(), ("all bad ones", bad)]:
-        rows.append(f"| {name} | {counted(v.verdict for v in group)} |")
-    return "\n".join(rows)
+    groups = {row["kind"]: [v for v in found if v["kind"] == row["kind"]] for row in found}
+    groups["all bad ones"] = [v for v in found if v["kind"] != GOOD]
+    rows = [[name, *counted(v["verdict"] for v in some)] for name, some in groups.items()]
+    return script.markdown(("kind", "scans", "refused", "warned", "passed"), rows)
 
 
 def main() -> None:
     """Parse, judge, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=heads.DEFAULT)
-    parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--heads", type=int, default=6, help="heads spoiled in each way")
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = script.options(
+        __doc__, data=heads.DEFAULT, bundle=Path, heads=(6, "heads spoiled in each way"), json=Path
+    )
     found = []
-    for verdict in run(args.data, args.bundle, args.heads):
-        found.append(verdict)
-        print(
-            f"{verdict.kind}, {verdict.scan}: {verdict.verdict} {', '.join(verdict.by)}", flush=True
-        )
+    for row in run(args.data, args.bundle, args.heads):
+        found.append(row)
+        print(f"{row['kind']}, {row['scan']}: {row['verdict']} {', '.join(row['by'])}", flush=True)
     print(table(found))
-    bad = [v for v in found if v.kind != GOOD]
-    good = [v for v in found if v.kind == GOOD]
-    refused = sum(v.verdict == "refuse" for v in good) / len(good)
-    noticed = sum(v.verdict != "ok" for v in bad) / len(bad)
+    refused = np.mean([v["verdict"] == "refuse" for v in found if v["kind"] == GOOD])
+    noticed = np.mean([v["verdict"] != "ok" for v in found if v["kind"] != GOOD])
     print(f"good heads refused: {100 * refused:.1f} %; bad scans noticed: {100 * noticed:.1f} %")
-    if args.json:
-        args.json.write_text(json.dumps([asdict(v) for v in found], indent=1) + "\n")
+    script.keep(found, args.json)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ The encoder has seeded random weights; the heads are zero maps. Scans are prepar
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,7 @@ def convolutions(model: Path) -> dict[str, int]:
     kinds = {
         weight.name: TensorProto.DataType.Name(weight.data_type) for weight in graph.initializer
     }
-    found: dict[str, int] = {}
-    for node in graph.node:
-        if node.op_type == "Conv":
-            kind = kinds[node.input[1]]
-            found[kind] = found.get(kind, 0) + 1
-    return found
+    return Counter(kinds[node.input[1]] for node in graph.node if node.op_type == "Conv")
 
 
 def volumes(paths: Sequence[Path]) -> list[Volume]:

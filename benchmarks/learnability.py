@@ -19,7 +19,7 @@ import signal
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from rich.progress import track
 from torch import nn
 
 from benchmarks.shared import script
+from benchmarks.shared.held import HeldScan
 from fmtool import space
 from fmtool.task import AGE, SEX, Task
 from training import probe
@@ -52,15 +53,6 @@ SPACING = 5.0  # mm
 RANDOM_SEEDS = (0, 1, 2)
 
 
-@dataclass(frozen=True)
-class Coarse:
-    """A rendered head; what `training.fit.data.ScanDataset` reads."""
-
-    volume: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    facts: dict[str, Any]
-
-
 def frame() -> RenderGrid:
     """The model's crop in voxels of `SPACING`, as (x, y, z)."""
     shape = [round(n / SPACING) for n in reversed(space.CROP_SHAPE)]
@@ -69,10 +61,10 @@ def frame() -> RenderGrid:
     return RenderGrid((shape[0], shape[1], shape[2]), affine)
 
 
-def cohort(subjects: int, seed: int) -> tuple[list[Coarse], list[Cohort[Task]]]:
+def cohort(subjects: int, seed: int) -> tuple[list[HeldScan], list[Cohort[Task]]]:
     """Rendered heads, and who they are, by age and by sex."""
     average, grid = anatomy.load(), frame()
-    heads: list[Coarse] = []
+    heads: list[HeldScan] = []
     rows: list[Row] = []
     sexes: list[float] = []
     console = Console(stderr=True)
@@ -82,7 +74,7 @@ def cohort(subjects: int, seed: int) -> tuple[list[Coarse], list[Cohort[Task]]]:
         head = render(average, subject, acquisition.draw(rng, straight=True), grid, rng)
         volume = np.ascontiguousarray(head.voxels.transpose(2, 1, 0), dtype=np.float32)
         mask = np.ascontiguousarray(head.mask.transpose(2, 1, 0))
-        heads.append(Coarse(volume, mask, {"digest": subject.name}))
+        heads.append(HeldScan(volume, mask, {"digest": subject.name}))
         rows.append(Row(subject.name, Path(subject.name), None, subject.age, None, number))
         sexes.append(float(subject.sex == "M"))
     aged = Cohort(Path("rendered"), AGE, rows)
@@ -90,7 +82,7 @@ def cohort(subjects: int, seed: int) -> tuple[list[Coarse], list[Cohort[Task]]]:
 
 
 @torch.inference_mode()
-def embed(encoder: nn.Module, heads: list[Coarse]) -> NDArray[np.float32]:
+def embed(encoder: nn.Module, heads: list[HeldScan]) -> NDArray[np.float32]:
     """(N, F): embeddings of the whole heads, by the encoder in eval mode."""
     encoder.eval()
     found = []
@@ -100,7 +92,7 @@ def embed(encoder: nn.Module, heads: list[Coarse]) -> NDArray[np.float32]:
     return np.stack(found)
 
 
-def pretrain(heads: list[Coarse], minutes: float, batch: int, seed: int) -> tuple[nn.Module, int]:
+def pretrain(heads: list[HeldScan], minutes: float, batch: int, seed: int) -> tuple[nn.Module, int]:
     """The encoder after so many minutes of SimCLR, and the steps it took."""
     shape = heads[0].volume.shape
     augment = SimCLRAugment(
@@ -131,7 +123,7 @@ def say(epoch: int, means: dict[str, float], record: dict[str, Any]) -> dict[str
     return {}
 
 
-def judge(encoder: nn.Module, heads: list[Coarse], cohorts: list[Cohort[Task]]) -> dict[str, Any]:
+def judge(encoder: nn.Module, heads: list[HeldScan], cohorts: list[Cohort[Task]]) -> dict[str, Any]:
     """Task -> cross-validated evidence of a linear probe, and brain volume's beside it."""
     embeddings = embed(encoder, heads)
     volumes = [float(head.mask.sum()) * SPACING**3 / 1000.0 for head in heads]

@@ -129,12 +129,7 @@ class _PoolAsCUDA(nn.Module):
 
 
 class Step:
-    """A training step on random views; the first call of `update` also makes Adam's state.
-
-    Args:
-        case: the setting.
-        device: of everything.
-    """
+    """A training step on random views; the first call of `update` also makes Adam's state."""
 
     def __init__(self, case: Case, device: str = "cpu") -> None:
         with torch.device(device):

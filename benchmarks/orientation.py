@@ -13,6 +13,7 @@ out one site.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -125,19 +126,18 @@ def axes(folder: Path, bundle: Path | None, count: int) -> list[dict[str, Any]]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: what became of right and of wrong axes."""
-    lines = ["| heads | axes | mirrored | scans | refused | warned | passed | angles |"]
-    lines.append("|---|---|---|---|---|---|---|---|")
-    for kind in ("whole", "stripped"):
-        for right in (True, False):
-            for mirrored in (False, True):
-                key = (kind, right, mirrored)
-                some = [r for r in rows if (r["kind"], r["right"], r["mirrored"]) == key]
-                angles = [r["angle"] for r in some if np.isfinite(r["angle"])]
-                counts = counted(r["verdict"] for r in some)
-                names = f"{kind} | {'right' if right else 'wrong'} | {'yes' if mirrored else 'no'}"
-                span = f"{min(angles):.0f} to {max(angles):.0f}" if angles else "none"
-                lines.append(f"| {names} | {counts} | {span} |")
-    return "\n".join(lines)
+    lines = []
+    for kind, right, mirrored in itertools.product(
+        ("whole", "stripped"), (True, False), (False, True)
+    ):
+        key = (kind, right, mirrored)
+        some = [r for r in rows if (r["kind"], r["right"], r["mirrored"]) == key]
+        angles = [r["angle"] for r in some if np.isfinite(r["angle"])]
+        span = f"{min(angles):.0f} to {max(angles):.0f}" if angles else "none"
+        names = [kind, "right" if right else "wrong", "yes" if mirrored else "no"]
+        lines.append([*names, *counted(r["verdict"] for r in some), span])
+    head = ("heads", "axes", "mirrored", "scans", "refused", "warned", "passed", "angles")
+    return script.markdown(head, lines)
 
 
 def main() -> None:

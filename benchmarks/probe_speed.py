@@ -29,7 +29,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.shared import script
+from benchmarks.shared.held import HeldScan
 from fmtool.task import AGE, Task
 from training import encoders, probe
 from training.augment.whole import whole
@@ -49,16 +49,9 @@ BATCH = 6
 EPOCHS = 100
 
 
-@dataclass(frozen=True)
-class Made:
-    """A scan in memory, as `training.cohort.prepared.PreparedScan`."""
-
-    volume: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    facts: dict[str, Any]
-
-
-def make(scans: int, shape: tuple[int, int, int], seed: int = 0) -> tuple[list[Made], Cohort[Task]]:
+def make(
+    scans: int, shape: tuple[int, int, int], seed: int = 0
+) -> tuple[list[HeldScan], Cohort[Task]]:
     """Noise in a ball, and an age each."""
     rng = np.random.default_rng(seed)
     grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij"))
@@ -66,7 +59,7 @@ def make(scans: int, shape: tuple[int, int, int], seed: int = 0) -> tuple[list[M
     entries, rows = [], []
     for number in range(scans):
         volume = (rng.normal(size=shape) * mask).astype(np.float32)
-        entries.append(Made(volume, mask, {"digest": f"made-{seed}-{number}"}))
+        entries.append(HeldScan(volume, mask, {"digest": f"made-{seed}-{number}"}))
         name, age = f"sub-{number:03d}", float(rng.uniform(20, 80))
         rows.append(Row(name, Path(f"{name}.nii.gz"), None, age, None, number + 2))
     return entries, Cohort(Path("made"), AGE, rows)
@@ -94,7 +87,7 @@ def counted(encoder: nn.Module) -> Iterator[Passes]:
 
 
 def epochs(
-    encoder: nn.Module, entries: Sequence[Made], labels: Sequence[float], count: int
+    encoder: nn.Module, entries: Sequence[HeldScan], labels: Sequence[float], count: int
 ) -> list[float]:
     """Run the reference for `count` epochs; the seconds of each. A quarter of the scans validates.
 
@@ -127,7 +120,9 @@ def epochs(
     return seconds
 
 
-def measure(entries: list[Made], cohort: Cohort[Task], width: float, timed: int) -> dict[str, Any]:
+def measure(
+    entries: list[HeldScan], cohort: Cohort[Task], width: float, timed: int
+) -> dict[str, Any]:
     """All figures; `timed` reference epochs are run, half of them before ours and half after."""
     torch.manual_seed(0)
     encoder, labels = encoders.build(width=width), cohort.labels.tolist()

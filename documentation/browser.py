@@ -1,4 +1,4 @@
-"""A real browser over its debugging pipe: what a page does, asks for and complains about."""
+"""A real browser over its debugging pipe: what a page shows, and all that it reports."""
 
 from __future__ import annotations
 
@@ -101,28 +101,6 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def press(self, key: str) -> None:
-        """A key, where the focus is."""
-        codes = {"Tab": 9, "PageUp": 33, "ArrowLeft": 37, "ArrowRight": 39, "Home": 36}
-        for kind in ("rawKeyDown", "keyUp"):
-            self.call(
-                "Input.dispatchKeyEvent",
-                type=kind,
-                key=key,
-                code=key,
-                windowsVirtualKeyCode=codes[key],
-            )
-
-    def complaints(self) -> list[str]:
-        """Errors and warnings of the console, refusals of the policy, and exceptions."""
-        kinds = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
-        return [json.dumps(e["params"])[:400] for e in self.events if e["method"] in kinds]
-
-    def requests(self) -> list[str]:
-        """The addresses that the page asked for, itself first; those inside it left out."""
-        asked = [e["params"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
-        return [a["request"]["url"] for a in asked if not a["request"]["url"].startswith("data:")]
-
     def screenshot(self, path: Path, height: float | None = None) -> None:
         """The whole page as PNG, or its first `height` pixels."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
@@ -130,11 +108,6 @@ class Browser:
         clip = {"x": 0, "y": 0, "width": size["width"], "height": tall, "scale": 1}
         found = self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(found["data"]))
-
-    def pdf(self) -> bytes:
-        """The page as it prints on A4."""
-        found = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)
-        return base64.b64decode(found["data"])
 
     def close(self) -> None:
         """End the browser."""

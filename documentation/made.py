@@ -67,12 +67,7 @@ def targets() -> str:
     )
 
 
-MADE = {
-    "engines": markdown,
-    "options": by_name,
-    "homonyms": homonyms,
-    "targets": targets,
-}
+MADE = {"engines": markdown, "options": by_name, "homonyms": homonyms, "targets": targets}
 
 _PLACE = re.compile(r"^<!-- made: (\w+) -->$", re.MULTILINE)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from documentation.verbs import table
 from fmtool import errors
 
 _MEANING = {
@@ -35,24 +36,17 @@ def exit_codes() -> str:
         if kind is not errors.FmtoolError:
             by_code.setdefault(kind.exit_code, []).append(kind.__name__)
     rows = [
-        f"| {code} | {meaning} | {', '.join(f'`{n}`' for n in by_code.get(code, []))} |"
+        (str(code), meaning, ", ".join(f"`{name}`" for name in by_code.get(code, [])))
         for code, meaning in _MEANING.items()
     ]
-    return "\n".join(
-        [
-            "# Exit codes",
-            "",
-            "The same for every command. A mistake of the user is one sentence on stderr that "
-            "begins with `error:`; a traceback is a defect of fmtool.",
-            "",
-            "| code | meaning | raised as |",
-            "|---|---|---|",
-            *rows,
-            "",
-            "The sentences themselves: [error messages](errors.md).",
-            "",
-        ]
-    )
+    return f"""# Exit codes
+
+The same for every command. A mistake of the user is one sentence on stderr that begins with \
+`error:`; a traceback is a defect of fmtool.
+
+{table(("code", "meaning", "raised as"), rows)}
+The sentences themselves: [error messages](errors.md).
+"""
 
 
 _PACKAGES = ("fmtool", "runtime", "training", "export")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +24,43 @@ def data_dir() -> Path:
     return folder
 
 
+class Tab(chromium.Browser):
+    """A tab that is also typed into, listened to and printed."""
+
+    def press(self, key: str) -> None:
+        """A key, where the focus is."""
+        codes = {"Tab": 9, "PageUp": 33, "ArrowLeft": 37, "ArrowRight": 39, "Home": 36}
+        for kind in ("rawKeyDown", "keyUp"):
+            self.call(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                windowsVirtualKeyCode=codes[key],
+            )
+
+    def complaints(self) -> list[str]:
+        """Errors and warnings of the console, refusals of the policy, and exceptions."""
+        kinds = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
+        return [json.dumps(e["params"])[:400] for e in self.events if e["method"] in kinds]
+
+    def requests(self) -> list[str]:
+        """The addresses that the page asked for, itself first; those inside it left out."""
+        asked = [e["params"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
+        return [a["request"]["url"] for a in asked if not a["request"]["url"].startswith("data:")]
+
+    def pdf(self) -> bytes:
+        """The page as it prints on A4."""
+        found = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)
+        return base64.b64decode(found["data"])
+
+
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     """A headless Chromium; skips the test where there is none."""
     program = chromium.program()
     if program is None:
         pytest.skip(f"no browser: none of {', '.join(chromium.NAMES)} is installed")
-    opened = chromium.Browser(program, tmp_path_factory.mktemp("profile"))
+    opened = Tab(program, tmp_path_factory.mktemp("profile"))
     yield opened
     opened.close()

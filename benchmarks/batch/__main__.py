@@ -14,12 +14,12 @@ batch's results are then compared with an undisturbed run's.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks.batch import crash, scans, throughput
+from benchmarks.shared import script
 
 
 def main() -> int:
@@ -43,9 +43,7 @@ def main() -> int:
         else:
             bundle = scans.tiny_bundle(Path(".cache"))
             summary = crash.crash(args.kills, args.scans or 40, args.seed, work, bundle)
-    print(json.dumps(summary, indent=1))
-    if args.json:
-        args.json.write_text(json.dumps(summary, indent=1) + "\n")
+    script.tell(summary, args.json)
     return 1 if summary.get("problems") else 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.bench import inputs
 from benchmarks.bench.candidates import Candidate
 from benchmarks.bench.process import Worker
 from benchmarks.bench.record import Record
@@ -25,10 +26,7 @@ def fill(
     """Compare and note; the reference is one of the candidates, or a process made for it.
 
     Args:
-        pairs: the candidates.
-        bundle: theirs.
         volumes: a file by `benchmarks.bench.inputs`.
-        folder: for scratch files.
 
     Returns:
         The reference's name.
@@ -56,8 +54,7 @@ def fill(
 
 def _outputs(worker: Worker, path: Path) -> Arrays:
     worker.ask("outputs", path=str(path))
-    with np.load(path) as stored:
-        return {name: stored[name] for name in stored.files}
+    return inputs.load(path)
 
 
 def compare(got: Arrays, reference: Arrays, tasks: Iterable[Task]) -> dict[str, float]:

@@ -1,4 +1,7 @@
-"""Where and on what a report was made, and what else kept the machine busy."""
+"""Where and on what a report was made, what else kept the machine busy, and joules drawn.
+
+By the processor (RAPL) or the GPU (NVML), where this user may read them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import platform
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,15 +73,10 @@ def resident_memory() -> int | None:
 
 
 def _status(name: str) -> int | None:
-    found = _field(_STATUS, name)
-    return None if found is None else found * 1024
-
-
-def _field(file: Path, name: str) -> int | None:
-    if not file.exists():
+    if not _STATUS.exists():
         return None  # not Linux
-    match = re.search(rf"^{name}:\s+(\d+) kB", file.read_text(encoding="utf-8"), re.MULTILINE)
-    return int(match[1]) if match else None
+    match = re.search(rf"^{name}:\s+(\d+) kB", _STATUS.read_text(encoding="utf-8"), re.MULTILINE)
+    return int(match[1]) * 1024 if match else None
 
 
 @dataclass(frozen=True)
@@ -98,3 +97,64 @@ class Clocks:
             )
             machine = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
         return cls(time.perf_counter(), time.process_time(), machine)
+
+
+POWERCAP = Path("/sys/class/powercap")
+
+
+@dataclass(frozen=True)
+class Meter:
+    """A counter of joules, or the reason there is none.
+
+    The counter is the whole package's or card's: whatever else runs there is in it.
+    """
+
+    read: Callable[[], float] | None
+    source: str
+    reason: str = ""
+
+
+def meter(device: str, powercap: Path = POWERCAP) -> Meter:
+    """The counter of "cpu" or "cuda:N"."""
+    return _rapl(powercap) if device == "cpu" else _nvml(int(device.partition(":")[2] or 0))
+
+
+def _rapl(folder: Path) -> Meter:
+    packages = sorted(folder.glob("intel-rapl:?")) + sorted(folder.glob("intel-rapl:??"))
+    if not packages:
+        return Meter(None, "RAPL", f"this machine offers no energy counter in {folder}")
+    wrap = {}
+    try:
+        for package in packages:
+            (package / "energy_uj").read_text()
+            wrap[package] = int((package / "max_energy_range_uj").read_text())
+    except OSError as error:
+        return Meter(None, "RAPL", f"{error.filename} cannot be read ({error.strerror})")
+    last = {package: 0 for package in packages}
+    laps = {package: 0 for package in packages}
+
+    def read() -> float:
+        """Microjoules restart from zero at the counter's end: a lower reading is another lap."""
+        total = 0
+        for package in packages:
+            now = int((package / "energy_uj").read_text())
+            laps[package] += now < last[package]
+            last[package] = now
+            total += now + laps[package] * wrap[package]
+        return total / 1e6
+
+    return Meter(read, "RAPL")
+
+
+def _nvml(index: int) -> Meter:
+    try:
+        import pynvml
+    except ImportError:
+        return Meter(None, "NVML", "pynvml is not installed (`pip install nvidia-ml-py`)")
+    try:
+        pynvml.nvmlInit()
+        card = pynvml.nvmlDeviceGetHandleByIndex(index)
+        pynvml.nvmlDeviceGetTotalEnergyConsumption(card)
+    except pynvml.NVMLError as error:
+        return Meter(None, "NVML", f"the NVIDIA driver does not tell its energy ({error})")
+    return Meter(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(card) / 1e3, "NVML")

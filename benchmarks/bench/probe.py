@@ -3,6 +3,9 @@
 Both are ONNX graphs run by the very engine, precision and threads that are judged: a vector goes
 in, is added to a large constant, multiplied several times, and averaged to a vector again, so that
 nothing but multiplications takes time, wherever the device's memory is.
+
+And how fast that memory is: a copy larger than any cache, by all threads, best of several. Bytes
+read and bytes written both count, as STREAM has it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ import numpy as np
 
 from fmtool.errors import CapabilityError
 from runtime.engines.choose import Choice, open_engine
+from runtime.system.machine import cores
 
 CHAIN = 4
 """Multiplications in a row, so that what is around them weighs little."""
@@ -173,3 +178,51 @@ def of_torch(precision: str, device: str) -> Make:
         return Probe(f"{kind} {size}", flop(kind, size), run, lambda: None)
 
     return opened
+
+
+BYTES = 256 << 20
+_COPIES = 5
+
+
+def bandwidth(device: str, size: int = BYTES) -> float:
+    """Bytes per second.
+
+    Args:
+        device: "cpu", or "cuda:N", where torch makes the copy.
+        size: bytes of the array that is copied.
+
+    Raises:
+        CapabilityError: on a GPU without torch.
+    """
+    return _copied_by_cpu(size) if device == "cpu" else _copied_by_cuda(device, size)
+
+
+def _copied_by_cpu(size: int) -> float:
+    threads = cores()
+    source, target = np.ones(size // 8), np.zeros(size // 8)
+    parts = list(zip(np.array_split(source, threads), np.array_split(target, threads), strict=True))
+    best = 0.0
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(_COPIES):
+            start = time.perf_counter()
+            list(pool.map(lambda part: np.copyto(part[1], part[0]), parts))
+            best = max(best, 2 * size / (time.perf_counter() - start))
+    return best
+
+
+def _copied_by_cuda(device: str, size: int) -> float:
+    try:
+        import torch
+    except ImportError:
+        raise CapabilityError("a GPU's memory is measured with torch (`fmtool[train]`)") from None
+    source = torch.ones(size // 4, device=device)
+    target = torch.empty_like(source)
+    best = 0.0
+    for _ in range(_COPIES):
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        target.copy_(source)
+        end.record()
+        torch.cuda.synchronize(device)
+        best = max(best, 2 * size / (start.elapsed_time(end) / 1e3))
+    return best

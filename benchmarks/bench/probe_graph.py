@@ -17,11 +17,8 @@ def write(path: Path, kind: str, size: int, channels: int, chain: int, precision
     """Write vector -> + constant -> `chain` multiplications -> mean, and return the vector's shape.
 
     Args:
-        path: of the file.
         kind: "matrix product" of `size` x `size`, or "convolution" 3x3x3 of `channels` channels
             on `size` voxels per side, without padding.
-        size: see `kind`.
-        channels: see `kind`.
         chain: how many in a row.
         precision: "float16" writes float16 weights and "int8" quantised ones, as exports do; all
             others are the engine's own business.

@@ -1,15 +1,88 @@
-"""Record: what one candidate gave, and its figures."""
+"""Record: what one candidate gave, and its figures.
+
+Percentiles and ratios of latencies, with no sample left out.
+"""
 
 from __future__ import annotations
 
 import math
 import statistics as builtin
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmarks.bench import statistics
+import numpy as np
+
 from benchmarks.bench.candidates import Candidate
 from benchmarks.bench.pipeline import STAGES
+
+SEED = 0
+RESAMPLES = 2000
+
+Rounds = Sequence[Sequence[float]]
+"""Seconds of each inference, round by round."""
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The smallest value that at least `percent` of a hundred values do not exceed.
+
+    The nearest rank, always one of the values: an interpolated 99th percentile of ten latencies
+    would be a number that was never measured.
+    """
+    rank = max(1, -(-percent * len(values) // 100))
+    return sorted(values)[rank - 1]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Latency of single inferences in seconds; p90 is MLPerf Inference's SingleStream figure."""
+
+    median: float
+    p90: float
+    p99: float
+    min: float
+    max: float
+    n: int
+
+
+def summary(rounds: Rounds) -> Summary:
+    """Of all inferences of all rounds."""
+    every = [seconds for block in rounds for seconds in block]
+    return Summary(
+        median=float(np.median(every)),
+        p90=percentile(every, 90),
+        p99=percentile(every, 99),
+        min=min(every),
+        max=max(every),
+        n=len(every),
+    )
+
+
+def ratio(slow: Rounds, fast: Rounds) -> tuple[float, float, float]:
+    """The ratio of two medians and its 95 % bootstrap interval, from rounds run side by side.
+
+    Whole rounds are drawn, the same ones for both: what burdened the machine during a round
+    burdened both.
+
+    Returns:
+        (median of `slow` / median of `fast`, low, high).
+
+    Raises:
+        ValueError: if the two have not the same number of rounds.
+    """
+    if len(slow) != len(fast):
+        raise ValueError(f"rounds are compared side by side: {len(slow)} and {len(fast)}")
+    rng = np.random.default_rng(SEED)
+    drawn = rng.integers(0, len(slow), size=(RESAMPLES, len(slow)))
+    ratios = [_median(slow, picked) / _median(fast, picked) for picked in drawn]
+    low, high = np.percentile(ratios, [2.5, 97.5])
+    everything = np.arange(len(slow))
+    return _median(slow, everything) / _median(fast, everything), float(low), float(high)
+
+
+def _median(rounds: Rounds, picked: np.ndarray) -> float:
+    return float(np.median(np.concatenate([rounds[i] for i in picked])))
+
 
 _GIB = float(2**30)
 
@@ -69,9 +142,9 @@ class Record:
         on_cpu = self.opened["facts"]["device"] == "cpu"
         return [[block["processor"]] for block in self.blocks] if on_cpu else None
 
-    def summary(self) -> statistics.Summary:
+    def summary(self) -> Summary:
         """Of the latencies at batch 1."""
-        return statistics.summary(self.rounds)
+        return summary(self.rounds)
 
     def metrics(self, batches: list[int]) -> dict[str, float | None]:
         """Every figure that was measured, by its column's name."""
@@ -82,7 +155,7 @@ class Record:
             "latency_p99": found.p99,
             "latency_min": found.min,
             "speedup": self.speedup,
-            "processor_time": statistics.summary(self.processor).median if self.processor else None,
+            "processor_time": summary(self.processor).median if self.processor else None,
             "cold_start": sum(self.opened["cold"].values()),
             "compile": self.opened["cold"].get("compile"),
             "peak_memory": None if self.memory is None else self.memory["peak"] / _GIB,
@@ -112,7 +185,7 @@ class Record:
         """The share of the peak in processor seconds on both sides, whoever else is running."""
         if self.processor is None or self.roofline is None or self.peak is None:
             return None
-        reached = self.roofline["flop"] / statistics.summary(self.processor).median
+        reached = self.roofline["flop"] / summary(self.processor).median
         return float(reached / self.peak["flop_per_processor_second"])
 
     def _energy(self) -> float | None:
@@ -141,7 +214,7 @@ class Record:
             "metrics": metrics,
             "reasons": {name: why for name, why in reasons.items() if metrics.get(name) is None},
             "cold_start": self.opened["cold"],
-            "latency": {**self.summary().to_dict(), "rounds": self.rounds},
+            "latency": {**asdict(self.summary()), "rounds": self.rounds},
             "processor": [block["processor"] for block in self.blocks],
             "offline": {
                 str(batch): [block["latencies"] for block in blocks]

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.bench.process import Worker, WorkerFailed
 from benchmarks.bench.record import Record
-from benchmarks.bench.request import STAGE_ROUNDS, Request
+from benchmarks.bench.timing import STAGE_ROUNDS, Request
 from fmtool.errors import FmtoolError
 
 Pairs = Sequence[tuple[Worker, Record]]

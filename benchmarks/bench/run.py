@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench import exactness, inputs, machine, roofline, rounds, statistics
+from benchmarks.bench import exactness, inputs, machine, roofline, rounds
 from benchmarks.bench.candidates import Candidate
 from benchmarks.bench.columns import columns
 from benchmarks.bench.process import Worker
-from benchmarks.bench.record import Record
-from benchmarks.bench.request import Request
+from benchmarks.bench.record import Record, ratio
+from benchmarks.bench.timing import Request
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, FmtoolError
 
@@ -137,10 +137,10 @@ def _ratios(records: Sequence[Record]) -> list[dict[str, Any]]:
         for other in records:
             if ours is other or ours.candidate.is_peer:
                 continue
-            value, low, high = statistics.ratio(other.rounds, ours.rounds)
+            value, low, high = ratio(other.rounds, ours.rounds)
             row = {"system": ours.name, "against": other.name, "ratio": value}
             row |= {"interval": [low, high], "processor_ratio": None}
             if ours.processor and other.processor:
-                row["processor_ratio"] = statistics.ratio(other.processor, ours.processor)[0]
+                row["processor_ratio"] = ratio(other.processor, ours.processor)[0]
             found.append(row)
     return found

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.bench import bandwidth, energy, inputs, machine, timing
+from benchmarks.bench import inputs, machine, probe, timing
 from benchmarks.bench.probe import Ceiling
 from benchmarks.bench.system import Laps, System
 from fmtool.errors import CapabilityError, FmtoolError
@@ -58,7 +58,7 @@ class Measurements:
         laps.lap("first")
         self.cold = {name: took for name, took in laps.seconds.items() if name != "volumes"}
         self._expected: dict[int, float] = {}
-        self._meter = energy.meter(self.system.device)
+        self._meter = machine.meter(self.system.device)
         self._ceiling: Ceiling | None = None
         self._pipeline: Any = None
 
@@ -124,7 +124,7 @@ class Measurements:
 
     def bandwidth(self) -> float:
         """Of the device's memory, in bytes per second."""
-        return bandwidth.measure(self.system.device)
+        return probe.bandwidth(self.system.device)
 
     def self_test(self) -> str | None:
         """Why the bundle's self-test refuses it, or None; "" where there is none to pass."""
@@ -146,11 +146,7 @@ class Measurements:
         """A batch needs at most as many times what a single volume took; less is not dared."""
         if batch == 1:  # it has just run
             return
-        peak, held, free = (
-            machine.peak_memory(),
-            machine.resident_memory(),
-            free_memory(),
-        )
+        peak, held, free = machine.peak_memory(), machine.resident_memory(), free_memory()
         if peak is None or held is None or free is None or batch * peak <= free + held:
             return
         raise CapabilityError(

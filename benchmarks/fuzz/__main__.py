@@ -14,10 +14,10 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.fuzz.entry import NAMES, load
-from benchmarks.fuzz.guard import attempt, limit_memory, watchdog
+from benchmarks.fuzz.entry import NAMES, attempt, limit_memory, load, watchdog
 from benchmarks.fuzz.run import run
 
 
@@ -38,7 +38,7 @@ def main() -> int:
     for name in NAMES if args.entry == "all" else (args.entry,):
         corpus = args.corpus / name if args.corpus is not None else None
         report = run(name, args.minutes * 60.0, args.memory << 20, args.out, args.seed, corpus)
-        print(json.dumps(report.to_dict()), flush=True)
+        print(json.dumps(asdict(report)), flush=True)
         found = found or bool(report.findings)
     return int(found)
 

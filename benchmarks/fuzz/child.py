@@ -6,7 +6,7 @@ damage to the seeds where it is not; with atheris, half of the changes are our o
 
 from __future__ import annotations
 
-import argparse
+import json
 import logging
 import random
 import sys
@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from benchmarks.fuzz.book import Book
-from benchmarks.fuzz.entry import Entry, load
-from benchmarks.fuzz.guard import attempt, limit_memory, watchdog
+from benchmarks.fuzz.entry import Entry, attempt, limit_memory, load, watchdog
 from benchmarks.fuzz.mutate import mutate
+from benchmarks.fuzz.run import Book, keep
 
 _START = time.monotonic()
 _LARGEST = 1 << 20
@@ -28,20 +28,13 @@ _INSTRUMENTED = ["fmtool", "runtime", "training", "pydicom", "nibabel", "python_
 
 def main() -> None:
     """Run trials; see `benchmarks.fuzz.run`, which starts this."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("entry")
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--memory", type=int, required=True)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--corpus", type=Path, required=True)
-    args = parser.parse_args()
+    args = SimpleNamespace(**json.loads(sys.argv[1]))
+    work = Path(args.work)
     logging.disable(logging.CRITICAL)
     guided = find_spec("atheris") is not None
     entry = _guided_load(args.entry) if guided else load(args.entry)
     seeds = entry.seeds()
-    book = Book(args.work)
-    trial = _trial(entry, book, args.work)
+    trial = _trial(entry, Book(work), work)
     for seed in seeds:
         trial(seed)  # whatever a first use loads must not count as a trial's memory
     limit_memory(args.memory)
@@ -64,7 +57,8 @@ def _trial(entry: Entry, book: Book, work: Path) -> Callable[[bytes], None]:
         book.begin(data)
         with watchdog(log):
             finding = attempt(entry, data, work / "trial")
-        book.end(data, finding)
+        if finding is not None:
+            keep(work / "findings", data, finding)
 
     return trial
 
@@ -81,7 +75,7 @@ def _atheris(
     """Does not return: libFuzzer ends the process when the time is up."""
     import atheris
 
-    corpus = args.corpus
+    corpus = Path(args.corpus)
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
         (corpus / f"seed{number}").write_bytes(seed)

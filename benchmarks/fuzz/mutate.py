@@ -26,14 +26,7 @@ Damage = Callable[[random.Random, bytes, Entry, Sequence[bytes]], bytes]
 
 
 def mutate(rng: random.Random, data: bytes, entry: Entry, others: Sequence[bytes]) -> bytes:
-    """`data`, damaged in one to a few ways.
-
-    Args:
-        rng: what decides.
-        data: an input.
-        entry: whose.
-        others: further inputs, to be spliced in.
-    """
+    """`data`, an input of `entry`, damaged in one to a few ways; parts of `others` may come in."""
     for _ in range(rng.choice((1, 1, 1, 2, 4, 8))):
         data = _once(rng, data, entry, others)
     return data

@@ -2,17 +2,67 @@
 
 from __future__ import annotations
 
+import json
+import mmap
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.fuzz import book
-from benchmarks.fuzz.guard import HANG_S, Finding
+from benchmarks.fuzz.entry import HANG_S, Finding, peak_bytes
+
+_FORM = struct.Struct("<QQ")
+
+
+class Book:
+    """What a child has done, on disk at every moment: it may be ended in the middle of a trial.
+
+    current: the input under trial.
+    count: how many trials were begun, and the process' most memory, bytes.
+    findings/: an input per defect, and what it did.
+
+    Args:
+        folder: made if it is absent; the count goes on from what is there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        (folder / "findings").mkdir(parents=True, exist_ok=True)
+        file = folder / "count"
+        if not file.exists():
+            file.write_bytes(bytes(_FORM.size))
+        with file.open("r+b") as stream:
+            self._map = mmap.mmap(stream.fileno(), _FORM.size)
+
+    def begin(self, data: bytes) -> None:
+        """A trial begins."""
+        (self._folder / "current").write_bytes(data)
+        count, peak = _FORM.unpack(self._map[:])
+        self._map[:] = _FORM.pack(count + 1, max(peak, peak_bytes()))
+
+
+def keep(folder: Path, data: bytes, finding: Finding) -> None:
+    """Put an input aside; of one defect the shortest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{finding.name}.bin"
+    if file.exists() and file.stat().st_size <= len(data):
+        return
+    file.write_bytes(data)
+    file.with_suffix(".txt").write_text(finding.told + "\n", encoding="utf-8", errors="replace")
+
+
+def counted(folder: Path) -> tuple[int, int]:
+    """Trials begun, and the most memory held, bytes."""
+    file = folder / "count"
+    if not file.exists():
+        return 0, 0
+    count, peak = _FORM.unpack(file.read_bytes())
+    return int(count), int(peak)
+
 
 _GRACE_S = 60.0
 _LEAST_S = 2.0
@@ -37,10 +87,6 @@ class Report:
     restarts: int
     peak_mib: int
     findings: list[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 def run(
@@ -68,9 +114,9 @@ def run(
             ended = _child(entry, work, left, memory, seed + restarts, corpus)
             if ended is None:
                 break
-            book.keep(work / "findings", (work / "current").read_bytes(), ended)
+            keep(work / "findings", (work / "current").read_bytes(), ended)
             restarts += 1
-        trials, peak = book.read(work)
+        trials, peak = counted(work)
         names = sorted(file.name for file in (work / "findings").glob("*.bin"))
         if names:
             shutil.copytree(work / "findings", out / entry, dirs_exist_ok=True)
@@ -81,10 +127,10 @@ def _child(
     entry: str, work: Path, seconds: float, memory: int, seed: int, corpus: Path | None
 ) -> Finding | None:
     """Run one; what ended it, if it was a trial."""
-    command = [sys.executable, "-m", "benchmarks.fuzz.child", entry, str(work)]
-    command += ["--seconds", str(seconds), "--memory", str(memory), "--seed", str(seed)]
-    command += ["--corpus", str(corpus or work / "corpus")]
-    before = book.read(work)[0]
+    spec = {"entry": entry, "work": str(work), "seconds": seconds, "memory": memory, "seed": seed}
+    spec["corpus"] = str(corpus or work / "corpus")
+    command = [sys.executable, "-m", "benchmarks.fuzz.child", json.dumps(spec)]
+    before = counted(work)[0]
     with (work / "said.txt").open("wb") as said:
         try:
             done = subprocess.run(
@@ -97,7 +143,7 @@ def _child(
     traces = work / "traces.txt"
     told = traces.read_text(encoding="utf-8") if traces.exists() else ""
     words = (work / "said.txt").read_text(encoding="utf-8", errors="replace")[-3000:]
-    if book.read(work)[0] == before:
+    if counted(work)[0] == before:
         raise RuntimeError(f"the entry {entry} does not run: {words}")
     if told:
         return Finding("hang", _innermost(told), told[-6000:])

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.packages import build, environment, resolve, uses
+from benchmarks.packages import build, environment, uses
 from benchmarks.packages.environment import Failed
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def main() -> int:
             where = folder / f"{extra}-lowest"
             check(f"lowest {extra}", partial(lowest, built.wheel, extra, args, where))
         if "platforms" in steps:
-            for extra in sorted(resolve.extras(ROOT).keys() - resolve.NO_WHEELS):
+            for extra in sorted(environment.extras(ROOT).keys() - environment.NO_WHEELS):
                 check(f"platforms {extra}", partial(platforms, extra, args.python))
     return 1 if failed else 0
 
@@ -80,7 +80,7 @@ def lowest(wheel: Path, extra: str, args: argparse.Namespace, folder: Path) -> s
     installed, use = uses.USES[extra]
     folder.mkdir()
     held = [args.torch] if extra in ("train", "bench") else []
-    file = resolve.lowest(ROOT, installed, args.python, held, folder)
+    file = environment.lowest(ROOT, installed, args.python, held, folder)
     here = environment.make(folder, args.python, ["--requirements", file, "--no-deps", wheel])
     use(here)
     return f"{len(here.packages())} packages"
@@ -88,8 +88,8 @@ def lowest(wheel: Path, extra: str, args: argparse.Namespace, folder: Path) -> s
 
 def platforms(extra: str, python: str) -> str:
     """Find a set of wheels for `extra` on each system that it is for."""
-    systems = [resolve.X86, *(() if extra in resolve.NO_ARM else [resolve.ARM])]
-    found = [f"{resolve.platform(ROOT, extra, python, s)} wheels for {s}" for s in systems]
+    systems = [environment.X86, *(() if extra in environment.NO_ARM else [environment.ARM])]
+    found = [f"{environment.platform(ROOT, extra, python, s)} wheels for {s}" for s in systems]
     return ", ".join(found)
 
 

@@ -77,7 +77,6 @@ def shift_change(
 
     Args:
         entries: scans, taken in turn.
-        full: the recipe.
         seed: of the views; both draw the same numbers.
         views: how many pairs.
     """

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,25 +16,11 @@ from torch.nn import functional
 from benchmarks.protocols import pretrained
 from benchmarks.protocols.size import Size
 from benchmarks.protocols.study import Fold, Study
+from benchmarks.shared.held import HeldScan
 from training.augment.whole import Shape
 from training.cohort.prepared import PreparedScan, brain_ml
 from training.fit import devices
 from training.store.embed import embeddings
-
-
-@dataclass(frozen=True)
-class Shrunk:
-    """A prepared scan in memory.
-
-    Attributes:
-        volume: float32 (z, y, x).
-        mask: bool, same shape.
-        facts: of the scan it was made from, with a "digest" of its own and "brain_volume_ml".
-    """
-
-    volume: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    facts: dict[str, Any]
 
 
 def shrink(entry: PreparedScan, shape: Shape) -> PreparedScan:
@@ -50,7 +35,7 @@ def shrink(entry: PreparedScan, shape: Shape) -> PreparedScan:
         "digest": hashlib.sha256(name.encode()).hexdigest(),
         "brain_volume_ml": brain_ml(entry),
     }
-    return Shrunk(
+    return HeldScan(
         functional.interpolate(volume, shape, mode="trilinear")[0, 0].numpy(),
         functional.interpolate(mask, shape, mode="nearest-exact")[0, 0].numpy() > 0,
         facts,

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def facts(used: Bench, found: Study, seed: int, **more: Any) -> dict[str, Any]:
         "subjects": len(set(found.subjects)),
         "sites": list(found.sites),
         "seed": seed,
-        "size": used.size.to_dict(),
+        "size": asdict(used.size),
         "pretraining": used.pretraining_sentence(),
         **more,
     }

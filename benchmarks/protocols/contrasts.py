@@ -78,7 +78,6 @@ def run(
         pairs: per task, T1w and the other contrast.
         bench: its encoder is pretrained on its pool, or on the T1w scans.
         name: of the other contrast.
-        count: folds.
         seed: of folds, first weights and intervals.
 
     Raises:

@@ -64,11 +64,9 @@ def rows_of(name: str, score: Array, men: Array, pairs: Pairs, seed: int) -> lis
     pairs.
 
     Args:
-        name: of the system.
         score: (N,), one per subject.
         men: (N,), 1 for a man.
         pairs: by `match`.
-        seed: of the bootstrap.
     """
     everybody = [str(i) for i in range(len(men))]
     of_pair = [str(p) for p in range(len(pairs))]

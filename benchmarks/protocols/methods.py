@@ -40,9 +40,7 @@ def compare(
         study: scans, labels, task.
         bench: where systems are trained.
         systems: names.
-        count: folds.
         repeats: cross-validations with other folds and seeds.
-        seed: of the first.
     """
     names = list(dict.fromkeys(("mean", "brain volume", *systems)))
     plans = [folds(study, count, seed + r) for r in range(repeats)]

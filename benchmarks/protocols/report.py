@@ -33,7 +33,6 @@ def forest(rows: Rows, title: str, label: str = "system", panel: str = "task") -
 
     Args:
         rows: with "value", "low", "high", "baseline", "metric", "unit" and the two below.
-        title: of the whole.
         label: the column that names a row.
         panel: the column that divides rows into panels.
     """
@@ -57,7 +56,6 @@ def curves(rows: Rows, title: str, x: str, xlabel: str, log: bool = False) -> Fi
 
     Args:
         rows: as for `forest`, with a column `x` of numbers.
-        title: of the whole.
         x: the column along the horizontal axis.
         xlabel: what that is.
         log: its scale.

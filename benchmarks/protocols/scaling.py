@@ -3,7 +3,13 @@
 SimCLR is pretrained on nested subsets of the subjects, the first eighth of a random order, the
 first quarter, and so on, each with as many optimizer steps, so that the amount of data is all that
 changes. A linear probe of each encoder is cross-validated in the same folds, and its error (MAE, or
-1 - AUC) is fitted by a * n^-b, n the scans pretrained on; with --floor, by a * n^-b + c.
+1 - AUC) is fitted by a law, n the scans pretrained on:
+
+    error(n) = a * n^-b         log error = log a - b log n, by least squares
+    error(n) = a * n^-b + c     with --floor; c between 0 and the least error, by a search along c
+
+The second has as many parameters as three points have numbers: it needs four or more.
+Source: Kaplan et al., "Scaling Laws for Neural Language Models" (arXiv 2001.08361), for the form.
 
     python -m benchmarks.protocols.scaling COHORT --task age --pretrain POOL --out DIR
 
@@ -13,14 +19,15 @@ See docs/protocols/scaling.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
-from benchmarks.protocols import command, power_law, pretrained
+from benchmarks.protocols import command, pretrained
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.report import ProtocolReport, curves
 from benchmarks.protocols.scores import draws, figure, score
@@ -30,6 +37,84 @@ from fmtool.errors import InputError, UsageError
 from training import cohort as cohorts
 from training.cohort.prepared import PreparedScan
 from training.fit.order import steps_per_epoch
+
+Array = NDArray[np.float64]
+
+_LEVEL = 95.0
+_COARSE = 200
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """error(n) = a * n^-b + c; c is 0 where it was not fitted."""
+
+    a: float
+    b: float
+    c: float = 0.0
+
+    def __call__(self, n: Array) -> Array:
+        """The error at n."""
+        found: Array = self.a * np.asarray(n, dtype=np.float64) ** -self.b + self.c
+        return found
+
+
+def fit_law(n: Array, error: Array, floor: bool = False) -> PowerLaw:
+    """The law through points, by least squares of log error.
+
+    Args:
+        n: (P,), above zero.
+        error: (P,), above zero.
+        floor: fit c, too.
+
+    Raises:
+        InputError: for fewer than two sizes (with a floor: four), or an error that is not above 0.
+    """
+    n, error = np.asarray(n, dtype=np.float64), np.asarray(error, dtype=np.float64)
+    needed = 4 if floor else 2
+    if len(np.unique(n)) < needed:
+        raise InputError(f"{len(np.unique(n))} sizes are too few for a law; {needed} are needed")
+    if not (np.isfinite(error) & (error > 0.0)).all():
+        raise InputError("an error of zero or below has no logarithm: no law can be fitted")
+    if not floor:
+        return _line(n, error)
+
+    def misfit(c: float) -> float:
+        law = _line(n, error - c)
+        return float(np.square(np.log(law(n) + c) - np.log(error)).sum())
+
+    top = float(error.min()) * (1.0 - 1e-6)
+    grid = np.linspace(0.0, top, _COARSE)
+    best = int(np.argmin([misfit(c) for c in grid]))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, _COARSE - 1)]
+    c = float(minimize_scalar(misfit, bounds=(low, high), method="bounded").x)
+    law = _line(n, error - c)
+    return PowerLaw(law.a, law.b, c)
+
+
+def exponent_interval(n: Array, draws: Array, floor: bool = False) -> tuple[float, float, int]:
+    """The 95 % percentile interval of b, and of how many draws.
+
+    Args:
+        n: (P,).
+        draws: (D, P): the errors of each draw; draws with an error of 0 or below are left out.
+        floor: fit c, too.
+
+    Raises:
+        InputError: if no draw is left.
+    """
+    usable = draws[(np.isfinite(draws) & (draws > 0.0)).all(axis=1)]
+    if not len(usable):
+        raise InputError("no draw of the bootstrap has errors above zero: no law can be fitted")
+    exponents = [fit_law(n, draw, floor).b for draw in usable]
+    tail = (100.0 - _LEVEL) / 2
+    low, high = np.percentile(exponents, [tail, 100.0 - tail])
+    return float(low), float(high), len(usable)
+
+
+def _line(n: Array, error: Array) -> PowerLaw:
+    slope, start = np.polyfit(np.log(n), np.log(error), 1)
+    return PowerLaw(float(np.exp(start)), float(-slope))
+
 
 Array = NDArray[np.float64]
 
@@ -72,9 +157,7 @@ def run(
         studies: one per task, of the same cohort.
         bench: pretrains on its pool, or on the study's own scans.
         fractions: of the subjects.
-        count: folds.
         seeds: other subsets, folds and first weights.
-        seed: of the first.
         floor: fit c, too; needs four sizes or more.
         pool_subjects: whom each scan of the bench's pool shows; each scan someone else if absent.
 
@@ -159,16 +242,14 @@ def _curve(
     sizes = np.array([float(np.mean([len(plan[f]) for plan in plans])) for f in kept])
     curve = [predicted[f] for f in kept]
     errors = _error(study, np.array([figure(study, one) for one in curve]))
-    law = power_law.fit(sizes, errors, floor)
-    low, high, used = power_law.exponent_interval(
-        sizes, _error(study, draws(study, curve, seed)), floor
-    )
+    law = fit_law(sizes, errors, floor)
+    low, high, used = exponent_interval(sizes, _error(study, draws(study, curve, seed)), floor)
     rows = [score(study, START, predicted[0.0], mean, seed, fraction=0.0, pretrained=0)]
     for fraction, n, one, says in zip(kept, sizes, curve, law(sizes), strict=True):
         more = {"fraction": fraction, "pretrained": float(n)}
         says = float(_error(study, says))
         rows.append(score(study, SYSTEM, one, mean, seed, **more, law=says))
-    facts = {**law.to_dict(), "b_low": low, "b_high": high, "draws": used, "sizes": sizes.tolist()}
+    facts = {**asdict(law), "b_low": low, "b_high": high, "draws": used, "sizes": sizes.tolist()}
     facts["learnt"] = any(row["beats_baseline"] for row in rows[1:])
     return rows, facts
 
@@ -197,7 +278,7 @@ def plot(report: ProtocolReport) -> Figure:
     for axis, (name, law) in zip(drawn.axes, report.facts["laws"].items(), strict=True):
         auc = next(row["metric"] == "AUC" for row in rows if row["task"] == name)
         n = np.geomspace(min(law["sizes"]), max(law["sizes"]), 50)
-        error = power_law.PowerLaw(law["a"], law["b"], law["c"])(n)
+        error = PowerLaw(law["a"], law["b"], law["c"])(n)
         axis.plot(n, 1.0 - error if auc else error, ":", color="#444444")
     return drawn
 

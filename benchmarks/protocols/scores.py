@@ -30,11 +30,8 @@ def score(
 
     Args:
         study: whose labels are the truth.
-        name: of the system.
         predictions: (N,), or (repeats, N), whose figures are averaged.
         baseline: same shape, of the system "mean".
-        seed: of the bootstrap.
-        more: other columns.
     """
     predictions, baseline = np.atleast_2d(predictions), np.atleast_2d(baseline)
     tested = np.flatnonzero(np.isfinite(predictions).all(axis=0))
@@ -79,7 +76,6 @@ def versus(study: Study, predictions: Array, other: Array, seed: int) -> Row:
         study: whose labels are the truth.
         predictions: (N,) or (repeats, N).
         other: same shape, of the system that it is compared with.
-        seed: of the bootstrap.
     """
     predictions, other = np.atleast_2d(predictions), np.atleast_2d(other)
     tested = np.flatnonzero(np.isfinite(predictions + other).all(axis=0))
@@ -106,7 +102,6 @@ def draws(study: Study, predictions: Sequence[Array], seed: int) -> Array:
         study: whose labels are the truth.
         predictions: each (N,) or (repeats, N), as many repeats for all; scans that any leaves out
             (NaN) are left out.
-        seed: of the resampling.
     """
     stacked = np.stack([np.atleast_2d(one) for one in predictions])
     tested = np.flatnonzero(np.isfinite(stacked).all(axis=(0, 1)))

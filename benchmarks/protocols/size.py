@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from fmtool.space import CROP_SHAPE
 from training.augment import MIN_CROP, SimCLRAugment
@@ -115,10 +114,6 @@ class Size:
             device=self.device,
             workers=self.workers,
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, for a report."""
-        return asdict(self)
 
 
 SIZES = {"toy": Size.toy, "paper": Size.paper}

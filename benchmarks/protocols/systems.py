@@ -27,7 +27,6 @@ from torch import nn
 
 from benchmarks.protocols import pretrained
 from benchmarks.protocols.bench import Bench
-from benchmarks.protocols.size import SIZES, Size
 from benchmarks.protocols.study import Fold, Study
 from fmtool.errors import UsageError
 from runtime.system import atomic
@@ -92,9 +91,6 @@ def fit(
         shutil.rmtree(run)
     predictions: Array = np.load(kept, allow_pickle=False)
     return predictions
-
-
-__all__ = ["SIZES", "SYSTEMS", "Bench", "Size", "System", "cross_validate", "find", "repeated"]
 
 
 System = Callable[[Bench, Study, Fold, int], Array]

@@ -1,4 +1,1 @@
-"""The same head seen otherwise: how far each output of a bundle moves.
-
-python -m benchmarks.robustness [--bundle B] [--data DIR] [--sets raw,ixi2mm] [--out FOLDER]
-"""
+"""The same head seen otherwise: how far each output of a bundle moves."""

@@ -10,10 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.robustness import measure, stages, table
+from benchmarks.robustness import measure, stages, summary
 from benchmarks.robustness.measure import HeadBench, HeadOutputs
 from benchmarks.robustness.perturbations import ALL
-from benchmarks.robustness.summary import summary
 from benchmarks.shared import heads, script
 from fmtool import __version__
 from runtime.predict import Predictor
@@ -43,7 +42,7 @@ def main() -> None:
         judged = tuple(one for one in ALL if one.judged)
         if args.by_stage:
             parts = [part for path in paths for part in _told(bench.by_stage(path, judged))]
-            text = table.by_stage(parts, watched)
+            text = summary.by_stage(parts, watched)
             (args.out / "stages.md").write_text(text, encoding="utf-8")
             print(text)
             return
@@ -55,16 +54,16 @@ def main() -> None:
         rows = list(_told(every))
         bundle = {"name": predictor.bundle.name, "digest": predictor.bundle.digest}
         facts = {"bundle": bundle, "engine": predictor.engine.describe(), "fmtool": __version__}
-    found = summary(rows, watched, facts, {} if args.judged else stages.absent())
-    text = table.markdown(found)
+    found = summary.summary(rows, watched, facts, {} if args.judged else stages.absent())
+    text = summary.markdown(found)
     script.keep(found, args.out / "robustness.json")
     script.keep(
         [{**asdict(r), "embedding": r.embedding.tolist()} for r in rows], args.out / "rows.json"
     )
     (args.out / "robustness.md").write_text(text, encoding="utf-8")
-    table.plot(found, args.out / "robustness.png")
+    summary.plot(found, args.out / "robustness.png")
     print(text)
-    print("\n".join(table.verdicts(found)))
+    print("\n".join(summary.verdicts(found)))
     for name, reason in found["skipped"].items():
         print(f"{name}: skipped, {reason}")
 

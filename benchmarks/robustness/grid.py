@@ -25,7 +25,6 @@ def resampled(
     """The head on another grid; zero beyond its own.
 
     Args:
-        head: the head.
         affine: 4x4, the new grid's voxel -> RAS mm.
         shape: its voxels.
     """
@@ -45,9 +44,7 @@ def turned(head: PerturbedHead, axis: ArrayLike, degrees: float) -> PerturbedHea
     """An oblique acquisition: the grid turned about the array's centre, as large as the head needs.
 
     Args:
-        head: the head.
         axis: of the rotation, RAS, any length.
-        degrees: the angle.
     """
     direction = np.asarray(axis, dtype=np.float64)
     turn = rotation(np.deg2rad(degrees) * direction / np.linalg.norm(direction))

@@ -24,7 +24,6 @@ def noisy(
         head: taken as free of noise.
         brain: bool (x, y, z), whose mean signal is `snr` times each channel's deviation.
         snr: signal to noise.
-        generator: of the draws.
 
     Source: Gudbjartsson and Patz 1995, doi:10.1002/mrm.1910340618.
     """
@@ -41,11 +40,9 @@ def shaded(
     """A smooth multiplicative field: a random polynomial of second degree in the place (RAS mm).
 
     Args:
-        head: the head.
         brain: bool (x, y, z), inside which the field reaches from 1 - percent / 200 to
             1 + percent / 200, as BrainWeb counts it; outside it is kept within twice that.
         percent: 40 gives 0.8 to 1.2.
-        generator: of the coefficients.
     """
     field = _polynomial(head, generator)
     low, high = field[brain].min(), field[brain].max()
@@ -85,7 +82,6 @@ def ghosted(head: PerturbedHead, axis: int, percent: float, period: int) -> Pert
     wrap. The scanner shows the magnitude.
 
     Args:
-        head: the head.
         axis: the phase-encoded one, of the array.
         percent: 100 g.
         period: in lines, above 2.

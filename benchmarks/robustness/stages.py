@@ -14,7 +14,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,6 @@ class PreparedHead:
     """A head and what the pipeline made of it.
 
     Attributes:
-        head: the head.
         prepared: by the pipeline.
         pose: 4x4, where each point of the undisturbed head (RAS mm) now lies.
         warned: names of the checks that warn of it.
@@ -113,10 +112,10 @@ def three(spacing: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 STRIPPERS = {
-    "SynthStrip's mask": "mri_synthstrip",
-    "HD-BET's mask": "hd-bet",
+    "SynthStrip's mask": ("mri_synthstrip",),
+    "HD-BET's mask": ("hd-bet", "-device", "cpu"),
 }
-"""Name in the tables -> the command that must be on PATH."""
+"""Name in the tables -> the command that must be on PATH, and its options."""
 
 ANTS = "registered by ANTs"
 
@@ -125,7 +124,7 @@ def absent() -> dict[str, str]:
     """What cannot be compared on this machine, and why."""
     found = {
         name: f"{command} is not on PATH"
-        for name, command in STRIPPERS.items()
+        for name, (command, *_) in STRIPPERS.items()
         if shutil.which(command) is None
     }
     try:
@@ -157,17 +156,12 @@ def replaced(
 
 
 def _stripped(
-    command: str, array: NDArray[np.float32], affine: NDArray[np.float64]
+    command: Sequence[str], array: NDArray[np.float32], affine: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """The brain mask by a tool on PATH: every voxel that its stripped image keeps."""
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder) / "head.nii.gz", Path(folder) / "brain.nii.gz"
         nib.save(nib.Nifti1Image(array, affine), before)
-        subprocess.run(_ARGUMENTS[command](before, after), check=True, capture_output=True)
+        words = [command[0], "-i", str(before), "-o", str(after), *command[1:]]
+        subprocess.run(words, check=True, capture_output=True)
         return np.asarray(nib.load(after).dataobj) > 0
-
-
-_ARGUMENTS: dict[str, Callable[[Path, Path], list[str]]] = {
-    "mri_synthstrip": lambda i, o: ["mri_synthstrip", "-i", str(i), "-o", str(o)],
-    "hd-bet": lambda i, o: ["hd-bet", "-i", str(i), "-o", str(o), "-device", "cpu"],
-}

@@ -4,8 +4,8 @@
 
 Measured, in fresh processes on one core each: processor and wall seconds by stage, start and peak
 memory, with the demonstration bundle and with the full-size encoder; what the command itself does
-for each scan. The rest is computed from that; assumptions are in `benchmarks/scale/day.py`. SCAN is
-a whole head; the one that `make demo` uses if absent. `--page` replaces the page's tables.
+for each scan. The rest is computed from that; assumptions are in `benchmarks/scale/page.py`. SCAN
+is a whole head; the one that `make demo` uses if absent. `--page` replaces the page's tables.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import full_size
-from benchmarks.bench import flops, machine
+from benchmarks.bench import machine, roofline
 from benchmarks.scale import page, record, stages
 from benchmarks.shared import script
 from fmtool import bundle as bundles
@@ -33,7 +33,7 @@ def measure(scan: Path, repeats: int, work: Path) -> dict[str, Any]:
         "demo": stages.measure(scan, demo.path, repeats),
         "full": stages.measure(scan, full.path, repeats),
         "flop": {
-            name: sum(layer.flop for layer in flops.count(bundle.model()))
+            name: sum(layer.flop for layer in roofline.count(bundle.model()))
             for name, bundle in (("demo", demo), ("full", full))
         },
         "step": record.step_seconds(20_000),

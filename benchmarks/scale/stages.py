@@ -78,10 +78,10 @@ def here(scan: Path, bundle: Path, repeats: int) -> dict[str, Any]:
 @contextmanager
 def timed_by(clock: Callable[[], float]) -> Iterator[None]:
     """Have the stages time themselves by another clock, such as the processor's."""
-    from runtime import predict, prepare
-    from runtime.preprocess import pipeline
+    from runtime import prepare
+    from runtime.system import clock as stage_clock
 
-    modules: tuple[Any, ...] = (predict, prepare, pipeline)
+    modules: tuple[Any, ...] = (prepare, stage_clock)
     before = [module.time for module in modules]
     for module in modules:
         module.time = SimpleNamespace(perf_counter=clock)

@@ -46,7 +46,7 @@ def judge(
     return Verdict(next(v for v in VERDICTS if v in said), by, float(facts["tilt"]))
 
 
-def counted(verdicts: Iterable[str]) -> str:
-    """Cells of a Markdown table: how many, and how many of each of `VERDICTS`."""
+def counted(verdicts: Iterable[str]) -> list[str]:
+    """Cells of a table: how many, and how many of each of `VERDICTS`."""
     said = list(verdicts)
-    return " | ".join(map(str, (len(said), *(said.count(v) for v in VERDICTS))))
+    return [str(len(said)), *(str(said.count(v)) for v in VERDICTS)]

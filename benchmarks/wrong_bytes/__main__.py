@@ -1,4 +1,7 @@
-"""Flip, open, count; exit code 1 where a wrong byte goes unseen or raises what is no sentence."""
+"""Flip, open, count; exit code 1 where a wrong byte goes unseen or raises what is no sentence.
+
+python -m benchmarks.wrong_bytes [--bundle B] [--samples 2000] [--json FILE]
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,15 @@
 """Flips tried on a bundle's folder and on zips of it, and how many of each kind were caught.
 
 A flip is one byte of a file set to another value, for as long as a `with` block lasts.
+Those of a zip count by the field that they fall on.
+
+Source of the fields: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7 (local header), 4.3.12 (central
+directory) and 4.3.16 (end of central directory).
 """
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,12 +20,54 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.wrong_bytes import zip_fields
 from fmtool import bundle as bundles
 from fmtool.bundle import write as bundle_write
 from fmtool.bundle.manifest import Manifest
 from fmtool.errors import BundleError
 from fmtool.task import AGE
+
+_LOCAL = (
+    ("signature", 4), ("version needed", 2), ("flags", 2), ("method", 2), ("time", 4),
+    ("CRC-32", 4), ("compressed size", 4), ("size", 4), ("name length", 2), ("extra length", 2),
+)  # fmt: skip
+_CENTRAL = (
+    ("signature", 4), ("version made by", 2), ("version needed", 2), ("flags", 2), ("method", 2),
+    ("time", 4), ("CRC-32", 4), ("compressed size", 4), ("size", 4), ("name length", 2),
+    ("extra length", 2), ("comment length", 2), ("disk", 2), ("internal attributes", 2),
+    ("external attributes", 4), ("offset", 4),
+)  # fmt: skip
+_END = (
+    ("signature", 4), ("disk", 2), ("first disk", 2), ("entries here", 2), ("entries", 2),
+    ("directory size", 4), ("directory offset", 4), ("comment length", 2),
+)  # fmt: skip
+
+
+def fields(path: Path) -> list[str]:
+    """The field of each byte, "content" where it is a file's (compressed) bytes."""
+    raw = path.read_bytes()
+    found = ["content"] * len(raw)
+    with zipfile.ZipFile(path) as archive:
+        start = archive.start_dir
+        for member in archive.infolist():
+            at = member.header_offset
+            name, extra = struct.unpack_from("<HH", raw, at + 26)
+            at = _lay(found, at, "local ", _LOCAL)
+            _lay(found, at, "local ", (("name", name), ("extra", extra)))
+        for _ in archive.infolist():
+            name, extra, comment = struct.unpack_from("<HHH", raw, start + 28)
+            start = _lay(found, start, "central ", _CENTRAL)
+            rest = (("name", name), ("extra", extra), ("comment", comment))
+            start = _lay(found, start, "central ", rest)
+    _lay(found, start, "end ", _END)
+    return found
+
+
+def _lay(found: list[str], at: int, part: str, sizes: tuple[tuple[str, int], ...]) -> int:
+    for name, size in sizes:
+        found[at : at + size] = [part + name] * size
+        at += size
+    return at
+
 
 CAUGHT, HARMLESS, MISSED, CRASHED = "caught", "harmless", "missed", "crashed"
 
@@ -135,9 +182,8 @@ def archive(path: Path, right: dict[str, bytes], tried: Iterable[Flip]) -> Tally
     Args:
         path: the zip, which is written to and left as it was.
         right: the content of the bundle's folder.
-        tried: the flips.
     """
-    of = zip_fields.fields(path)
+    of = fields(path)
     found: Tally = {}
     for flip in tried:
         with flipped(path, flip):

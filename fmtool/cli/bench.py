@@ -67,22 +67,22 @@ def bench(
     threads: ThreadsOption = None,
 ) -> None:
     """Measure each engine and precision: start, latency, throughput, memory, accuracy, limit."""
-    from benchmarks.bench import candidates, checks, peers, table
-    from benchmarks.bench.columns import columns
+    from benchmarks.bench import candidates, table
+    from benchmarks.bench import columns as figures
     from benchmarks.bench.files import Files
-    from benchmarks.bench.request import request
     from benchmarks.bench.run import run
+    from benchmarks.bench.timing import request
     from fmtool import bundle as bundles
     from fmtool.cli import console
 
     wanted = request(scans or (), batch, seconds, repeats)
     files = Files(out, markdown, plot)
     with bundles.open(bundle) as opened:
-        shown = columns(opened.tasks.values(), wanted.batches, bool(scans))
-        bounds = checks.parse(check, [column.name for column in shown]) if check else []
+        shown = figures.columns(opened.tasks.values(), wanted.batches, bool(scans))
+        bounds = figures.parse(check, [column.name for column in shown]) if check else []
         files.claim()
         found, absent = candidates.find(opened.path, engine or (), precision or (), device)
-        found += peers.against(against or (), opened.path, device)
+        found += candidates.against(against or (), opened.path, device)
         named = [*(engine or ()), *(precision or ())]
         with console.activity("Measuring") as status:
             report = run(opened, found, absent, wanted, named, status.update)
@@ -93,7 +93,7 @@ def bench(
         console.table(part)
     for name, why in report["not_run"].items():
         console.say(f"Not run: {name}: {why}")
-    missed = checks.missed(bounds, report["systems"])
+    missed = figures.missed(bounds, report["systems"])
     for sentence in missed:
         console.complain(sentence)
     if missed:

@@ -6,36 +6,36 @@ import time
 
 import pytest
 
-from benchmarks.scale import day, page, record, stages
+from benchmarks.scale import page, record, stages
 from fmtool.errors import InputError
 
-COST = day.Cost(cpu={"total": 8.64, "network": 6.0}, wall={}, start=4.32, peak=2 << 30, flop=1e12)
+COST = page.Cost(cpu={"total": 8.64, "network": 6.0}, wall={}, start=4.32, peak=2 << 30, flop=1e12)
 RECORD = {"claim and finish": 0.01, "digest": 0.001, "output bytes": 20_000, "ledger bytes": 10_000}
 
 
 def test_cores_and_memory_of_a_day():
     """8.64 s a scan, a million a day: 100 cores that never rest."""
-    rows = dict(day.needs(COST, on_gpu=False))
-    assert rows["cores"] == f"{100 / day.BUSY:,.0f}"
-    assert rows[f"machines of {day.CORES} cores"] == "2"
-    assert rows["memory of all actors, GiB"] == f"{2 * 100 / day.BUSY:,.0f}"
-    rows = dict(day.needs(COST, on_gpu=True))
-    assert rows["cores"] == f"{100 * 2.64 / 8.64 / day.BUSY:,.0f}"
+    rows = dict(page.needs(COST, on_gpu=False))
+    assert rows["cores"] == f"{100 / page.BUSY:,.0f}"
+    assert rows[f"machines of {page.CORES} cores"] == "2"
+    assert rows["memory of all actors, GiB"] == f"{2 * 100 / page.BUSY:,.0f}"
+    rows = dict(page.needs(COST, on_gpu=True))
+    assert rows["cores"] == f"{100 * 2.64 / 8.64 / page.BUSY:,.0f}"
     assert rows["network, TFLOP/s sustained"] == "11.6"
     assert rows["to Triton, Gbit/s"] == "4.1"  # two float32 volumes of 22 MB, 11.6 times a second
 
 
 def test_what_flows_and_what_deaths_cost():
-    rows = dict(day.flows(10_000_000, RECORD, 1_000_000))
+    rows = dict(page.flows(10_000_000, RECORD, 1_000_000))
     assert rows["scans a second"] == "11.6"
     assert rows["scans read, GB a day"] == "10,000"
     assert rows["read by nodes and once more to digest, Gbit/s"] == "1.85"
     assert rows["ledger, GB a day"] == "10.0"
-    assert [more for _, more in day.retries(COST)] == ["1.00%", "1.50%", "0.010%"]
+    assert [more for _, more in page.retries(COST)] == ["1.00%", "1.50%", "0.010%"]
 
 
 def test_the_least_breaks_first():
-    rows = day.limits(10_000_000, RECORD, 1e-4)
+    rows = page.limits(10_000_000, RECORD, 1e-4)
     assert [bears for _, bears, _ in rows][:3] == ["0.29 million", "2.44 million", "5.40 million"]
     assert rows[1][0] == "one link of 10 Gbit/s to Triton" or "memory" in rows[0][0]
 

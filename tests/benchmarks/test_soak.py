@@ -8,9 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from benchmarks.soak import feed
-from benchmarks.soak.feed import Feed
-from benchmarks.soak.run import check
+from benchmarks.soak import run
+from benchmarks.soak.run import Feed, check
 from fmtool.errors import InputError
 from runtime import scan
 from runtime.ledger import Ledger
@@ -24,10 +23,10 @@ def head():
     return nib.Nifti1Image(voxels, np.diag([8.0, 8.0, 8.0, 1.0])).to_bytes()
 
 
-@pytest.mark.parametrize("kind", list(feed.KINDS))
+@pytest.mark.parametrize("kind", list(run.KINDS))
 def test_every_kind_of_damage_is_refused(kind, head, tmp_path):
     path = tmp_path / "bad.nii"
-    feed.KINDS[kind](path, head)
+    run.KINDS[kind](path, head)
     if not look(path).refused:
         with pytest.raises(InputError):
             scan.read(path)

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.bench import candidates, files, peers, run
+from benchmarks.bench import candidates, files, run
 from fmtool import cli
 from fmtool.errors import CapabilityError, InputError, UsageError
 
@@ -198,7 +198,7 @@ def test_what_a_plot_needs_is_said_before_the_work(bench, monkeypatch, tmp_path)
 
 def test_what_torch_needs_is_said_before_the_work(bench, monkeypatch):
     monkeypatch.setattr("benchmarks.bench.run.Worker", lambda *args: pytest.fail("it began"))
-    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+    monkeypatch.setattr(candidates, "find_spec", lambda name: None)
     done = bench("--against", "torch")
     assert isinstance(done.exception, CapabilityError)
     assert "fmtool[train]" in str(done.exception)

@@ -1,4 +1,4 @@
-"""Encoders, by `training.encoders.load_checkpoint`.
+"""Encoders, by `training.encoders.load_checkpoint`, and heads, by `training.evidence.head.load`.
 
 A folder whose weights are whole; checkpoints by torch, in a tar, and safetensors; MONAI bundles, as
 a configuration beside good weights, and as a zip of both.
@@ -17,11 +17,14 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from benchmarks.fuzz.entries import made_bundle
 from benchmarks.fuzz.entry import Entry, zipped
+from fmtool.task import AGE, SEX
 from training import encoders
 from training.encoders.checkpoint import read_tensors
 from training.encoders.encoder_folder import FACTS, WEIGHTS
 from training.encoders.monai import bundle as monai_bundle
+from training.evidence import head
 
 _ARCHITECTURE, _WIDTH = "resnet10", 1 / 64
 _CONFIG = monai_bundle.CONFIGS[0]
@@ -151,3 +154,28 @@ def _monai_seeds() -> list[bytes]:
 _SIGNS = (b"@", b"$", b"%", b"::", b"#", b'"@network_def"', b"_target_")
 
 MONAI = Entry(_monai_seeds, _monai_trial, _SIGNS)
+
+
+_HEAD_FACTS = {
+    **{"format": 1, "fmtool": "0.1.0", "encoder_sha256": "0" * 64, "sample": {"n": 28}},
+    **{"evidence": {"metric": "MAE", "value": 7.0}, "bias": 1.0, "weight": [0.0, 1.0, 2.0, 3.0]},
+}
+
+
+def _head_trial(data: bytes, folder: Path) -> None:
+    file = folder / "head.json"
+    file.write_bytes(data)
+    found = head.load(file)
+    found.task.parse_label("1")
+    found.save(folder / "again.json")
+
+
+def _head_seeds() -> list[bytes]:
+    trust = made_bundle.trust()
+    return [
+        json.dumps({**_HEAD_FACTS, "task": task.to_dict(), "trust": trust[task.name]}).encode()
+        for task in (AGE, SEX)
+    ]
+
+
+HEAD = Entry(_head_seeds, _head_trial, structured="json")

@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.shared.spoiled.tissue import Mask, Volume
+from benchmarks.shared.spoiled.contrast import Mask, Random, Volume
 from runtime.scan import Scan
 
-Random = np.random.Generator
 Turn = tuple[tuple[int, ...], tuple[int, ...]]
 """Which stored axis each axis takes, and whether it is reversed (-1)."""
 

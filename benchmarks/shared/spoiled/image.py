@@ -7,10 +7,8 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from benchmarks.shared.spoiled.tissue import Mask, Volume
+from benchmarks.shared.spoiled.contrast import Mask, Random, Volume
 from runtime.scan import Scan
-
-Random = np.random.Generator
 
 
 def noisy(scan: Scan, brain: Mask, random: Random) -> Scan:

@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.shared.spoiled import contrast, field, image, strip
-from benchmarks.shared.spoiled.tissue import Mask, Volume
+from benchmarks.shared.spoiled.contrast import Mask, Random, Volume
 from runtime.scan import Scan
 
-Random = np.random.Generator
 Spoil = Callable[[Scan, Mask, Random], Scan]
 Redraw = Callable[[Mask, np.ndarray, Random], Mask]
 

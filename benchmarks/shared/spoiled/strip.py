@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from benchmarks.shared.spoiled.tissue import Mask, Volume
+from benchmarks.shared.spoiled.contrast import Mask, Random, Volume
 from runtime.preprocess import crop, intensity
 from runtime.preprocess.pipeline import Prepared, Preprocessor, _Found
 from runtime.scan import Scan
-
-Random = np.random.Generator
 
 
 def skull_left(brain: Mask, spacing: np.ndarray, random: Random) -> Mask:

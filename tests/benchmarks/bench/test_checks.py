@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.bench import checks
-from benchmarks.bench.checks import Bound
-from benchmarks.bench.columns import columns
+from benchmarks.bench.columns import Bound, columns, missed, parse
 from fmtool import task
 from fmtool.errors import UsageError
 
@@ -16,7 +14,7 @@ METRICS = [column.name for column in columns([task.AGE, task.SEX], (1, 4), with_
 
 
 def test_bounds_are_read() -> None:
-    assert checks.parse("latency_p90<4, age_shift < 5e-1,share_of_peak>0.7", METRICS) == [
+    assert parse("latency_p90<4, age_shift < 5e-1,share_of_peak>0.7", METRICS) == [
         Bound("latency_p90", True, 4.0),
         Bound("age_shift", True, 0.5),
         Bound("share_of_peak", False, 0.7),
@@ -41,7 +39,7 @@ def test_bounds_are_read() -> None:
 )
 def test_anything_else_is_said(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        checks.parse(text, METRICS)
+        parse(text, METRICS)
 
 
 def system(name: str, peer: bool = False, **metrics: float | None) -> dict[str, Any]:
@@ -49,8 +47,8 @@ def system(name: str, peer: bool = False, **metrics: float | None) -> dict[str, 
 
 
 def test_every_engine_is_judged_and_torch_is_not() -> None:
-    bounds = checks.parse("latency_p90<4,energy<100", METRICS)
-    found = checks.missed(
+    bounds = parse("latency_p90<4,energy<100", METRICS)
+    found = missed(
         bounds,
         [
             system("fast", latency_p90=1.0, energy=10.0),

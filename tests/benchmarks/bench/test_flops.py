@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.bench import flops
+from benchmarks.bench import roofline
 from fmtool import bundle as bundles
 from fmtool import space
 from training import encoders
@@ -27,7 +27,7 @@ def by_torch(width: float, shape: tuple[int, int, int]) -> int:
 def test_the_demonstration_encoder_counts_as_in_torch() -> None:
     with bundles.open() as demo:
         width = demo.manifest.encoder.width
-        layers = flops.count(demo.model())
+        layers = roofline.count(demo.model())
     assert len(layers) == 20
     assert sum(layer.flop for layer in layers) == by_torch(width, space.CROP_SHAPE)
 
@@ -73,7 +73,7 @@ def test_every_kind_of_layer(tmp_path: Path) -> None:
         a = torch.nn.functional.conv3d(x, w, groups=2, stride=2, padding=1)
         b = torch.nn.functional.conv_transpose3d(a, t, stride=2)
         _ = (b.flatten(1) @ g.T) @ m
-    layers = flops.count(path, batch=3)
+    layers = roofline.count(path, batch=3)
     assert sum(layer.flop for layer in layers) == counter.get_total_flops()
     assert layers[0].values == x.numel() + w.numel() + a.numel()
 
@@ -86,4 +86,4 @@ def test_an_unknown_shape_is_said(tmp_path: Path) -> None:
     ]
     path = model(tmp_path / "some.onnx", nodes, {"x": [2, 3], "w": [5, 2]}, "y")
     with pytest.raises(ValueError, match="is not known"):
-        flops.count(path)
+        roofline.count(path)

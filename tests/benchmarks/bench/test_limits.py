@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.bench import bandwidth, probe, probe_graph, roofline
-from benchmarks.bench.flops import Layer
+from benchmarks.bench import probe, probe_graph, roofline
 from benchmarks.bench.probe import Ceiling, Probe
+from benchmarks.bench.roofline import Layer
 from fmtool.errors import CapabilityError
 from runtime.engines.choose import choose, open_engine
 
@@ -91,4 +91,4 @@ def test_shares_of_a_roof() -> None:
 
 
 def test_memory_has_a_speed() -> None:
-    assert 1e8 < bandwidth.measure("cpu", 8 << 20) < 1e13
+    assert 1e8 < probe.bandwidth("cpu", 8 << 20) < 1e13

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bench import energy, machine, request, timing
-from benchmarks.bench.energy import Meter
+from benchmarks.bench import machine, timing
+from benchmarks.bench.machine import Meter
 from fmtool.errors import UsageError
 
 NO_METER = Meter(None, "none", "none")
@@ -55,33 +55,33 @@ def test_parts_and_joules_are_of_the_timed_inferences(monkeypatch):
 
 @pytest.mark.parametrize(("text", "found"), [("1,2,4", (1, 2, 4)), ("4, 1,4", (1, 4))])
 def test_batches(text, found):
-    assert request.batches(text) == found
+    assert timing.batches(text) == found
 
 
 @pytest.mark.parametrize("text", ["", "0", "1,-2", "two", "1.5", "1,,2"])
 def test_batches_that_are_none(text):
     with pytest.raises(UsageError, match="whole numbers above zero"):
-        request.batches(text)
+        timing.batches(text)
 
 
 @pytest.mark.parametrize("repeats", [1, 3, 10, 11, 25])
 def test_repeats_are_exact(repeats):
-    plan = request.request((), "1", None, repeats).rounds()
+    plan = timing.request((), "1", None, repeats).rounds()
     assert sum(count for _, count in plan) == repeats
     assert {seconds for seconds, _ in plan} == {0.0}
-    assert len(plan) == min(repeats, request.ROUNDS)
+    assert len(plan) == min(repeats, timing.ROUNDS)
 
 
 def test_seconds_are_shared_by_the_rounds():
-    plan = request.request((), "1", 5.0, None).rounds()
+    plan = timing.request((), "1", 5.0, None).rounds()
     assert sum(seconds for seconds, _ in plan) == pytest.approx(5.0)
-    assert sum(count for _, count in plan) == request.ROUNDS
+    assert sum(count for _, count in plan) == timing.ROUNDS
 
 
 @pytest.mark.parametrize("wrong", [(3.0, 2), (0.0, None), (-1.0, None), (None, 0)])
 def test_how_much_is_checked(wrong):
     with pytest.raises(UsageError):
-        request.request((), "1", *wrong)
+        timing.request((), "1", *wrong)
 
 
 def package(folder: Path, number: int, microjoules: int, wrap: int = 1000) -> Path:
@@ -96,7 +96,7 @@ def test_packages_are_summed_over_their_laps(tmp_path):
     package(tmp_path, 0, 900)
     package(tmp_path, 1, 100)
     package(tmp_path, 0, 900).joinpath("intel-rapl:0:0").mkdir()
-    found = energy.meter("cpu", tmp_path)
+    found = machine.meter("cpu", tmp_path)
     assert found.read is not None
     before = found.read()
     package(tmp_path, 0, 50)  # past its end: 150 more
@@ -105,11 +105,11 @@ def test_packages_are_summed_over_their_laps(tmp_path):
 
 
 def test_without_a_counter_there_is_a_reason(tmp_path):
-    assert energy.meter("cpu", tmp_path).read is None
-    assert str(tmp_path) in energy.meter("cpu", tmp_path).reason
+    assert machine.meter("cpu", tmp_path).read is None
+    assert str(tmp_path) in machine.meter("cpu", tmp_path).reason
     package(tmp_path, 0, 1)
     (tmp_path / "intel-rapl:0" / "energy_uj").unlink()
-    assert "cannot be read" in energy.meter("cpu", tmp_path).reason
+    assert "cannot be read" in machine.meter("cpu", tmp_path).reason
 
 
 def test_a_busy_machine_is_said():

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.bench import torch_weights
+from benchmarks.bench import torch_system
 from export.graph import BundleGraph
 from export.onnx import export
 from training import encoders
@@ -38,16 +38,16 @@ def test_the_embedding_comes_back(model: Path) -> None:
     (expected,) = onnxruntime.InferenceSession(model).run(None, {"volume": volume, "mask": mask})
     torch.manual_seed(1)
     encoder = encoders.build("resnet18", WIDTH).eval()
-    assert torch_weights.load(encoder, model) == torch_weights.BUNDLE
+    assert torch_system.load(encoder, model) == torch_system.BUNDLE
     inputs = torch.from_numpy(volume), torch.from_numpy(mask)
     with torch.inference_mode():
         (found,) = BundleGraph(encoder, [])(*inputs)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
-        torch_weights.fold(encoder)
+        torch_system.fold(encoder)
         assert not any(isinstance(layer, nn.BatchNorm3d) for layer in encoder.modules())
         (folded,) = BundleGraph(encoder, [])(*inputs)
         np.testing.assert_allclose(folded, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_what_does_not_fit_is_random_and_said(model: Path) -> None:
-    assert "random" in torch_weights.load(encoders.build("vit_tiny").eval(), model)
+    assert "random" in torch_system.load(encoders.build("vit_tiny").eval(), model)

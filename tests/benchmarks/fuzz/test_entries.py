@@ -13,8 +13,7 @@ hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from benchmarks.fuzz.entry import NAMES, load  # noqa: E402
-from benchmarks.fuzz.guard import attempt  # noqa: E402
+from benchmarks.fuzz.entry import NAMES, attempt, load  # noqa: E402
 from benchmarks.fuzz.mutate import mutate  # noqa: E402
 
 FEW = settings(

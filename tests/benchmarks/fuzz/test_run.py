@@ -10,8 +10,7 @@ import pytest
 
 from benchmarks.fuzz import __main__ as command
 from benchmarks.fuzz import run as runs
-from benchmarks.fuzz.entry import Entry
-from benchmarks.fuzz.guard import attempt
+from benchmarks.fuzz.entry import Entry, attempt
 from benchmarks.fuzz.mutate import damaged_json
 from fmtool.errors import InputError
 
@@ -68,7 +67,7 @@ def test_nothing_is_found_where_nothing_is(tmp_path, monkeypatch):
 
 def test_a_hang_ends_the_process_and_leaves_its_trace():
     script = (
-        "import sys, time\nfrom benchmarks.fuzz.guard import watchdog\n"
+        "import sys, time\nfrom benchmarks.fuzz.entry import watchdog\n"
         "with watchdog(sys.stderr, 0.3): time.sleep(60)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

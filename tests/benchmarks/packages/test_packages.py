@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("pydicom", reason="the dicom extra is absent")
 
-from benchmarks.packages import build, resolve, uses
+from benchmarks.packages import build, environment, uses
 from benchmarks.packages.environment import Failed
 from fmtool import __version__
 
@@ -17,7 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def test_every_extra_is_used_or_it_is_said_why_not():
-    assert resolve.extras(ROOT).keys() <= uses.USES.keys() | uses.RESOLVED_ONLY.keys()
+    assert environment.extras(ROOT).keys() <= uses.USES.keys() | uses.RESOLVED_ONLY.keys()
     assert not uses.USES.keys() & uses.RESOLVED_ONLY.keys()
 
 

@@ -3,27 +3,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.protocols.power_law import PowerLaw, exponent_interval, fit
+from benchmarks.protocols.scaling import PowerLaw, exponent_interval, fit_law
 from fmtool.errors import InputError
 
 SIZES = np.array([10.0, 20.0, 40.0, 80.0, 160.0])
 
 
 def test_points_of_a_known_law_give_it_back() -> None:
-    found = fit(SIZES, 12.0 * SIZES**-0.3)
+    found = fit_law(SIZES, 12.0 * SIZES**-0.3)
     assert (found.a, found.b, found.c) == (pytest.approx(12.0), pytest.approx(0.3), 0.0)
     np.testing.assert_allclose(found(SIZES), 12.0 * SIZES**-0.3)
 
 
 @pytest.mark.parametrize(("b", "c"), [(0.3, 0.0), (0.5, 1.0), (1.0, 2.5), (0.8, 4.0)])
 def test_a_floor_is_found(b: float, c: float) -> None:
-    found = fit(SIZES, 12.0 * SIZES**-b + c, floor=True)
+    found = fit_law(SIZES, 12.0 * SIZES**-b + c, floor=True)
     assert found.b == pytest.approx(b, abs=0.02)
     assert found.c == pytest.approx(c, abs=0.05)
 
 
 def test_a_law_without_its_floor_is_too_flat() -> None:
-    assert fit(SIZES, 12.0 * SIZES**-0.5 + 1.0).b < 0.45
+    assert fit_law(SIZES, 12.0 * SIZES**-0.5 + 1.0).b < 0.45
 
 
 def test_the_interval_holds_the_exponent_and_narrows_with_the_noise() -> None:
@@ -64,7 +64,7 @@ def test_intervals_cover_as_often_as_they_say() -> None:
 )
 def test_what_has_no_law_is_refused(n: list[float], error: list[float], floor: bool) -> None:
     with pytest.raises(InputError):
-        fit(np.array(n), np.array(error), floor)
+        fit_law(np.array(n), np.array(error), floor)
 
 
 def test_draws_without_a_logarithm_are_left_out() -> None:

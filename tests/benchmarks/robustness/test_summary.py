@@ -5,10 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.robustness import table
+from benchmarks.robustness import summary
 from benchmarks.robustness.measure import HeadOutputs, Output
 from benchmarks.robustness.perturbations import ALL, Perturbation
-from benchmarks.robustness.summary import summary
 from runtime.trust.robustness import sentences
 
 OUTPUTS = [Output("age", "years", 5.0), Output("sex", "probability", None)]
@@ -35,7 +34,7 @@ def found():
         HeadOutputs("raw/b", "coarse", refused="too coarse"),
     ]
     tried = [perturbation("turned", True), perturbation("coarse", False)]
-    return summary(rows, OUTPUTS, FACTS, {"X": "absent"}, tried)
+    return summary.summary(rows, OUTPUTS, FACTS, {"X": "absent"}, tried)
 
 
 def test_medians_shares_and_refusals(found):
@@ -54,21 +53,21 @@ def test_medians_shares_and_refusals(found):
 
 def test_other_tools_masks_are_not_judged_by_the_checks():
     rows = [row("raw/a", "", 30.0), row("raw/a", "a tool", 31.0, warned=None)]
-    found = summary(rows, OUTPUTS, FACTS, {}, [])
+    found = summary.summary(rows, OUTPUTS, FACTS, {}, [])
     assert found["perturbations"][0]["warned"] is None
-    assert table.markdown(found).splitlines()[2].endswith("| - | 0 of 1 |")
+    assert summary.markdown(found).splitlines()[2].endswith("| - | 0 of 1 |")
 
 
 def test_the_verdict_judges_by_the_judged_alone(found):
-    age, sex = table.verdicts(found)
+    age, sex = summary.verdicts(found)
     assert "met: turned moves it most, by 8.0%" in age
     assert "holds no cross-validated error" in sex
     found["bar"] = 0.05
-    assert "MISSED: turned" in table.verdicts(found)[0]
+    assert "MISSED: turned" in summary.verdicts(found)[0]
 
 
 def test_the_table_names_every_perturbation(found):
-    lines = table.markdown(found).splitlines()
+    lines = summary.markdown(found).splitlines()
     assert len(lines) == 6
     assert lines[2].startswith("| turned * | 0.4 (8.0%), at most 1 |")
     assert lines[3].endswith("| 1 of 2 | 1 of 2 |")
@@ -88,15 +87,15 @@ def test_the_sentences_say_what_moves_an_output_most(found):
 
 
 def test_the_picture_is_drawn(found, tmp_path):
-    table.plot(found, tmp_path / "x.png")
+    summary.plot(found, tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_single_head_has_no_distance_between_subjects():
     rows = [row("raw/a", "", 30.0), row("raw/a", "turned", 31.0)]
-    found = summary(rows, OUTPUTS, FACTS, {}, [perturbation("turned", True)])
+    found = summary.summary(rows, OUTPUTS, FACTS, {}, [perturbation("turned", True)])
     assert found["perturbations"][0]["embedding"] is None
-    assert "| - |" in table.markdown(found)
+    assert "| - |" in summary.markdown(found)
 
 
 def test_stages_in_their_own_rows():
@@ -105,7 +104,7 @@ def test_stages_in_their_own_rows():
         ("whole", row("raw/a", "turned", 31.0)),
         ("bias", row("raw/a", "turned", 30.5)),
     ]
-    lines = table.by_stage(parts, OUTPUTS).splitlines()
+    lines = summary.by_stage(parts, OUTPUTS).splitlines()
     assert lines[2].startswith("| turned | whole | 1 (20.0%)")
     assert lines[3].startswith("| turned | bias | 0.5 (10.0%)")
 
