@@ -38,10 +38,10 @@ from training import cohort as cohorts
 from training.cohort.prepared import PreparedScan
 from training.fit.order import steps_per_epoch
 
-Array = NDArray[np.float64]
-
 _LEVEL = 95.0
 _COARSE = 200
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
