@@ -96,11 +96,18 @@ class Outgoing:
         return len(refused)
 
     def forget(self, keep_days: float) -> None:
-        """Forget what was sent, or put aside, longer ago."""
-        oldest = time.time() - keep_days * 86400
-        for entry in (*self._sent.iterdir(), *self._refused.iterdir()):
-            if entry.stat().st_mtime < oldest:
-                move.remove(entry)
+        """Forget what was sent longer ago."""
+        _remove_older(self._sent, keep_days)
+
+    def let_go(self, failed_days: float) -> None:
+        """Delete what was put aside longer ago."""
+        _remove_older(self._refused, failed_days)
+
+
+def _remove_older(place: Path, days: float) -> None:
+    for entry in place.iterdir():
+        if entry.stat().st_mtime < time.time() - days * 86400:
+            move.remove(entry)
 
 
 @dataclass
