@@ -146,6 +146,9 @@ def http(
     keep_days: Annotated[
         float, typer.Option("--keep-days", min=0.0, help="Days until a settled job is deleted.")
     ] = 7.0,
+    root_path: Annotated[
+        str, typer.Option("--root-path", help="The path that a proxy shows the service under.")
+    ] = "",
     log: LogOption = None,
     identifiers: IdentifiersOption = Identifiers.drop,
     threads: ThreadsOption = None,
@@ -168,6 +171,7 @@ def http(
         limits=Limits(max_bytes=max_upload << 20, queue=queue),
         min_free_bytes=min_free << 20,
         keep_days=keep_days,
+        root_path=service.root_path(root_path),
     )
     ending = Ending()
     with ending.on_signals():
