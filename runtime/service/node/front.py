@@ -9,10 +9,11 @@ from runtime.ledger.content import content_digest
 from runtime.service import move
 from runtime.service.answer import Fate, Outcome
 from runtime.service.loop import Front, Work
+from runtime.service.node import studies
 from runtime.service.node.log import logger, node_log
 from runtime.service.node.outgoing import Outgoing
 from runtime.service.node.policy import Policy
-from runtime.service.node.storage import Inbox, job
+from runtime.service.node.storage import RECORD_DAYS, Inbox, job
 
 _PAUSE_S = 0.2
 _UNSUITED = ("InputError", "PreprocessingError")  # what the series is; not what this machine lacks
@@ -82,4 +83,5 @@ class NodeFront(Front):
         policy = self._policy
         self._outbox.forget(policy.keep_days)
         self._outbox.let_go(policy.failed_days)
+        studies.sweep(self._inbox.folder, RECORD_DAYS)
         return self._inbox.forget(policy.keep_days) + self._inbox.let_go(policy)

@@ -35,7 +35,8 @@ from runtime.system.atomic import write_bytes
 
 _PLACES = ("receiving", "answering", "answered", "quarantine")
 _PATIENCE = 20
-_RECORD_DAYS = 90.0
+RECORD_DAYS = 90.0
+"""What is known of a series that is gone, or of a study's reports, is kept for so long."""
 
 
 class NoSpace(OSError):
@@ -264,7 +265,7 @@ class Inbox:
             full = excess > 0 or (one.unsuited and short > 0)
             if (full or now - one.since > days * 86400) and self._delete(one.folder):
                 excess, short, count = excess - one.bytes, short - one.bytes, count + 1
-        oldest = now - _RECORD_DAYS * 86400
+        oldest = now - RECORD_DAYS * 86400
         with self._lock:
             self._missing.sweep(oldest)
             for file in (self.folder / "quarantine").glob("*.json"):
