@@ -88,9 +88,10 @@ class Bundle:
         """
         name = self.manifest.model.get(precision)
         if name is None:
-            option = "--int8" if precision == "int8" else "--fp16"
+            option = "int8" if precision == "int8" else "fp16"
             raise BundleError(
-                f"bundle {self.path} holds no {precision} model; `fmtool export {option}` adds one"
+                f"bundle {self.path} holds no {precision} model; "
+                f"`fmtool export --{option}` adds one"
             )
         return self.file(name)
 

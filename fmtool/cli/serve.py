@@ -71,6 +71,22 @@ def dicom(
     keep_days: Annotated[
         float, typer.Option("--keep-days", min=0, help="Days until an answered series is deleted.")
     ] = 7.0,
+    unsuited_days: Annotated[
+        float,
+        typer.Option(
+            "--unsuited-days", min=0, help="Days until one is that is no T1-weighted head."
+        ),
+    ] = 7.0,
+    failed_days: Annotated[
+        float,
+        typer.Option("--failed-days", min=0, help="Days until one is that failed otherwise."),
+    ] = 30.0,
+    max_quarantine: Annotated[
+        int,
+        typer.Option(
+            "--max-quarantine", min=0, help="Of both in quarantine, MiB: beyond it the oldest go."
+        ),
+    ] = 20480,
     log: LogOption = None,
     threads: ThreadsOption = None,
 ) -> None:
@@ -86,6 +102,9 @@ def dicom(
         max_object_bytes=max_object << 20,
         min_free_bytes=min_free << 20,
         keep_days=keep_days,
+        unsuited_days=unsuited_days,
+        failed_days=failed_days,
+        max_quarantine_bytes=max_quarantine << 20,
     )
     to = parse_peer(peer) if peer else None
     files = tls.files(tls_cert, tls_key, tls_ca, tls_required)
@@ -127,6 +146,9 @@ def http(
     keep_days: Annotated[
         float, typer.Option("--keep-days", min=0.0, help="Days until a settled job is deleted.")
     ] = 7.0,
+    root_path: Annotated[
+        str, typer.Option("--root-path", help="The path that a proxy shows the service under.")
+    ] = "",
     log: LogOption = None,
     identifiers: IdentifiersOption = Identifiers.drop,
     threads: ThreadsOption = None,
@@ -149,6 +171,7 @@ def http(
         limits=Limits(max_bytes=max_upload << 20, queue=queue),
         min_free_bytes=min_free << 20,
         keep_days=keep_days,
+        root_path=service.root_path(root_path),
     )
     ending = Ending()
     with ending.on_signals():

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fmtool.advice import option
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, UsageError
 from runtime.engines import cuda, here, opening, table
@@ -184,10 +185,10 @@ def _row(engine: str, device: str) -> tuple[EngineRow, int, list[str]]:
     rows = [row for row in table.ROWS if row.name == engine]
     fit = [row for row in rows if kind in ("auto", row.device)]
     if not fit:
-        other = "on the CPU; for a GPU say --engine onnxruntime" if kind == "cuda" else (
-            "on an NVIDIA GPU; for the CPU say --engine openvino"
-        )  # fmt: skip
-        raise CapabilityError(f"{rows[0].title} runs {other}")
+        where, advice = "the CPU", option("; for a GPU say --engine onnxruntime")
+        if kind == "cpu":
+            where, advice = "an NVIDIA GPU", option("; for the CPU say --engine openvino")
+        raise CapabilityError(f"{rows[0].title} runs on {where}{advice}")
     *first, last = fit
     why = []
     for row in first:  # where it may run on either, the GPU, if that is ready

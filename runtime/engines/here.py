@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fmtool.advice import option
 from fmtool.errors import CapabilityError
 from runtime.engines import cuda, onnxruntime
 from runtime.engines.base import module
@@ -52,8 +53,8 @@ def _native_missing(library: str, number: int) -> str | None:
     builds_for = bindings.LIBRARIES[library].builds_for
     if here and builds_for and here not in builds_for:
         lacks.append(
-            f"it has nothing for this GPU ({here}); --engine tensorrt and --engine onnxruntime "
-            "run on it"
+            f"it has nothing for this GPU ({here})"
+            f"{option('; --engine tensorrt and --engine onnxruntime run on it')}"
         )
     return together(lacks)
 

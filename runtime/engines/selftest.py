@@ -20,6 +20,7 @@ import nibabel as nib
 import numpy as np
 
 from fmtool import caches, space
+from fmtool.advice import option
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, EngineError, ParityError
 from runtime.engines import cuda, selftest
@@ -210,7 +211,8 @@ def open_trusted(
         if "engine" not in choice.auto:
             raise
         raise EngineError(
-            f"{error}; {choice.engine} was chosen automatically, name another with --engine"
+            f"{error}; {choice.engine} was chosen automatically"
+            f"{option(', name another with --engine')}"
         ) from error
 
 

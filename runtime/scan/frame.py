@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from fmtool.advice import option
 from fmtool.errors import InputError
 from runtime.scan.header import Header
 
@@ -137,7 +138,7 @@ def _frame(
     if not assume_ras:
         raise InputError(
             f"{path} has no orientation ({header.unplaced}), so left and right are "
-            "unknown; convert it again, or use --assume-ras if you know that it is RAS"
+            f"unknown; convert it again{option(', or use --assume-ras if you know that it is RAS')}"
         )
     affine = np.diag([*sizes, 1.0])
     affine[:3, 3] = -0.5 * np.multiply(np.subtract(header.shape, 1), sizes)

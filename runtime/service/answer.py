@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fmtool.advice import no_options
 from fmtool.errors import CapabilityError, FmtoolError, InputError, shown
 from runtime import report
 from runtime.batch.tried import is_passing
@@ -109,9 +110,10 @@ class Answerer:
     ) -> None:
         from runtime.predict import Predictor
 
-        predictor = Predictor(bundle)
-        predictor.select(tasks)
-        self._predictor = predictor.__enter__()
+        with no_options():
+            predictor = Predictor(bundle)
+            predictor.select(tasks)
+            self._predictor = predictor.__enter__()
         self._make = make or _pages
         opened = predictor.bundle
         self.about = AnsweredBy(opened.name, opened.digest, predictor.engine.describe())
@@ -130,7 +132,8 @@ def answered(
 ) -> Outcome:
     """Predict, make the answer's files and write them; whatever goes wrong is in the outcome."""
     try:
-        result = predict(order.source)
+        with no_options():
+            result = predict(order.source)
         made = make(order, result, template)
     except Exception as error:
         return _failed(error, order)

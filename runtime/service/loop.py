@@ -197,7 +197,9 @@ class AnswerLoop:
         self._sweep()  # first, for it may make the space that the rest needs
         self._worker.ensure()
         if not self._guard.enough():
-            raise _Blocked("disk_full")
+            self._sweep(at_once=True)
+            if not self._guard.enough():
+                raise _Blocked("disk_full")
         if self._claimed:  # something came between a claim and its end
             self._ledger.release()
             self._claimed = False
@@ -312,9 +314,9 @@ class AnswerLoop:
         self._ledger.beat()
         return self._ending.give_up()
 
-    def _sweep(self) -> None:
+    def _sweep(self, at_once: bool = False) -> None:
         now = time.monotonic()
-        if now - self._swept >= _RETENTION_S:
+        if at_once or now - self._swept >= _RETENTION_S:
             self._swept = now
             if count := self._front.sweep():
                 tell(self._front.logger, "forgotten", count=count)

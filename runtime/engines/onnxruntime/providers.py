@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fmtool.advice import option
 from fmtool.errors import CapabilityError
 from runtime.engines import cuda
 from runtime.engines.cuda import gpu, together
@@ -174,7 +175,8 @@ def _unsupported(number: int) -> str | None:
     here = cuda.architecture(number)
     if here is None or here in ("sm86", "sm89") or int(here.removeprefix("sm")) >= 120:
         return None
-    return f"TensorRT-RTX has nothing for this GPU ({here}); --engine onnxruntime runs on it"
+    advice = option("; --engine onnxruntime runs on it")
+    return f"TensorRT-RTX has nothing for this GPU ({here}){advice}"
 
 
 def _nvinfer_missing() -> str | None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from fmtool.advice import option
 from fmtool.errors import CapabilityError, UsageError
 from runtime.engines.cache.key import NAMES
 
@@ -67,17 +68,15 @@ def check_target(library: str, target: str | None, precision: str = "float16") -
         return
     if target not in known.builds_for:
         # The library lists no Hopper: without this, "sm90" would read like a slip of the pen.
-        why = ", whose GPUs run --tensorrt or ONNX Runtime on CUDA" if target == "sm90" else ""
+        why = ", whose GPUs run TensorRT or ONNX Runtime on CUDA" if target == "sm90" else ""
         raise UsageError(
             f"{known.name} has no engines for {target}{why}; it has for "
             f"{', '.join(known.builds_for)}"
         )
     if target == "sm75" and precision != "float16":
         words = {"float32": "float32", "int8": "INT8"}.get(precision, precision)
-        raise UsageError(
-            f"{known.name} compiles no {words} 3D convolution for sm75; say --fp16"
-            f"{' without --int8' if precision == 'int8' else ''}"
-        )
+        advice = option(f"; say --fp16{' without --int8' if precision == 'int8' else ''}")
+        raise UsageError(f"{known.name} compiles no {words} 3D convolution for sm75{advice}")
 
 
 def load(library: str) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fmtool.advice import option
 from fmtool.errors import InputError
 from runtime.scan.dicom.reasons import because, key, less, noisy, unsuited, with_agent
 from runtime.scan.dicom.series import Series
@@ -55,14 +56,15 @@ def choose(source: str, held: Sequence[Series], asked: str | None) -> Choice:
         more = f"; and {len(held) - _MOST_LISTED} more" if len(held) > _MOST_LISTED else ""
         raise InputError(
             f"{source} holds no series that can be a T1-weighted head "
-            f"({'; '.join(listed[:_MOST_LISTED])}{more}); name one with --series if you know better"
+            f"({'; '.join(listed[:_MOST_LISTED])}{more})"
+            f"{option('; name one with --series if you know better')}"
         )
     patients = {s.patient for s in fit if s.patient}
     for what, keys in (("patients", patients), ("studies", {s.study for s in fit})):
         if len(keys) > 1:
             raise InputError(
                 f"{source} holds series of {len(keys)} {what} ({_listing(fit)}); name the folder "
-                "of one, or a series with --series"
+                f"of one{option(', or a series with --series')}"
             )
     first, *equal = _tied(fit)
     warnings = _warnings(first)
@@ -113,9 +115,7 @@ def _asked(source: str, held: Sequence[Series], asked: str) -> Series:
         or [s for s in held if s.number is not None and word == str(s.number)]
     )
     if not fits:
-        raise InputError(
-            f"{source} has no such series as --series asks for; it has {_listing(held)}"
-        )
+        raise InputError(f"{source} has no such series as was asked for; it has {_listing(held)}")
     if len({s.uid for s in fits}) > 1:
         raise InputError(
             f"{source} has {len(fits)} series of that number ({_listing(fits)}); name one by its id"

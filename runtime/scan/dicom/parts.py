@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from fmtool.advice import option
 from fmtool.errors import InputError
 from runtime.scan.dicom.frame import KINDS, Frame
 from runtime.scan.dicom.geometry import ORIENTATION_TOLERANCE, SPACING_TOLERANCE_MM, stack
@@ -55,11 +56,9 @@ def apart(series: Series) -> list[Series]:
     ]
     for one in found[: len(found) * (len(found) > 1)]:
         others = ", ".join(f"{other.id} ({other.part})" for other in found if other is not one)
-        one.remarks = [
-            *remarks,
-            f"of its {len(found)} volumes that of {one.part} was read; --series and an id names "
-            f"another: {others}",
-        ]
+        advice = option("; --series and an id names another")
+        said = f"of its {len(found)} volumes that of {one.part} was read, not {others}{advice}"
+        one.remarks = [*remarks, said]
     return found
 
 

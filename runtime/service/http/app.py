@@ -73,6 +73,7 @@ class Serving:
     auth: Auth
     limits: Limits
     ending: Ending
+    root_path: str = ""
 
     @property
     def ready(self) -> bool:
@@ -121,10 +122,11 @@ async def post_scan(request: Request, response: Response) -> Accepted:
         await run_in_threadpool(parts.jobs.add, identity, content)
     parts.metrics.received(size)
     tell(logger, "accepted", job=identity[:SHORT], item=content[:SHORT], bytes=size)
-    response.headers["Location"] = f"/v1/scans/{identity}"
+    response.headers["Location"] = f"{parts.root_path}/v1/scans/{identity}"
     return Accepted(id=identity)
 
 
+@private.head("/v1/scans/{identity}", include_in_schema=False)
 @private.get("/v1/scans/{identity}", responses={404: {"model": Problem}})
 def get_scan(request: Request, identity: str) -> Told:
     """Ask how a job stands, and for its result."""
@@ -134,6 +136,7 @@ def get_scan(request: Request, identity: str) -> Told:
     return job
 
 
+@private.head("/v1/scans/{identity}/report", include_in_schema=False)
 @private.get(
     "/v1/scans/{identity}/report",
     response_class=FileResponse,
@@ -147,6 +150,7 @@ def get_report(request: Request, identity: str) -> FileResponse:
     return FileResponse(path, media_type="text/html")
 
 
+@private.head("/metrics", include_in_schema=False)
 @private.get("/metrics", response_class=PlainTextResponse)
 def metrics(request: Request) -> Response:
     """Numbers for Prometheus."""
@@ -155,12 +159,14 @@ def metrics(request: Request) -> Response:
     return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
 
+@public.head("/health", include_in_schema=False)
 @public.get("/health")
 def health() -> dict[str, str]:
     """Say that the service runs."""
     return {"status": "ok", "version": __version__}
 
 
+@public.head("/ready", include_in_schema=False)
 @public.get("/ready", responses={503: {"model": Problem}})
 def ready(request: Request) -> dict[str, str]:
     """Say whether scans are taken: the bundle is loaded, and there is space."""
@@ -189,6 +195,7 @@ def create(parts: Serving, on_end: Callable[[], None] = lambda: None) -> FastAPI
         version=__version__,
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # it would name this server as a proxy's client must not call it
         lifespan=lifespan,
     )
     app.state.parts = parts
@@ -207,7 +214,12 @@ async def _until_end(ending: Ending, on_end: Callable[[], None]) -> None:
 
 
 async def _account(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Count every answer, and have no one keep or guess at it."""
+    """Count every answer, and have no one keep or guess at it; paths may end in a slash.
+
+    A proxy may leave the path that the service has there in front of what it passes on, or not.
+    """
+    request.scope["root_path"] = parts_of(request).root_path
+    request.scope["path"] = request.scope["path"].rstrip("/") or "/"
     response = await answer(request)
     route = request.scope.get("route")
     pattern = getattr(route, "path", "none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
-from fmtool.errors import InputError
+from fmtool.errors import InputError, UsageError
 from runtime.ledger import FILE, Ledger
 from runtime.report.publish import check_writable
 from runtime.service import tls
@@ -48,6 +49,7 @@ class HttpSettings:
         limits: see there.
         min_free_bytes: of the spool's disk; below it nothing is taken.
         keep_days: until a settled job is deleted.
+        root_path: what a proxy puts before the service's paths, as `root_path` returns it.
     """
 
     spool: Path
@@ -58,6 +60,21 @@ class HttpSettings:
     limits: Limits = field(default_factory=Limits)
     min_free_bytes: int = MIN_FREE_BYTES
     keep_days: float = 7.0
+    root_path: str = ""
+
+
+def root_path(text: str) -> str:
+    """A path under which a proxy shows the service: "" or "/NAME", of as many names as it has.
+
+    Raises:
+        UsageError: if it is no path.
+    """
+    path = text.strip("/")
+    if not re.fullmatch(r"([\w.~-]+/)*[\w.~-]*", path, re.ASCII) or {".", ".."} & {
+        *path.split("/")
+    }:
+        raise UsageError(f"--root-path is a path such as /fmtool, not {text!r}")
+    return f"/{path}" if path else ""
 
 
 def serve(settings: HttpSettings, make: Callable[[], OrderWorker], ending: Ending) -> None:
@@ -103,7 +120,9 @@ def _run(
     front = HttpFront(spool, ledger, metrics, settings.keep_days)
     loop = AnswerLoop(front, ledger, worker, guard, ending)
     answering = threading.Thread(target=loop.run, name="answering", daemon=True)
-    serving = apps.Serving(jobs, loop, guard, metrics, auth, settings.limits, ending)
+    serving = apps.Serving(
+        jobs, loop, guard, metrics, auth, settings.limits, ending, settings.root_path
+    )
     server: _Server
 
     def end() -> None:

@@ -31,13 +31,19 @@ def documents(order: Order, result: Result, template: Template) -> dict[str, byt
     Raises:
         InputError: if the folder holds no object.
     """
-    from runtime.service.node import page, source, sr  # not for the node's own process: large
+    from runtime.service.node import (
+        page,
+        source,
+        sr,
+        studies,
+    )  # not for the node's own process: large
 
     del template
     wanted = order.tasks or tuple(result.predictions)
     shown = replace(result, predictions={n: result.predictions[n] for n in wanted})
     headers, name = source.read(order.source), job(order.source)
-    made = (sr.report(shown, headers, name), page.page(shown, headers[0], name))
+    earlier = studies.earlier(order.source, headers[0], name)
+    made = (sr.report(shown, headers, name, earlier), page.page(shown, headers[0], name))
     files = {}
     for number, document in enumerate(made, 1):
         stream = BytesIO()

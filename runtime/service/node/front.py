@@ -7,14 +7,16 @@ from typing import Any
 
 from runtime.ledger.content import content_digest
 from runtime.service import move
-from runtime.service.answer import Outcome
+from runtime.service.answer import Fate, Outcome
 from runtime.service.loop import Front, Work
+from runtime.service.node import studies
 from runtime.service.node.log import logger, node_log
 from runtime.service.node.outgoing import Outgoing
 from runtime.service.node.policy import Policy
-from runtime.service.node.storage import Inbox, job
+from runtime.service.node.storage import RECORD_DAYS, Inbox, job
 
 _PAUSE_S = 0.2
+_UNSUITED = ("InputError", "PreprocessingError")  # what the series is; not what this machine lacks
 
 
 class NodeFront(Front):
@@ -64,7 +66,8 @@ class NodeFront(Front):
         """Move the series into quarantine, the reason beside it."""
         if work.refused:  # it was never begun
             self._inbox.take(work.name)
-        self._inbox.quarantine(work.name, outcome.reason, attempts)
+        unsuited = outcome.fate is Fate.refused and outcome.kind in _UNSUITED
+        self._inbox.quarantine(work.name, outcome.reason, attempts, unsuited)
         return True
 
     def later(self, work: Work) -> None:
@@ -76,6 +79,9 @@ class NodeFront(Front):
         return f"quarantine/{work.name}.json says why it was not answered"
 
     def sweep(self) -> int:
-        """Delete answered series, and forget what was sent."""
-        self._outbox.forget(self._policy.keep_days)
-        return self._inbox.forget(self._policy.keep_days)
+        """Delete series that were answered or put aside, and forget what was sent."""
+        policy = self._policy
+        self._outbox.forget(policy.keep_days)
+        self._outbox.let_go(policy.failed_days)
+        studies.sweep(self._inbox.folder, RECORD_DAYS)
+        return self._inbox.forget(policy.keep_days) + self._inbox.let_go(policy)

@@ -1,7 +1,8 @@
 """What a series still lacks: objects that were refused, or a sender that did not end in order.
 
     missing/SERIES/           from a series' first object until its senders have released
-    missing/SERIES/OBJECT     one that was refused, until it comes
+    missing/SERIES/OBJECT     one that was refused, or deleted before more came, until it comes
+    deleted/SERIES            the objects of one that was deleted, for a time
 
 The folder is there before the object is, so that a crash while a series is being sent leaves it.
 """
@@ -10,13 +11,13 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtime.service import guard
-
-FOLDER = "missing"
+from runtime.service import guard, move
+from runtime.system.atomic import write_bytes
 
 
 @dataclass
@@ -37,8 +38,9 @@ class Missing:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / FOLDER
-        self._folder.mkdir(exist_ok=True)
+        self._folder, self._deleted = folder / "missing", folder / "deleted"
+        for place in (self._folder, self._deleted):
+            place.mkdir(exist_ok=True)
         self._series = {
             folder.name: _Series(refused={file.name for file in folder.iterdir()}, cut=True)
             for folder in self._folder.iterdir()
@@ -56,6 +58,7 @@ class Missing:
         if held is None:
             self._open(series)
             held = self._series[series] = _Series()
+            self._recall(series)
         self._look(held)
         if held.cut and sender not in held.senders:
             held.after.add(sender)
@@ -92,8 +95,8 @@ class Missing:
         self._look(held)
         if held.refused:
             return (
-                f"{len(held.refused)} of its objects were refused for want of space and have not "
-                "come since; send the series again"
+                f"{len(held.refused)} of its objects were refused for want of space, or deleted "
+                "after their time, and have not come since; send the series again"
             )
         if held.cut:
             return (
@@ -106,6 +109,26 @@ class Missing:
         """It is whole, or somebody wants it answered as it is."""
         if self._series.pop(series, None) is not None:
             shutil.rmtree(self._folder / series, ignore_errors=True)  # never made on a full disk
+
+    def deleted(self, series: str, names: Iterable[str]) -> None:
+        """Its objects go: should one more of it come, they are waited for."""
+        self._series.pop(series, None)
+        move.remove(self._folder / series)
+        write_bytes(self._deleted / series, "\n".join(names).encode())
+
+    def sweep(self, oldest: float) -> None:
+        """No longer wait for what was deleted before a time (seconds since 1970)."""
+        for file in self._deleted.iterdir():
+            if file.stat().st_mtime < oldest:
+                file.unlink()
+
+    def _recall(self, series: str) -> None:
+        """Wait for what was deleted of a series of which more comes."""
+        file = self._deleted / series
+        if file.exists():
+            for name in file.read_text().split():
+                self.refused(series, name)
+            file.unlink()
 
     def _look(self, held: _Series) -> None:
         """See which senders have ended, and how."""

@@ -20,7 +20,7 @@ from fmtool import NOTICE, __version__
 from runtime.report import words
 from runtime.report.pictures.picture import brain_png
 from runtime.result import Result
-from runtime.service.node.sr import UTF8, derived
+from runtime.service.node.sr import UTF8, derived, description, series
 
 _WIDTH, _MARGIN = 1200, 40
 _CHARACTERS = 104
@@ -40,7 +40,7 @@ def page(result: Result, first: Dataset, name: str) -> SCImage:
     """
     document = SCImage.from_ref_dataset(
         first,
-        pixel_array=np.asarray(picture(result)),
+        pixel_array=np.asarray(picture(result, series(first))),
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
@@ -55,7 +55,7 @@ def page(result: Result, first: Dataset, name: str) -> SCImage:
         software_versions=__version__,
         device_serial_number=str(result.bundle["digest"])[:64],
         specific_character_set=UTF8,
-        series_description="fmtool: research, not for clinical use",
+        series_description=description(first),
     )
     document.BodyPartExamined = "HEAD"
     document.BurnedInAnnotation = "NO"  # of the patient's identity, which is what it means
@@ -63,10 +63,15 @@ def page(result: Result, first: Dataset, name: str) -> SCImage:
     return document
 
 
-def picture(result: Result) -> Image.Image:
-    """The page as it is drawn: the notice, the answers, what is to be looked at, the brain mask."""
+def picture(result: Result, of: str) -> Image.Image:
+    """The page as it is drawn: the notice, the answers, what is to be looked at, the brain mask.
+
+    Args:
+        result: what was predicted.
+        of: what the series is called.
+    """
     brain = _brain(result)
-    lines = _lines(result)
+    lines = _lines(result, of)
     height = 2 * _MARGIN + sum(_step(size) for _, size, _ in lines) + brain.height + _MARGIN
     sheet = Image.new("RGB", (_WIDTH, height), _PAPER)
     draw, top = ImageDraw.Draw(sheet), _MARGIN
@@ -88,9 +93,9 @@ def _brain(result: Result) -> Image.Image:
     return image
 
 
-def _lines(result: Result) -> list[Line]:
+def _lines(result: Result, of: str) -> list[Line]:
     data, bundle = result.to_dict(), result.bundle
-    lines: list[Line] = [(NOTICE, 30, _WARN), ("fmtool report", 22, _DIM), ("", 12, _DIM)]
+    lines: list[Line] = [(NOTICE, 30, _WARN), (f"fmtool report of {of}", 22, _DIM), ("", 12, _DIM)]
     for name, value in data["values"].items():
         large, small = words.answer(value)
         lines.append((f"{name.replace('_', ' ')}: {large} {small}", 34, _INK))

@@ -36,6 +36,11 @@ class Policy:
         min_free_bytes: of the inbox's disk; below it nothing is accepted.
         settle_s: without a new object until a series is taken for complete.
         keep_days: until an answered series is deleted.
+        unsuited_days: until a series that was put aside for what it is, such as no T1-weighted
+            head, is deleted.
+        failed_days: until one that was put aside for anything else is, and a document that the
+            peer refused.
+        max_quarantine_bytes: of all series that are put aside; unsuited and older ones go first.
     """
 
     aet: str = "FMTOOL"
@@ -55,6 +60,9 @@ class Policy:
     min_free_bytes: int = 2 * _GIB
     settle_s: float = 30.0
     keep_days: float = 7.0
+    unsuited_days: float = 7.0
+    failed_days: float = 30.0
+    max_quarantine_bytes: int = 20 * _GIB
 
     def __post_init__(self) -> None:
         for title in (self.aet, *self.allow):

@@ -43,6 +43,7 @@ _VALID = {  # what these must look like (PS3.5, 6.2) before a document may repea
     "PatientAge": r"\d{3}[DWMY]",
     "StudyDate": r"\d{8}",
     "StudyTime": r"\d{2,6}(\.\d{1,6})?",
+    "SeriesNumber": r"[+-]?\d{1,10}",
 }
 
 _MAY_BE_EMPTY = [  # what documents must hold, if only empty (type 2), and scanners leave out

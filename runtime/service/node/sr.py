@@ -25,6 +25,7 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.uid import ComprehensiveSRStorage
 
 from fmtool import NOTICE, __version__
 from runtime.report import words
@@ -60,13 +61,16 @@ def derived(*words: str) -> str:
     return f"2.25.{uuid.uuid5(_SPACE, chr(0).join(words)).int}"
 
 
-def report(result: Result, source: Sequence[Dataset], name: str) -> ComprehensiveSR:
+def report(
+    result: Result, source: Sequence[Dataset], name: str, earlier: Sequence[str] = ()
+) -> ComprehensiveSR:
     """The report of a result.
 
     Args:
         result: what was predicted.
         source: the headers of the series; `runtime.service.node.source`.
         name: of this answer: the report's UIDs derive from it.
+        earlier: the names of the study's answers before, whose reports are its predecessors.
     """
     digest = str(result.bundle["digest"])
     observer = ObserverContext(
@@ -87,7 +91,7 @@ def report(result: Result, source: Sequence[Dataset], name: str) -> Comprehensiv
         ],
         title=codes.DCM.ImagingMeasurementReport,
     )
-    for sentence in _sentences(result):
+    for sentence in (_of(source[0]), *_sentences(result)):
         content[0].ContentSequence.append(
             TextContentItem(codes.DCM.Comment, sentence, RelationshipTypeValues.CONTAINS)
         )
@@ -102,7 +106,8 @@ def report(result: Result, source: Sequence[Dataset], name: str) -> Comprehensiv
         manufacturer_model_name=_long(result.bundle["name"]),
         software_versions=__version__,
         device_serial_number=digest[:64],
-        series_description="fmtool: research, not for clinical use",
+        series_description=description(source[0]),
+        previous_versions=[_reference(source[0], one) for one in earlier] or None,
         is_complete=True,
         is_final=False,
         is_verified=False,
@@ -113,6 +118,33 @@ def report(result: Result, source: Sequence[Dataset], name: str) -> Comprehensiv
             )
         ],
     )
+
+
+def series(first: Dataset) -> str:
+    """What a series is called: "series 4"; "a series" if it has no number."""
+    number = first.get("SeriesNumber")
+    return "a series" if number is None else f"series {number}"
+
+
+def description(first: Dataset) -> str:
+    """The SeriesDescription of what is made of a series."""
+    return f"fmtool of {series(first)}: research, not for clinical use"
+
+
+def _of(first: Dataset) -> str:
+    """Which series a report is about, in words."""
+    named = f", {said}" if (said := first.get("SeriesDescription")) else ""
+    return f"Of {series(first)}{named} (SeriesInstanceUID {first.SeriesInstanceUID})."
+
+
+def _reference(first: Dataset, name: str) -> Dataset:
+    """The report of another answer in the same study, as far as a reference to it goes."""
+    referred = Dataset()
+    referred.StudyInstanceUID = first.StudyInstanceUID
+    referred.SeriesInstanceUID = derived("sr series", name)
+    referred.SOPClassUID = ComprehensiveSRStorage
+    referred.SOPInstanceUID = derived("sr", name)
+    return referred
 
 
 def _measurement(

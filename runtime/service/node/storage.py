@@ -4,7 +4,7 @@
     answering/SERIES/              complete, being computed
     answered/SERIES/               its results are in the outbox, or sent
     quarantine/SERIES/             could not be answered; SERIES.json beside it says why
-    missing/SERIES/                not known to be whole; see `runtime.service.node.missing`
+    missing/, deleted/             what series lack; see `runtime.service.node.missing`
 
 A series moves between them by one rename, so that a crash leaves it in one of them; these folders
 are all that the node remembers. Names are hashes of the UIDs: nothing that a peer says becomes part
@@ -30,10 +30,13 @@ from runtime.report.publish import check_writable
 from runtime.service import guard, move
 from runtime.service.alone import alone
 from runtime.service.node.missing import Missing
+from runtime.service.node.policy import Policy
 from runtime.system.atomic import write_bytes
 
 _PLACES = ("receiving", "answering", "answered", "quarantine")
 _PATIENCE = 20
+RECORD_DAYS = 90.0
+"""What is known of a series that is gone, or of a study's reports, is kept for so long."""
 
 
 class NoSpace(OSError):
@@ -61,6 +64,16 @@ def job(folder: Path) -> str:
 
 def _hash(*words: str) -> str:
     return hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class _Aside:
+    """A series of the quarantine: whether it is unsuited, since when it is there, its bytes."""
+
+    folder: Path
+    unsuited: bool
+    since: float
+    bytes: int
 
 
 class Inbox:
@@ -195,10 +208,11 @@ class Inbox:
             os.utime(target)
             self._reason(series).unlink(missing_ok=True)
 
-    def quarantine(self, series: str, reason: str, attempts: int) -> None:
-        """Put a series aside, the reason beside it."""
+    def quarantine(self, series: str, reason: str, attempts: int, unsuited: bool = False) -> None:
+        """Put a series aside, the reason beside it; `unsuited` ones are deleted first."""
         said = {
             "reason": reason,
+            "unsuited": unsuited,
             "attempts": attempts,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
@@ -230,13 +244,55 @@ class Inbox:
 
     def forget(self, keep_days: float) -> int:
         """Delete the series that were answered longer ago; how many."""
-        count, oldest = 0, time.time() - keep_days * 86400
-        for folder in (self.folder / "answered").iterdir():
-            with self._lock:
-                if folder.stat().st_mtime < oldest:
-                    shutil.rmtree(folder)
-                    count += 1
+        oldest = time.time() - keep_days * 86400
+        old = [f for f in (self.folder / "answered").iterdir() if f.stat().st_mtime < oldest]
+        return sum(self._delete(folder) for folder in old)
+
+    def let_go(self, policy: Policy) -> int:
+        """Delete series of the quarantine, unsuited and older ones first; how many.
+
+        They go after their days, while they are more than may be, and unsuited ones also while the
+        disk has less than twice the space that must be free. What was said of them stays for 90.
+        """
+        with self._lock:
+            folders = [f for f in (self.folder / "quarantine").iterdir() if f.is_dir()]
+            aside = sorted(map(self._aside, folders), key=lambda one: (not one.unsuited, one.since))
+        now, count = time.time(), 0
+        excess = sum(one.bytes for one in aside) - policy.max_quarantine_bytes
+        short = 2 * policy.min_free_bytes - self._space.free()
+        for one in aside:
+            days = policy.unsuited_days if one.unsuited else policy.failed_days
+            full = excess > 0 or (one.unsuited and short > 0)
+            if (full or now - one.since > days * 86400) and self._delete(one.folder):
+                excess, short, count = excess - one.bytes, short - one.bytes, count + 1
+        oldest = now - RECORD_DAYS * 86400
+        with self._lock:
+            self._missing.sweep(oldest)
+            for file in (self.folder / "quarantine").glob("*.json"):
+                if file.stat().st_mtime < oldest and not file.with_suffix("").exists():
+                    file.unlink()
         return count
+
+    def _aside(self, folder: Path) -> _Aside:
+        """A series of the quarantine."""
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        reason = self._reason(folder.name)
+        try:
+            unsuited = json.loads(reason.read_bytes()).get("unsuited") is True
+            return _Aside(folder, unsuited, reason.stat().st_mtime, size)
+        except (OSError, ValueError):  # somebody put it there
+            return _Aside(folder, False, folder.stat().st_mtime, size)
+
+    def _delete(self, folder: Path) -> bool:
+        """Delete a series that is where it was; what comes of it later waits for all of it."""
+        scratch = self.temporary / secrets.token_hex(16)
+        with self._lock:
+            if not folder.exists():
+                return False
+            self._missing.deleted(folder.name, (file.stem for file in folder.iterdir()))
+            folder.rename(scratch)
+        shutil.rmtree(scratch)
+        return True
 
     def _known(self, name: Names) -> bool:
         return any((self._place(p, name.series) / f"{name.object}.dcm").exists() for p in _PLACES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from fmtool.errors import InputError
+from fmtool.errors import InputError, shown
 
 
 class Settling:
@@ -59,7 +60,7 @@ class Settling:
         ready = [
             (since, name, seen)
             for name, (seen, since) in held.items()
-            if now - since >= self._window_s
+            if now - since >= self._window_s * (_PATIENCE if seen.unfinished else 1)
         ]
         return [(name, seen) for _, name, seen in sorted(ready, key=lambda r: (r[0], r[1]))]
 
@@ -81,7 +82,14 @@ MAX_FILES = 20_000
 MAX_DEPTH = 16
 """Of one item; beyond it is no series."""
 
-_UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload")
+_PATIENCE = 20  # windows for a file inside an item to get the name that it will have
+
+_UNFINISHED = re.compile(
+    r".*\.(tmp|temp|part|partial|filepart|crdownload|opdownload|download|incomplete)|~.*|.*~|\.~.*|"
+    r".*\.~[0-9a-f]+|"
+    r"\.(?!_).+\.[a-z0-9]{6}|\.(rsync-|goutputstream-).*",  # rsync's; "._" is of a finished file
+    re.IGNORECASE | re.DOTALL,
+)
 """What copying programs call a file that they still write."""
 
 
@@ -93,11 +101,13 @@ class ItemState:
         fingerprint: of its files' names, sizes and times.
         bytes: in all its files.
         refused: why it is never opened, or empty.
+        unfinished: whether that is because a copy into it may be under way.
     """
 
     fingerprint: bytes
     bytes: int
     refused: str = ""
+    unfinished: bool = False
 
 
 def names(inbox: Path) -> Iterator[str]:
@@ -113,7 +123,12 @@ def names(inbox: Path) -> Iterator[str]:
 
 def is_hidden(name: str) -> bool:
     """Whether a name says that it is none of ours, or not yet."""
-    return name.startswith((".", "~")) or name.lower().endswith(_UNFINISHED)
+    return name.startswith(".") or is_unfinished(name)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a name is one that a copying program gives a file until it is whole."""
+    return _UNFINISHED.fullmatch(name) is not None
 
 
 def look(item: Path) -> ItemState:
@@ -128,14 +143,21 @@ def look(item: Path) -> ItemState:
         return ItemState(_fingerprint([_line(item.name, facts)]), 0, f"it is {kind}; copy the scan")
     if stat.S_ISREG(facts.st_mode):
         return ItemState(_fingerprint([_line("", facts)]), facts.st_size, _large(facts.st_size))
-    lines, size, linked = [_line("", facts)], 0, False
+    lines, size, linked, unfinished = [_line("", facts)], 0, False, ""
     try:
         for name, inside in _walk(item):
+            if is_unfinished(last := os.path.basename(name)):
+                unfinished = last
             lines.append(_line(name, inside))
             size += inside.st_size
             linked |= stat.S_ISLNK(inside.st_mode)
     except InputError as error:
         return ItemState(_fingerprint(lines), size, str(error))
+    if unfinished:
+        why = f"it holds {shown(unfinished)}, which looks like a copy that was not finished"
+        return ItemState(
+            _fingerprint(lines), size, f"{why}; copy it again, or delete that file", True
+        )
     refused = "it holds links; copy the files" if linked else _large(size)
     return ItemState(_fingerprint(lines), size, refused)
 

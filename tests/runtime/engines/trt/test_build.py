@@ -337,7 +337,7 @@ def test_a_missing_model(rtx, tmp_path):
 
 @pytest.mark.parametrize(
     ("target", "said"),
-    [("sm90", "whose GPUs run --tensorrt"), ("sm42", "it has for sm75, sm80, sm86, sm89, sm120")],
+    [("sm90", "whose GPUs run TensorRT"), ("sm42", "it has for sm75, sm80, sm86, sm89, sm120")],
 )
 def test_targets_that_rtx_does_not_know(model, target, said):
     with pytest.raises(UsageError, match=said):

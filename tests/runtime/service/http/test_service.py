@@ -264,3 +264,61 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(served, tmp_path, worker, 
         )
     with pytest.raises(UsageError, match="go together"):
         tls.files(token_file, None)
+
+
+@pytest.mark.parametrize("path", ["/v1/scans", "/v1/scans/", "/v1/scans//"])
+def test_no_answer_sends_a_client_to_another_scheme_or_host(served, scan, path):
+    one = served()
+    head = {"content-type": "application/octet-stream", "X-Forwarded-Proto": "https"}
+    answer = one.client.post(path, content=scan(), headers=head)
+    assert answer.status_code == 202
+    job = answer.headers["location"]
+    assert job == f"/v1/scans/{answer.json()['id']}"
+    one.done(answer)
+    for known in (job, f"{job}/report", "/health", "/ready", "/metrics", "/openapi.json"):
+        assert one.client.get(f"{known}/").status_code == 200, known
+        assert one.client.get(f"{known}/").content[:9] == one.client.get(known).content[:9]
+    for none in ("/v1/scans/", "/v1/", "/", "//evil.example/", "/v1/scans/0/"):
+        answer = one.client.get(none)
+        assert answer.status_code in (404, 405)
+        assert "location" not in answer.headers
+
+
+def test_a_probe_may_ask_with_head(served, worker, scan):
+    one = served()
+    job = one.post(scan())
+    one.done(job)
+    for path in ("/health", "/ready", "/metrics", job.headers["location"]):
+        asked = one.client.head(path)
+        assert (asked.status_code, asked.content) == (200, b""), path
+        assert asked.headers["content-type"] == one.client.get(path).headers["content-type"]
+    worker.alive = False
+    assert one.client.head("/ready").status_code == 503
+    assert one.client.head("/health").status_code == 200
+    del one.client.headers["Authorization"]
+    assert one.client.head("/health").status_code == 200
+    assert one.client.head("/metrics").status_code == 401
+
+
+@pytest.mark.parametrize("given", ["/fmtool", "fmtool/", "/a/b-1.c/"])
+@pytest.mark.parametrize("stripped", [True, False])
+def test_behind_a_proxy_the_paths_are_the_proxys(served, scan, given, stripped):
+    root = service.root_path(given)
+    one = served(root_path=root)
+    head = {"content-type": "application/octet-stream"}
+    before = "" if stripped else root
+    answer = one.client.post(f"{before}/v1/scans", content=scan(), headers=head)
+    assert answer.status_code == 202
+    job = answer.headers["location"]
+    assert job == f"{root}/v1/scans/{answer.json()['id']}"
+    assert one.client.get(job.removeprefix(root) if stripped else job).status_code == 200
+    schema = one.client.get(f"{before}/openapi.json").json()
+    assert schema["servers"] == [{"url": root}]
+    assert one.client.head(f"{before}/health").status_code == 200
+
+
+@pytest.mark.parametrize("given", ["http://x/y", "/a b", "/../x", "/a//b", "/a?b", "/\xe4", "/a\n"])
+def test_a_root_path_that_is_none_is_refused(given):
+    with pytest.raises(UsageError, match="--root-path"):
+        service.root_path(given)
+    assert service.root_path("/") == service.root_path("") == ""

@@ -37,6 +37,7 @@ from runtime.service.node.log import logger
 from runtime.service.node.policy import Peer, Policy
 
 PLANTED = "Planted^Patient"
+COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
 
 
 def objects(count=3, patient=PLANTED, syntax=ExplicitVRLittleEndian, **extra):
@@ -205,17 +206,17 @@ def send(running, datasets, **how):
 
 class Pacs:
     """A peer that takes reports; `answers` are the statuses that it gives first, and `unwanted`
-    the objects that it never takes.
+    the objects that it never takes; `takes` are its SOP classes, in `syntaxes`.
     """
 
-    def __init__(self, aet="PACS"):
+    def __init__(self, aet="PACS", takes=(COMPREHENSIVE_SR, SecondaryCaptureImageStorage),
+                 syntaxes=(ExplicitVRLittleEndian, ImplicitVRLittleEndian)):  # fmt: skip
         self.received, self.answers, self.unwanted = [], [], set()
         self._lock = threading.Lock()
         self._ae = AE(aet)
         self._ae.require_called_aet = True
-        syntaxes = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
-        for sop_class in ("1.2.840.10008.5.1.4.1.1.88.33", SecondaryCaptureImageStorage):
-            self._ae.add_supported_context(sop_class, syntaxes)
+        for sop_class in takes:
+            self._ae.add_supported_context(sop_class, list(syntaxes))
         self.aet, self.port, self._server = aet, 0, None
 
     def start(self, ssl_context=None):
@@ -241,8 +242,8 @@ class Pacs:
 
     def _store(self, event):
         with self._lock:
-            if self.answers and (status := self.answers.pop(0)):
-                return status
+            if self.answers and (answer := self.answers.pop(0)):
+                return answer(event) if callable(answer) else answer
             ds = event.dataset
             if ds.SOPInstanceUID in self.unwanted:
                 return 0xC000

@@ -303,3 +303,78 @@ def test_old_answers_are_deleted_and_a_second_node_is_refused(run_node, kit, pac
         node.node.outbox.forget(-1.0)
         assert not list((node.inbox / "answered").iterdir())
         assert not list((node.inbox / "sent").iterdir())
+
+
+def test_the_later_report_of_a_study_names_the_earlier_and_each_its_series(run_node, kit, pacs):
+    study = {"StudyInstanceUID": "1.2.3.4"}
+    numbered = [
+        {"SeriesNumber": 4, "SeriesDescription": "MPRAGE"},
+        {"SeriesNumber": 11, "SeriesDescription": "SPACE^x"},
+        {"SeriesNumber": None},
+        {"SeriesNumber": 4, "PatientID": "another's"},
+    ]
+    with run_node(peer=pacs.peer) as node:
+        for count, extra in enumerate(numbered, 1):
+            kit.send(node, kit.objects(1, **study, **extra))
+            node.wait("sent", count)
+    first, second, third, another = (ds for ds in pacs.received if ds.Modality == "SR")
+    assert "PredecessorDocumentsSequence" not in first
+    assert _predecessors(second) == [("1.2.3.4", first.SeriesInstanceUID, first.SOPInstanceUID)]
+    assert [uid for *_, uid in _predecessors(third)] == [
+        first.SOPInstanceUID, second.SOPInstanceUID,
+    ]  # fmt: skip
+    assert "PredecessorDocumentsSequence" not in another
+    said = [ds.SeriesDescription for ds in pacs.received]
+    assert said == [
+        f"fmtool of {name}: research, not for clinical use"
+        for name in ("series 4", "series 11", "a series", "series 4") for _ in range(2)
+    ]  # fmt: skip
+    assert all(len(text) <= 64 for text in said)
+    for ds, name in ((first, "Of series 4, MPRAGE ("), (second, "Of series 11, SPACE^x (")):
+        (text,) = (i.TextValue for i in ds.ContentSequence if i.get("TextValue", "")[:3] == "Of ")
+        assert text.startswith(name)
+
+
+def _predecessors(report):
+    return [
+        (study.StudyInstanceUID, series.SeriesInstanceUID, one.ReferencedSOPInstanceUID)
+        for study in report.PredecessorDocumentsSequence
+        for series in study.ReferencedSeriesSequence
+        for one in series.ReferencedSOPSequence
+    ]
+
+
+def test_a_series_that_grew_names_its_own_earlier_report_and_the_same_again_none(
+    run_node, kit, pacs
+):
+    one, two = kit.objects(2)
+    with run_node(peer=pacs.peer) as node:
+        kit.send(node, [one])
+        node.wait("sent")
+        kit.send(node, [two])
+        node.wait("sent", 2)
+        inbox = node.inbox
+    (answered,) = (inbox / "answered").iterdir()
+    answered.rename(inbox / "answering" / answered.name)
+    shutil.rmtree(inbox / "sent")  # as a crash before the outbox leaves it
+    with run_node(peer=pacs.peer) as node:
+        node.wait("sent")
+    first, second, again = (ds for ds in pacs.received if ds.Modality == "SR")
+    assert [uid for *_, uid in _predecessors(second)] == [first.SOPInstanceUID]
+    assert again.SOPInstanceUID == second.SOPInstanceUID
+    assert _predecessors(again) == _predecessors(second)
+
+
+@pytest.mark.parametrize("number", ["4.0", "four", "", "4\\5"])
+def test_a_series_number_that_is_none_is_left_out(kit, tmp_path, number):
+    (ds,) = kit.objects(1)
+    del ds.SeriesNumber
+    ds.save_as(tmp_path / "one.dcm", enforce_file_format=True)
+    raw = (tmp_path / "one.dcm").read_bytes()
+    value = number.encode().ljust(4)
+    at = raw.index(b"\x20\x00\x13\x00IS")  # before InstanceNumber: in ascending order
+    element = b"\x20\x00\x11\x00IS" + len(value).to_bytes(2, "little") + value
+    (tmp_path / "one.dcm").write_bytes(raw[:at] + element + raw[at:])
+    headers = source.read(tmp_path)
+    made = sr.report(kit.result(), headers, "a")
+    assert made.SeriesDescription == "fmtool of a series: research, not for clinical use"

@@ -138,11 +138,62 @@ def test_an_item_that_changes_while_it_is_read_is_read_again(inbox, out, run, wo
     assert ledger("SELECT count(*) FROM results") == [(1,)]
 
 
-def test_hidden_and_unfinished_files_are_left_alone(inbox, out, run):
-    for name in (".hidden", "a.nii.part", "b.tmp", "~lock"):
-        (inbox / name).write_bytes(b"good")
+UNFINISHED = [
+    ".a.nii.gz.Xy12aB", ".1.2.840.10008.i8Kq0z", "a.nii.part", "a.nii.gz.filepart", "b.tmp",
+    "B.TMP",
+    "a.nii.crdownload", "a.nii.partial", "a.nii~", "~a.nii", "~$a.nii", ".~lock.a.nii#", ".~tmp~",
+    ".a.nii.~4db2", ".rsync-partial", "~syncthing~a.nii.tmp", ".goutputstream-1X2Y3Z",
+]  # fmt: skip
+FINISHED = [".DS_Store", "._1.2.840.113619", "IM-0001-0001.dcm", "1.2.840.113619", "part",
+            "a.tmp.dcm",             ".directory", "Thumbs.db"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*UNFINISHED, ".hidden", ".DS_Store"])
+def test_hidden_and_unfinished_files_are_left_alone(inbox, out, run, name):
+    (inbox / name).write_bytes(b"good")
     assert run() == {}
-    assert len(list(inbox.iterdir())) == 4
+    assert len(list(inbox.iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", UNFINISHED)
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_item_is_waited_for_while_a_file_in_it_is_being_copied(inbox, name, deep):
+    now = [0.0]
+    settling = Settling(inbox, 10.0, clock=lambda: now[0])
+    folder = inbox / "series" / "1" if deep else inbox / "series"
+    folder.mkdir(parents=True)
+    (folder / "1.dcm").write_bytes(b"x")
+    (folder / name).write_bytes(b"half")
+    for _ in range(10):
+        assert settling.update(["series"]) == []
+        now[0] += 19.0  # a copy that stands still for long
+    (folder / name).rename(folder / "2.dcm")
+    assert settling.update(["series"]) == []
+    now[0] += 10.0
+    ((_, seen),) = settling.update(["series"])
+    assert seen.refused == ""
+
+
+def test_a_copy_that_was_never_finished_is_put_aside_in_the_end(inbox, out, run, worker):
+    (inbox / "series").mkdir()
+    (inbox / "series" / ".1.dcm.Xy12aB").write_bytes(b"half")
+    assert run() == {"quarantined": 1}
+    assert worker.orders == []
+    reason = (out / "quarantine" / "series" / "reason.txt").read_text(encoding="utf-8")
+    assert ".1.dcm.Xy12aB" in reason
+    assert "copy it again" in reason
+
+
+@pytest.mark.parametrize("name", FINISHED)
+def test_other_names_in_an_item_hold_nothing_up(inbox, name):
+    now = [0.0]
+    settling = Settling(inbox, 10.0, clock=lambda: now[0])
+    (inbox / "series").mkdir()
+    (inbox / "series" / name).write_bytes(b"x")
+    settling.update(["series"])
+    now[0] += 10.0
+    ((_, seen),) = settling.update(["series"])
+    assert seen.refused == ""
 
 
 def test_links_and_pipes_are_never_opened(inbox, out, run, worker, tmp_path):
