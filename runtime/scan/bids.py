@@ -114,7 +114,7 @@ def _rule(line: str) -> tuple[re.Pattern[str], bool, bool] | None:
     """A line's pattern, whether it is of folders only, and whether it takes others' word back."""
     kept = line.startswith("!")
     text = line[kept:]
-    of_folders, text = text.endswith("/"), text.rstrip("/")
+    of_folders, text = text.endswith("/"), text.removesuffix("/")
     if not text or text.startswith("#"):
         return None
     anchored, text = "/" in text, text.removeprefix("/")
@@ -138,5 +138,5 @@ def _class_or_letter(piece: str) -> str:
     if piece == "?":
         return "[^/]"
     if len(piece) > 2 and piece[0] == "[":
-        return "[" + piece[1:].replace("\\", "\\\\").replace("!", "^", piece[1] == "!")
+        return "(?!/)[" + piece[1:].replace("\\", "\\\\").replace("!", "^", piece[1] == "!")
     return re.escape(piece[-1])

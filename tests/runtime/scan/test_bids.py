@@ -99,6 +99,7 @@ def test_of_several_echoes_the_combined_or_the_first(tmp_path):
         ("sub-01/**", "cd"),
         ("sub-*1*/**/*T1w*", "c"),
         ("s*0*2/**", "abd"),
+        ("sub-02[!x]ses-1/", "abcd"),
         ("*bad*T?w.*.gz", "acd"),
         ("*w.nii.gz", ""),
         ("sub-01/[z-a]*\n[", "abcd"),  # no pattern at all
