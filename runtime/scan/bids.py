@@ -15,6 +15,8 @@ PARTICIPANTS = "participants.tsv"
 _ENDINGS = (".nii", ".nii.gz", ".nii.bz2", ".nii.zst")
 _SUFFIXES = ("T1w", "UNIT1")
 _OWN_SPACES = ("orig", "scanner", "individual", "T1w")
+_MOST_RULES = 1 << 20  # characters
+_FOLDERS = "(?:.*/)?"
 _NO_MAGNITUDE = ("phase", "real", "imag")
 
 
@@ -86,7 +88,8 @@ def echo(name: str) -> int | None:
 def _ignored(top: Path) -> Callable[[str], bool]:
     """Whether `.bidsignore` names a path, relative to `top`; the last rule that fits holds."""
     try:
-        lines = (top / ".bidsignore").read_text(encoding="utf-8", errors="replace").splitlines()
+        with (top / ".bidsignore").open(encoding="utf-8", errors="replace") as file:
+            lines = file.read(_MOST_RULES).splitlines()
     except OSError:
         lines = []
     rules = [rule for line in lines if (rule := _rule(line.rstrip()))]
@@ -111,20 +114,29 @@ def _rule(line: str) -> tuple[re.Pattern[str], bool, bool] | None:
     """A line's pattern, whether it is of folders only, and whether it takes others' word back."""
     kept = line.startswith("!")
     text = line[kept:]
-    of_folders, text = text.endswith("/"), text.rstrip("/")
+    of_folders, text = text.endswith("/"), text.removesuffix("/")
     if not text or text.startswith("#"):
         return None
     anchored, text = "/" in text, text.removeprefix("/")
     pieces = re.findall(r"\*\*/|/\*\*$|\*+|\?|\[[^]]+\]|\\?.", text)
-    expressions = {"**/": "(?:.*/)?", "/**": "/.*", "?": "[^/]"}
-    made = "".join(
-        expressions.get(piece) or ("[^/]*" if piece[0] == "*" else _class_or_letter(piece))
-        for piece in pieces
-    )
-    return re.compile(("" if anchored else "(?:.*/)?") + made), of_folders, kept
+    made = "" if anchored else _FOLDERS
+    stars = [at for at, piece in enumerate(pieces) if "*" in piece and piece != "\\*"]
+    for start, end in zip([-1, *stars], [*stars, len(pieces)], strict=True):
+        fixed = "".join(map(_class_or_letter, pieces[start + 1 : end]))
+        wild = pieces[start] if start >= 0 else ""
+        if not wild.strip("*") and wild and end < len(pieces) and not pieces[end].strip("*"):
+            made += f"(?>[^/]*?{fixed})"  # the first place will do: no time is lost on the others
+        else:
+            made += {"": "", "**/": _FOLDERS, "/**": "/.*"}.get(wild, "[^/]*") + fixed
+    try:
+        return re.compile(made), of_folders, kept
+    except re.error:  # such as [z-a], which fits nothing
+        return None
 
 
 def _class_or_letter(piece: str) -> str:
+    if piece == "?":
+        return "[^/]"
     if len(piece) > 2 and piece[0] == "[":
-        return "[" + piece[1:].replace("\\", "\\\\").replace("!", "^", piece[1] == "!")
+        return "(?!/)[" + piece[1:].replace("\\", "\\\\").replace("!", "^", piece[1] == "!")
     return re.escape(piece[-1])

@@ -80,6 +80,9 @@ _KINDS: tuple[_Kind, ...] = (
     ("Zstandard", b"\x28\xb5\x2f\xfd", _zstd),
 )
 
+MAGICS = tuple(magic for _, magic, _ in _KINDS)
+"""How compressed files begin."""
+
 
 class Stream:
     """The (decompressed) bytes of a file in order; use it as a context manager.

@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from runtime.scan.dicom.found import is_dicom
+from runtime.scan.stream import MAGICS
 from runtime.service.guard import is_full
 from runtime.service.http.limits import Limits, Refusal
 from runtime.service.http.parts import FilePart
@@ -29,7 +30,7 @@ RAW = (
 )
 _BUFFER = 1 << 20
 _STARTS = (
-    b"\x1f\x8b",  # gzip
+    *MAGICS,
     b"PK\x03\x04",
     b"\x00\x00\x00\x01",  # MGH
     *(size.to_bytes(4, order) for size in (348, 540) for order in ("little", "big")),  # NIfTI

@@ -97,6 +97,13 @@ def test_of_several_echoes_the_combined_or_the_first(tmp_path):
         ("*.nii.gz   ", ""),
         ("ses-1/", "abd"),
         ("sub-01/**", "cd"),
+        ("sub-*1*/**/*T1w*", "c"),
+        ("s*0*2/**", "abd"),
+        ("sub-02[!x]ses-1/", "abcd"),
+        ("*bad*T?w.*.gz", "acd"),
+        ("*w.nii.gz", ""),
+        ("sub-01/[z-a]*\n[", "abcd"),  # no pattern at all
+        ("\\*T1w.nii.gz\nsub\\-01", "cd"),
     ],
 )
 def test_bidsignore_is_obeyed_as_git_obeys_its_own(tmp_path, rules, left):
@@ -109,6 +116,14 @@ def test_bidsignore_is_obeyed_as_git_obeys_its_own(tmp_path, rules, left):
     put(tmp_path, *files.values())
     (tmp_path / ".bidsignore").write_text(rules)
     assert heads(tmp_path) == sorted(files[letter] for letter in left)
+
+
+def test_a_hostile_bidsignore_costs_no_time(tmp_path):
+    name = f"sub-01/anat/sub-01_acq-{'a' * 200}_T1w.nii.gz"
+    put(tmp_path, name)
+    rules = ["*a" * 60 + "*b", "**/" * 60 + "b", "*" * 500 + "b", "[a-" * 100, "?*" * 60 + "b"]
+    (tmp_path / ".bidsignore").write_text("\n".join(rules))
+    assert heads(tmp_path) == [name]
 
 
 def test_what_leads_nowhere_or_cannot_be_listed_is_not_left_out(tmp_path, monkeypatch):

@@ -51,10 +51,11 @@ def test_the_same_scan_is_computed_once(served, scan, worker):
     assert one.client.get(f"/v1/scans/{second['id']}/report").status_code == 200
 
 
-def test_a_scan_that_cannot_be_used_fails_with_the_reason(served, worker):
+@pytest.mark.parametrize("magic", [b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd"])
+def test_a_scan_that_cannot_be_used_fails_with_the_reason(served, worker, magic):
     one = served()
     worker.first = lambda order, stop: Outcome(Fate.refused, "InputError", "it is no head")
-    job = one.done(one.post(b"\x1f\x8b nothing"))
+    job = one.done(one.post(magic + b" nothing"))
     assert (job["state"], job["error"], job["result"]) == ("failed", "it is no head", None)
     assert one.client.get(f"/v1/scans/{job['id']}/report").status_code == 404
     assert list((one.spool / "uploads").iterdir()) == []
