@@ -2,8 +2,8 @@
 
 The stripping networks see the whole field at a fixed number of voxels: what is padded onto a head
 blurs it for them, and a bright frame takes their range of intensities. Frames that belong to a scan
-stay, the empty planes around a stripped head or a cleared background, unless the field is longer
-than heads need.
+stay, the empty planes around a stripped head or a cleared background. Of a field that is longer
+than heads need, with shoulders or air, the part about the head is taken.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.grid import Box
+from runtime.grid import Box, block_means, bounds
+from runtime.preprocess.strip import largest
 
 LONG_MM = 300.0
 """A longer field of view is no head's."""
 
-_LEFT_MM = 256.0
+_LEFT_MM, _ABOVE_MM = 256.0, 16.0  # of a longer one: in all, and above the head's top
+_BLOCK_MM = 8.0
+_BODY, _DIM = (0.05, 0.98), 0.2  # quantiles: air and tissue; of what is between them, body is above
 _CONSTANT = 0.999  # of a plane; a few voxels may be hot
 _CLEARED = 0.9  # of the plane under a frame that belongs to the scan hold the frame's value
 
@@ -30,17 +33,10 @@ def content(array: NDArray[np.float32], spacing: NDArray[np.float64]) -> Box:
     """
     whole: Box = (slice(0, array.shape[0]), slice(0, array.shape[1]), slice(0, array.shape[2]))
     box = whole
-    while True:
-        inner = _unframed(array, box)
-        cut = _cut(array, box, inner)
-        if cut == box:
-            break
+    while (cut := _cut(array, box, _unframed(array, box))) != box:
         box = cut
-    x, y, z = (
-        _short(_even(kept, full), part, float(s))
-        for kept, part, full, s in zip(box, inner, whole, spacing, strict=True)
-    )
-    return x, y, z
+    x, y, z = (_even(kept, full) for kept, full in zip(box, whole, strict=True))
+    return _near(array, (x, y, z), spacing)
 
 
 def _unframed(array: NDArray[np.float32], box: Box) -> Box:
@@ -84,10 +80,26 @@ def _even(kept: slice, full: slice) -> slice:
     return slice(kept.start - 1, kept.stop)
 
 
-def _short(kept: slice, inner: slice, spacing: float) -> slice:
-    """`kept`, or of a field that is too long as much of its frame as a head's field has."""
-    if (kept.stop - kept.start) * spacing <= LONG_MM:
-        return kept
-    extra = max(0, int(np.ceil(_LEFT_MM / spacing)) - (inner.stop - inner.start))
-    low = min(inner.start - kept.start, extra // 2)
-    return slice(inner.start - low, min(kept.stop, inner.stop + extra - low))
+def _near(array: NDArray[np.float32], box: Box, spacing: NDArray[np.float64]) -> Box:
+    """`box`, or where an axis is too long the part about the head, the upper end of the body."""
+    long = [(b.stop - b.start) * s > LONG_MM for b, s in zip(box, spacing, strict=True)]
+    if not any(long):
+        return box
+    factors = np.maximum(1, np.rint(_BLOCK_MM / spacing)).astype(np.int64)
+    blocks = block_means(array[box], factors)
+    low, high = np.quantile(blocks, _BODY)
+    body = largest(blocks > low + _DIM * (high - low))
+    sides = list(box)
+    for axis in (2, 1, 0):  # from the head's top down; then about what lies there
+        part = bounds(body)
+        if part is None or not long[axis]:
+            continue
+        size = int(_LEFT_MM / spacing[axis])
+        first, last = part[axis].start * factors[axis], part[axis].stop * factors[axis]
+        above = int(_ABOVE_MM / spacing[axis]) if axis == 2 else (size - (last - first)) // 2
+        stop = min(sides[axis].start + int(last + above), sides[axis].stop)
+        start = max(stop - size, sides[axis].start)
+        if axis == 2:
+            body = body[:, :, (start - sides[2].start) // factors[2] :]
+        sides[axis] = slice(start, min(start + size, sides[axis].stop))
+    return sides[0], sides[1], sides[2]

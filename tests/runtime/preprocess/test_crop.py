@@ -72,3 +72,23 @@ def test_a_field_longer_than_a_head_s_is_shortened_about_it():
     assert lengths[2] >= 256
     assert found.shape[1] == SHAPE[1]
     assert np.count_nonzero(found) == np.count_nonzero(head)
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.001])
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_shoulders_and_noisy_air_are_left_out(gain, offset):
+    head = whole()
+    field = np.rint(np.abs(np.random.default_rng(1).normal(0, 3, (200, 180, 240))))
+    field[60:140, 40:136, 130:222] = head
+    x, y, z = np.ogrid[:200, :180, :240]
+    field[
+        np.broadcast_to((np.abs(x - 100) < 95) & (np.abs(y - 90) < 40) & (z < 100), field.shape)
+    ] = 700
+    field[np.broadcast_to((x - 100) ** 2 + (y - 90) ** 2 < 20**2, field.shape) & (z < 150)] = 700
+    spikes = np.random.default_rng(2).choice(field.size, 500, replace=False)
+    field.flat[spikes] = 32767
+    box = crop.content((gain * (field + offset)).astype(np.float32), SPACING)
+    for part, first, last in zip(box, (65, 53, 141), (135, 123, 211), strict=True):
+        assert part.start <= first - 5
+        assert part.stop >= last + 5
+        assert (part.stop - part.start) * 2 <= crop.LONG_MM
