@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.protocols.study import Study
+from benchmarks.protocols.study import Fold, Indices, Plans, Study, fold_of
 from training import evidence
 from training.evidence import evaluate
 
@@ -16,7 +17,13 @@ Row = dict[str, Any]
 
 
 def score(
-    study: Study, name: str, predictions: Array, baseline: Array, seed: int, **more: Any
+    study: Study,
+    name: str,
+    predictions: Array,
+    baseline: Array,
+    seed: int,
+    plans: Plans = None,
+    **more: Any,
 ) -> Row:
     """A row of a report; scans that no fold tests (NaN) are left out.
 
@@ -30,12 +37,13 @@ def score(
         predictions: (N,), or (repeats, N), whose figures are averaged.
         baseline: same shape, of the system "mean".
         seed: of the bootstrap.
+        plans: the cross-validations that predicted; an AUC compares scans within a fold only.
         more: other columns.
     """
     predictions, baseline = np.atleast_2d(predictions), np.atleast_2d(baseline)
     tested = np.flatnonzero(np.isfinite(predictions).all(axis=0))
-    kept = study.take(tested)
-    found = evidence.against_mean(kept, predictions[:, tested], baseline[:, tested], seed)
+    kept, fold = study.take(tested), _folds(study, plans, tested)
+    found = evidence.against_mean(kept, predictions[:, tested], baseline[:, tested], seed, fold)
     low, high = found["interval"]
     return {
         "system": name,
@@ -57,18 +65,17 @@ def score(
     }
 
 
-def value(study: Study, predictions: Array) -> float:
+def value(study: Study, predictions: Array, plan: Sequence[Fold] | None = None) -> float:
     """The metric alone: AUC or MAE of (N,) predictions, scans that no fold tests left out."""
-    tested = np.isfinite(predictions)
+    tested = np.flatnonzero(np.isfinite(predictions))
     truth, found = study.labels[tested], predictions[tested]
-    return (
-        evaluate.mae(truth, found)
-        if study.task.kind == "regression"
-        else evaluate.auc(truth, found)
-    )
+    if study.task.kind == "regression":
+        return evaluate.mae(truth, found)
+    fold = None if plan is None else _folds(study, [plan], tested)
+    return evaluate.auc(truth, found, None if fold is None else fold[0])
 
 
-def versus(study: Study, predictions: Array, other: Array, seed: int) -> Row:
+def versus(study: Study, predictions: Array, other: Array, seed: int, plans: Plans = None) -> Row:
     """The paired difference of two systems: "versus", its interval, and whether it is a gain.
 
     Args:
@@ -76,12 +83,14 @@ def versus(study: Study, predictions: Array, other: Array, seed: int) -> Row:
         predictions: (N,) or (repeats, N).
         other: same shape, of the system that it is compared with.
         seed: of the bootstrap.
+        plans: the cross-validations that predicted.
     """
     predictions, other = np.atleast_2d(predictions), np.atleast_2d(other)
     tested = np.flatnonzero(np.isfinite(predictions + other).all(axis=0))
     kept, ours, theirs = study.take(tested), predictions[:, tested], other[:, tested]
-    found = evidence.against_volume(kept, ours, theirs, seed)
-    own = evidence.against_volume(kept, theirs, ours, seed)["value"]
+    fold = _folds(study, plans, tested)
+    found = evidence.against_volume(kept, ours, theirs, seed, fold)
+    own = evidence.against_volume(kept, theirs, ours, seed, fold)["value"]
     low, high = found["difference_interval"]
     return {
         "versus": own - found["value"],
@@ -89,3 +98,8 @@ def versus(study: Study, predictions: Array, other: Array, seed: int) -> Row:
         "versus_high": high,
         "versus_better": found["head_is_better"],
     }
+
+
+def _folds(study: Study, plans: Plans, tested: Indices) -> Indices | None:
+    fold = fold_of(study, plans)
+    return None if fold is None else fold[:, tested]

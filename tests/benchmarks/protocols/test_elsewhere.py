@@ -89,7 +89,7 @@ def test_scaling_finds_a_known_law(
         return {(0.0, 0): x(1)} | {(f, 0): x(len(plans[0][f])) for f in kept}
 
     monkeypatch.setattr(scaling, "_embedded", embedded)
-    monkeypatch.setattr(scaling, "_probed", lambda x, study, plan: x)
+    monkeypatch.setattr(scaling, "probed", lambda x, study, plan: x)
     report = scaling.run([study], bench, count=2)
     law = report.facts["laws"]["age"]
     assert (law["a"], law["b"]) == (pytest.approx(8.0), pytest.approx(0.4))
@@ -110,7 +110,7 @@ def test_a_law_of_noise_is_called_so(
         return {(f, 0): study.labels + (1 + f) * noise for f in (0.0, *kept)}
 
     monkeypatch.setattr(scaling, "_embedded", embedded)
-    monkeypatch.setattr(scaling, "_probed", lambda x, study, plan: x)
+    monkeypatch.setattr(scaling, "probed", lambda x, study, plan: x)
     report = scaling.run([study], bench, count=2)
     assert not report.facts["laws"]["age"]["learnt"]
     assert any("law of noise" in remark for remark in report.remarks)
