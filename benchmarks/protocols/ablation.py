@@ -126,12 +126,13 @@ def run(studies: Sequence[Study], bench: Bench, count: int = 5, seed: int = 42) 
         command.tell(f"{name} is done")
     rows = []
     for study in studies:
-        baseline = cross_validate(find("mean"), bench, study, plans[study.task.name], seed)
+        plan = plans[study.task.name]
+        baseline = cross_validate(find("mean"), bench, study, plan, seed)
         whole = predictions[study.task.name, WHOLE]
         for name in made:
             found = predictions[study.task.name, name]
-            row = score(study, name, found, baseline, seed, folds=count)
-            row |= versus(study, found, whole, seed)
+            row = score(study, name, found, baseline, seed, [plan], folds=count)
+            row |= versus(study, found, whole, seed, [plan])
             rows.append({**row, **_loss(losses[name], losses[WHOLE], len(pool), settings.batch)})
     change = shift_change(pool, full, seed, max(16, len(pool)))
     about = command.facts(bench, studies[0], seed, folds=count, shift_view_change=change)

@@ -113,8 +113,8 @@ def _rows(
                 predicted[trained, tested][fold.test] = _across(x[trained], x[tested], t1, fold)
         base = predicted[T1W, T1W]
         for (trained, tested), found in predicted.items():
-            row = score(t1, system, found, mean, seed, trained=trained, tested=tested)
-            rows.append(row if found is base else {**row, **versus(t1, found, base, seed)})
+            row = score(t1, system, found, mean, seed, [plan], trained=trained, tested=tested)
+            rows.append(row if found is base else {**row, **versus(t1, found, base, seed, [plan])})
         command.tell(f"{system} for {t1.task.name} is done")
     return rows
 

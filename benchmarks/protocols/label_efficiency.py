@@ -100,14 +100,14 @@ def run(
             labelled = np.mean([_subjects(study, fold) for plan in fewer for fold in plan])
             for name in systems:
                 found = repeated(name, bench, study, fewer, seed)
-                single = [value(study, one) for one in found]
+                single = [value(study, one, p) for one, p in zip(found, fewer, strict=True)]
                 more = {
                     "fraction": fraction,
                     "labelled": float(labelled),
                     "seed_sd": float(np.std(single, ddof=1)) if seeds > 1 else None,
                     "folds": count,
                 }
-                rows.append(score(study, name, found, baseline, seed, **more))
+                rows.append(score(study, name, found, baseline, seed, fewer, **more))
                 command.tell(f"{name} with {fraction:.0%} of {study.task.name} is done")
     about = command.facts(bench, studies[0], seed, folds=count, seeds=seeds)
     return ProtocolReport(

@@ -50,8 +50,8 @@ def compare(
         command.tell(f"{name} for {study.task.name} is done")
     rows = []
     for name in names:
-        row = score(study, name, found[name], found["mean"], seed, folds=count)
-        row |= versus(study, found[name], found["brain volume"], seed)
+        row = score(study, name, found[name], found["mean"], seed, plans, folds=count)
+        row |= versus(study, found[name], found["brain volume"], seed, plans)
         rows.append(row)
     return rows
 

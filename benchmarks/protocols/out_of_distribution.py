@@ -28,7 +28,7 @@ from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.pairing import by_site, check_apart, together
 from benchmarks.protocols.report import ProtocolReport, forest
 from benchmarks.protocols.scores import draws, figure, interval, score, versus
-from benchmarks.protocols.study import Study, folds, inner
+from benchmarks.protocols.study import Plans, Study, folds, inner
 from benchmarks.protocols.systems import SYSTEMS, repeated
 from fmtool import task as tasks
 from fmtool.errors import InputError, UsageError
@@ -120,25 +120,29 @@ def _compare(
 
     mean, rows = every("mean"), []
     where = {INSIDE: source, OUTSIDE: target, WITHIN: target}
+    plans = {INSIDE: home, OUTSIDE: None, WITHIN: there}
     for name in dict.fromkeys(systems):
         found = mean if name == "mean" else every(name)
         for sample, predictions in found.items():
-            row = score(where[sample], name, predictions, mean[sample], seed, sample=sample)
+            row = score(
+                where[sample], name, predictions, mean[sample], seed, plans[sample], sample=sample
+            )
             if sample == OUTSIDE:
-                row |= _shift(source, found[INSIDE], target, predictions, seed)
+                row |= _shift(source, found[INSIDE], home, target, predictions, seed)
                 if WITHIN in found:
-                    row |= versus(target, predictions, found[WITHIN], seed)
+                    row |= versus(target, predictions, found[WITHIN], seed, there)
             rows.append(row)
     return rows, told
 
 
 def _shift(
-    source: Study, inside: Array, target: Study, outside: Array, seed: int
+    source: Study, inside: Array, home: Plans, target: Study, outside: Array, seed: int
 ) -> dict[str, Any]:
     """The difference of two figures on different subjects, and its interval."""
-    change = draws(target, [outside], seed + 1)[:, 0] - draws(source, [inside], seed)[:, 0]
+    own = draws(source, [inside], seed, home)[:, 0]
+    change = draws(target, [outside], seed + 1)[:, 0] - own
     low, high = interval(change)
-    value = figure(target, outside) - figure(source, inside)
+    value = figure(target, outside) - figure(source, inside, home)
     return {"shift": value, "shift_low": low, "shift_high": high}
 
 

@@ -116,8 +116,6 @@ def _line(n: Array, error: Array) -> PowerLaw:
     return PowerLaw(float(np.exp(start)), float(-slope))
 
 
-Array = NDArray[np.float64]
-
 QUESTION = "does more pretraining data help?"
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
 SYSTEM, START = "LP SimCLR", "LP random"
@@ -241,14 +239,16 @@ def _curve(
     }
     sizes = np.array([float(np.mean([len(plan[f]) for plan in plans])) for f in kept])
     curve = [predicted[f] for f in kept]
-    errors = _error(study, np.array([figure(study, one) for one in curve]))
+    errors = _error(study, np.array([figure(study, one, cuts) for one in curve]))
     law = fit_law(sizes, errors, floor)
-    low, high, used = exponent_interval(sizes, _error(study, draws(study, curve, seed)), floor)
-    rows = [score(study, START, predicted[0.0], mean, seed, fraction=0.0, pretrained=0)]
+    low, high, used = exponent_interval(
+        sizes, _error(study, draws(study, curve, seed, cuts)), floor
+    )
+    rows = [score(study, START, predicted[0.0], mean, seed, cuts, fraction=0.0, pretrained=0)]
     for fraction, n, one, says in zip(kept, sizes, curve, law(sizes), strict=True):
         more = {"fraction": fraction, "pretrained": float(n)}
         says = float(_error(study, says))
-        rows.append(score(study, SYSTEM, one, mean, seed, **more, law=says))
+        rows.append(score(study, SYSTEM, one, mean, seed, cuts, **more, law=says))
     facts = {**asdict(law), "b_low": low, "b_high": high, "draws": used, "sizes": sizes.tolist()}
     facts["learnt"] = any(row["beats_baseline"] for row in rows[1:])
     return rows, facts

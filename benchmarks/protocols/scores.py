@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.protocols.study import Study
+from benchmarks.protocols.study import Fold, Indices, Plans, Study, fold_of
 from training import evidence
 from training.evidence import evaluate
 
@@ -20,7 +20,13 @@ Row = dict[str, Any]
 
 
 def score(
-    study: Study, name: str, predictions: Array, baseline: Array, seed: int, **more: Any
+    study: Study,
+    name: str,
+    predictions: Array,
+    baseline: Array,
+    seed: int,
+    plans: Plans = None,
+    **more: Any,
 ) -> Row:
     """A row of a report; scans that no fold tests (NaN) are left out.
 
@@ -32,11 +38,14 @@ def score(
         study: whose labels are the truth.
         predictions: (N,), or (repeats, N), whose figures are averaged.
         baseline: same shape, of the system "mean".
+        seed: of the bootstrap.
+        plans: the cross-validations that predicted; an AUC compares scans within a fold only.
+        more: other columns.
     """
     predictions, baseline = np.atleast_2d(predictions), np.atleast_2d(baseline)
     tested = np.flatnonzero(np.isfinite(predictions).all(axis=0))
-    kept = study.take(tested)
-    found = evidence.against_mean(kept, predictions[:, tested], baseline[:, tested], seed)
+    kept, fold = study.take(tested), _folds(study, plans, tested)
+    found = evidence.against_mean(kept, predictions[:, tested], baseline[:, tested], seed, fold)
     low, high = found["interval"]
     return {
         "system": name,
@@ -58,30 +67,32 @@ def score(
     }
 
 
-def value(study: Study, predictions: Array) -> float:
+def value(study: Study, predictions: Array, plan: Sequence[Fold] | None = None) -> float:
     """The metric alone: AUC or MAE of (N,) predictions, scans that no fold tests left out."""
-    tested = np.isfinite(predictions)
+    tested = np.flatnonzero(np.isfinite(predictions))
     truth, found = study.labels[tested], predictions[tested]
-    return (
-        evaluate.mae(truth, found)
-        if study.task.kind == "regression"
-        else evaluate.auc(truth, found)
-    )
+    if study.task.kind == "regression":
+        return evaluate.mae(truth, found)
+    fold = None if plan is None else _folds(study, [plan], tested)
+    return evaluate.auc(truth, found, None if fold is None else fold[0])
 
 
-def versus(study: Study, predictions: Array, other: Array, seed: int) -> Row:
+def versus(study: Study, predictions: Array, other: Array, seed: int, plans: Plans = None) -> Row:
     """The paired difference of two systems: "versus", its interval, and whether it is a gain.
 
     Args:
         study: whose labels are the truth.
         predictions: (N,) or (repeats, N).
         other: same shape, of the system that it is compared with.
+        seed: of the bootstrap.
+        plans: the cross-validations that predicted.
     """
     predictions, other = np.atleast_2d(predictions), np.atleast_2d(other)
     tested = np.flatnonzero(np.isfinite(predictions + other).all(axis=0))
     kept, ours, theirs = study.take(tested), predictions[:, tested], other[:, tested]
-    found = evidence.against_volume(kept, ours, theirs, seed)
-    own = evidence.against_volume(kept, theirs, ours, seed)["value"]
+    fold = _folds(study, plans, tested)
+    found = evidence.against_volume(kept, ours, theirs, seed, fold)
+    own = evidence.against_volume(kept, theirs, ours, seed, fold)["value"]
     low, high = found["difference_interval"]
     return {
         "versus": own - found["value"],
@@ -91,7 +102,7 @@ def versus(study: Study, predictions: Array, other: Array, seed: int) -> Row:
     }
 
 
-def draws(study: Study, predictions: Sequence[Array], seed: int) -> Array:
+def draws(study: Study, predictions: Sequence[Array], seed: int, plans: Plans = None) -> Array:
     """(D, P): MAE or AUC of each of P predictions, in D resamplings of subjects and of repeats.
 
     Of one draw, all P are of the same subjects; all scans of a drawn subject come along. Where
@@ -102,13 +113,20 @@ def draws(study: Study, predictions: Sequence[Array], seed: int) -> Array:
         study: whose labels are the truth.
         predictions: each (N,) or (repeats, N), as many repeats for all; scans that any leaves out
             (NaN) are left out.
+        seed: of the resampling.
+        plans: the cross-validations that predicted; an AUC compares scans within a fold only.
     """
     stacked = np.stack([np.atleast_2d(one) for one in predictions])
     tested = np.flatnonzero(np.isfinite(stacked).all(axis=(0, 1)))
     names = np.array(study.subjects)[tested]
     rows = [tested[np.flatnonzero(names == name)] for name in np.unique(names)]
-    labels, kind = study.labels, study.task.kind
-    metric = evaluate.mae if kind == "regression" else evaluate.auc
+    labels, regression, fold = study.labels, study.task.kind == "regression", fold_of(study, plans)
+
+    def metric(one: Array, r: int, some: Indices) -> float:
+        if regression:
+            return evaluate.mae(labels[some], one[r, some])
+        return evaluate.auc(labels[some], one[r, some], None if fold is None else fold[r, some])
+
     rng = np.random.default_rng(seed)
     repeats = int(stacked.shape[1])
     found = np.empty((evaluate.SAMPLES, len(stacked)))
@@ -116,13 +134,15 @@ def draws(study: Study, predictions: Sequence[Array], seed: int) -> Array:
         some = np.concatenate([rows[i] for i in rng.integers(len(rows), size=(len(rows),))])
         chosen = rng.integers(repeats, size=(repeats,))
         for p, one in enumerate(stacked):
-            found[d, p] = np.mean([metric(labels[some], one[r, some]) for r in chosen])
+            found[d, p] = np.mean([metric(one, r, some) for r in chosen])
     return found
 
 
-def figure(study: Study, predictions: Array) -> float:
+def figure(study: Study, predictions: Array, plans: Plans = None) -> float:
     """The figure itself: the mean over repeats."""
-    return float(np.mean([value(study, one) for one in np.atleast_2d(predictions)]))
+    every = np.atleast_2d(predictions)
+    of_each = [None] * len(every) if plans is None else plans
+    return float(np.mean([value(study, p, plan) for p, plan in zip(every, of_each, strict=True)]))
 
 
 def interval(values: Array) -> tuple[float, float]:
@@ -130,3 +150,8 @@ def interval(values: Array) -> tuple[float, float]:
     tail = 100 * (1 - evaluate.LEVEL) / 2
     low, high = np.nanpercentile(values, [tail, 100 - tail])
     return float(low), float(high)
+
+
+def _folds(study: Study, plans: Plans, tested: Indices) -> Indices | None:
+    fold = fold_of(study, plans)
+    return None if fold is None else fold[:, tested]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +99,18 @@ def folds(study: Study, count: int, seed: int) -> list[Fold]:
     """
     plan = splits.by_subject(study, count, seed)
     return [inner(study, rest, test, seed) for rest, test in plan]
+
+
+Plans = Sequence[Sequence[Fold]] | None
+"""A cross-validation per repeat; None where one model predicts all."""
+
+
+def fold_of(study: Study, plans: Plans) -> Indices | None:
+    """(repeats, N): which fold tests each scan; -1 where none does."""
+    if plans is None:
+        return None
+    pairs = [[(fold.fitted, fold.test) for fold in plan] for plan in plans]
+    return np.stack([splits.fold_of(plan, len(study.rows)) for plan in pairs])
 
 
 def inner(study: Study, rest: Indices, test: Indices, seed: int) -> Fold:

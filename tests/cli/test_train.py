@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 
 import nibabel as nib
 import numpy as np
 import pytest
+import typer
 
 from fmtool import bundle, space
+from fmtool.cli import train
+from training.fit.settings import Settings
 
 torch = pytest.importorskip("torch")
 encoders = pytest.importorskip("training.encoders")
@@ -102,6 +106,33 @@ def test_import_to_upstreams_layout_and_back(fmtool, checkpoint, tmp_path):
     assert done.returncode == 1
     assert "exists and is left as it is" in done.stderr
     assert (tmp_path / "back.tar").read_bytes() == before
+
+
+def test_import_says_what_weights_do_not_tell(fmtool, checkpoint, tmp_path):
+    done = fmtool("train", "import", checkpoint, "-o", tmp_path / "encoder")
+    assert "assumed: its first convolution has stride 1 and max pooling follows it" in done.stderr
+    told = ("--stem-stride", 2, "--no-max-pool")
+    done = fmtool("train", "import", checkpoint, "-o", tmp_path / "told", *told)
+    assert done.returncode == 0, done.stderr
+    assert "assumed" not in done.stderr
+    facts = json.loads((tmp_path / "told" / "encoder.json").read_text(encoding="utf-8"))
+    assert facts["layout"]["conv1_t_stride"] == [2, 2, 2]
+    assert facts["layout"]["no_max_pool"] is True
+    done = fmtool("train", "import", tmp_path / "told", "-o", tmp_path / "again", *told)
+    assert done.returncode == 2
+    assert "tells its own network" in done.stderr
+
+
+def test_every_training_has_the_options_of_its_settings(fmtool):
+    for verb, rate in (("simclr", None), ("mae", None), ("supervised", 1e-4), ("finetune", 1e-4)):
+        command = typer.main.get_command(train.app).commands[verb]
+        options = {option.name: option for option in command.params}
+        assert options.keys() >= {field.name for field in fields(Settings)}
+        assert options["learning_rate"].default == rate
+        assert options["device"].type.choices == ["auto", "cpu", "cuda"]
+        assert options["clip_norm"].opts == ["--clip"]
+        assert all(option.help for option in options.values())
+        assert command.help
 
 
 def test_import_of_a_monai_bundle(fmtool, tmp_path):
