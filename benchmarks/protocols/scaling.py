@@ -116,8 +116,6 @@ def _line(n: Array, error: Array) -> PowerLaw:
     return PowerLaw(float(np.exp(start)), float(-slope))
 
 
-Array = NDArray[np.float64]
-
 QUESTION = "does more pretraining data help?"
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
 SYSTEM, START = "LP SimCLR", "LP random"
