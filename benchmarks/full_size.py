@@ -8,9 +8,9 @@ FOLDER/encoder, for `fmtool train probe` and `fmtool export`.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from benchmarks.shared import script
 from fmtool import bundle as bundles
 from fmtool import task
 from fmtool.bundle import Bundle
@@ -58,9 +58,7 @@ def main() -> None:
     """Write the encoder and the bundle, and say where they are."""
     from training.encoders.encoder_folder import save_encoder
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    folder = script.options(__doc__, "folder").folder
     if not (folder / "encoder").exists():
         save_encoder(folder / "encoder", encoder(), "random weights")
     print(folder / "encoder")

@@ -183,16 +183,8 @@ def main() -> None:
             ("mean", with_mean(prepared.volume, prepared.mask)),
             ("shuffled", shuffled()),
         ):
-            lost = losses(
-                predictor.engine.run,
-                prepared.volume,
-                prepared.mask,
-                centres,
-                size,
-                tasks,
-                [named[task] for task in tasks],
-                cover,
-            )
+            run, brain = predictor.engine.run, (prepared.volume, prepared.mask)
+            lost = losses(run, *brain, centres, size, tasks, [named[t] for t in tasks], cover)
             near = local_share(lost.maps, index, args.every // 2 + 1)
             summary[kind] = {
                 task: _told(lost.outputs[:, number], near[:, number], result.maps[task], index)

@@ -43,18 +43,15 @@ def _rows(part: dict[str, Any], path: str = "") -> Iterator[str]:
 def page(name: str) -> str:
     """The reference page of one schema, as Markdown."""
     schema = load(name)
-    return "\n".join(
-        [
-            f"# {schema['title']}",
-            "",
-            schema["description"],
-            "",
-            f"As a JSON schema: [{name}.schema.json](schemas/{name}.schema.json). A name in "
-            "capitals stands for any; a field without `yes` may be absent.",
-            "",
-            "| field | type | always | what |",
-            "|---|---|---|---|",
-            *_rows(schema),
-            "",
-        ]
-    )
+    rows = "\n".join(_rows(schema))
+    return f"""# {schema["title"]}
+
+{schema["description"]}
+
+As a JSON schema: [{name}.schema.json](schemas/{name}.schema.json). A name in \
+capitals stands for any; a field without `yes` may be absent.
+
+| field | type | always | what |
+|---|---|---|---|
+{rows}
+"""

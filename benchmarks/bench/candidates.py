@@ -69,13 +69,7 @@ def find(
             except CapabilityError as error:
                 absent[f"{engine} {precision}"] = str(error)
                 continue
-            spec = {
-                "kind": _ENGINE,
-                "bundle": str(bundle),
-                "engine": choice.engine,
-                "device": choice.device,
-                "precision": choice.precision,
-            }
+            spec = {"kind": _ENGINE, "bundle": str(bundle), **vars(choice)}
             suffix = "" if choice.device == "cpu" else f" {choice.device}"
             found.append(Candidate(f"{choice.engine} {choice.precision}{suffix}", spec))
     return found, absent

@@ -101,13 +101,8 @@ def _roof(axis: Any, systems: list[dict[str, Any]]) -> None:
         x = np.geomspace(0.1, 10 * max(s["roofline"]["intensity"] for s in shown), 200)
         colour = f"C{i}"
         axis.plot(x, np.minimum(peak, x * system["bandwidth"]) / 1e9, color=colour, alpha=0.6)
-        axis.plot(
-            roof["intensity"],
-            roof["flop_per_second"] / 1e9,
-            "o",
-            color=colour,
-            label=system["name"],
-        )
+        place = roof["intensity"], roof["flop_per_second"] / 1e9
+        axis.plot(*place, "o", color=colour, label=system["name"])
     axis.set(xscale="log", yscale="log", xlabel="FLOP per byte", ylabel="GFLOP/s")
     if shown:
         axis.legend(fontsize="small")

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -121,14 +122,11 @@ def of_engine(choice: Choice) -> Make:
     Raises:
         CapabilityError: if onnx, which writes the graphs, is not installed.
     """
-    try:
-        import onnx
-    except ImportError:
+    if find_spec("onnx") is None:
         raise CapabilityError(
             "the device's peak is measured with graphs that onnx writes, which is not installed "
             "(`fmtool[train]`)"
-        ) from None
-    del onnx
+        )
     from benchmarks.bench import probe_graph
 
     def make(kind: str, size: int) -> Probe:

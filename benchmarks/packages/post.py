@@ -51,18 +51,9 @@ def main() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    words = {
-        "http": ["--spool", "spool"],
-        "dicom": ["--inbox", "inbox", "--allow", "SCANNER"],
-    }[kind]
-    command = [
-        str(Path(sys.executable).with_name("fmtool")),
-        "serve",
-        kind,
-        "--port",
-        str(port),
-        *words,
-    ]
+    places = {"http": ["--spool", "spool"], "dicom": ["--inbox", "inbox", "--allow", "SCANNER"]}
+    program = str(Path(sys.executable).with_name("fmtool"))
+    command = [program, "serve", kind, "--port", str(port), *places[kind]]
     with subprocess.Popen(command) as service:
         try:
             wait(service, port)

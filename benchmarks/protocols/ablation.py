@@ -62,12 +62,8 @@ def variants(full: SimCLRAugment) -> dict[str, SimCLRAugment]:
     """The recipe, without each of its parts, with the shift; and again, for the control."""
     parts = sorted(full.parts - {"shift"})
     without = {f"without {part}": replace(full, parts=full.parts - {part}) for part in parts}
-    return {
-        WHOLE: full,
-        **without,
-        SHIFT: replace(full, parts=full.parts | {"shift"}),
-        CONTROL: full,
-    }
+    shifted = replace(full, parts=full.parts | {"shift"})
+    return {WHOLE: full, **without, SHIFT: shifted, CONTROL: full}
 
 
 def shift_change(

@@ -20,6 +20,7 @@ from benchmarks.shared.held import HeldScan
 from training.augment.whole import Shape
 from training.cohort.prepared import PreparedScan, brain_ml
 from training.fit import devices
+from training.fit.recipe import Recipe
 from training.store.embed import embeddings
 
 
@@ -117,21 +118,12 @@ class Bench:
     def embed(self, encoder: nn.Module, study: Study) -> NDArray[np.float64]:
         """(N, F) embeddings of the study's scans at the size's shape, from the cache if there."""
         device = devices.launch(self.size.pretraining(0)).device
-        found = embeddings(
-            encoder.to(device),
-            self.small(study.entries),
-            self.cache / "embeddings",
-            self.size.shape,
-        )
+        cache, entries = self.cache / "embeddings", self.small(study.entries)
+        found = embeddings(encoder.to(device), entries, cache, self.size.shape)
         return found.astype(np.float64)
 
     def _pretrained(
-        self,
-        name: str,
-        recipe: pretrained.SimCLR | pretrained.MAE,
-        study: Study,
-        fold: Fold,
-        seed: int,
+        self, name: str, recipe: Recipe, study: Study, fold: Fold, seed: int
     ) -> nn.Module:
         if name in self.given:
             return self.given[name]

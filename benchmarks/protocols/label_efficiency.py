@@ -128,15 +128,8 @@ def main() -> None:
     args = parser.parse_args()
     bench = command.bench(args)
     studies = [command.study(args, task) for task in args.task or ("age",)]
-    report = run(
-        studies,
-        bench,
-        args.system or DEFAULT,
-        args.fraction or FRACTIONS,
-        args.folds,
-        args.seeds,
-        args.seed,
-    )
+    systems, fractions = args.system or DEFAULT, args.fraction or FRACTIONS
+    report = run(studies, bench, systems, fractions, args.folds, args.seeds, args.seed)
     figure = curves(report.rows, report.title, "fraction", "share of the labels", log=True)
     report.write(args.out, figure)
     report.print(SHOWN)

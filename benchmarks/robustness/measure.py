@@ -157,14 +157,9 @@ class HeadBench:
     def _row(self, label: str, name: str, found: stages.PreparedHead) -> HeadOutputs:
         values, embedding = self._answer(found.prepared.volume, found.prepared.mask)
         unlike = any(each.unusual(each.p_value(embedding)) for each in self._cohorts)
-        return HeadOutputs(
-            label,
-            name,
-            values,
-            embedding,
-            found.prepared.facts["brain_volume_ml"],
-            warned=(*found.warned, "novelty") if unlike else found.warned,
-        )
+        warned = (*found.warned, "novelty") if unlike else found.warned
+        volume_ml = found.prepared.facts["brain_volume_ml"]
+        return HeadOutputs(label, name, values, embedding, volume_ml, warned=warned)
 
     def _answer(
         self, volume: NDArray[np.float32], mask: NDArray[np.bool_]

@@ -55,14 +55,9 @@ class PreparedHead:
         """An array of this head's grid on another's, point to point of the head; trilinear."""
         mapping = np.linalg.inv(self.pose @ np.linalg.inv(to.pose) @ to.head.affine)
         mapping = np.linalg.inv(mapping @ self.head.affine)
-        out: NDArray[np.float32] = ndimage.affine_transform(
-            array,
-            mapping[:3, :3],
-            mapping[:3, 3],
-            output_shape=to.head.array.shape,
-            order=1,
-            mode="nearest",
-        )
+        how = {"output_shape": to.head.array.shape, "order": 1, "mode": "nearest"}
+        out: NDArray[np.float32]
+        out = ndimage.affine_transform(array, mapping[:3, :3], mapping[:3, 3], **how)
         return out
 
     def matrix(self, to: PreparedHead) -> NDArray[np.float64]:

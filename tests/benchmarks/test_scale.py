@@ -69,14 +69,14 @@ def test_every_scan_of_a_crowd_is_replied_to():
 
 
 def test_stages_time_themselves_by_the_clock_that_is_given():
-    from runtime.preprocess import pipeline
+    from runtime.system import clock
 
     ticks = iter(range(10))
     timings = {}
-    with stages.timed_by(lambda: next(ticks)), pipeline._timed(timings, "strip"):
+    with stages.timed_by(lambda: next(ticks)), clock.timed(timings, "strip"):
         next(ticks)
     assert timings == {"strip": 2}
-    assert pipeline.time is time
+    assert clock.time is time
 
 
 def test_a_scan_s_stages_add_up(tmp_path, monkeypatch):

@@ -34,14 +34,8 @@ from runtime.trust import robustness
 
 _SECONDS = {"total": 1.0}
 _FACTS = {kind.key: 0.5 for kind in quality.KINDS} | {
-    **{
-        border.KEY: 0.0,
-        slices.KIND.key: 0.0,
-        missing.KEY: 0.0,
-        "head": "whole",
-        "brain_volume_ml": 1200.0,
-    },
-    "registration_problem": "",
+    **{border.KEY: 0.0, slices.KIND.key: 0.0, missing.KEY: 0.0},
+    **{"head": "whole", "brain_volume_ml": 1200.0, "registration_problem": ""},
 }
 
 

@@ -83,7 +83,7 @@ def test_a_redrawn_mask_of_a_padded_scan_lands_on_its_own_voxels(monkeypatch, pa
     seen = []
 
     def found(self, level, affine, timings):
-        head, brain = self._brain(level)
+        head, brain, _ = self._brain(level)
         seen.append((head, brain, level))
 
     def upright(self, level, affine, timings):
@@ -93,7 +93,7 @@ def test_a_redrawn_mask_of_a_padded_scan_lands_on_its_own_voxels(monkeypatch, pa
     monkeypatch.setattr(pipeline.Preprocessor, "_found", found)
     monkeypatch.setattr(pipeline.Preprocessor, "_upright", upright)
     monkeypatch.setattr(pipeline.intensity, "level", lambda array: array)
-    monkeypatch.setattr(pipeline, "brain_mask_of_stripped", lambda level, nets: level > 800)
+    monkeypatch.setattr(pipeline, "brain_mask_of_stripped", lambda level, nets: (level > 800, 0.0))
     stages = _NoNetworks()
     head, brain = stages.brain(scan)
     np.testing.assert_array_equal(brain, array > 800)
