@@ -9,7 +9,7 @@ from pathlib import Path
 from fmtool.errors import InputError
 from fmtool.task import Task
 from runtime.scan.bids import echo, heads
-from training.cohort.labels import Column, LeftOut, column
+from training.cohort.labels import LabelColumn, LeftOut, column
 from training.cohort.paper_csv import session_of
 from training.cohort.row import (
     UNLABELLED,
@@ -88,7 +88,7 @@ def t1w(folder: Path) -> dict[str, list[Path]]:
     return {name: sorted(files) for name, files in found.items()}
 
 
-BySession = dict[str, tuple[str, str, Column]]
+BySession = dict[str, tuple[str, str, LabelColumn]]
 """Session, such as "ses-1" -> its cell of the task's column, where that is, and how it is read."""
 
 
@@ -134,7 +134,9 @@ def _common_sessions(folder: Path, task: Task | None) -> dict[str, BySession]:
     return by_subject
 
 
-def _add(by_session: BySession, cells: dict[str, str], path: Path, line: int, said: Column) -> None:
+def _add(
+    by_session: BySession, cells: dict[str, str], path: Path, line: int, said: LabelColumn
+) -> None:
     session = f"ses-{cells['session_id'].removeprefix('ses-')}"
     where = f"{path.name} line {line}"
     if session in by_session:

@@ -34,7 +34,7 @@ class LeftOut(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Column:
+class LabelColumn:
     """A task's labels in one table.
 
     Attributes:
@@ -69,7 +69,7 @@ class Column:
         return task.parse_label(meant)
 
 
-def column(table: Path, task: Task) -> Column:
+def column(table: Path, task: Task) -> LabelColumn:
     """How a BIDS table's labels are read, by the JSON file beside it.
 
     `Units` of a time are converted to the task's; other units must be the task's own. `Levels` that
@@ -85,23 +85,23 @@ def column(table: Path, task: Task) -> Column:
     sidecar = table.with_suffix(".json")
     said = _said(sidecar, task.label)
     if task.kind == "binary":
-        return Column(task, levels=_levels(said, task))
+        return LabelColumn(task, levels=_levels(said, task))
     units = said.get("Units")
     if not isinstance(units, str) or units.strip().lower() in MISSING:
-        return Column(task)
+        return LabelColumn(task)
     days, own = _days(units), _days(task.unit)
     if days and own:
         if days == own:
-            return Column(task)
+            return LabelColumn(task)
         remark = f"{task.label} is in {units} in {sidecar.name}, and converted to {task.unit}."
-        return Column(task, days / own, remark=remark)
+        return LabelColumn(task, days / own, remark=remark)
     here, there = task.unit.lower(), units.lower()
     if bool(days) != bool(own) or not (here in there or there in here):
         raise InputError(
             f"{sidecar} says that {task.label} is in {units!r:.60}, and the task {task.name} is in "
             f"{task.unit}; convert the column, or correct its Units"
         )
-    return Column(task)
+    return LabelColumn(task)
 
 
 def _said(sidecar: Path, label: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fmtool.errors import InputError
 from fmtool.task import Task
-from training.cohort.labels import Column, LeftOut
+from training.cohort.labels import LabelColumn, LeftOut
 from training.cohort.row import UNLABELLED, Lines, Row, Table, no_label_column, read_lines
 
 _FALLBACK = "label"
@@ -31,7 +31,7 @@ def rows(table: Table, task: Task | None) -> Lines:
     folder = table.path.parent
     label = _label_column(table, task)
     # Where semicolons divide cells, numbers have a decimal comma.
-    said = None if task is None else Column(task, decimal_comma=table.separator != ",")
+    said = None if task is None else LabelColumn(task, decimal_comma=table.separator != ",")
     subject, session = (_first(table, names) for names in (_SUBJECTS, _SESSIONS))
 
     def row(line: int, cells: dict[str, str]) -> Sequence[Row | LeftOut]:

@@ -39,7 +39,7 @@ def ensure(folder: Path, key: Key, make: Make, say: Say) -> Path:
         try:
             return store.load(folder, key)  # what was waited for
         except store.Unfit as reason:
-            first = isinstance(reason, store.Missing)
+            first = isinstance(reason, store.MissingEngine)
             anew = "" if first else f" anew, as the one there is {reason}"
             say(f"Building the {NAMES[key.library]} engine for {key.target}{anew}")
         for left in leftovers(path):

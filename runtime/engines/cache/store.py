@@ -24,7 +24,7 @@ class Unfit(Exception):
     """An engine that is not there or cannot be used; its text says why, as a sentence's end."""
 
 
-class Missing(Unfit):
+class MissingEngine(Unfit):
     """An engine of which there is no trace."""
 
 
@@ -91,7 +91,7 @@ def read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         if path.is_file():
             raise Unfit("half-built: its build was interrupted") from None
-        raise Missing("missing") from None
+        raise MissingEngine("missing") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Unfit(f"damaged: its JSON does not read ({error})") from None
     try:

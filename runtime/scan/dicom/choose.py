@@ -19,7 +19,7 @@ _MOST_LISTED = 12
 
 
 @dataclass(frozen=True)
-class Choice:
+class SeriesChoice:
     """The series taken.
 
     Attributes:
@@ -35,7 +35,7 @@ class Choice:
     warnings: list[str]
 
 
-def choose(source: str, held: Sequence[Series], asked: str | None) -> Choice:
+def choose(source: str, held: Sequence[Series], asked: str | None) -> SeriesChoice:
     """One of the series `held` by `source`.
 
     Args:
@@ -48,7 +48,7 @@ def choose(source: str, held: Sequence[Series], asked: str | None) -> Choice:
     if asked is not None:
         series = _asked(source, held, asked)
         others = [(s, "another was asked for") for s in held if s is not series]
-        return Choice(series, "it was asked for", others, _warnings(series))
+        return SeriesChoice(series, "it was asked for", others, _warnings(series))
     reasons = [unsuited(s) for s in held]
     fit = [s for s, why in zip(held, reasons, strict=True) if why is None]
     if not fit:
@@ -82,7 +82,7 @@ def choose(source: str, held: Sequence[Series], asked: str | None) -> Choice:
             reason = f"it suits less well: {less(series, first)}"
         if series is not first:
             others.append((series, reason))
-    return Choice(first, because(first), others, warnings)
+    return SeriesChoice(first, because(first), others, warnings)
 
 
 def _tied(fit: Sequence[Series]) -> list[Series]:

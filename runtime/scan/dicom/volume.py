@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fmtool.errors import InputError
 from runtime.scan import frame as places
 from runtime.scan.dicom import acquisition, pixels
-from runtime.scan.dicom.choose import Choice, choose
+from runtime.scan.dicom.choose import SeriesChoice, choose
 from runtime.scan.dicom.find import found
 from runtime.scan.dicom.found import IS_OTHER, Found
 from runtime.scan.dicom.geometry import stack
@@ -143,7 +143,7 @@ def _public(series: Series) -> dict[str, Any]:
     }
 
 
-def _said(choice: Choice) -> list[str]:
+def _said(choice: SeriesChoice) -> list[str]:
     images = [s for s, _ in choice.others if s.frames]
     if not images:
         return []

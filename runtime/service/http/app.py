@@ -21,7 +21,7 @@ from runtime.service.ending import Ending
 from runtime.service.guard import SpaceGuard
 from runtime.service.http import upload
 from runtime.service.http.auth import Auth
-from runtime.service.http.jobs import Jobs, Told
+from runtime.service.http.jobs import Jobs, JobTold
 from runtime.service.http.limits import Limits, Refusal
 from runtime.service.http.metrics import CONTENT_TYPE, Metrics
 from runtime.service.log import tell
@@ -128,7 +128,7 @@ async def post_scan(request: Request, response: Response) -> Accepted:
 
 @private.head("/v1/scans/{identity}", include_in_schema=False)
 @private.get("/v1/scans/{identity}", responses={404: {"model": Problem}})
-def get_scan(request: Request, identity: str) -> Told:
+def get_scan(request: Request, identity: str) -> JobTold:
     """Ask how a job stands, and for its result."""
     job = parts_of(request).jobs.find(identity)
     if job is None:

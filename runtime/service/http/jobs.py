@@ -38,7 +38,7 @@ _STATES: dict[str, JobState] = {
 }
 
 
-class Told(BaseModel):
+class JobTold(BaseModel):
     """How a job stands: its result, as `fmtool predict --json` gives it, or why it has none."""
 
     id: str
@@ -145,13 +145,13 @@ class Jobs:
         with self._lock:
             self._ledger.add(identity, content, self._spool.bundle, {})
 
-    def find(self, identity: str) -> Told | None:
+    def find(self, identity: str) -> JobTold | None:
         """A job by its id."""
         with self._lock:
             item = self._item(identity)
             if item is None:
                 return None
-            told = Told(id=identity, state=_STATES[item.state], attempts=item.attempts)
+            told = JobTold(id=identity, state=_STATES[item.state], attempts=item.attempts)
             if told.state == "done":
                 (told.result,) = outcomes(self._ledger, [item.item])
             elif told.state == "failed":

@@ -30,7 +30,7 @@ class _Series:
     after: set[threading.Thread] = field(default_factory=set)  # senders that came after the cut
 
 
-class Missing:
+class LostObjects:
     """The series that are not whole; not to be used by two threads at once.
 
     Args:

@@ -29,7 +29,7 @@ from pathlib import Path
 from runtime.report.publish import check_writable
 from runtime.service import guard, move
 from runtime.service.alone import alone
-from runtime.service.node.missing import Missing
+from runtime.service.node.missing import LostObjects
 from runtime.service.node.policy import Policy
 from runtime.system.atomic import write_bytes
 
@@ -97,7 +97,7 @@ class Inbox:
         self._owned.enter_context(alone(folder, "node"))
         self._lock = threading.Lock()
         self._arrivals: dict[str, float] = {}
-        self._missing = Missing(folder)
+        self._missing = LostObjects(folder)
         for place in (*_PLACES, self.temporary.name):
             (folder / place).mkdir(exist_ok=True)
         for scratch in self.temporary.iterdir():

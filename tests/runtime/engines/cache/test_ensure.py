@@ -228,7 +228,7 @@ def test_one_for_the_architecture_serves_the_gpu_at_hand(tmp_path):
     here = replace(KEY, gpu="NVIDIA L4", driver="13.0")
     assert store.find(tmp_path, here) == (path, KEY)
     flip(path)
-    with pytest.raises(store.Missing):
+    with pytest.raises(store.MissingEngine):
         store.find(tmp_path, here)
 
 

@@ -222,7 +222,7 @@ def test_killed_while_the_library_compiles(float16, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     key = key_of(tiny(float16), "rtx", "float16", "sm89")
-    with pytest.raises(store.Missing):
+    with pytest.raises(store.MissingEngine):
         store.load(tmp_path, key)
     said = []
     built = build_into(tiny(float16), key, tmp_path, said.append)
