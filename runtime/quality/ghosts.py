@@ -63,9 +63,10 @@ def measure(
     levels = []
     for axis in range(3):
         beside = air & core.any(axis=axis, keepdims=True)
-        cleared = np.count_nonzero(coarse[beside] <= 0.0) > _CLEARED * np.count_nonzero(beside)
+        cleared = np.count_nonzero(coarse[beside] == 0.0) > _CLEARED * np.count_nonzero(beside)
         if np.count_nonzero(beside) >= _FEW and not cleared:
-            levels.append(float(coarse[beside].mean(dtype=np.float64)))
+            # Below zero lies no signal but a spike's.
+            levels.append(float(np.maximum(coarse[beside], 0.0).mean(dtype=np.float64)))
     if len(levels) < 2 or not white > 0.0 or float(np.ptp(coarse[air])) == 0.0:
         return math.nan
     return 100.0 * (max(levels) - min(levels)) / white

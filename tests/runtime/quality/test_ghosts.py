@@ -46,3 +46,10 @@ def test_a_cleared_face_is_no_ghost(head, depth):
     uneven[:, 110 - depth :] = 0
     found = ghosts.measure(uneven, brain, affine)
     assert np.isnan(found) or found < 1.1
+
+
+def test_spikes_far_below_zero_are_no_ghost(head):
+    array, brain, affine = head
+    odd = array.copy()
+    odd[5:91, 2:6, 48] = np.where(np.arange(86)[:, None] % 9 == 0, -32768, odd[5:91, 2:6, 48])
+    assert ghosts.measure(odd, brain, affine) < 0.3
