@@ -42,6 +42,7 @@ def measure(
 
     An axis' air is what lies beyond the head on the lines along it that pass through the brain. One
     of which a part was cleared, with a face, has less noise than the others without any motion.
+    What is darker than nothing or as bright as a head is a spike, and counts as its bound.
 
     Args:
         head: (x, y, z), the scan as it was read.
@@ -65,8 +66,7 @@ def measure(
         beside = air & core.any(axis=axis, keepdims=True)
         cleared = np.count_nonzero(coarse[beside] == 0.0) > _CLEARED * np.count_nonzero(beside)
         if np.count_nonzero(beside) >= _FEW and not cleared:
-            # Below zero lies no signal but a spike's.
-            levels.append(float(np.maximum(coarse[beside], 0.0).mean(dtype=np.float64)))
+            levels.append(float(np.clip(coarse[beside], 0.0, _HEAD * white).mean(dtype=np.float64)))
     if len(levels) < 2 or not white > 0.0 or float(np.ptp(coarse[air])) == 0.0:
         return math.nan
     return 100.0 * (max(levels) - min(levels)) / white
