@@ -136,7 +136,7 @@ def assemble(
     absent = {LOCATE, SEGMENT, TEMPLATE} - parts.keys()
     if absent:
         raise BundleError(f"bundle {target} would lack {', '.join(sorted(absent))}")
-    graph, facts = _graph(encoder, heads, notes.source)
+    graph, facts = _graph(encoder, heads, notes.source, progress)
     with (
         files.writing(target),
         tempfile.TemporaryDirectory(prefix="fmtool-pack-") as scratch,
@@ -161,13 +161,18 @@ def assemble(
 
 
 def _graph(
-    encoder: nn.Module | str | os.PathLike[str], heads: Sequence[LinearHead], source: str
+    encoder: nn.Module | str | os.PathLike[str],
+    heads: Sequence[LinearHead],
+    source: str,
+    progress: Callable[[str], None],
 ) -> tuple[BundleGraph, EncoderFacts]:
     """The graph, on the CPU in float32, and the manifest's facts about its encoder."""
     if isinstance(encoder, nn.Module):
         network = copy.deepcopy(encoder).cpu().float()  # the caller's stays in its mode and place
     else:
         network, info = encoders.load_checkpoint(encoder)
+        for sentence in info["remarks"]:
+            progress(sentence)
         source = source or info.get("source") or f"checkpoint {Path(encoder).name}"
     digest = encoders.digest(network)
     for head in heads:
