@@ -98,8 +98,6 @@ def through_its_header(head, turn):
         (-46, 0, 0),
         pytest.param((0, 46, 0), marks=pytest.mark.slow),
         pytest.param((0, 0, -46), marks=pytest.mark.slow),
-        pytest.param((-60, 0, 0), marks=pytest.mark.slow),
-        pytest.param((-40, 40, 40), marks=pytest.mark.slow),
     ],
 )
 def test_a_head_turned_beyond_45_degrees_is_prepared_as_one_below(stages, upright, turn):
