@@ -31,6 +31,7 @@ _MAGIC = (b"PK\x03\x04", b"\x80\x02")  # torch's zip since 1.6, and the pickle i
 _DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error)
 _TAR_MODES = ("r:", "r:gz", "r:bz2")  # not xz: its header may claim 4 GB of memory
 _GLOBAL = re.compile(r"[\w.]{1,120}")
+_ASKED = re.compile(r"GLOBAL ([\w.]+)")
 _ACTIVE = ("builtins", "nt", "os", "posix", "runpy", "shutil", "socket", "subprocess", "sys")
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _STATES = ("model_state_dict", "state_dict", "model")
@@ -152,13 +153,14 @@ def read_stream(stream: IO[bytes], path: Path) -> tuple[dict[str, Tensor], dict[
     try:
         content = torch.load(stream, map_location="cpu", weights_only=True)
     except Exception as error:  # hostile or damaged bytes can raise anything inside the unpickler
-        if objects := _objects(stream):
+        said = _ESCAPES.sub("", str(error)).strip() or type(error).__name__
+        if objects := _objects(stream, said):
             raise InputError(
                 f"{path} holds {', '.join(objects)} beside its weights, and fmtool builds no "
-                "objects; where you trust the file, save its weights alone: "
-                'torch.save(torch.load(FILE, weights_only=False)["state_dict"], "weights.pt")'
+                "objects; where you trust the file, save its weights alone: torch.save("
+                'torch.load(FILE, weights_only=False)["state_dict"], "weights.pt"), or of a whole '
+                "network its .state_dict()"
             ) from None
-        said = _ESCAPES.sub("", str(error)).strip() or type(error).__name__
         raise InputError(
             f"{path} is not a checkpoint that torch can read as plain weights "
             f"({said.splitlines()[0]:.120}); it is damaged, of another kind, or holds code, which "
@@ -167,13 +169,13 @@ def read_stream(stream: IO[bytes], path: Path) -> tuple[dict[str, Tensor], dict[
     return _state(content, path)
 
 
-def _objects(stream: IO[bytes]) -> list[str]:
+def _objects(stream: IO[bytes], said: str) -> list[str]:
     """The first classes that a torch file asks for; none is built. Of a hostile file, none."""
     stream.seek(0)
     try:
         found = torch.serialization.get_unsafe_globals_in_checkpoint(stream)  # type: ignore[arg-type]
-    except Exception:  # damaged, or the format before 1.6, which tells none
-        return []
+    except Exception:  # damaged, or the format before torch 1.6: the error tells one
+        found = _ASKED.findall(said)
     if any(name.partition(".")[0] in _ACTIVE for name in found):
         return []  # no way out is told for what acts when it is read
     return sorted(name for name in found if _GLOBAL.fullmatch(name))[:3]

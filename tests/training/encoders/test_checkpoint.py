@@ -427,12 +427,13 @@ def test_a_hugging_face_folder(tmp_path, encoder, name):
         encoders.load_checkpoint(tmp_path)
 
 
-def test_harmless_objects_are_named_with_the_way_out(tmp_path, encoder):
+@pytest.mark.parametrize("zipped", [True, False])
+def test_harmless_objects_are_named_with_the_way_out(tmp_path, encoder, zipped):
     content = {
         "state_dict": encoder.state_dict(),
-        "hyper_parameters": argparse.Namespace(lr=1e-3, where=Path("/data")),
+        "hyper_parameters": argparse.Namespace(lr=1e-3),
     }
-    torch.save(content, tmp_path / "last.ckpt")
+    torch.save(content, tmp_path / "last.ckpt", _use_new_zipfile_serialization=zipped)
     with pytest.raises(InputError) as caught:
         encoders.load_checkpoint(tmp_path / "last.ckpt")
     message = str(caught.value)
