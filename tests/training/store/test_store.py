@@ -82,7 +82,7 @@ def test_other_bytes_or_another_bundle_prepare_anew(tmp_path):
 def test_other_preprocessing_prepares_anew(tmp_path, monkeypatch):
     prepare, scan = Preparer(), row(tmp_path / "a.nii")
     Store(tmp_path / "store").get(scan, prepare)
-    monkeypatch.setattr(store_module.code, "installed", lambda: "other code")
+    monkeypatch.setattr(store_module.code_digest, "installed", lambda: "other code")
     Store(tmp_path / "store").get(scan, prepare)
     assert prepare.calls == 2
 
