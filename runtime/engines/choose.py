@@ -237,14 +237,15 @@ def _on(row: EngineRow, number: int) -> str:
 
 
 def _praise(row: EngineRow) -> str:
-    if row.name == "openvino":
+    first = _on_a("cpu")[0]
+    if row == first:
         return "the fastest engine on a CPU"
-    return "what there is: OpenVINO, which would be faster, is not installed"
+    return f"what there is: {first.title}, which would be faster, is not installed"
 
 
 def _fastest(row: EngineRow, can: tuple[str, ...], stored: Iterable[str]) -> tuple[str, str]:
     """Never int8: how much it moves the outputs is the bundle's maker's to judge."""
-    if row.name == "openvino" and "bfloat16" in can:
+    if row.device == "cpu" and "bfloat16" in can:
         return "bfloat16", "this CPU computes bfloat16 natively"
     if row.device == "cuda" and "float16" in can and "float16" in stored:
         return "float16", "the bundle has a float16 graph"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,6 +90,16 @@ def test_without_openvino_onnxruntime_runs(machine: Machine) -> None:
     choice = choose()
     assert (choice.engine, choice.precision) == ("onnxruntime", "float32")
     assert "OpenVINO" in choice.reason
+
+
+def test_an_engine_before_openvino_is_the_fastest_and_openvino_is_not_missed(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = replace(table.ROWS[-2], name="quicker", title="Quicker")
+    monkeypatch.setattr(table, "ROWS", (*table.ROWS[:-2], first, *table.ROWS[-2:]))
+    choice = choose()
+    assert (choice.engine, choice.precision) == ("quicker", "bfloat16")
+    assert "Quicker is the fastest engine on a CPU" in choice.reason
 
 
 def test_a_gpu_that_works_is_taken(machine: Machine) -> None:
