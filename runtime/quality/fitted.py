@@ -27,12 +27,14 @@ class Fitted:
         inside: that share, 0 to 1.
         template: the template's intensities, moved and scaled to the brain.
         brain: the share of the template's brain, likewise.
+        unmoved: that share where the template itself lies.
     """
 
     image: Coarse
     inside: Coarse
     template: Coarse
     brain: Coarse
+    unmoved: Coarse
 
 
 def fit(
@@ -62,6 +64,7 @@ def fit(
         inside,
         affine_transform(coarse(template), np.diag(scale), shift, order=1),
         affine_transform(brain, np.diag(scale), shift, order=1),
+        brain,
     )
 
 

@@ -65,8 +65,6 @@ def measure(
         outliers.KIND.key: outliers.measure(view),
         ghosts.KIND.key: ghosts.measure(head, brain, affine),
         slices.KIND.key: slices.measure(view),
-        missing.KEY: missing.measure(head, affine, mask, matrix, template)
-        if left_out is None
-        else left_out,
+        missing.KEY: missing.measure(head, affine, alike, matrix) if left_out is None else left_out,
     }
     return {key: value if math.isfinite(value) else None for key, value in found.items()}

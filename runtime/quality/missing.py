@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fmtool import space
 from runtime.quality import fitted
 from runtime.quality.check import Check, Range, judge
+from runtime.quality.fitted import Fitted
 
 NAME, KEY, UNIT = "Missing brain", "missing", "% of the brain"
 
@@ -32,25 +33,22 @@ _WIDTH = 2  # the crop's axis from ear to ear, which no defacing shortens
 def measure(
     head: NDArray[np.float32],
     affine: NDArray[np.float64],
-    mask: NDArray[np.bool_],
+    alike: Fitted | None,
     matrix: NDArray[np.float64],
-    template: NDArray[np.float32],
 ) -> float:
     """The share of the template's brain that lies where a whole head was cleared, in percent.
 
     Args:
         head: (x, y, z), its background zero.
         affine: 4x4, voxel -> scan RAS mm.
-        mask: bool (z, y, x), the prepared crop's brain.
+        alike: the template laid on the prepared brain; None of next to no brain.
         matrix: 4x4, template RAS mm -> scan RAS mm, rigid.
-        template: the template on the same crop, 0 outside its brain.
     """
-    if not mask.any():
+    if alike is None:
         return math.nan
-    brain = fitted.coarse((template > 0).astype(np.float32))
-    centre, extent = fitted.moments(brain)
-    own = fitted.moments(fitted.coarse(mask.astype(np.float32)))[1]
-    place = np.argwhere(brain > _BRAIN)
+    centre, extent = fitted.moments(alike.unmoved)
+    own = fitted.moments(alike.inside)[1]
+    place = np.argwhere(alike.unmoved > _BRAIN)
     place = (place - centre) * (own[_WIDTH] / extent[_WIDTH]) + centre
     place = fitted.STEP * place + (fitted.STEP - 1) / 2.0  # from coarse voxels to the crop's
     to_voxel = np.linalg.inv(affine) @ matrix @ space.crop_affine()

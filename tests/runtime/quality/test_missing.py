@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fmtool import space
-from runtime.quality import missing
+from runtime.quality import fitted, missing
 from runtime.quality.missing import check
 
 
@@ -26,7 +26,7 @@ def measured(head, brain, template=None):
     order = np.eye(4)[[2, 1, 0, 3]]
     affine = space.crop_affine() @ order
     shown = brain.volume if template is None else template
-    return missing.measure(head, affine, brain.mask, np.eye(4), shown)
+    return missing.measure(head, affine, fitted.fit(shown, brain.mask, shown), np.eye(4))
 
 
 def cut(head, brain, share, direction):
