@@ -36,7 +36,8 @@ def test_bundle_show_prints_the_card(fmtool):
     done = fmtool("bundle", "show")
     assert done.returncode == 0
     assert "demonstration" in done.stdout
-    assert json.loads(fmtool("bundle", "show", "--json").stdout) == bundle.open().manifest
+    written = bundle.open().path / bundle.MANIFEST
+    assert json.loads(fmtool("bundle", "show", "--json").stdout) == json.loads(written.read_bytes())
 
 
 def test_bundle_verify_runs_the_self_test(fmtool):
