@@ -24,6 +24,9 @@ _LYING = 35.0
 def upright(affine: Matrix, pose: Matrix, tried: Sequence[Matrix]) -> Matrix | None:
     """The turn for `in_order` after which the head stands nearest to upright; None if it does.
 
+    A head on its side may be registered as if it stood. Where the header turns the axes as far as
+    no head is turned, the order next to the canonical one is tried whatever the pose.
+
     Args:
         affine: 4x4, voxel -> scan RAS mm.
         pose: 4x4, template RAS mm -> scan RAS mm, as found in this order.
@@ -32,7 +35,9 @@ def upright(affine: Matrix, pose: Matrix, tried: Sequence[Matrix]) -> Matrix | N
     axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     inside = np.linalg.inv(axes) @ pose[:3, :3]
     if degrees(inside) <= _LYING:
-        return None
+        if len(tried) > 1 or degrees(axes) <= _LYING:
+            return None
+        inside = np.linalg.inv(axes)
     turns = [t for t in quarter_turns() if not any(np.array_equal(t, known) for known in tried)]
     return min(turns, key=lambda turn: degrees(turn.T @ inside))
 

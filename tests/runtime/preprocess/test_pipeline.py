@@ -13,6 +13,7 @@ from fmtool import bundle, space
 from fmtool.errors import PreprocessingError
 from runtime.preprocess.pipeline import Preprocessor
 from runtime.preprocess.upright import in_order
+from runtime.preprocess.upright import upright as upright_turn
 from runtime.scan import Scan
 from runtime.transform import about, quarter_turns, rotation
 
@@ -108,6 +109,16 @@ def test_a_head_turned_beyond_45_degrees_is_prepared_as_one_below(stages, uprigh
     assert got.facts["similarity"] == pytest.approx(straight.facts["similarity"], abs=0.01)
     difference = np.linalg.norm(got.volume - straight.volume) / np.linalg.norm(straight.volume)
     assert difference < 0.02
+
+
+def test_a_header_that_no_head_has_is_doubted_even_where_the_pose_looks_upright():
+    """A lying head can be registered as if it stood; below 35 degrees the pose is believed."""
+    for degrees, doubted in ((44.0, True), (31.0, False)):
+        affine = about(np.zeros(3), np.deg2rad([degrees, 0.0, 0.0]), np.zeros(3))
+        turn = upright_turn(affine, affine, [np.eye(3)])
+        assert (turn is not None) == doubted
+        if turn is not None:
+            assert upright_turn(affine, affine, [np.eye(3), turn]) is None
 
 
 def test_every_order_of_the_voxels_keeps_their_place():
