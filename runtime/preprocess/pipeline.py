@@ -24,7 +24,7 @@ from runtime.grid import Box, bounds
 from runtime.preprocess import Skull, bias, crop, intensity, register, resample
 from runtime.preprocess.strip import StripNets, brain_mask_of_stripped, is_stripped, strip
 from runtime.preprocess.template import Template
-from runtime.preprocess.upright import in_order, upright
+from runtime.preprocess.upright import in_order, stands, upright
 from runtime.quality import measure
 from runtime.scan import Scan, Source, read
 from runtime.system.clock import timed
@@ -163,8 +163,9 @@ class Preprocessor:
         found = self._found(level, affine, timings)
         tried = [np.eye(3)]
         while len(tried) < _MOST_ORDERS:
-            turn = upright(affine, found.rigid.matrix, tried)
-            if turn is None:
+            pose = found.rigid.matrix if found.rigid.ok else None
+            turn = upright(affine, pose, tried)
+            if turn is None or (pose is not None and len(tried) > 1 and stands(found.affine, pose)):
                 break
             tried.append(turn)
             try:

@@ -21,7 +21,7 @@ _LYING = 35.0
 # header that turns by 46 leaves them, in the canonical order, at 44 or more.
 
 
-def upright(affine: Matrix, pose: Matrix, tried: Sequence[Matrix]) -> Matrix | None:
+def upright(affine: Matrix, pose: Matrix | None, tried: Sequence[Matrix]) -> Matrix | None:
     """The turn for `in_order` after which the head stands nearest to upright; None if it does.
 
     A head on its side may be registered as if it stood. Where the header turns the axes as far as
@@ -29,17 +29,22 @@ def upright(affine: Matrix, pose: Matrix, tried: Sequence[Matrix]) -> Matrix | N
 
     Args:
         affine: 4x4, voxel -> scan RAS mm.
-        pose: 4x4, template RAS mm -> scan RAS mm, as found in this order.
+        pose: 4x4, template RAS mm -> scan RAS mm, as found in this order; None where none was: the
+            header alone says which order is next.
         tried: turns that are not named again.
     """
-    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    inside = np.linalg.inv(axes) @ pose[:3, :3]
-    if degrees(inside) <= _LYING:
-        if len(tried) > 1 or degrees(axes) <= _LYING:
-            return None
-        inside = np.linalg.inv(axes)
+    inside: Matrix = np.asarray(np.linalg.inv(_axes(affine)), dtype=np.float64)
+    if pose is not None and not stands(affine, pose):
+        inside = inside @ pose[:3, :3]
+    elif pose is not None and degrees(inside) <= _LYING:
+        return None
     turns = [t for t in quarter_turns() if not any(np.array_equal(t, known) for known in tried)]
     return min(turns, key=lambda turn: degrees(turn.T @ inside))
+
+
+def stands(affine: Matrix, pose: Matrix) -> bool:
+    """Whether a head of this pose stands more or less upright in the array."""
+    return degrees(np.linalg.inv(_axes(affine)) @ pose[:3, :3]) <= _LYING
 
 
 def in_order(
@@ -57,3 +62,7 @@ def in_order(
     order, flips, moved = to_canonical(axes, array.shape)
     turned = array.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flips)]
     return np.ascontiguousarray(turned), affine @ np.linalg.inv(axes) @ moved
+
+
+def _axes(affine: Matrix) -> Matrix:
+    return np.asarray(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0), dtype=np.float64)

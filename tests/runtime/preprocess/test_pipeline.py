@@ -97,6 +97,7 @@ def through_its_header(head, turn):
     [
         (-44, 0, 0),
         (-46, 0, 0),
+        pytest.param((-60, 0, 0), marks=pytest.mark.slow),
         pytest.param((0, 46, 0), marks=pytest.mark.slow),
         pytest.param((0, 0, -46), marks=pytest.mark.slow),
     ],
@@ -117,8 +118,6 @@ def test_a_header_that_no_head_has_is_doubted_even_where_the_pose_looks_upright(
         affine = about(np.zeros(3), np.deg2rad([degrees, 0.0, 0.0]), np.zeros(3))
         turn = upright_turn(affine, affine, [np.eye(3)])
         assert (turn is not None) == doubted
-        if turn is not None:
-            assert upright_turn(affine, affine, [np.eye(3), turn]) is None
 
 
 def test_every_order_of_the_voxels_keeps_their_place():
