@@ -97,5 +97,6 @@ def test_the_examples_of_a_docstring_run(
         shutil.copytree(bundle.DEMO, tmp_path / "mine.fmtool")
     monkeypatch.chdir(tmp_path)
     said: list[str] = []
-    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=said.append)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
+    runner.run(test, out=said.append)
     assert not said, "".join(said)
