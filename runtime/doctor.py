@@ -6,7 +6,8 @@ import platform
 from importlib import metadata
 from typing import Any
 
-from fmtool import __version__, caches
+from fmtool import __version__
+from fmtool.environment import caches
 from fmtool.errors import CapabilityError
 from runtime.engines import cuda
 from runtime.engines.choose import backends, choose

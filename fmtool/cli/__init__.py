@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from fmtool import NOTICE, __version__, caches
+from fmtool import NOTICE, __version__
 from fmtool.cli import (
     bench,
     bundle,
@@ -22,6 +22,7 @@ from fmtool.cli import (
     train,
     watch,
 )
+from fmtool.environment import caches
 from fmtool.errors import FmtoolError
 from runtime.system.machine import confine
 

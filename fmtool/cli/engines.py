@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from fmtool import caches
 from fmtool.cli.options import BundleArgument, EnginesOption, JsonOption
+from fmtool.environment import caches
 from fmtool.errors import UsageError
 
 app = typer.Typer(help="Engines for NVIDIA GPUs, and their cache.", no_args_is_help=True)

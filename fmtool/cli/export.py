@@ -12,8 +12,8 @@ import typer
 
 from export.targets import TARGETS, Target, help_of, writer
 from export.targets.request import request
-from fmtool import caches
 from fmtool.cli.options import BundleOption
+from fmtool.environment import caches
 from fmtool.errors import CapabilityError
 
 if TYPE_CHECKING:

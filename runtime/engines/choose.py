@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmtool.advice import option
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, UsageError
+from fmtool.errors.advice import option
 from runtime.engines import cuda, here, opening, table
 from runtime.engines.base import Engine
 from runtime.engines.opening import Say

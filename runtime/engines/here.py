@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fmtool.advice import option
 from fmtool.errors import CapabilityError
+from fmtool.errors.advice import option
 from runtime.engines import cuda, onnxruntime
 from runtime.engines.base import module
 from runtime.engines.cuda import gpu, together

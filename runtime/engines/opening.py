@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fmtool import caches
 from fmtool.bundle import Bundle
+from fmtool.environment import caches
 from fmtool.errors import CapabilityError
 from runtime.engines import cuda, here, onnxruntime
 from runtime.engines.base import Engine, module

@@ -19,10 +19,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from fmtool import caches, space
-from fmtool.advice import option
+from fmtool import space
 from fmtool.bundle import Bundle
+from fmtool.environment import caches
 from fmtool.errors import BundleError, EngineError, ParityError
+from fmtool.errors.advice import option
 from runtime.engines import cuda, selftest
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.choose import Choice, choose, open_bundle

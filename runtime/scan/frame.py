@@ -12,8 +12,8 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from fmtool.advice import option
 from fmtool.errors import InputError
+from fmtool.errors.advice import option
 from runtime.scan.header import Header
 
 _MM = {"m": 1000.0, "um": 0.001}

@@ -12,8 +12,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmtool.advice import no_options
 from fmtool.errors import CapabilityError, FmtoolError, InputError, shown
+from fmtool.errors.advice import no_options
 from runtime import report
 from runtime.batch.tried import is_passing
 from runtime.service import guard

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
-from fmtool import __version__, caches
+from fmtool import __version__
+from fmtool.environment import caches
 from fmtool.errors import CapabilityError, FmtoolError
 from runtime.batch.ray.messages import Asked, Opened, Unseen
 from runtime.batch.ray.ship import unpacked

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fmtool.advice import option
 from fmtool.errors import CapabilityError
+from fmtool.errors.advice import option
 from runtime.engines import cuda
 from runtime.engines.cuda import gpu, together
 from runtime.system.machine import cores

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from fmtool.advice import option
 from fmtool.errors import CapabilityError, UsageError
+from fmtool.errors.advice import option
 from runtime.engines.cache.key import NAMES
 
 Batches = tuple[int, int, int]

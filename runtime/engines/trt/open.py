@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmtool import caches
 from fmtool.bundle import Bundle
+from fmtool.environment import caches
 from fmtool.errors import CapabilityError
 from runtime.engines import cuda
 from runtime.engines.cache import store

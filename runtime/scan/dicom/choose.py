@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fmtool.advice import option
 from fmtool.errors import InputError
+from fmtool.errors.advice import option
 from runtime.scan.dicom.reasons import because, key, less, noisy, unsuited, with_agent
 from runtime.scan.dicom.series import Series
 from runtime.scan.dicom.weighting import shown

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from fmtool.advice import option
 from fmtool.errors import InputError
+from fmtool.errors.advice import option
 from runtime.scan.dicom.frame import KINDS, Frame
 from runtime.scan.dicom.geometry import ORIENTATION_TOLERANCE, SPACING_TOLERANCE_MM, stack
 from runtime.scan.dicom.image_type import MAGNITUDE, UNIFORM, kind, plain

@@ -12,8 +12,8 @@ import pytest
 
 import fmtool
 import runtime
-from fmtool.advice import no_options, option
 from fmtool.errors import EngineError, InputError
+from fmtool.errors.advice import no_options, option
 from runtime import scan
 from runtime.engines import selftest
 from runtime.engines.choose import Choice

@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from fmtool import caches
+from fmtool.environment import caches
 from fmtool.errors import CapabilityError
 
 
