@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -88,16 +88,10 @@ def _options(kind: Any, given: Any) -> Iterator[Parameter]:
     for field in fields(kind):
         default = _default(field) if given is Parameter.empty else getattr(given, field.name)
         hint = hints[field.name]
-        if get_origin(hint) is Literal:  # typer knows choices as enumerations
-            hint = _choices(get_args(hint))
         words = _WORDS.get(field.name, (f"--{field.name.replace('_', '-')}",))
         info = typer.Option(*words, help=said[field.name], show_default=default is not None)
         annotation = _READY.get(field.name, Annotated[hint, info])
         yield Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-def _choices(values: tuple[str, ...]) -> Any:
-    return StrEnum("Choices", [(value, value) for value in values])
 
 
 def _default(field: Field[Any]) -> Any:
