@@ -108,7 +108,7 @@ class Running:
         lines = [json.loads(line) for line in self.log.splitlines()]
         return [line for line in lines if line["event"] == name]
 
-    def wait(self, name, count=1, seconds=15.0):
+    def wait(self, name, count=1, seconds=60.0):
         """Until an event was logged so often; its lines."""
         return until(lambda: len(e := self.events(name)) >= count and e, seconds, lambda: self.log)
 
@@ -116,7 +116,7 @@ class Running:
         return sorted((self.inbox / place).rglob("*.dcm"))
 
 
-def until(condition, seconds=15.0, otherwise=lambda: "waited in vain"):
+def until(condition, seconds=60.0, otherwise=lambda: "waited in vain"):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, otherwise()
@@ -157,7 +157,7 @@ def run_node(tmp_path, monkeypatch):
 
     @contextmanager
     def run(answer=None, peer=None, tls=None, **changes):
-        changes = {"allow": ("SCANNER",), "settle_s": 0.15, "min_free_bytes": 0, **changes}
+        changes = {"allow": ("SCANNER",), "settle_s": 0.3, "min_free_bytes": 0, **changes}
         policy, stream = Policy(**changes), io.StringIO()
         handler = logging.StreamHandler(stream)
         handler.setFormatter(JsonLines(Identifiers.drop))
