@@ -9,8 +9,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import hashlib
+import io
 import lzma
 import os
+import stat
 import struct
 import sys
 import tempfile
@@ -27,6 +29,20 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def open_regular(path: Path) -> io.FileIO:
+    """A file opened for reading; what has become a pipe or a device is not waited for.
+
+    Raises:
+        OSError: if it cannot be opened, or is no regular file.
+    """
+    flags = (getattr(os, name, 0) for name in ("O_NONBLOCK", "O_BINARY"))  # POSIX's, Windows'
+    handle = os.open(path, os.O_RDONLY | sum(flags))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return io.FileIO(handle)
 
 
 SCRATCH = ".fmtool-"

@@ -20,12 +20,13 @@ def examine() -> dict[str, Any]:
 
     Returns:
         "fmtool", "python", "processor", "instructions" (those that speed networks up, each
-        there or not), "cores" and "memory_gib" (that this process may use), "gpus" (number,
-        name, capability), "no_gpu" (why there is none and what to do, or None), "driver_cuda" (the
-        newest CUDA that the driver runs), "backends" (see `Backend`), "builds" (library, name,
-        version, targets, reason: whether TensorRT and TensorRT-RTX can compile here, and for which
-        GPUs), "cache" (its folder), "choice" (what `auto` takes and why, or None), "training" (what
-        the `train` extra brings, with versions or None).
+        there or not), "cores" and "memory_gib" (that this process may use; None where the system
+        does not say), "gpus" (number, name, capability), "no_gpu" (why there is none and what to
+        do, or None), "driver_cuda" (the newest CUDA that the driver runs), "backends" (see
+        `Backend`), "builds" (library, name, version, targets, reason: whether TensorRT and
+        TensorRT-RTX can compile here, and for which GPUs), "cache" (its folder), "choice" (what
+        `auto` takes and why, or None), "training" (what the `train` extra
+        brings, with versions or None).
     """
     found = backends()
     usable = any(b.available for b in found)
@@ -36,7 +37,7 @@ def examine() -> dict[str, Any]:
         "processor": cpu_name(),
         "instructions": instructions(),
         "cores": cores(),
-        "memory_gib": round(memory() / 2**30, 1),
+        "memory_gib": None if (held := memory()) is None else round(held / 2**30, 1),
         "gpus": gpus(),
         "no_gpu": cuda.gpu(0),
         "driver_cuda": cuda.driver(),

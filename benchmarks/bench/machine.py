@@ -5,6 +5,7 @@ By the processor (RAPL) or the GPU (NVML), where this user may read them.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
@@ -39,7 +40,7 @@ def header(bundle: Bundle) -> dict[str, Any]:
         "driver_cuda": cuda.driver(),
         "cores": cores(),
         "machine_cores": os.cpu_count(),
-        "memory_gib": round(memory() / 2**30, 1),
+        "memory_gib": round((memory() or math.nan) / 2**30, 1),
         "load_average": round(os.getloadavg()[0], 2),
         "system": platform.platform(),
         "python": platform.python_version(),

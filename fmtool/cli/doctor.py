@@ -33,7 +33,7 @@ def doctor(
                 Text(backend["reason"].replace(facts["no_gpu"] or "\n", "no GPU")),
             )
         console.table(
-            f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
+            f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib'] or '?'} GiB, "
             f"Python {facts['python']}"
         )
         console.table(f"Cache: {facts['cache']}")

@@ -31,5 +31,5 @@ def prepare() -> None:
     sys.modules["openvino_telemetry"] = cast(ModuleType, None)
     try:
         getpass.getuser()
-    except (KeyError, OSError):  # containers run as ids of no account; MONAI asks for a name
-        os.environ["LOGNAME"] = f"uid{os.getuid()}"
+    except (KeyError, OSError, ImportError):  # containers run as ids of no account; MONAI asks
+        os.environ["LOGNAME"] = f"uid{os.getuid()}" if hasattr(os, "getuid") else "nobody"

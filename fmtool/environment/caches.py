@@ -33,9 +33,11 @@ def private() -> Path:
         CapabilityError: if there is none, or it is another user's.
     """
     try:
-        ours = Path(tempfile.gettempdir(), f"fmtool-{os.getuid()}")
+        # Where users have no number (Windows), temporary files lie in a folder of each user's own.
+        number = os.getuid() if hasattr(os, "getuid") else 0
+        ours = Path(tempfile.gettempdir(), f"fmtool-{number}")
         ours.mkdir(mode=0o700, exist_ok=True)
-        if ours.lstat().st_uid == os.getuid() and not ours.is_symlink():
+        if ours.lstat().st_uid == number and not ours.is_symlink():
             return ours
     except OSError as error:
         raise CapabilityError(

@@ -16,7 +16,9 @@ _WORKER_BYTES = 3 << 29  # 1.5 GiB: what a worker takes at its peak, with some t
 
 def workers(scans: int) -> int:
     """One process per core, fewer where the memory or the number of scans does not call for it."""
-    return max(1, min(machine.cores(), machine.memory() // _WORKER_BYTES, scans))
+    memory = machine.memory()
+    fit = scans if memory is None else memory // _WORKER_BYTES
+    return max(1, min(machine.cores(), fit, scans))
 
 
 def check_space(folder: Path) -> None:

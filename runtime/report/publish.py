@@ -80,10 +80,11 @@ class Publisher:
         name = path.parent.name if path.name == "normalized.nii.gz" else path.name
         name = stem(name) or "scan"
         unique, count = name, 1
-        while unique in self._used:  # two subjects' files may well have the same name
+        # Two subjects' files may well share a name, or have two that macOS takes for one.
+        while unique.casefold() in self._used:
             count += 1
             unique = f"{name}-{count}"
-        self._used.add(unique)
+        self._used.add(unique.casefold())
         return unique
 
 

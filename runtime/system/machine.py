@@ -17,14 +17,25 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 _CPUINFO = Path("/proc/cpuinfo")
 _MEMINFO = Path("/proc/meminfo")
-_FLAGS = {
-    "AVX2": ("avx2",),
-    "AVX-512": ("avx512f",),
-    "bfloat16": ("avx512_bf16", "amx_bf16", "bf16"),
-    "VNNI": ("avx512_vnni", "avx_vnni"),
-    "AMX": ("amx_tile",),
+_FLAGS: dict[str, dict[str, tuple[str, ...]]] = {
+    "flags": {  # x86
+        "AVX2": ("avx2",),
+        "AVX-512": ("avx512f",),
+        "bfloat16": ("avx512_bf16", "amx_bf16"),
+        "VNNI": ("avx512_vnni", "avx_vnni"),
+        "AMX": ("amx_tile",),
+    },
+    "Features": {  # ARM
+        "NEON": ("asimd",),
+        "SVE": ("sve",),
+        "bfloat16": ("bf16",),
+        "i8mm": ("i8mm",),
+    },
 }
-"""By the name people use: the flags of which one will do."""
+"""By Linux's word for a processor's flags, and by the name people use: those of which one will do.
+
+Source: Linux, Documentation/arch/arm64/elf_hwcaps.rst, and arch/x86/include/asm/cpufeatures.h.
+"""
 
 
 def cpu_name() -> str:
@@ -34,10 +45,10 @@ def cpu_name() -> str:
 
 def instructions() -> dict[str, bool]:
     """By name, whether the processor has them; nothing where the system does not list them."""
-    if not _CPUINFO.exists():
-        return {}
-    flags = set((_fact("flags") or _fact("Features")).split())  # x86, or ARM
-    return {name: not flags.isdisjoint(wanted) for name, wanted in _FLAGS.items()}
+    for word, names in _FLAGS.items():
+        if flags := set(_fact(word).split()):
+            return {name: not flags.isdisjoint(wanted) for name, wanted in names.items()}
+    return {}
 
 
 def cores() -> int:
@@ -71,8 +82,13 @@ def confine(threads: int | None = None) -> None:
         os.environ.update(dict.fromkeys(names, str(threads or cores())))
 
 
-def memory() -> int:
-    """Bytes of the machine, or of the container or job where that has less."""
+def memory() -> int | None:
+    """Bytes of the machine, or of the container or job where that has less.
+
+    None where the system does not say.
+    """
+    if not hasattr(os, "sysconf"):
+        return None
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([whole, *cgroups.memory()])
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from fmtool.bundle.signing import minisign
 from fmtool.bundle.signing.minisign import PrivateKey, PublicKey
 from fmtool.errors import InputError
+from fmtool.files import open_regular
 
 SUFFIX = ".pub"
 TRUSTED = "FMTOOL_TRUSTED_KEYS"
@@ -95,10 +96,9 @@ def trusted() -> list[PublicKey] | None:
 def _read(path: Path) -> tuple[str, int]:
     """The text of a small regular file, and its mode; never waits for a pipe."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(handle, "rb") as stream:
-            mode = os.fstat(handle).st_mode
-            raw = stream.read(minisign.MOST_BYTES + 1) if stat.S_ISREG(mode) else b""
+        with open_regular(path) as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            raw = stream.read(minisign.MOST_BYTES + 1)
     except OSError as error:
         raise InputError(f"the key {path} cannot be read ({error.strerror}); check it") from None
     return raw.decode("ascii", "replace"), mode
@@ -109,7 +109,7 @@ def _written(path: Path, text: str, mode: int) -> Iterator[None]:
     """A new file, whole and on disk; gone again if the block fails."""
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with open(handle, "w", encoding="ascii") as stream:
             stream.write(text)
             stream.flush()

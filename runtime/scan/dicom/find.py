@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fmtool.errors import InputError
+from fmtool.files import open_regular
 from runtime.scan.dicom import unzip
 from runtime.scan.dicom.found import (
     IS_LINK,
@@ -28,7 +29,7 @@ from runtime.scan.dicom.limits import MAX_DEPTH, MAX_FILE_BYTES, MAX_FILES, Dead
 def kind(path: Path) -> str | None:
     """ "zip" or "dicom" for a file that begins as one, else None; never waits for a pipe."""
     try:
-        with _open(path) as stream:
+        with open_regular(path) as stream:
             start = stream.read(132)
     except OSError:
         return None  # whoever reads it next says why
@@ -47,7 +48,7 @@ def found(source: Path | Sequence[Path], deadline: Deadline) -> Iterator[Found]:
     if isinstance(source, Path) and source.is_dir():
         yield _folder(source, deadline)
     elif isinstance(source, Path) and kind(source) == "zip":
-        with _open(source) as raw, unzip.opened(source, raw, deadline) as held:
+        with open_regular(source) as raw, unzip.opened(source, raw, deadline) as held:
             yield held
     else:
         files = [source] if isinstance(source, Path) else list(source)
@@ -112,16 +113,7 @@ def _take(held: Found, path: Path) -> None:
 
 
 def _buffered(path: Path) -> BinaryIO:
-    return io.BufferedReader(_open(path))
-
-
-def _open(path: Path) -> io.FileIO:
-    """A regular file opened for reading, without waiting should it have become a pipe."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(f"{path} is not a regular file")
-    return io.FileIO(descriptor)
+    return io.BufferedReader(open_regular(path))
 
 
 def _count(source: str, files: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fmtool.errors import InputError, UsageError
+from fmtool.files import open_regular
 
 SHORTEST = 16
 LONGEST = 4096
@@ -24,10 +25,9 @@ def read_token(path: Path) -> str:
         InputError: if the file cannot be read, is open to others, or its token is too short.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(handle, "rb") as stream:
-            facts = os.fstat(handle)
-            text = stream.read(LONGEST + 1) if stat.S_ISREG(facts.st_mode) else b""
+        with open_regular(path) as stream:
+            facts = os.fstat(stream.fileno())
+            text = stream.read(LONGEST + 1)
     except OSError as error:
         raise InputError(
             f"the token file {path} cannot be read ({error.strerror}); make one: "

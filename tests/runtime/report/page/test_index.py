@@ -88,3 +88,7 @@ def test_a_damaged_result_is_named(publisher: publish.Publisher, tmp_path: Path)
 
 def test_no_scan_is_called_as_the_index(publisher: publish.Publisher) -> None:
     assert publisher.name("/x/index.nii.gz") == "index-2"
+
+
+def test_names_that_some_file_systems_take_for_one_are_two(publisher: publish.Publisher) -> None:
+    assert [publisher.name(f"/{folder}.nii.gz") for folder in ("a/T1", "b/t1")] == ["T1", "t1-2"]
