@@ -79,6 +79,7 @@ def test_stages_time_themselves_by_the_clock_that_is_given():
     assert clock.time is time
 
 
+@pytest.mark.slow
 def test_a_scan_s_stages_add_up(tmp_path, monkeypatch):
     pytest.importorskip("psutil")
     from benchmarks.batch import scans

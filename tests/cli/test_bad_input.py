@@ -153,7 +153,13 @@ def test_assume_ras_reads_what_is_refused_otherwise(fmtool, bad):
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    "name", ["niivue_CT_AVM", "niivue_M2208_T2w", "infant_stripped_T1w", "coreg_qa_example_func"]
+    "name",
+    [
+        "niivue_CT_AVM",
+        pytest.param("niivue_M2208_T2w", marks=pytest.mark.slow),
+        pytest.param("infant_stripped_T1w", marks=pytest.mark.slow),
+        pytest.param("coreg_qa_example_func", marks=pytest.mark.slow),
+    ],
 )
 def test_what_is_no_adult_t1_is_never_answered_without_a_word(fmtool, data_dir, name):
     done = fmtool("predict", data_dir / "bad" / f"{name}.nii.gz", "--json")

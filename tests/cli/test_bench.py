@@ -102,6 +102,7 @@ def beside(monkeypatch, tmp_path):
     return add
 
 
+@pytest.mark.slow
 def test_a_slower_engine_is_reported_slower(bench, beside, tmp_path):
     beside(_SLEEPY, "sleepy float32")
     report, tables, picture = (tmp_path / f"report.{kind}" for kind in ("json", "md", "png"))
@@ -226,6 +227,7 @@ def test_a_process_says_it_with_its_exit_code(fmtool):
     assert fmtool("bench", "--check", "nonsense").returncode == 2
 
 
+@pytest.mark.slow
 def test_openvino_as_it_comes_is_a_peer(bench, tmp_path):
     report = tmp_path / "report.json"
     done = bench(

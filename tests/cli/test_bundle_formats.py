@@ -49,7 +49,11 @@ def test_there_is_one_manifest_of_each_earlier_format():
     assert [path.stem for path in FORMATS] == [f"1.{n}.0" for n in range(minor)]
 
 
-@pytest.mark.parametrize("path", FORMATS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [FORMATS[0], *(pytest.param(path, marks=pytest.mark.slow) for path in FORMATS[1:])],
+    ids=lambda path: path.stem,
+)
 def test_an_older_bundle_predicts_as_before(fmtool, prepared_head, tmp_path, today, path):
     manifest = json.loads(path.read_text(encoding="utf-8"))
     old = grafted(manifest, tmp_path)

@@ -101,6 +101,7 @@ def test_a_failure_names_no_one_and_lists_the_series(fmtool, maker, study):
         assert not told(word, done.stdout + done.stderr), word
 
 
+@pytest.mark.slow
 def test_values_that_pydicom_would_complain_of_aloud_stay_silent(fmtool, maker, tmp_path):
     made = maker.Maker(tmp_path / "study")
     made.slices()

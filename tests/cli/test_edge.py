@@ -164,13 +164,16 @@ def verbs(command, path=()):
         )
 
 
+HEAVY = ("bench", "watch", "preprocess", "bundle verify")
+
+
 def test_no_verb_is_forgotten():
     assert sorted(verbs(get_command(app))) == sorted(VERBS)
 
 
 @pytest.mark.parametrize(
     "verb",
-    [pytest.param(v, marks=pytest.mark.slow) if v in ("bench", "watch") else v for v in VERBS],
+    [pytest.param(v, marks=pytest.mark.slow) if v in HEAVY else v for v in VERBS],
 )
 def test_a_verb_does_its_work_or_names_what_it_lacks(edge, site, verb):
     words, code, said = VERBS[verb]

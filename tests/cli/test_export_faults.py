@@ -57,6 +57,7 @@ def test_killed_at_any_stage_the_old_bundle_stays_or_the_new_is_whole(encoder, t
             bundle.open(left)
 
 
+@pytest.mark.slow
 def test_a_place_that_may_not_be_written_ends_in_a_sentence_before_the_work(fmtool):
     if not Path("/proc/self").exists():
         pytest.skip("no /proc, where nobody may make files")

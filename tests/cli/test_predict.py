@@ -58,6 +58,7 @@ def test_a_whole_head_to_table_json_and_page(fmtool, whole_head, tmp_path):
     assert f'href="{name}.html"' in index
 
 
+@pytest.mark.slow
 def test_two_scans_of_one_name_get_two_pages(fmtool, prepared_head, tmp_path):
     done = fmtool("predict", prepared_head, prepared_head, "--report", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -91,6 +92,7 @@ def test_preprocess_writes_turboprep_files_that_predict_reads(fmtool, whole_head
     assert back["values"]["age"]["value"] == pytest.approx(raw["values"]["age"]["value"], abs=1.0)
 
 
+@pytest.mark.slow
 def test_a_refusal_is_preprocess_s_too_and_stays_with_the_files(fmtool, tmp_path):
     template = nib.load(bundle.DEMO / "template.nii.gz")
     voxels = np.asarray(template.dataobj, dtype=np.float32)
@@ -116,6 +118,7 @@ def test_a_refusal_is_preprocess_s_too_and_stays_with_the_files(fmtool, tmp_path
     assert len({check["name"] for check in quality}) == len(quality)
 
 
+@pytest.mark.slow
 def test_onnxruntime_and_openvino_agree(fmtool, prepared_head):
     embeddings = []
     for engine in ("onnxruntime", "openvino"):

@@ -109,6 +109,7 @@ def test_import_to_upstreams_layout_and_back(fmtool, checkpoint, tmp_path):
     assert (tmp_path / "back.tar").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_import_says_what_weights_do_not_tell(fmtool, checkpoint, tmp_path):
     done = fmtool("train", "import", checkpoint, "-o", tmp_path / "encoder")
     assert "assumed: its first convolution has stride 1 and max pooling follows it" in done.stderr
@@ -137,6 +138,7 @@ def test_every_training_has_the_options_of_its_settings():
         assert wrong.exit_code == 2
 
 
+@pytest.mark.slow
 def test_import_of_a_monai_bundle(fmtool, tmp_path):
     nets = pytest.importorskip("monai.networks.nets")
     given = {"spatial_dims": 3, "n_input_channels": 1, "num_classes": 2, "widen_factor": 0.03125}
@@ -184,6 +186,7 @@ def test_mistakes(fmtool, checkpoint, tmp_path, words, code, said):
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
 
 
+@pytest.mark.slow
 def test_export_refuses_before_it_works(fmtool, checkpoint, tmp_path):
     done = fmtool("export", checkpoint, "-o", tmp_path / "no-suffix")
     assert done.returncode == 1

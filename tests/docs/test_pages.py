@@ -96,7 +96,6 @@ PAGES = {str(p.relative_to(ROOT)): list(blocks_of(p)) for p in pages_of(ROOT)}
 CODE = {page: [b for b in found if b.kind in ("shell", "python")] for page, found in PAGES.items()}
 QUICK = {
     "docs/tutorials/first-scan.md",
-    "docs/reference/python.md",
     "docs/explanation/space.md",
     "docs/explanation/n4.md",
     "docs/explanation/conformal.md",

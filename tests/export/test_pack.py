@@ -194,6 +194,7 @@ def test_the_manifest_and_the_card_say_how_close_each_model_is(
     assert "of its tolerance" in told[1].describe()
 
 
+@pytest.mark.slow
 def test_an_int8_model_is_gated_by_its_heads_own_errors(
     small, graph, heads, parts, volumes, tmp_path
 ):

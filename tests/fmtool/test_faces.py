@@ -76,7 +76,22 @@ def test_a_task_that_was_not_answered_is_named() -> None:
         _ = result["sex"]
 
 
-@pytest.mark.parametrize("name", [*FACES, *PUBLIC])
+HEAVY = (
+    "runtime",
+    "export",
+    "runtime.predict:Predictor",
+    "runtime.predict:predict",
+    "runtime.preprocess.pipeline:prepare",
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name
+        for name in (*FACES, *PUBLIC)
+    ],
+)
 def test_the_examples_of_a_docstring_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

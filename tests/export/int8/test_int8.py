@@ -120,6 +120,7 @@ def test_all_in_float_is_the_plain_model(
     assert error(tmp_path / "mixed.onnx", model32, volumes) < 1e-5
 
 
+@pytest.mark.slow
 def test_the_layer_that_cannot_bear_int8_is_the_one_let_off(
     model32: Path, volumes: list[Volume], tmp_path: Path
 ) -> None:
@@ -154,6 +155,7 @@ def test_the_layer_that_cannot_bear_int8_is_the_one_let_off(
     assert error(tmp_path / "mixed.onnx", hard, volumes[2:]) == mix.share * allowed
 
 
+@pytest.mark.slow
 def test_layers_are_ranked_by_the_quick_score_and_passed_by_the_other(
     model32: Path, volumes: list[Volume], tmp_path: Path
 ) -> None:
@@ -173,6 +175,7 @@ def test_layers_are_ranked_by_the_quick_score_and_passed_by_the_other(
     assert (mix.full, mix.share) == (2.0, 1.0)
 
 
+@pytest.mark.slow
 def test_a_gate_that_never_passes_leaves_nothing_quantised(
     model32: Path, volumes: list[Volume], tmp_path: Path
 ) -> None:

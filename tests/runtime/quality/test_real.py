@@ -43,6 +43,7 @@ def test_a_spoiled_head_is_noticed_by_the_check_made_for_it(ask, kind, name):
     assert checks(SCANS[kind](head, brain, np.random.default_rng(0)))[name] != "ok"
 
 
+@pytest.mark.slow
 def test_wrong_axes_are_refused(ask):
     head, _, checks = ask
     assert "refuse" in checks(turned(head, ((1, 0, 2), (1, -1, 1)))).values()

@@ -10,7 +10,8 @@ import torch
 SCRIPT = Path(__file__).with_name("share.py")
 
 
-@pytest.mark.parametrize("launcher", [pytest.param("torchrun", marks=pytest.mark.slow), "fabric"])
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["torchrun", "fabric"])
 def test_two_processes_compute_what_one_does(tmp_path: Path, launcher: str) -> None:
     """Loss, gradients and weights of three steps: two processes of two scans, and one of four."""
     alone, shared = tmp_path / "alone", tmp_path / "shared"

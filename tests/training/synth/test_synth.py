@@ -209,6 +209,7 @@ def folder(tmp_path_factory: Any) -> Path:
     return cohort.write(out, 2, seed=5, sessions=2, spacing=COARSE)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_files(folder: Path, tmp_path: Path) -> None:
     cohort.write(tmp_path / "again", 2, seed=5, sessions=2, spacing=COARSE)
     assert digest(tmp_path / "again") == digest(folder)

@@ -311,6 +311,7 @@ def real_head(data_dir: Path) -> tuple[np.ndarray, np.ndarray]:
     return image.get_fdata(dtype=np.float32), image.affine
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_a_real_head_returns_from_false_headers(
     real_head: tuple[np.ndarray, np.ndarray], real_template: Template
@@ -325,6 +326,7 @@ def test_a_real_head_returns_from_false_headers(
         assert apart(back, straight.matrix, real_template)[0] < 0.5 or not found.ok
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_a_real_head_in_several_orientations_is_prepared_alike(
     real_head: tuple[np.ndarray, np.ndarray], real_template: Template
