@@ -16,6 +16,7 @@ import math
 import re
 import tomllib
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -125,9 +126,10 @@ def get(name_or_path: str) -> Task:
     if name_or_path.endswith(SUFFIX):
         return read(Path(name_or_path))
     if name_or_path not in BUILT_IN:
+        near = get_close_matches(name_or_path.lower(), BUILT_IN, 1)
         raise UsageError(
-            f"unknown task {name_or_path!r}; there are {', '.join(BUILT_IN)}, "
-            "and any that a .toml file describes"
+            f"unknown task {name_or_path!r}{f' (is it {near[0]}?)' if near else ''}; there are "
+            f"{', '.join(BUILT_IN)}, and any that a .toml file describes"
         )
     return BUILT_IN[name_or_path]
 

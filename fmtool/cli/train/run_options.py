@@ -14,6 +14,7 @@ import typer
 
 from fmtool.cli.options import BundleOption
 from fmtool.task import BUILT_IN
+from fmtool.task import get as get_task
 from training.fit.settings import Settings
 
 PRETRAINING = Settings()
@@ -38,9 +39,22 @@ CohortArgument = Annotated[
 ]
 CacheOption = Annotated[Path, typer.Option(help="Folder for prepared volumes and embeddings.")]
 CACHE = Path(".cache/fmtool")
+
+
+def _known_task(name: str) -> str:
+    """Refuse an unknown task before anything heavy is imported."""
+    get_task(name)
+    return name
+
+
 TaskOption = Annotated[
     str,
-    typer.Option("--task", "-t", help=f"{', '.join(BUILT_IN)}, or a task's .toml file."),
+    typer.Option(
+        "--task",
+        "-t",
+        help=f"{', '.join(BUILT_IN)}, or a task's .toml file.",
+        callback=_known_task,
+    ),
 ]
 AllowSitesOption = Annotated[
     bool, typer.Option("--allow-sites", help="Accept scans of more than one site.")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.errors import InputError
+from fmtool.errors.advice import option
 from runtime.scan import frame as places
 from runtime.scan.dicom import acquisition, pixels
 from runtime.scan.dicom.choose import SeriesChoice, choose
@@ -22,6 +23,7 @@ from runtime.scan.dicom.limits import Deadline
 from runtime.scan.dicom.parts import apart
 from runtime.scan.dicom.series import IS_INDEX, Series, grouped
 from runtime.scan.header import Header
+from runtime.scan.nifti import ENDINGS
 
 _EXPECTED = (IS_OTHER, IS_INDEX)  # left out without a word
 
@@ -64,10 +66,7 @@ def read(source: Path | Sequence[Path], series: str | None = None) -> Volume:
     deadline = Deadline(name)
     with found(source, deadline) as held:
         if not held.items:
-            raise InputError(
-                f"{name} is a folder or list without DICOM files{_counted(held)} and without "
-                "TurboPrep's normalized.nii.gz; name the scan's own file"
-            )
+            raise InputError(_none(name, source, held))
         pydicom()
         all_series = [part for one in grouped(held, deadline) for part in apart(one)]
         acquisition.tell(all_series)
@@ -157,6 +156,21 @@ def _left_out(held: Found) -> list[str]:
         return []
     listed = ", ".join(f"{n} {kind}" for kind, n in sorted(counted.items()))
     return [f"Some files were left out: {listed}."]
+
+
+def _none(name: str, source: Path | Sequence[Path], held: Found) -> str:
+    """What a folder or list without DICOM files is, and what to do."""
+    if isinstance(source, Path) and source.is_dir():
+        volumes = sum(file.name.lower().endswith(ENDINGS) for file in source.rglob("*"))
+        if volumes:
+            return (
+                f"{name} is a folder with {volumes} volume{'s'[: volumes > 1]} in it; name the "
+                f"scan's own file{option(', or --out DIR for all of them')}"
+            )
+    return (
+        f"{name} is a folder or list without DICOM files{_counted(held)} and without TurboPrep's "
+        "normalized.nii.gz; name the scan's own file"
+    )
 
 
 def _counted(held: Found) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fmtool import space
 from fmtool.errors import CapabilityError, InputError
+from fmtool.errors.advice import no_options
 from runtime import scan
 from runtime.scan import stream
 
@@ -207,6 +208,17 @@ def test_bzip2_is_read_by_its_content(tmp_path: Path, pack: Callable[[bytes], by
     path = save(tmp_path / "a.nii", ramp(), oriented("LAS"))
     (tmp_path / "b.nii.bz2").write_bytes(pack(path.read_bytes()))
     np.testing.assert_array_equal(scan.read(tmp_path / "b.nii.bz2").array, scan.read(path).array)
+
+
+def test_a_folder_of_volumes_is_no_scan_and_is_not_taken_for_dicom(tmp_path: Path) -> None:
+    for name in ("a.nii", "sub/b.NII.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    said = "is a folder with 2 volumes in it; name the scan's own file"
+    with pytest.raises(InputError, match=f"{said}, or --out DIR"):
+        scan.read(tmp_path)
+    with no_options(), pytest.raises(InputError, match=f"{said}$"):
+        scan.read(tmp_path)
 
 
 def test_zstandard_is_read_where_it_can_be_unpacked(tmp_path: Path) -> None:
