@@ -18,7 +18,7 @@ from fmtool.task import Task
 from runtime.trust.classes import Calibrator, Isotonic, Platt
 from training.cohort import Cohort
 from training.evidence import splits
-from training.evidence.conformal import Array, masses
+from training.evidence.evaluate import Array, masses
 
 FEWEST = 200
 """Subjects for an isotonic line."""

@@ -13,7 +13,7 @@ from fmtool.task import Task
 from runtime.trust import Tendency
 from training.cohort import Cohort
 from training.evidence import evaluate
-from training.evidence.conformal import Array, masses
+from training.evidence.evaluate import Array, masses
 
 LEAST_SLOPE = 0.25
 """The lower 95 % bound of a slope that is divided by: below, noise would be blown up fourfold."""

@@ -17,7 +17,7 @@ from runtime.trust import Trust, classes
 from runtime.trust.folds import SLACK, Folds
 from runtime.trust.interval import Difficulty, interval
 from training.cohort import Cohort
-from training.evidence import calibration, conformal, difficulty, novelty, tendency
+from training.evidence import calibration, conformal, difficulty, evaluate, novelty, tendency
 from training.evidence.conformal import LEVEL, Array
 from training.evidence.difficulty import Affine
 from training.evidence.splits import Split
@@ -101,7 +101,7 @@ def _binary(folds: Folds, cohort: Cohort[Task], seed: int) -> tuple[Trust, dict[
     y, subjects = cohort.labels, cohort.subjects
     if len(np.unique(y)) < 2:
         return Trust(LEVEL, folds), {}
-    in_class = conformal.masses([f"{s} {c}" for s, c in zip(subjects, y, strict=True)])
+    in_class = evaluate.class_masses(subjects, y)
     fewest = min(in_class[y == c].sum() for c in (0.0, 1.0))
     by_class = bool((fewest + 1.0) * (1.0 - LEVEL) >= 1.0 - SLACK)
     probability, loss = calibration.choose(folds.score, cohort, seed)
@@ -123,7 +123,7 @@ def _summary(trust: Trust, x: Array, cohort: Cohort[Task]) -> dict[str, Any]:
     if trust.labels is not None:
         every = [classes.p_values(trust.folds, trust.labels, e, trust.by_class) for e in x]
         single = [len(classes.members(values, LEVEL)) == 1 for values in every]
-        share = float(np.average(single, weights=conformal.masses(cohort.subjects)))
+        share = float(np.average(single, weights=evaluate.masses(cohort.subjects)))
         return found | {"by_class": trust.by_class, "one_class": share}
     if cohort.task.kind == "binary":  # of one class: neither a set nor a probability
         return found
