@@ -153,7 +153,8 @@ def _loss(
 def _remarks(change: float) -> list[str]:
     return [
         "versus: the probe against that of the whole recipe, paired by subject, its intervals for "
-        "all rows and tasks at once (Bonferroni); loss: NT-Xent of the last epoch (a lower one is an easier task, not a better encoder); first_change: of "
+        "all rows and tasks at once (Bonferroni); loss: NT-Xent of the last epoch (a lower one is "
+        "an easier task, not a better encoder); first_change: of "
         "the first step's loss against the whole recipe's; same_steps: how many steps from the "
         f"first have the whole recipe's loss within {_SAME:g}.",
         f"The intensity shift is null: with equal seeds its views differ by at most {change:.1e} "
