@@ -122,6 +122,17 @@ def test_the_same_bytes_under_another_name_are_a_duplicate(folder):
         cohort.read(path, AGE)
 
 
+def test_scans_of_nobody_are_refused_unless_each_is_said_to_be_a_person(folder):
+    path = csv_of(folder, "image_path,label", "scan one.nii,20", "b/sub-1_T1w.nii,30")
+    touch(folder, "b/sub-1_T1w.nii")
+    with pytest.raises(InputError, match=r"whom 1 of its 2 scans show, such as scan one\.nii on"):
+        cohort.read(path, AGE)
+    read = cohort.read(path, AGE, each_scan_is_a_person=True)
+    assert [row.named for row in read.rows] == [False, True]
+    assert read.remarks == ["1 scans are each taken for a person of its own."]
+    assert cohort.read(path, None).remarks == []
+
+
 @pytest.mark.parametrize("second", ["B", ""])
 def test_sites_are_never_mixed_silently(folder, second):
     rows = ("scan one.nii,20,A,a", f"scan two.nii,30,{second},b")

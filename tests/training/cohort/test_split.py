@@ -208,6 +208,18 @@ def tables(folder, **lines):
     return paths
 
 
+def test_a_training_that_must_not_see_the_tested_leaves_them_out(tmp_path):
+    rows = [f"sub-{i}/a.nii,{20 + i}" for i in range(20)]
+    (table,) = tables(tmp_path, all=rows)
+    split_file.write(tmp_path / "split.json", make(cohort.read(table, AGE)))
+    parts = split_file.read(tmp_path / "split.json", cohort.read(table, AGE))
+    left = split_file.without_tested(tmp_path / "split.json", cohort.read(table, None))
+    assert left.subjects == parts.train.subjects
+    table.write_text("image_path\nsub-1/a.nii\n")
+    with pytest.raises(InputError, match="split it again"):
+        split_file.without_tested(tmp_path / "split.json", cohort.read(table, None))
+
+
 def test_a_split_moves_with_its_folder(tmp_path):
     names = [f"scan{i}.nii,{20 + i}" for i in range(20)]
     here = tmp_path / "here"
