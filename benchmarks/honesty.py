@@ -184,27 +184,28 @@ def _answered(task: Task, told: dict[str, Any], known: Any, new: Draw, raw: Arra
     y = new.cohort.labels
     said = [answer(task, float(v), {}, e, known) for v, e in zip(raw, new.x, strict=True)]
     if task.kind == "regression":
-        spans = [s.interval for s in said]
-        found = {"holds": np.mean([s.low <= v <= s.high for s, v in zip(spans, y, strict=True)])}
-        found |= {"width told": told["width"], "width": np.median([s.high - s.low for s in spans])}
-        fixed = [s.corrected for s in said]
-        if fixed[0] is not None:
-            found |= {"corrected MAE told": told["corrected_mae"]}
-            found |= {"corrected MAE": np.abs(np.array(fixed) - y).mean()}
-            found |= {"slope of corrected": np.polyfit(y, fixed, 1)[0]}
-            then = [known.tendency.corrected(float(v)) for v in raw]
-            found |= {"slope, then": np.polyfit(y, then, 1)[0]}
-            pairs = list(zip(spans, then, strict=True))
+        spans = np.array([(s.interval.low, s.interval.high) for s in said if s.interval])
+        low, high = spans.T
+        found = {"holds": np.mean((low <= y) & (y <= high)), "width": np.median(high - low)}
+        found |= {"width told": told["width"]}
+        fixed = np.array([s.corrected for s in said if s.corrected is not None])
+        if len(fixed):
+            then = np.array([known.tendency.corrected(float(v)) for v in raw])
             found |= {
-                "corrected outside, then": np.mean([not s.low <= c <= s.high for s, c in pairs])
+                "corrected MAE told": told["corrected_mae"],
+                "corrected MAE": np.abs(fixed - y).mean(),
+                "slope of corrected": np.polyfit(y, fixed, 1)[0],
+                "slope, then": np.polyfit(y, then, 1)[0],
+                "corrected outside, then": np.mean((then < low) | (then > high)),
             }
         return {name: float(v) for name, v in found.items()}
-    names = task.classes or ()
+    names = task.classes or ("", "")
+    sets = [s.members or [] for s in said]
     p = [classes.p_values(known.folds, known.labels, e, known.by_class) for e in new.x]
     return {
-        "holds": float(np.mean([names[int(v)] in s.members for s, v in zip(said, y, strict=True)])),
+        "holds": float(np.mean([names[int(v)] in s for s, v in zip(sets, y, strict=True)])),
         "one class told": told["one_class"],
-        "one class": float(np.mean([len(s.members) == 1 for s in said])),
+        "one class": float(np.mean([len(s) == 1 for s in sets])),
         "empty, then": float(np.mean([max(one) <= 0.1 + 1e-9 for one in p])),
         "warned": float(np.mean([any("fits neither" in w for w in s.warnings) for s in said])),
     }

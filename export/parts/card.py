@@ -133,7 +133,7 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
     else:
         said = ["No figure of new scans is stored: how good it is, is not known."]
     if "sample" in evidence:
-        said.append(f"Sample: {evidence['sample']}; each subject counts once.")
+        said.append(f"Sample: {evidence['sample']}.")
     if "value" in evidence:
         said.append(sentence(evidence))
     if "beats_baseline" in evidence:

@@ -33,7 +33,7 @@ def test_it_comes_back_from_a_file_and_damage_is_refused():
     assert Exposure.from_dict(plain) == SEEN
     assert Exposure.from_dict(None) == UNKNOWN
     for wrong in ({"scans": ["sub-01"]}, {"subjects": [3]}, {"complete": 1}):
-        with pytest.raises(ValueError, match="no digest|true or false"):
+        with pytest.raises(ValueError, match=r"no digest|true or false"):
             Exposure.from_dict(plain | wrong)
 
 

@@ -114,7 +114,7 @@ def test_a_prevalence_corrects_by_bayes_and_says_so():
     again = Trust.from_dict(json.loads(json.dumps(rare.to_dict())))
     assert again.prevalence == 0.05
     for wrong in ({"sex": 0.0}, {"sex": 1.5}, {"age": 0.1}):
-        with pytest.raises(UsageError, match="between 0 and 1|no calibrated probability"):
+        with pytest.raises(UsageError, match=r"between 0 and 1|no calibrated probability"):
             trust.used_at({"sex": known}, wrong)
 
 
