@@ -30,6 +30,7 @@ class Prediction:
         interval: of a regression whose head is calibrated.
         corrected: a regression's value without its regression to the mean.
         probability: the calibrated probability of `task.classes[1]`.
+        prevalence: the share of `task.classes[1]` among scans that the probability assumes.
         members: a binary task's prediction set: the classes that cannot be excluded at `level`.
         level: of `members`.
         novelty: p-value of the scan among the head's calibration cohort; small is unusual.
@@ -42,6 +43,7 @@ class Prediction:
     interval: Interval | None = None
     corrected: float | None = None
     probability: float | None = None
+    prevalence: float | None = None
     members: list[str] | None = None
     level: float | None = None
     novelty: float | None = None
@@ -65,6 +67,7 @@ class Prediction:
             "interval": self.interval.to_dict() if self.interval else None,
             "corrected": self.corrected,
             "probability": self.probability,
+            "prevalence": self.prevalence,
             "prediction_set": self.members,
             "prediction_set_level": self.level,
             "novelty_p": self.novelty,

@@ -14,6 +14,8 @@ from export.int8 import gate as int8_gate
 from export.models import Exported
 from export.reference import Outputs
 from export.verify import limit
+from fmtool.bundle.exposure import FILE as EXPOSURE
+from fmtool.bundle.exposure import UNKNOWN, Exposure
 from fmtool.bundle.manifest import EncoderFacts, Expected, Manifest, StripFiles, TaskEntry
 from runtime.trust import FILE as TRUST
 
@@ -34,6 +36,7 @@ class BundleNotes:
         limits: sentences: the sample's ages, its site, and what follows.
         calibration: the quality checks' normal ranges, as `runtime.quality` reads them.
         demonstration: whether its values are for show only.
+        seen: whose scans and labels set the weights of an encoder given as a module.
     """
 
     name: str
@@ -41,6 +44,7 @@ class BundleNotes:
     limits: Sequence[str] = ()
     calibration: Mapping[str, Any] = field(default_factory=dict)
     demonstration: bool = False
+    seen: Exposure = UNKNOWN
 
 
 def manifest(
@@ -73,6 +77,7 @@ def manifest(
         strip=StripFiles(LOCATE, SEGMENT),
         template=TEMPLATE,
         trust=TRUST if any(head.trust for head in heads) else None,
+        exposure=EXPOSURE,
         self_test=_self_test(graph, heads, expected),
         calibration=notes.calibration,
         demonstration=notes.demonstration,
@@ -84,6 +89,12 @@ def trust_bytes(heads: Sequence[LinearHead]) -> bytes:
     """The file that the field `trust` names: what the heads know of their limits, by task."""
     found = {head.task.name: head.trust.to_dict() for head in heads if head.trust}
     return (json.dumps(found, allow_nan=False) + "\n").encode()
+
+
+def exposure_bytes(encoder: Exposure, heads: Sequence[LinearHead]) -> bytes:
+    """The file that the field `exposure` names: of the encoder, and of each task's head."""
+    of_heads = {head.task.name: head.exposure.to_dict() for head in heads}
+    return (json.dumps({"encoder": encoder.to_dict(), "tasks": of_heads}) + "\n").encode()
 
 
 def _parity(graph: BundleGraph, model: Exported) -> dict[str, Any]:

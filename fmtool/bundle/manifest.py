@@ -161,9 +161,10 @@ class Expected:
 class Manifest:
     """Everything that a bundle says of itself; what older versions lack has a neutral value.
 
-    `trust` and `robustness`, and of a task's evidence `trust` and `label_quartiles`, have none: a
-    head that was not calibrated gives no interval, whatever fmtool reads it, and a bundle that was
-    not measured says nothing of how far it moves.
+    `trust`, `robustness` and `exposure`, and of a task's evidence `trust`, `exposure` and
+    `label_quartiles`, have none: a head that was not calibrated gives no interval, whatever fmtool
+    reads it, a bundle that was not measured says nothing of how far it moves, and whom its encoder
+    has seen is then not known.
 
     Attributes:
         format: as it was read; see `fmtool.bundle.format`.
@@ -182,6 +183,7 @@ class Manifest:
         demonstration: whether its values are for show only.
         limits: sentences about the sample.
         robustness: the file of how far the outputs move.
+        exposure: the file of whose scans and labels set the weights.
         files: every file but the manifest, by path.
     """
 
@@ -201,6 +203,7 @@ class Manifest:
     demonstration: bool = False
     limits: Sequence[str] = ()
     robustness: str | None = None
+    exposure: str | None = None
     files: Mapping[str, FileFacts] = field(default_factory=dict)
     more: More = field(default_factory=dict)
 
@@ -226,7 +229,7 @@ class Manifest:
         _need(fine, "strip", "files to locate and segment")
         given["strip"] = StripFiles(**_known(StripFiles, given["strip"]))
         _need(_text(given["template"]), "template", "the name of a file")
-        for key in ("trust", "robustness"):
+        for key in ("trust", "robustness", "exposure"):
             _need(_text(given.get(key, "-")), key, "the name of a file")
         given["self_test"] = Expected.from_dict(given["self_test"], encoder.features)
         ranges = given.get("calibration", {})
@@ -303,6 +306,11 @@ def _evidence(facts: dict[str, Any], where: str) -> None:
                 _need(test(facts[key]), f"{where}, {key}", what)
     if facts.get("beats_baseline") is False:
         _need("baseline_name" in facts, where, "with a baseline_name")
+    seen = facts.get("exposure")
+    if seen is not None:
+        fine = isinstance(seen, dict) and type(seen.get("complete")) is bool
+        fine = fine and all(_whole(seen.get(key)) for key in ("images", "labels", "of"))
+        _need(fine, f"{where}, exposure", "how many of how many people were seen")
     volume = facts.get("brain_volume")
     if volume is not None:
         fine = isinstance(volume, dict) and _number(volume.get("value"))

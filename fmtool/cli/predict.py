@@ -73,6 +73,15 @@ def predict(
         ),
     ] = None,
     identifiers: IdentifiersOption = Identifiers.keep,
+    prevalence: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="TASK=SHARE: how common the second class is where the scans come from, 0.05 say; "
+            "its share in the head's cohort if absent. Repeat for several tasks.",
+            metavar="TASK=SHARE",
+            show_default=False,
+        ),
+    ] = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Predict from T1-weighted head scans: raw, skull-stripped, or prepared by TurboPrep."""
@@ -86,6 +95,9 @@ def predict(
         raise UsageError("--threads is of this machine; Ray was told how many cores its nodes have")
     if out is not None and (json or csv):
         raise UsageError("--out writes CSV and JSON lines itself; leave out --json and --csv")
+    if out is not None and prevalence:
+        raise UsageError("--prevalence goes without --out; results there are those of the bundle")
+    shares = dict(_share(word) for word in prevalence or ())
     from fmtool.cli import console
     from runtime.engines.choose import Wish
     from runtime.predict import Predictor
@@ -116,7 +128,9 @@ def predict(
     failed = False
     with ExitStack() as stack:
         with console.activity("Loading the bundle"):
-            predictor = Predictor(bundle, wish=wish, reading=reading, say=console.say)
+            predictor = Predictor(
+                bundle, wish=wish, reading=reading, say=console.say, prevalence=shares
+            )
             predictor.select(task)
             stack.enter_context(predictor)
         publisher = Publisher(report, predictor.template) if report is not None else None
@@ -138,6 +152,16 @@ def predict(
     console.results(outcomes, "json" if json else "csv" if csv else "table")
     if failed:
         raise typer.Exit(1)
+
+
+def _share(word: str) -> tuple[str, float]:
+    task, _, share = word.partition("=")
+    try:
+        return task, float(share)
+    except ValueError:
+        raise UsageError(
+            f"--prevalence is {word!r}; it needs a task and a share: sex=0.5"
+        ) from None
 
 
 def _place(ray: str | None, bundle: Path | None, wish: Wish) -> Place:

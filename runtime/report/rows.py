@@ -10,7 +10,7 @@ from typing import Any
 from runtime.report import words
 
 _REGRESSION = ("low", "high", "corrected")
-_BINARY = ("class", "probability", "set")
+_BINARY = ("class", "probability", "prevalence", "set")
 _BEATS = "beats_baseline"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
@@ -20,8 +20,9 @@ def csv_rows(results: Sequence[Mapping[str, Any]]) -> str:
 
     Columns: `scan`; for each task `TASK` (the value; the sigmoid of the second class's logit),
     `TASK_unit`, `TASK_level` and, for a regression, `TASK_low`, `TASK_high` (its interval) and
-    `TASK_corrected`, for a binary task `TASK_class`, `TASK_probability` (calibrated) and `TASK_set`
-    (the classes not excluded, joined by "|"), `TASK_beats_baseline`; then `checks`
+    `TASK_corrected`, for a binary task `TASK_class`, `TASK_probability` (calibrated, where the
+    second class has the share `TASK_prevalence`) and `TASK_set` (the classes not excluded, joined
+    by "|"), `TASK_beats_baseline`; then `checks`
     (the gravest verdict), `novelty_p`, `brain_volume_ml`, `seconds`, `warnings`, `error`, `bundle`,
     `bundle_digest`, `engine`, `version`, `finished`. A cell without a value is empty. Text that a
     spreadsheet would take for a formula gets a leading apostrophe.
@@ -80,6 +81,7 @@ def _limits(value: Mapping[str, Any]) -> dict[str, str]:
         return {
             "class": value["class"],
             "probability": _number(value.get("probability")),
+            "prevalence": _number(value.get("prevalence")),
             "set": "|".join(members or ()),
             "level": _number(value.get("prediction_set_level")),
         }

@@ -111,6 +111,11 @@ class Row:
     line: int
     session: str | None = None
 
+    @property
+    def named(self) -> bool:
+        """Whether table or path say whom it shows; else the scan is a subject of its own."""
+        return self.subject != str(self.image)
+
 
 class Lines(NamedTuple):
     """A table's rows, what is wrong in it, and what is left out because a value is missing."""

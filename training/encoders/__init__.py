@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fmtool.bundle.exposure import UNKNOWN
 from fmtool.errors import UsageError
 from training.encoders import architecture, hugging_face, stem, weights
 from training.encoders.architecture import describe
@@ -144,8 +145,9 @@ def load_checkpoint(
         (transformers), "sha256" (of the encoder's weights, see `digest`), "missing" (always empty:
         a gap is an error), "unexpected" (names that belong to neither encoder nor projector),
         "projector" and "dropped" (names left out, of a bundle's layers after the embedding),
-        "remarks" (sentences on what was assumed, or differs from fmtool's volumes), and "layout"
-        (see `training.encoders.layout`), "epoch" or "source" where the file says so.
+        "remarks" (sentences on what was assumed, or differs from fmtool's volumes), "exposure" (see
+        `fmtool.bundle.exposure`; unknown of a file), and "layout" (see `training.encoders.layout`),
+        "epoch" or "source" where the file says so.
 
     Raises:
         UsageError: if something is told of a folder or bundle that tells it itself.
@@ -205,6 +207,7 @@ def _facts(encoder: nn.Module, facts: dict[str, Any]) -> dict[str, Any]:
         "projector": [],
         "dropped": [],
         "remarks": [],
+        "exposure": UNKNOWN,
         **facts,
         **describe(encoder).facts(),
         "sha256": digest(encoder),

@@ -121,7 +121,8 @@ def convert(
         write(out, encoder, projector, info.get("epoch"))
     else:
         encoder, info = load_checkpoint(source, told)
-        save_encoder(out, encoder, info.get("source") or f"checkpoint {Path(source).name}")
+        words = info.get("source") or f"checkpoint {Path(source).name}"
+        save_encoder(out, encoder, words, seen=info["exposure"])
     return info
 
 

@@ -20,6 +20,7 @@ def probe(
     cache: o.CacheOption = o.CACHE,
     allow_sites: o.AllowSitesOption = False,
     strict: o.StrictOption = False,
+    each_scan_is_a_person: o.EachScanOption = False,
     seed: Annotated[int, typer.Option(help="Of the folds and the bootstrap.")] = 0,
 ) -> None:
     """Fit a linear probe, cross-validated by subject, and write its head."""
@@ -28,6 +29,16 @@ def probe(
     from training.runs import linear_probe
 
     found = linear_probe.run(
-        cohort, task, encoder, out, cache, bundle, allow_sites, strict, seed, remark=console.say
+        cohort,
+        task,
+        encoder,
+        out,
+        cache,
+        bundle,
+        allow_sites,
+        strict,
+        seed,
+        remark=console.say,
+        each_scan_is_a_person=each_scan_is_a_person,
     )
     evidence.show(found.head, "linear probe", out)

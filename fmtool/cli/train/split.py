@@ -28,6 +28,7 @@ def split(
     ] = None,
     allow_sites: o.AllowSitesOption = False,
     strict: o.StrictOption = False,
+    each_scan_is_a_person: o.EachScanOption = False,
 ) -> None:
     """Split a cohort by subject, the labels balanced between the parts."""
     shares = _numbers("--fractions", fractions)
@@ -40,7 +41,8 @@ def split(
     from training.cohort import split as split_file
     from training.cohort import split_make
 
-    table = cohorts.read(cohort, tasks.get(task), allow_sites or bool(test_site), strict)
+    sites = allow_sites or bool(test_site)
+    table = cohorts.read(cohort, tasks.get(task), sites, strict, each_scan_is_a_person)
     for sentence in table.remarks:
         console.say(sentence)
     made = split_make.make(
