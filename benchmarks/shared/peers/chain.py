@@ -96,7 +96,7 @@ def syn_quick_rigid(
 ) -> np.ndarray:
     """antsRegistrationSyNQuick[r]: 4x4, template RAS mm -> scan RAS mm; another one each time.
 
-    `ants.registration` ignores its `random_seed`: `benchmarks.registration --repeats` has the spread.
+    `ants.registration` ignores its `random_seed`; `benchmarks.registration` has the spread.
     """
     import ants
 

@@ -354,7 +354,7 @@ def test_a_column_of_an_endless_name(folder):
 
 
 @pytest.mark.parametrize(
-    "missing", ["n/a", "", "NA", "NaN", "None", "-", " n/a ", "89+", "89 +", ">89", "< 0.5", "89.5+"]
+    "missing", ["n/a", "", "NA", "NaN", "None", "-", " n/a ", "89+", "89 +", ">89", "< 0.5", "8.5+"]
 )
 def test_a_missing_or_bounded_label_leaves_its_row_out_and_says_so(folder, missing):
     lines = ("image_path,label,subject", f"scan one.nii,{missing},p1", "scan two.nii,30,p2")
