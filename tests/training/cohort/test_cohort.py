@@ -373,8 +373,10 @@ def test_a_column_of_an_endless_name(folder):
     assert len(str(caught.value)) < 1000
 
 
-@pytest.mark.parametrize("missing", ["n/a", "", "NA", "NaN", "None", "-", " n/a "])
-def test_a_missing_label_leaves_its_row_out_and_says_so(folder, missing):
+@pytest.mark.parametrize(
+    "missing", ["n/a", "", "NA", "NaN", "None", "-", " n/a ", "89+", "89 +", ">89", "< 0.5", "8.5+"]
+)
+def test_a_missing_or_bounded_label_leaves_its_row_out_and_says_so(folder, missing):
     lines = ("image_path,label,subject", f"scan one.nii,{missing},p1", "scan two.nii,30,p2")
     read = cohort.read(csv_of(folder, *lines), AGE)
     assert [row.subject for row in read.rows] == ["p2"]
@@ -384,6 +386,15 @@ def test_a_missing_label_leaves_its_row_out_and_says_so(folder, missing):
         cohort.read(csv_of(folder, *lines), AGE, strict=True)
     with pytest.raises(InputError, match=r"lists no scans that can be used\. 1 left out"):
         cohort.read(csv_of(folder, *lines[:2]), AGE)
+
+
+def test_a_bound_on_an_age_says_that_it_is_one(folder):
+    lines = ("image_path,label,subject", "scan one.nii,89+,p1", "scan two.nii,30,p2")
+    (said,) = cohort.read(csv_of(folder, *lines), AGE).remarks
+    assert "line 2: age is '89+', a bound and not a value" in said
+    for word in ("89+y", "+", "about 89", "30+5"):  # no bound, and no number
+        with pytest.raises(InputError, match="is not a number"):
+            cohort.read(csv_of(folder, lines[0], f"scan one.nii,{word},p1", lines[2]), AGE)
 
 
 def test_a_participant_or_session_without_a_value_costs_no_other(tmp_path):
