@@ -20,13 +20,11 @@ class StreamHeader:
 
     Attributes:
         protocol: its name; may name a person, and is never shown.
-        field_t: the scanner's field, tesla; None if it does not say.
         partitions: of the encoded space along the third axis; None if it does not say.
         remark: a sentence if it cannot be read.
     """
 
     protocol: str = ""
-    field_t: float | None = None
     partitions: float | None = None
     echoes: list[float] = field(default_factory=list)
     inversions: list[float] = field(default_factory=list)
@@ -101,8 +99,6 @@ def _take(found: StreamHeader, path: list[str], value: str) -> None:
         held: list[float] = getattr(found, _LISTS[name])
         if len(held) < _MOST:
             held.append(number)
-    elif name == "systemFieldStrength_T":
-        found.field_t = number
     elif name == "z" and path[-3:-1] == ["encodedSpace", "matrixSize"]:
         found.partitions = number
 

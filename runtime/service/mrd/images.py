@@ -1,4 +1,4 @@
-"""Images of a stream as the slices and series that DICOM's rules choose from (`runtime.scan.dicom`).
+"""Images of a stream as the slices and series that DICOM's rules choose from.
 
 A scanner gives an image's position as its centre, and its pixel axes among the attributes, beside
 the acquisition's in the header, which may be swapped against them. The public converters give the
@@ -113,16 +113,15 @@ def about(one: StreamImage, header: StreamHeader) -> About:
     sequence = first(one.mini, "SequenceString")
     names = (one.name, header.protocol, sequence, "")
     inversion = one.number("InversionTime", "TI") or header.inversion(contrast)
-    said = next(
-        ({w} for n in (sequence, one.name, header.protocol) for p, w in _PULSES if p.search(n.lower())),
-        set(),
-    )  # fmt: skip
+    words = [name.lower() for name in (sequence, one.name, header.protocol)]
+    pulse = next((w for word in words for p, w in _PULSES if p.search(word)), "")
+    said = {pulse, "IR" if inversion else ""} - {""}
     return About(
         sop_class=MR[0],
         names=tuple(name.lower() for name in names),
         image_type=tuple(map(plain, one.tokens)),
         acquisition=header.acquisition,
-        sequence=frozenset(said | ({"IR"} if inversion else set())),
+        sequence=frozenset(said),
         echo=one.number("EchoTime", "TE") or header.echo(contrast),
         repetition=one.number("RepetitionTime", "TR") or header.repetition,
         inversion=inversion,

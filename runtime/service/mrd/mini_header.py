@@ -1,7 +1,7 @@
 """The mini header that a Siemens image carries among its attributes: parameters in braces, base64.
 
-    <ParamString."ImageTypeValue3">{ "M" }      a zero, and an empty text, is an empty brace
-    <ParamArray."ImageTypeValue4"> { ... <Default> <ParamString."">{ } { "DIS2D" } }
+<ParamString."ImageTypeValue3">{ "M" }      a zero, and an empty text, is an empty brace
+<ParamArray."ImageTypeValue4"> { ... <Default> <ParamString."">{ } { "DIS2D" } }
 """
 
 from __future__ import annotations
