@@ -112,7 +112,9 @@ def about(one: StreamImage, header: StreamHeader) -> About:
     contrast = int(one.head["contrast"])
     sequence = first(one.mini, "SequenceString")
     names = (one.name, header.protocol, sequence, "")
-    inversion = one.number("InversionTime", "TI") or header.inversion(contrast)
+    inversion = one.number("InversionTime", "TI")
+    if inversion is None and not one.mini:  # the XML has one for sequences without inversion too
+        inversion = header.inversion(contrast)
     words = [name.lower() for name in (sequence, one.name, header.protocol)]
     pulse = next((w for word in words for p, w in _PULSES if p.search(word)), "")
     said = {pulse, "IR" if inversion else ""} - {""}

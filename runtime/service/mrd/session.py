@@ -279,7 +279,12 @@ class MrdSession:
                     self._say("DBG", f"computing, {now - start:.0f} s.")
         finally:
             self._front.withdraw(job)
-        tell(logger, "settled", stream=job.content[:SHORT], seconds=round(time.monotonic() - start, 1))
+        tell(
+            logger,
+            "settled",
+            stream=job.content[:SHORT],
+            seconds=round(time.monotonic() - start, 1),
+        )
         return job.answer if job.answer is not None else job.reason
 
     def _originals(self) -> None:

@@ -6,9 +6,8 @@ What the public converters do otherwise can be asked for, so that it can be trie
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,9 +129,7 @@ def _turned(scan: Scan, how: Arrangement) -> tuple[NDArray[np.float32], NDArray[
     return scan.array.transpose(order)[flips], affine
 
 
-def _attributes(
-    units: NDArray[np.float64], position: Sequence[float], number: int, count: int
-) -> bytes:
+def _attributes(units: NDArray[np.float64], position: Any, number: int, count: int) -> bytes:
     text = _MINI.format(
         number=number + 1,
         slice=number or "",
