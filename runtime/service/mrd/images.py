@@ -28,7 +28,7 @@ from runtime.service.mrd.wire import MrdImage
 
 _PARTS = {1: "M", 2: "P", 3: "R", 4: "I", 5: "M"}  # of a complex image the magnitude is taken
 _COLOUR = 6
-_THINNEST_MM = 0.1  # a slice of a packed volume; below it the field of view is that of one slice
+_THINNEST = 0.25  # of a voxel's side; packed slices that were thinner have one's field of view
 _SAME_SIZE = 1e-4
 _PULSES = (
     (re.compile(r"ep(?:2d|se|fid|i)"), "EP"),
@@ -219,7 +219,7 @@ def place(one: StreamImage, corner: bool) -> Place | None:
         if normal is None or field_mm[2] <= 0.0:
             return None
         thin = field_mm[2] / depth
-        step = normal * (field_mm[2] if thin < _THINNEST_MM else thin)
+        step = normal * (field_mm[2] if thin < _THINNEST * min(across, down) else thin)
     start = position
     if not corner:
         inside = row * across * (columns - 1) + column * down * (rows - 1) + step * (depth - 1)

@@ -89,20 +89,20 @@ def serve(
             f"no folder of temporary files can be used ({error.strerror}); set TMPDIR to one"
         ) from None
     make = partial(MrdAnswerer, settings.bundle)
-    with scratch as name, _listening(settings) as listener, Ledger(Path(name) / FILE) as ledger:
+    with scratch as name, listening(settings) as listener, Ledger(Path(name) / FILE) as ledger:
         address = listener.getsockname()[:2]
         tell(logger, "listening", host=address[0], port=address[1], bundle=digest[:SHORT])
         worker = OrderWorker(make, settings.limits.budget_s, start=False)
         try:
             if ready is not None:
                 ready(address)
-            _run(settings, Path(name), listener, ledger, worker, ending)
+            run(settings, Path(name), listener, ledger, worker, ending)
         finally:
             worker.close()
             tell(logger, "ended")
 
 
-def _run(
+def run(
     settings: MrdSettings,
     folder: Path,
     listener: socket.socket,
@@ -110,6 +110,11 @@ def _run(
     worker: OrderWorker,
     ending: Ending,
 ) -> None:
+    """Take connections, and answer with a worker, until the end is asked for.
+
+    Args:
+        folder: for streams while they are answered; empty, and this server's alone.
+    """
     front, guard = MrdFront(folder), SpaceGuard(folder, settings.min_free_bytes)
     loop = AnswerLoop(front, ledger, worker, guard, ending)
     front.blocked = lambda: loop.waiting
@@ -135,7 +140,12 @@ def _run(
 
 
 @contextmanager
-def _listening(settings: MrdSettings) -> Iterator[socket.socket]:
+def listening(settings: MrdSettings) -> Iterator[socket.socket]:
+    """A socket that listens where it is told to.
+
+    Raises:
+        InputError: if it cannot.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -74,15 +74,18 @@ def _series(came: Sequence[StreamImage], header: StreamHeader) -> tuple[list[Ser
     found, remarks = list[Series](), list[str]()
     for key, parts in groups.items():
         corner = _corner([came[i] for items in parts.values() for i in items])
-        made = {n: _frames(came, items, header, corner) for n, items in parts.items()}
+        told = {i: images.about(came[i], header) for items in parts.values() for i in items}
+        made = {
+            n: [frame for i in items for frame in images.frames(came[i], i, told[i], corner)]
+            for n, items in parts.items()
+        }
         if sum(len(frames) for frames in made.values()) > MAX_FRAMES:
             raise InputError(f"the stream holds more than {MAX_FRAMES} slices")
         if len(made) > 1 and _one_acquisition(list(made.values())):
             made = {min(made): [frame for frames in made.values() for frame in frames]}
         for number, frames in made.items():
-            items = {frame.item for frame in frames}
-            told = {item: images.about(came[item], header) for item in items}
-            found.append(Series(f"{number}\0{key}", number, "MR", "", "", told, frames))
+            abouts = {frame.item: told[frame.item] for frame in frames}
+            found.append(Series(f"{number}\0{key}", number, "MR", "", "", abouts, frames))
         if corner:
             remarks.append(
                 "The images' positions were taken as those of their first voxels, as converters "
@@ -96,16 +99,6 @@ def _series(came: Sequence[StreamImage], header: StreamHeader) -> tuple[list[Ser
                 "square so."
             )
     return sorted(found, key=lambda s: (s.number or 0, s.id)), _once(remarks)
-
-
-def _frames(
-    came: Sequence[StreamImage], items: Sequence[int], header: StreamHeader, corner: bool
-) -> list[Frame]:
-    return [
-        frame
-        for item in items
-        for frame in images.frames(came[item], item, images.about(came[item], header), corner)
-    ]
 
 
 def _corner(group: Sequence[StreamImage]) -> bool:
