@@ -37,6 +37,7 @@ from runtime.service.mrd.rehearsal import client, scanner
 from runtime.service.mrd.session import SessionLimits
 from runtime.service.mrd.wire import Kind, MrdMessage
 from runtime.service.worker import OrderWorker
+from runtime.system.clock import stamp
 
 _BUDGET_S = 3.0
 _COMPUTES_S = 0.3
@@ -67,7 +68,8 @@ class FaultyAnswerer:
             return Outcome(Fate.blocked, "disk_full", "no space left")
         said = f"answered {read.scan.array.size} voxels"
         (order.into / ANSWER).write_bytes(wire.text_message(said).wire)
-        return Outcome(Fate.done, result={"timings": {"total": _COMPUTES_S}})
+        told = {"timings": {"total": _COMPUTES_S}, "engine": "none", "version": "0"}
+        return Outcome(Fate.done, result={**told, "finished": stamp()})
 
     def _is(self, flag: str) -> bool:
         return (self._flags / flag).exists()

@@ -117,8 +117,8 @@ def run(
     """
     front, guard = MrdFront(folder), SpaceGuard(folder, settings.min_free_bytes)
     loop = AnswerLoop(front, ledger, worker, guard, ending)
-    front.blocked = lambda: loop.waiting
     answering = threading.Thread(target=loop.run, name="answering", daemon=True)
+    front.blocked = lambda: loop.waiting or "it has broken" * (not answering.is_alive())
     answering.start()
     limits, holding = settings.limits, Holding(settings.limits.held_bytes)
     threads: list[threading.Thread] = []

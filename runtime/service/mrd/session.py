@@ -28,6 +28,7 @@ _PROGRESS_S = 5.0
 _LINGER_S = 2.0  # for what the other side has under way, so that the CLOSE reaches it
 _PIECE = 1 << 20
 _KEPT_TEXTS = 8
+_PASSING_S = 1.0  # what keeps the server from computing may pass
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class MrdSession:
         self._unkept = ""
         self._images: list[MrdMessage] = []
         self._texts: list[bytes] = []
-        self._held = 0
+        self._held = self._count = 0
         self._input = self._receiving = True  # whether bytes may still come in, and are wanted
         self._returned = False
         self._end = time.monotonic() + limits.longest_s
@@ -125,10 +126,10 @@ class MrdSession:
         except Exception:
             logger.exception("connection_failed")
         finally:
-            self._client.close()
+            facts["images"] = self._count
             self._let_go()
-            self._holding.give(self._held)
-            tell(logger, "connection_ended", images=len(self._images), **facts)
+            self._client.close()
+            tell(logger, "connection_ended", **facts)
 
     def _converse(self) -> str:
         why = ""
@@ -156,6 +157,7 @@ class MrdSession:
             self._originals()
             self._say("WRN", f"{why}.")
         self._send(wire.CLOSE.wire)
+        self._let_go()  # before the client, told of the end, may come again
         self._linger()
         return why or "answered"
 
@@ -227,6 +229,7 @@ class MrdSession:
             if len(self._images) == wire.MAX_MESSAGES:
                 raise InputError(f"the client sent more than {wire.MAX_MESSAGES} images")
             self._images.append(message)
+            self._count += 1
         elif message.kind is Kind.TEXT:
             text = wire.text_of(message)
             if not text.lstrip().startswith(b"{") or len(text) > parameters.MAX_JSON_BYTES:
@@ -263,14 +266,15 @@ class MrdSession:
         job = MrdJob(self._path, self._digest.hexdigest())
         if self._front.submit(job):
             self._say("DBG", "another scan is being computed; this one waits for it.")
-        start = time.monotonic()
-        told = start
+        start = told = going = time.monotonic()
         try:
             while not job.done.wait(_TICK_S):
                 now = time.monotonic()
                 if self._ending.asked:
                     return "the server is being stopped"
-                if blocked := self._front.blocked():
+                blocked = self._front.blocked()
+                going = going if blocked else now
+                if now - going > _PASSING_S:
                     return f"the server cannot compute just now ({blocked}); its log says why"
                 if now - start > self._limits.budget_s:
                     return f"{NAME} was not answered within {self._limits.budget_s:g} s"
@@ -336,6 +340,9 @@ class MrdSession:
                 self._input = False
 
     def _let_go(self) -> None:
+        self._images.clear()
+        self._holding.give(self._held)
+        self._held = 0
         for path in (self._path, self._path.with_suffix(".answer")):
             path.unlink(missing_ok=True)
 

@@ -20,6 +20,14 @@ from runtime.service.mrd.session import SessionLimits
 from runtime.service.mrd.wire import Kind, text_message
 
 
+RESULT = {
+    "timings": {"total": 0.1},
+    "engine": "none",
+    "version": "0",
+    "finished": "2026-01-01T00:00:00.000+00:00",
+}
+
+
 class MrdStandIn:
     """Answers with a text; `first` is called before each, and its outcome taken if it has one."""
 
@@ -36,7 +44,7 @@ class MrdStandIn:
             return early
         count = sum(message.kind == Kind.IMAGE for message in stored(order.source))
         (order.into / ANSWER).write_bytes(text_message(f"{count} images answered").wire)
-        return Outcome(Fate.done, result={"timings": {"total": 0.1}})
+        return Outcome(Fate.done, result=dict(RESULT))
 
     def ensure(self):
         pass
