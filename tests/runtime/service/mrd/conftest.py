@@ -19,7 +19,6 @@ from runtime.service.mrd.rehearsal import scanner
 from runtime.service.mrd.session import SessionLimits
 from runtime.service.mrd.wire import Kind, text_message
 
-
 RESULT = {
     "timings": {"total": 0.1},
     "engine": "none",

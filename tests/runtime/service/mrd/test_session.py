@@ -152,7 +152,7 @@ def test_more_clients_than_are_served_are_told_and_closed(serving, sent):
         assert found.closes == 1
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 10])
+@pytest.mark.parametrize("count", [1, 10])
 @pytest.mark.parametrize("end", ["close", "stream", "cut"])
 def test_a_client_may_stop_anywhere(serving, sent, count, end):
     part = [*sent[:count], *[CLOSE] * (end == "close")]
