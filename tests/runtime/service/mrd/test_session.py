@@ -20,6 +20,15 @@ def said(found, word):
     return any(word in text for text in found.texts)
 
 
+def heard(wire_socket):
+    """What a server says until it closes."""
+    found = []
+    with wire_socket.makefile("rb") as stream:
+        while (message := wire.read(stream.read)) is not None:
+            found.append(message)
+    return found
+
+
 def originals(found, sent):
     """Whether what was sent came back: voxels and header as they were."""
     images = [m for m in sent if m.kind == Kind.IMAGE]
@@ -130,15 +139,13 @@ def test_one_computes_and_the_second_is_told(serving, sent, mrd_worker):
         one.start()
         assert begun.wait(30.0)
         with socket.create_connection(address) as second:
-            stream = second.makefile("rb")
-            texts = [wire.text_of(wire.read(stream.read)) for _ in range(2)]
+            with second.makefile("rb", buffering=0) as stream:
+                texts = [wire.text_of(wire.read(stream.read)) for _ in range(2)]
             assert b"another scan is being computed" in texts[1]
             go_on.set()
             for message in sent:
                 second.sendall(message.wire)
-            kinds = []
-            while (message := wire.read(stream.read)) is not None:
-                kinds.append(message.kind)
+            kinds = [message.kind for message in heard(second)]
         one.join(30.0)
     assert kinds.count(Kind.CLOSE) == 1
     assert said(found[0], "answered")
@@ -163,11 +170,9 @@ def test_a_client_may_stop_anywhere(serving, sent, count, end):
             if end == "cut":
                 wire_socket.sendall(sent[2].wire[:500])
             wire_socket.shutdown(socket.SHUT_WR)
-            stream = wire_socket.makefile("rb")
-            kinds, texts = [], []
-            while (message := wire.read(stream.read)) is not None:
-                kinds.append(message.kind)
-                texts += [wire.text_of(message)] * (message.kind == Kind.TEXT)
+            found = heard(wire_socket)
+        kinds = [message.kind for message in found]
+        texts = [wire.text_of(message) for message in found if message.kind == Kind.TEXT]
         images = max(0, count - 2)
         assert kinds.count(Kind.IMAGE) == images
         assert kinds.count(Kind.CLOSE) == 1
@@ -212,10 +217,7 @@ def test_a_client_that_leaves_at_once_is_no_harm(serving, sent):
 def test_a_client_that_says_nothing_more_is_given_up(serving, sent):
     with serving(stall_s=0.2) as address, socket.create_connection(address) as wire_socket:
         wire_socket.sendall(sent[0].wire + sent[2].wire[:700])
-        stream = wire_socket.makefile("rb")
-        found = []
-        while (message := wire.read(stream.read)) is not None:
-            found.append(message)
+        found = heard(wire_socket)
     assert b"sent nothing" in wire.text_of(found[-2])
     assert found[-1] == CLOSE
 
@@ -239,15 +241,15 @@ def test_all_connections_together_hold_no_more_than_is_allowed(serving, sent):
 
 
 def test_an_end_that_is_asked_for_gives_back_what_came(serving, sent):
+    found = []
     with serving() as address:
         wire_socket = socket.create_connection(address)
-        stream = wire_socket.makefile("rb")
-        assert wire.read(stream.read)
+        with wire_socket.makefile("rb", buffering=0) as stream:
+            assert wire.read(stream.read)
         wire_socket.sendall(b"".join(message.wire for message in sent[:4]))
-        wire_socket.sendall(text_message("x").wire)
-    found = []
-    while (message := wire.read(stream.read)) is not None:
-        found.append(message)
+        listening = threading.Thread(target=lambda: found.extend(heard(wire_socket)))
+        listening.start()
+    listening.join(30.0)
     wire_socket.close()
     assert [m.kind for m in found[-2:]] == [Kind.TEXT, Kind.CLOSE]
     assert b"being stopped" in wire.text_of(found[-2])
