@@ -91,14 +91,20 @@ def messages(
 def sentences(result: Result) -> list[str]:
     """The answers, one each, then every warning."""
     data = result.to_dict()
-    found = []
+    found, warned = list[str](), list[str]()
     for name, value in data["values"].items():
         limits = words.interval(value)
         large, small = words.answer(value)
         found.append(f"{name} {large} {small}{f' ({limits})' if limits else ''}.")
+        warned += [f"{name}: {sentence}" for sentence in value["warnings"]]
     if result.bundle["demonstration"]:
-        found.append("Demonstration bundle: its answers are not to be relied on.")
-    return [*found, *result.warnings, f"{NOTICE} fmtool {__version__}, {result.bundle['name']}."]
+        warned.append("Demonstration bundle: its answers are not to be relied on.")
+    return [
+        *found,
+        *warned,
+        *result.warnings,
+        f"{NOTICE} fmtool {__version__}, {result.bundle['name']}.",
+    ]
 
 
 def _series_numbers(came: Sequence[StreamImage]) -> Iterator[int]:
