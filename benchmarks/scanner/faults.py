@@ -34,6 +34,7 @@ from runtime.service.ending import Ending
 from runtime.service.mrd import service, volume, wire
 from runtime.service.mrd.answer import ANSWER, stored
 from runtime.service.mrd.rehearsal import client, scanner
+from runtime.service.mrd.rehearsal.scanner import Arrangement
 from runtime.service.mrd.session import SessionLimits
 from runtime.service.mrd.wire import Kind, MrdMessage
 from runtime.service.worker import OrderWorker
@@ -43,6 +44,8 @@ _BUDGET_S = 3.0
 _COMPUTES_S = 0.3
 _PATIENCE_S = 120.0
 _FLAGS = ("refuse", "full", "untrusted", "slow")
+_ODD = ("client leaves", "half", "raw")
+_GROWTH_MB = 16.0
 
 
 class FaultyAnswerer:
@@ -114,6 +117,11 @@ class _Server:
             os.kill(process.pid, number)
             process.join(_PATIENCE_S)
 
+    def resident_mb(self) -> float:
+        pid = self._process.pid if self._process is not None else 0
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+        return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
+
     def kill_child(self) -> None:
         with contextlib.suppress(OSError, ValueError):  # it may be gone, or not begun
             os.kill(int((self._flags / "pid").read_text()), signal.SIGKILL)
@@ -122,7 +130,7 @@ class _Server:
 def run(runs: int, seed: int) -> dict[str, Any]:
     """So many runs; how often each fault was tried, and what was missed."""
     chance = random.Random(seed)
-    kinds = [*_FLAGS, "kill child", "kill server", "stop server", "client leaves", "half", "raw"]
+    kinds = [*_FLAGS, "kill child", "kill server", "stop server", *_ODD]
     tried, missed, started = Counter[str](), list[str](), time.monotonic()
     voxels = np.random.default_rng(seed).random((24, 24, 24), dtype=np.float32)
     sent = scanner.stream(Scan(voxels, np.diag([3.0, 3.0, 3.0, 1.0])))
@@ -139,6 +147,28 @@ def run(runs: int, seed: int) -> dict[str, Any]:
     return {"runs": runs, "seed": seed, "tried": dict(tried), "missed": missed, "seconds": seconds}
 
 
+def crowd(count: int) -> dict[str, Any]:
+    """So many connections in a row, each with some of a stream; how much the server grew."""
+    chance, missed = random.Random(count), list[str]()
+    voxels = np.random.default_rng(0).random((16, 64, 64), dtype=np.float32)
+    sent = scanner.stream(Scan(voxels, np.diag([3.0, 3.0, 3.0, 1.0])), Arrangement("axial"))
+    sizes = []
+    with tempfile.TemporaryDirectory(prefix="fmtool-crowd-") as name:
+        server = _Server(Path(name))
+        server.ensure()
+        for number in range(count + 1):
+            if number % max(1, count // 4) == 0:
+                if why := _next(server.address, sent):
+                    missed.append(f"after {number} connections: {why}")
+                sizes.append(server.resident_mb())
+            if why := _odd_client(server.address, sent, chance.choice(_ODD), chance):
+                missed.append(f"connection {number}: {why}")
+        server.end(signal.SIGTERM)
+    if sizes[-1] - sizes[1] > _GROWTH_MB:  # the first quarter fills caches
+        missed.append(f"grew from {sizes[1]:.0f} to {sizes[-1]:.0f} MB")
+    return {"connections": count, "resident_mb": sizes, "missed": missed}
+
+
 def _one(
     server: _Server,
     flags: Path,
@@ -149,7 +179,7 @@ def _one(
 ) -> str:
     """What went wrong in one run and the connection after it; "" if nothing."""
     server.ensure()
-    if kind in ("client leaves", "half", "raw"):
+    if kind in _ODD:
         why = _odd_client(server.address, sent, kind, chance)
     else:
         fault = threading.Timer(moment, _fault, args=(server, flags, kind))
