@@ -16,7 +16,7 @@ from runtime.scan import Scan
 from runtime.service.mrd import images, mini_header, parameters, volume, wire
 from runtime.service.mrd.rehearsal import dicom, scanner
 from runtime.service.mrd.rehearsal.scanner import Arrangement
-from runtime.service.mrd.wire import Kind, MrdMessage
+from runtime.service.mrd.wire import MessageKind, MrdMessage
 
 _MOST = 4 << 20
 
@@ -29,11 +29,13 @@ def _trial(data: bytes, folder: Path) -> None:
         held += size
         assert size <= wire.MAX_IMAGE_BYTES, "more was asked for than is ever taken"
 
-    while (message := wire.read(stream.read, allow)) is not None and message.kind != Kind.CLOSE:
+    while (
+        message := wire.read(stream.read, allow)
+    ) is not None and message.kind != MessageKind.CLOSE:
         messages.append(message)
-    parameters.read(wire.text_of(m) for m in messages if m.kind == Kind.TEXT)
+    parameters.read(wire.text_of(m) for m in messages if m.kind == MessageKind.TEXT)
     for message in messages:
-        if message.kind == Kind.IMAGE:
+        if message.kind == MessageKind.IMAGE:
             one = images.taken_apart(wire.image(message))
             for value in one.meta.get("IceMiniHead", ()):
                 mini_header.changed(value, {"SliceNo": "1"}, {"ImageTypeValue4": "X"})
@@ -57,7 +59,7 @@ def _seeds() -> list[bytes]:
     ]
 
 
-_NUMBERS = tuple(kind.to_bytes(2, "little") for kind in (*Kind, 1008, 1010))
+_NUMBERS = tuple(kind.to_bytes(2, "little") for kind in (*MessageKind, 1008, 1010))
 _WORDS = (
     b"<meta><name>",
     b"</value>",

@@ -175,7 +175,7 @@ def frames(one: StreamImage, item: int, told: About, corner: bool) -> list[Frame
 
 
 @dataclass(frozen=True)
-class Place:
+class ImagePlace:
     """Where an image lies, LPS mm.
 
     Attributes:
@@ -195,7 +195,7 @@ class Place:
     square: bool = False
 
 
-def place(one: StreamImage, corner: bool) -> Place | None:
+def place(one: StreamImage, corner: bool) -> ImagePlace | None:
     """Where an image lies; None if its header does not say."""
     head = one.head
     row = _direction(one.meta, "ImageRowDir", head["read_dir"])
@@ -224,7 +224,7 @@ def place(one: StreamImage, corner: bool) -> Place | None:
     if not corner:
         inside = row * across * (columns - 1) + column * down * (rows - 1) + step * (depth - 1)
         start = position - inside / 2.0
-    return Place(start, row, column, step, (down, across), square)
+    return ImagePlace(start, row, column, step, (down, across), square)
 
 
 def _direction(meta: Mapping[str, Sequence[str]], name: str, told: Any) -> Vector | None:

@@ -27,7 +27,7 @@ MAX_SESSION_BYTES = 2 << 30
 MAX_MESSAGES = 100_000
 
 
-class Kind(IntEnum):
+class MessageKind(IntEnum):
     """The messages that are read; every other number ends a connection with a sentence."""
 
     CONFIG_FILE = 1
@@ -135,27 +135,27 @@ def read(take: Take, allow: Callable[[int], None] = lambda size: None) -> MrdMes
     if not start:
         return None
     (number,) = _ID.unpack(_whole(start, _ID.size))
-    if number not in Kind.__members__.values():
+    if number not in MessageKind.__members__.values():
         raise InputError(_refused(number))
-    kind, parts = Kind(number), list[bytes]()
+    kind, parts = MessageKind(number), list[bytes]()
 
     def more(size: int) -> bytes:
         allow(size)
         parts.append(_whole(take(size), size) if size else b"")
         return parts[-1]
 
-    if kind is Kind.CONFIG_FILE:
+    if kind is MessageKind.CONFIG_FILE:
         more(_CONFIG_BYTES)
-    elif kind is Kind.IMAGE:
+    elif kind is MessageKind.IMAGE:
         head = np.frombuffer(more(IMAGE_HEADER.itemsize), IMAGE_HEADER)[0]
         size = image_bytes(head)
         (length,) = _LONG.unpack(more(_LONG.size))
         more(_limited(length, MAX_TEXT_BYTES, "an image's attributes"))
         more(size)
-    elif kind is Kind.WAVEFORM:
+    elif kind is MessageKind.WAVEFORM:
         samples, channels = struct.unpack_from("<HH", more(_WAVEFORM_BYTES), 28)
         more(_limited(4 * samples * channels, MAX_IMAGE_BYTES, "a waveform"))
-    elif kind is not Kind.CLOSE:
+    elif kind is not MessageKind.CLOSE:
         (length,) = _LENGTH.unpack(more(_LENGTH.size))
         more(_limited(length, MAX_TEXT_BYTES, "a text"))
     return MrdMessage(kind, b"".join(parts))
@@ -203,10 +203,12 @@ def image_message(head: Any, attributes: bytes, data: NDArray[Any]) -> MrdMessag
     told["channels"], told["matrix_size"] = data.shape[0], data.shape[:0:-1]
     told["attribute_string_len"] = len(attributes)
     length = _LONG.pack(len(attributes))
-    return MrdMessage(Kind.IMAGE, b"".join((told.tobytes(), length, attributes, data.tobytes())))
+    return MrdMessage(
+        MessageKind.IMAGE, b"".join((told.tobytes(), length, attributes, data.tobytes()))
+    )
 
 
-def text_message(sentence: str, kind: Kind = Kind.TEXT) -> MrdMessage:
+def text_message(sentence: str, kind: MessageKind = MessageKind.TEXT) -> MrdMessage:
     """A text, an XML header or a configuration; it ends in a null, as consoles expect."""
     data = sentence.encode("utf-8", "replace") + b"\0"
     return MrdMessage(kind, _LENGTH.pack(len(data)) + data)
@@ -214,10 +216,10 @@ def text_message(sentence: str, kind: Kind = Kind.TEXT) -> MrdMessage:
 
 def config_file(name: str) -> MrdMessage:
     """The name of a configuration, as clients begin with."""
-    return MrdMessage(Kind.CONFIG_FILE, name.encode().ljust(_CONFIG_BYTES, b"\0"))
+    return MrdMessage(MessageKind.CONFIG_FILE, name.encode().ljust(_CONFIG_BYTES, b"\0"))
 
 
-CLOSE = MrdMessage(Kind.CLOSE, b"")
+CLOSE = MrdMessage(MessageKind.CLOSE, b"")
 
 
 def text_of(message: MrdMessage) -> bytes:
@@ -232,7 +234,9 @@ def _refused(number: int) -> str:
         what = f"a deprecated message (number {number})"
     else:
         what = f"a message of the unknown number {number}"
-    return f"the client sent {what}; expected reconstructed images (number {Kind.IMAGE.value})"
+    return (
+        f"the client sent {what}; expected reconstructed images (number {MessageKind.IMAGE.value})"
+    )
 
 
 def _limited(size: int, most: int, what: str) -> int:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from fmtool.errors import InputError
 from runtime.scan.dicom.library import pydicom
 from runtime.service.mrd import images, wire
-from runtime.service.mrd.images import Place, StreamImage
+from runtime.service.mrd.images import ImagePlace, StreamImage
 from runtime.service.mrd.meta import first
-from runtime.service.mrd.wire import Kind, MrdMessage
+from runtime.service.mrd.wire import MessageKind, MrdMessage
 from runtime.service.uid import derived
 
 _MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -40,7 +40,7 @@ def write(messages: Sequence[MrdMessage], folder: Path, study: str) -> list[Path
         CapabilityError: if pydicom is not installed.
     """
     pydicom()
-    came = [images.taken_apart(wire.image(m)) for m in messages if m.kind == Kind.IMAGE]
+    came = [images.taken_apart(wire.image(m)) for m in messages if m.kind == MessageKind.IMAGE]
     found = []
     for number, one in enumerate(came):
         place = images.place(one, corner=False)
@@ -59,7 +59,7 @@ def write(messages: Sequence[MrdMessage], folder: Path, study: str) -> list[Path
     return found
 
 
-def _slices(one: StreamImage, place: Place) -> list[tuple[NDArray[Any], Place]]:
+def _slices(one: StreamImage, place: ImagePlace) -> list[tuple[NDArray[Any], ImagePlace]]:
     """Each slice with its place; turned by 180 degrees where consoles turn it, world and all."""
     data = one.image.data[0]
     if data.dtype.kind == "c":
@@ -74,7 +74,9 @@ def _slices(one: StreamImage, place: Place) -> list[tuple[NDArray[Any], Place]]:
     return list(zip(data, steps, strict=True))
 
 
-def _document(one: StreamImage, data: NDArray[Any], place: Place, study: str, index: int) -> Any:
+def _document(
+    one: StreamImage, data: NDArray[Any], place: ImagePlace, study: str, index: int
+) -> Any:
     """One slice as an MR image."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import UID

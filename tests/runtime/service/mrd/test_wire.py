@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fmtool.errors import InputError
 from runtime.service.mrd import wire
-from runtime.service.mrd.wire import IMAGE_HEADER, NUMBERS, Kind
+from runtime.service.mrd.wire import IMAGE_HEADER, NUMBERS, MessageKind
 
 
 def head(**fields):
@@ -63,7 +63,12 @@ def test_what_the_library_writes_is_read_and_the_other_way_round():
         writer.serialize(item)
     writer.close()
     found = parsed(stream.getvalue())
-    assert [m.kind for m in found] == [Kind.IMAGE, Kind.TEXT, Kind.CONFIG_FILE, Kind.CLOSE]
+    assert [m.kind for m in found] == [
+        MessageKind.IMAGE,
+        MessageKind.TEXT,
+        MessageKind.CONFIG_FILE,
+        MessageKind.CLOSE,
+    ]
     came = wire.image(found[0])
     assert np.array_equal(came.data[0], data)
     assert came.head["read_dir"].tolist() == [0, 1, 0]
