@@ -36,7 +36,7 @@ from runtime.service.mrd.answer import ANSWER, stored
 from runtime.service.mrd.rehearsal import client, scanner
 from runtime.service.mrd.rehearsal.scanner import Arrangement
 from runtime.service.mrd.session import SessionLimits
-from runtime.service.mrd.wire import MessageKind, MrdMessage
+from runtime.service.mrd.wire import MrdMessage, Tag
 from runtime.service.worker import OrderWorker
 from runtime.system.clock import stamp
 
@@ -214,7 +214,7 @@ def _held(address: tuple[str, int], sent: list[MrdMessage], kind: str) -> str:
     took = time.monotonic() - start
     if took > _BUDGET_S + 6.0:
         return f"held for {took:.1f} s"
-    images = [m for m in sent if m.kind == MessageKind.IMAGE]
+    images = [m for m in sent if m.kind == Tag.IMAGE]
     if found.closes == 1:
         back = [wire.image(m).data for m in found.images]
         here = [wire.image(m).data for m in images]
@@ -243,7 +243,7 @@ def _odd_client(
             wire_socket.sendall(struct.pack("<H", 1008) * 5000)
         stream, closes = wire_socket.makefile("rb"), 0
         while (message := wire.read(stream.read)) is not None:
-            closes += message.kind is MessageKind.CLOSE
+            closes += message.kind is Tag.CLOSE
     return "" if closes == 1 else f"{closes} CLOSE"
 
 

@@ -16,7 +16,7 @@ from runtime.scan import Scan
 from runtime.service.mrd import images, mini_header, parameters, volume, wire
 from runtime.service.mrd.rehearsal import dicom, scanner
 from runtime.service.mrd.rehearsal.scanner import Arrangement
-from runtime.service.mrd.wire import MessageKind, MrdMessage
+from runtime.service.mrd.wire import MrdMessage, Tag
 
 _MOST = 4 << 20
 
@@ -29,13 +29,11 @@ def _trial(data: bytes, folder: Path) -> None:
         held += size
         assert size <= wire.MAX_IMAGE_BYTES, "more was asked for than is ever taken"
 
-    while (
-        message := wire.read(stream.read, allow)
-    ) is not None and message.kind != MessageKind.CLOSE:
+    while (message := wire.read(stream.read, allow)) is not None and message.kind != Tag.CLOSE:
         messages.append(message)
-    parameters.read(wire.text_of(m) for m in messages if m.kind == MessageKind.TEXT)
+    parameters.read(wire.text_of(m) for m in messages if m.kind == Tag.TEXT)
     for message in messages:
-        if message.kind == MessageKind.IMAGE:
+        if message.kind == Tag.IMAGE:
             one = images.taken_apart(wire.image(message))
             for value in one.meta.get("IceMiniHead", ()):
                 mini_header.changed(value, {"SliceNo": "1"}, {"ImageTypeValue4": "X"})
@@ -59,7 +57,7 @@ def _seeds() -> list[bytes]:
     ]
 
 
-_NUMBERS = tuple(kind.to_bytes(2, "little") for kind in (*MessageKind, 1008, 1010))
+_NUMBERS = tuple(kind.to_bytes(2, "little") for kind in (*Tag, 1008, 1010))
 _WORDS = (
     b"<meta><name>",
     b"</value>",

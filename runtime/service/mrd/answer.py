@@ -11,7 +11,7 @@ from runtime.result import Result
 from runtime.service.answer import Answerer, Order, Outcome, answered
 from runtime.service.mrd import parameters, returned, volume, wire
 from runtime.service.mrd.volume import StreamScan
-from runtime.service.mrd.wire import MessageKind, MrdMessage
+from runtime.service.mrd.wire import MrdMessage, Tag
 
 ANSWER = "answer.mrd"
 """The messages to send, one after the other."""
@@ -27,7 +27,7 @@ class MrdAnswerer(Answerer):
 
         def predict(path: Path) -> Result:
             messages = list(stored(path))
-            texts = (wire.text_of(m) for m in messages if m.kind == MessageKind.TEXT)
+            texts = (wire.text_of(m) for m in messages if m.kind == Tag.TEXT)
             switches.update(parameters.read(texts)[0])
             held.append(volume.read(messages))
             return self._predictor.predict(held[0].scan)

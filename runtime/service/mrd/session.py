@@ -21,7 +21,7 @@ from runtime.service.loop import SHORT
 from runtime.service.mrd import meta, parameters, wire
 from runtime.service.mrd.front import MrdFront, MrdJob, logger
 from runtime.service.mrd.volume import NAME
-from runtime.service.mrd.wire import MessageKind, MrdMessage
+from runtime.service.mrd.wire import MrdMessage, Tag
 
 _TICK_S = 0.1
 _PROGRESS_S = 5.0
@@ -164,7 +164,7 @@ class MrdSession:
     def _received(self) -> str:
         """Take what comes; why it is not to be answered, or ""."""
         try:
-            while (message := self._next()) is not None and message.kind != MessageKind.CLOSE:
+            while (message := self._next()) is not None and message.kind != Tag.CLOSE:
                 self._keep(message)
         except _Ended:
             return "the server is being stopped"
@@ -198,7 +198,7 @@ class MrdSession:
             return found
 
         message = wire.read(take, allow)
-        if message is not None and message.kind is not MessageKind.IMAGE:
+        if message is not None and message.kind is not Tag.IMAGE:
             self._holding.give(self._held - before)  # no more than a few of these are kept
             self._held = before
         return message
@@ -225,17 +225,17 @@ class MrdSession:
 
     def _keep(self, message: MrdMessage) -> None:
         """Remember what is needed of a message, on disk too, where another process reads it."""
-        if message.kind is MessageKind.IMAGE:
+        if message.kind is Tag.IMAGE:
             if len(self._images) == wire.MAX_MESSAGES:
                 raise InputError(f"the client sent more than {wire.MAX_MESSAGES} images")
             self._images.append(message)
             self._count += 1
-        elif message.kind is MessageKind.TEXT:
+        elif message.kind is Tag.TEXT:
             text = wire.text_of(message)
             if not text.lstrip().startswith(b"{") or len(text) > parameters.MAX_JSON_BYTES:
                 return
             self._texts = [*self._texts[1 - _KEPT_TEXTS :], text]
-        elif message.kind is not MessageKind.HEADER:
+        elif message.kind is not Tag.HEADER:
             return
         data = message.wire
         self._digest.update(data)

@@ -22,7 +22,7 @@ from runtime.service.mrd import images, wire
 from runtime.service.mrd.header import StreamHeader
 from runtime.service.mrd.header import read as read_header
 from runtime.service.mrd.images import StreamImage
-from runtime.service.mrd.wire import MessageKind, MrdMessage
+from runtime.service.mrd.wire import MrdMessage, Tag
 
 NAME = "the scan"
 _APART_MM = 0.01
@@ -49,9 +49,9 @@ def read(messages: Sequence[MrdMessage]) -> StreamScan:
     Raises:
         InputError: if none is in it, or it is not whole, saying why.
     """
-    headers = [wire.text_of(m) for m in messages if m.kind == MessageKind.HEADER]
+    headers = [wire.text_of(m) for m in messages if m.kind == Tag.HEADER]
     header = read_header(headers[0]) if headers else StreamHeader()
-    came = [images.taken_apart(wire.image(m)) for m in messages if m.kind == MessageKind.IMAGE]
+    came = [images.taken_apart(wire.image(m)) for m in messages if m.kind == Tag.IMAGE]
     if not came:
         raise InputError("no image came; send the images of one T1-weighted head")
     remarks = [header.remark, *(remark for one in came for remark in one.remarks)]

@@ -27,7 +27,7 @@ MAX_SESSION_BYTES = 2 << 30
 MAX_MESSAGES = 100_000
 
 
-class MessageKind(IntEnum):
+class Tag(IntEnum):
     """The messages that are read; every other number ends a connection with a sentence."""
 
     CONFIG_FILE = 1
@@ -135,27 +135,27 @@ def read(take: Take, allow: Callable[[int], None] = lambda size: None) -> MrdMes
     if not start:
         return None
     (number,) = _ID.unpack(_whole(start, _ID.size))
-    if number not in MessageKind.__members__.values():
+    if number not in Tag.__members__.values():
         raise InputError(_refused(number))
-    kind, parts = MessageKind(number), list[bytes]()
+    kind, parts = Tag(number), list[bytes]()
 
     def more(size: int) -> bytes:
         allow(size)
         parts.append(_whole(take(size), size) if size else b"")
         return parts[-1]
 
-    if kind is MessageKind.CONFIG_FILE:
+    if kind is Tag.CONFIG_FILE:
         more(_CONFIG_BYTES)
-    elif kind is MessageKind.IMAGE:
+    elif kind is Tag.IMAGE:
         head = np.frombuffer(more(IMAGE_HEADER.itemsize), IMAGE_HEADER)[0]
         size = image_bytes(head)
         (length,) = _LONG.unpack(more(_LONG.size))
         more(_limited(length, MAX_TEXT_BYTES, "an image's attributes"))
         more(size)
-    elif kind is MessageKind.WAVEFORM:
+    elif kind is Tag.WAVEFORM:
         samples, channels = struct.unpack_from("<HH", more(_WAVEFORM_BYTES), 28)
         more(_limited(4 * samples * channels, MAX_IMAGE_BYTES, "a waveform"))
-    elif kind is not MessageKind.CLOSE:
+    elif kind is not Tag.CLOSE:
         (length,) = _LENGTH.unpack(more(_LENGTH.size))
         more(_limited(length, MAX_TEXT_BYTES, "a text"))
     return MrdMessage(kind, b"".join(parts))
@@ -203,12 +203,10 @@ def image_message(head: Any, attributes: bytes, data: NDArray[Any]) -> MrdMessag
     told["channels"], told["matrix_size"] = data.shape[0], data.shape[:0:-1]
     told["attribute_string_len"] = len(attributes)
     length = _LONG.pack(len(attributes))
-    return MrdMessage(
-        MessageKind.IMAGE, b"".join((told.tobytes(), length, attributes, data.tobytes()))
-    )
+    return MrdMessage(Tag.IMAGE, b"".join((told.tobytes(), length, attributes, data.tobytes())))
 
 
-def text_message(sentence: str, kind: MessageKind = MessageKind.TEXT) -> MrdMessage:
+def text_message(sentence: str, kind: Tag = Tag.TEXT) -> MrdMessage:
     """A text, an XML header or a configuration; it ends in a null, as consoles expect."""
     data = sentence.encode("utf-8", "replace") + b"\0"
     return MrdMessage(kind, _LENGTH.pack(len(data)) + data)
@@ -216,10 +214,10 @@ def text_message(sentence: str, kind: MessageKind = MessageKind.TEXT) -> MrdMess
 
 def config_file(name: str) -> MrdMessage:
     """The name of a configuration, as clients begin with."""
-    return MrdMessage(MessageKind.CONFIG_FILE, name.encode().ljust(_CONFIG_BYTES, b"\0"))
+    return MrdMessage(Tag.CONFIG_FILE, name.encode().ljust(_CONFIG_BYTES, b"\0"))
 
 
-CLOSE = MrdMessage(MessageKind.CLOSE, b"")
+CLOSE = MrdMessage(Tag.CLOSE, b"")
 
 
 def text_of(message: MrdMessage) -> bytes:
@@ -234,9 +232,7 @@ def _refused(number: int) -> str:
         what = f"a deprecated message (number {number})"
     else:
         what = f"a message of the unknown number {number}"
-    return (
-        f"the client sent {what}; expected reconstructed images (number {MessageKind.IMAGE.value})"
-    )
+    return f"the client sent {what}; expected reconstructed images (number {Tag.IMAGE.value})"
 
 
 def _limited(size: int, most: int, what: str) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from fmtool.errors import InputError
 from runtime.service.mrd import wire
-from runtime.service.mrd.wire import MessageKind, MrdMessage
+from runtime.service.mrd.wire import MrdMessage, Tag
 
 _TRIES, _PAUSE_S = 10, 0.5  # scanners try again while a server starts
 
@@ -52,11 +52,11 @@ def converse(
             try:
                 while (message := wire.read(stream.read)) is not None:
                     found.first_s = min(found.first_s, time.monotonic() - start)
-                    if message.kind is MessageKind.IMAGE:
+                    if message.kind is Tag.IMAGE:
                         found.images.append(message)
-                    elif message.kind is MessageKind.TEXT:
+                    elif message.kind is Tag.TEXT:
                         found.texts.append(wire.text_of(message).decode("utf-8", "replace"))
-                    elif message.kind is MessageKind.CLOSE:
+                    elif message.kind is Tag.CLOSE:
                         found.closes += 1
                         sending.join(timeout_s)
                         found.answer_s = time.monotonic() - (sent or [start])[0]

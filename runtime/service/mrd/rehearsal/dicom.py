@@ -20,7 +20,7 @@ from runtime.scan.dicom.library import pydicom
 from runtime.service.mrd import images, wire
 from runtime.service.mrd.images import ImagePlace, StreamImage
 from runtime.service.mrd.meta import first
-from runtime.service.mrd.wire import MessageKind, MrdMessage
+from runtime.service.mrd.wire import MrdMessage, Tag
 from runtime.service.uid import derived
 
 _MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -40,7 +40,7 @@ def write(messages: Sequence[MrdMessage], folder: Path, study: str) -> list[Path
         CapabilityError: if pydicom is not installed.
     """
     pydicom()
-    came = [images.taken_apart(wire.image(m)) for m in messages if m.kind == MessageKind.IMAGE]
+    came = [images.taken_apart(wire.image(m)) for m in messages if m.kind == Tag.IMAGE]
     found = []
     for number, one in enumerate(came):
         place = images.place(one, corner=False)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fmtool.errors import CapabilityError, InputError
 from runtime.service.mrd import wire
-from runtime.service.mrd.wire import IMAGE_HEADER, MessageKind, MrdMessage, image_message
+from runtime.service.mrd.wire import IMAGE_HEADER, MrdMessage, Tag, image_message
 
 _GROUP = "dataset"
 _XML, _MORE = "xml", "configAdditional"
@@ -38,7 +38,7 @@ def read(path: Path) -> list[MrdMessage]:
 
 def _texts(group: Any) -> list[MrdMessage]:
     found = []
-    for name, kind in ((_XML, MessageKind.HEADER), (_MORE, MessageKind.TEXT)):
+    for name, kind in ((_XML, Tag.HEADER), (_MORE, Tag.TEXT)):
         if name in group:
             value = group[name][0]
             text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
@@ -83,7 +83,7 @@ def write(path: Path, messages: Sequence[MrdMessage], header: str) -> None:
         with library.Dataset(path, _GROUP, create_if_needed=True) as file:
             file.write_xml_header(header.encode())
             for message in messages:
-                if message.kind == MessageKind.IMAGE:
+                if message.kind == Tag.IMAGE:
                     image = wire.image(message)
                     made = library.Image(
                         head=image.head.tobytes(),

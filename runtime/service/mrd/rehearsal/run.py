@@ -12,7 +12,7 @@ from runtime.report.publish import check_writable
 from runtime.scan.dicom.library import pydicom
 from runtime.service.mrd import parameters, wire
 from runtime.service.mrd.rehearsal import client, dicom, files, scanner
-from runtime.service.mrd.wire import MessageKind, MrdMessage
+from runtime.service.mrd.wire import MrdMessage, Tag
 
 
 def rehearse(
@@ -60,5 +60,5 @@ def messages(source: Path, on: Sequence[str] = ()) -> list[MrdMessage]:
     is_file = source.suffix == ".h5"
     sent = files.read(source) if is_file else scanner.stream(scans.read(source))
     said = json.dumps({"version": "1.1.0", "parameters": dict.fromkeys(on, "true")})
-    first = next(n for n, message in enumerate(sent) if message.kind == MessageKind.IMAGE)
+    first = next(n for n, message in enumerate(sent) if message.kind == Tag.IMAGE)
     return [*sent[:first], *[wire.text_message(said)] * bool(on), *sent[first:]]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from runtime.scan import Scan
 from runtime.service.mrd import meta, mini_header, wire
-from runtime.service.mrd.wire import CODES, IMAGE_HEADER, MessageKind, MrdMessage
+from runtime.service.mrd.wire import CODES, IMAGE_HEADER, MrdMessage, Tag
 from runtime.service.uid import derived
 
 Plane = Literal["axial", "sagittal", "coronal"]
@@ -57,7 +57,7 @@ def stream(scan: Scan, how: Arrangement = Arrangement()) -> list[MrdMessage]:
     """What a client sends of a scan: configuration, XML header, images, CLOSE."""
     return [
         wire.config_file("openrecon"),
-        wire.text_message(header(), MessageKind.HEADER),
+        wire.text_message(header(), Tag.HEADER),
         *images(scan, how),
         wire.CLOSE,
     ]

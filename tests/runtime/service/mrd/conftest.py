@@ -17,7 +17,7 @@ from runtime.service.mrd import service
 from runtime.service.mrd.answer import ANSWER, stored
 from runtime.service.mrd.rehearsal import scanner
 from runtime.service.mrd.session import SessionLimits
-from runtime.service.mrd.wire import MessageKind, text_message
+from runtime.service.mrd.wire import Tag, text_message
 
 RESULT = {
     "timings": {"total": 0.1},
@@ -41,7 +41,7 @@ class MrdStandIn:
         early = self.first(order, stop)
         if early is not None:
             return early
-        count = sum(message.kind == MessageKind.IMAGE for message in stored(order.source))
+        count = sum(message.kind == Tag.IMAGE for message in stored(order.source))
         (order.into / ANSWER).write_bytes(text_message(f"{count} images answered").wire)
         return Outcome(Fate.done, result=dict(RESULT))
 

@@ -20,7 +20,7 @@ from runtime.scan import Scan
 from runtime.service.mrd import meta, mini_header, parameters, report, returned, volume, wire
 from runtime.service.mrd.rehearsal import dicom, scanner
 from runtime.service.mrd.rehearsal.scanner import Arrangement
-from runtime.service.mrd.wire import MessageKind
+from runtime.service.mrd.wire import Tag
 
 PLAIN = Arrangement()
 ALL = dict.fromkeys(parameters.DEFAULTS, True)
@@ -62,7 +62,7 @@ def back(small, result, how=PLAIN, switches=ALL):
 def by_series(messages):
     found = {}
     for message in messages:
-        if message.kind == MessageKind.IMAGE:
+        if message.kind == Tag.IMAGE:
             one = wire.image(message)
             found.setdefault(int(one.head["image_series_index"]), []).append(one)
     return found
@@ -137,7 +137,7 @@ def test_derived_images_say_that_they_are_none_of_the_scans(small, result):
 
 def test_values_survive_as_comments_and_texts(small, result):
     _, messages = back(small, result)
-    texts = [wire.text_of(m).decode() for m in messages if m.kind == MessageKind.TEXT]
+    texts = [wire.text_of(m).decode() for m in messages if m.kind == Tag.TEXT]
     assert any("age 41.2 years" in text for text in texts)
     assert any("A check warned." in text for text in texts)
     for images in by_series(messages).values():
@@ -272,7 +272,7 @@ def test_files_of_streams_come_back_by_the_library(small, tmp_path):
     files.write(tmp_path / "sent.h5", sent, scanner.header())
     again = files.read(tmp_path / "sent.h5")
     assert [m.kind for m in again] == [m.kind for m in sent]
-    one, two = (wire.image([m for m in s if m.kind == MessageKind.IMAGE][5]) for s in (sent, again))
+    one, two = (wire.image([m for m in s if m.kind == Tag.IMAGE][5]) for s in (sent, again))
     assert np.array_equal(one.data, two.data)
     assert meta.read(one.attributes) == meta.read(two.attributes)
 

@@ -13,7 +13,7 @@ from fmtool.errors import FmtoolError, UsageError
 from runtime.service.answer import Fate, Outcome
 from runtime.service.mrd import service, wire
 from runtime.service.mrd.rehearsal import client, scanner
-from runtime.service.mrd.wire import CLOSE, MessageKind, text_message
+from runtime.service.mrd.wire import CLOSE, Tag, text_message
 
 
 def said(found, word):
@@ -31,7 +31,7 @@ def heard(wire_socket):
 
 def originals(found, sent):
     """Whether what was sent came back: voxels and header as they were."""
-    images = [m for m in sent if m.kind == MessageKind.IMAGE]
+    images = [m for m in sent if m.kind == Tag.IMAGE]
     if len(found.images) < len(images):
         return False
     pairs = zip(map(wire.image, images), map(wire.image, found.images), strict=False)
@@ -147,7 +147,7 @@ def test_one_computes_and_the_second_is_told(serving, sent, mrd_worker):
                 second.sendall(message.wire)
             kinds = [message.kind for message in heard(second)]
         one.join(30.0)
-    assert kinds.count(MessageKind.CLOSE) == 1
+    assert kinds.count(Tag.CLOSE) == 1
     assert said(found[0], "answered")
 
 
@@ -172,10 +172,10 @@ def test_a_client_may_stop_anywhere(serving, sent, count, end):
             wire_socket.shutdown(socket.SHUT_WR)
             found = heard(wire_socket)
         kinds = [message.kind for message in found]
-        texts = [wire.text_of(message) for message in found if message.kind == MessageKind.TEXT]
+        texts = [wire.text_of(message) for message in found if message.kind == Tag.TEXT]
         images = max(0, count - 2)
-        assert kinds.count(MessageKind.IMAGE) == images
-        assert kinds.count(MessageKind.CLOSE) == 1
+        assert kinds.count(Tag.IMAGE) == images
+        assert kinds.count(Tag.CLOSE) == 1
         if end == "cut":
             assert b"ended inside a message" in texts[-1]
         elif not images:
@@ -251,14 +251,12 @@ def test_an_end_that_is_asked_for_gives_back_what_came(serving, sent):
         listening.start()
     listening.join(30.0)
     wire_socket.close()
-    assert [m.kind for m in found[-2:]] == [MessageKind.TEXT, MessageKind.CLOSE]
+    assert [m.kind for m in found[-2:]] == [Tag.TEXT, Tag.CLOSE]
     assert b"being stopped" in wire.text_of(found[-2])
 
 
 def test_waveforms_and_remarks_are_let_by(serving, sent):
-    waveform = wire.MrdMessage(
-        MessageKind.WAVEFORM, bytes(28) + struct.pack("<HH", 3, 2) + bytes(8 + 24)
-    )
+    waveform = wire.MrdMessage(Tag.WAVEFORM, bytes(28) + struct.pack("<HH", 3, 2) + bytes(8 + 24))
     mixed = [m for message in sent[:-1] for m in (message, waveform, text_message("a remark"))]
     with serving() as address:
         found = client.converse(address, [*mixed, CLOSE])

@@ -13,7 +13,7 @@ from runtime.scan import Scan
 from runtime.service.mrd import meta, mini_header, volume, wire
 from runtime.service.mrd.rehearsal import scanner
 from runtime.service.mrd.rehearsal.scanner import Arrangement
-from runtime.service.mrd.wire import MessageKind, image_message
+from runtime.service.mrd.wire import Tag, image_message
 
 PLANES = ("axial", "sagittal", "coronal")
 
@@ -33,7 +33,7 @@ def changed(messages, change):
     """The images with what `change(number, head, meta, data)` gives; None leaves one out."""
     found = []
     for number, message in enumerate(messages):
-        if message.kind != MessageKind.IMAGE:
+        if message.kind != Tag.IMAGE:
             found.append(message)
             continue
         one = wire.image(message)
@@ -143,9 +143,9 @@ def kinds(messages, token, value=None):
 
 def mixed(*streams, seed=5):
     """Streams in one, their images interleaved at random."""
-    images = [m for stream in streams for m in stream if m.kind == MessageKind.IMAGE]
+    images = [m for stream in streams for m in stream if m.kind == Tag.IMAGE]
     random.Random(seed).shuffle(images)
-    return [m for m in streams[0] if m.kind == MessageKind.HEADER] + images
+    return [m for m in streams[0] if m.kind == Tag.HEADER] + images
 
 
 def numbered(messages, **fields):
@@ -253,7 +253,7 @@ def test_damaged_attributes_are_a_remark(small):
     sent = scanner.stream(small)
     broken = [
         image_message(wire.image(m).head, b"<ismrmrdMeta>", wire.image(m).data)
-        if m.kind == MessageKind.IMAGE
+        if m.kind == Tag.IMAGE
         else m
         for m in sent
     ]

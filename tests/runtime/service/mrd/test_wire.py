@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fmtool.errors import InputError
 from runtime.service.mrd import wire
-from runtime.service.mrd.wire import IMAGE_HEADER, NUMBERS, MessageKind
+from runtime.service.mrd.wire import IMAGE_HEADER, NUMBERS, Tag
 
 
 def head(**fields):
@@ -64,10 +64,10 @@ def test_what_the_library_writes_is_read_and_the_other_way_round():
     writer.close()
     found = parsed(stream.getvalue())
     assert [m.kind for m in found] == [
-        MessageKind.IMAGE,
-        MessageKind.TEXT,
-        MessageKind.CONFIG_FILE,
-        MessageKind.CLOSE,
+        Tag.IMAGE,
+        Tag.TEXT,
+        Tag.CONFIG_FILE,
+        Tag.CLOSE,
     ]
     came = wire.image(found[0])
     assert np.array_equal(came.data[0], data)
