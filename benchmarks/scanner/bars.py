@@ -18,10 +18,10 @@ from runtime.result import Result
 from runtime.scan import Scan
 from runtime.service.ending import Ending
 from runtime.service.mrd import parameters, volume, wire
+from runtime.service.mrd.limits import SessionLimits
 from runtime.service.mrd.rehearsal import client, scanner
 from runtime.service.mrd.rehearsal.scanner import Arrangement
 from runtime.service.mrd.service import MrdSettings, serve
-from runtime.service.mrd.session import SessionLimits
 from runtime.service.mrd.wire import MrdMessage
 
 _MOST_ERROR = 1e-3  # of the head's own

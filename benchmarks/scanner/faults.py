@@ -33,9 +33,9 @@ from runtime.service.answer import AnsweredBy, Fate, Order, Outcome
 from runtime.service.ending import Ending
 from runtime.service.mrd import service, volume, wire
 from runtime.service.mrd.answer import ANSWER, stored
+from runtime.service.mrd.limits import SessionLimits
 from runtime.service.mrd.rehearsal import client, scanner
 from runtime.service.mrd.rehearsal.scanner import Arrangement
-from runtime.service.mrd.session import SessionLimits
 from runtime.service.mrd.wire import MrdMessage, Tag
 from runtime.service.worker import OrderWorker
 from runtime.system.clock import stamp

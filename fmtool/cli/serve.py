@@ -197,12 +197,12 @@ def mrd(
     """An MRD image server, for OpenRecon and others: images in, originals and answers back."""
     from runtime.service import log as logs
     from runtime.service.ending import Ending
+    from runtime.service.mrd.limits import SessionLimits
     from runtime.service.mrd.service import MrdSettings, listen_at, serve
-    from runtime.service.mrd.session import SessionLimits
 
     host, port = listen_at(listen)
     logs.configure(log)  # streams have no names to keep or hash
-    ending = Ending()
+    ending = Ending(grace_s=0.0)  # what is under way goes back as it came
     with ending.on_signals():
         serve(MrdSettings(host, port, bundle, SessionLimits(budget_s=budget)), ending)
     raise typer.Exit(ending.code)

@@ -21,7 +21,8 @@ from runtime.service.log import tell
 from runtime.service.loop import SHORT, AnswerLoop
 from runtime.service.mrd.answer import MrdAnswerer
 from runtime.service.mrd.front import MrdFront, logger
-from runtime.service.mrd.session import Holding, MrdSession, SessionLimits, refuse
+from runtime.service.mrd.limits import Holding, SessionLimits
+from runtime.service.mrd.session import MrdSession, refuse
 from runtime.service.worker import OrderWorker
 
 PORT = 9002

@@ -7,10 +7,8 @@ import logging
 import secrets
 import select
 import socket
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from runtime.service.log import tell
 from runtime.service.loop import SHORT
 from runtime.service.mrd import meta, parameters, wire
 from runtime.service.mrd.front import MrdFront, MrdJob, logger
+from runtime.service.mrd.limits import Holding, SessionLimits
 from runtime.service.mrd.volume import NAME
 from runtime.service.mrd.wire import MrdMessage, Tag
 
@@ -29,50 +28,6 @@ _LINGER_S = 2.0  # for what the other side has under way, so that the CLOSE reac
 _PIECE = 1 << 20
 _KEPT_TEXTS = 8
 _PASSING_S = 1.0  # what keeps the server from computing may pass
-
-
-@dataclass(frozen=True)
-class SessionLimits:
-    """How long a connection may take, and how much may be held.
-
-    Attributes:
-        budget_s: from the end of the images to an answer; then the originals go back without.
-        idle_s: between two messages, while a scan may still go on.
-        stall_s: without a byte inside a message, either way.
-        longest_s: of a whole connection.
-        connections: at once; one more is told so and closed.
-        held_bytes: of all connections together.
-    """
-
-    budget_s: float = 60.0
-    idle_s: float = 3600.0
-    stall_s: float = 30.0
-    longest_s: float = 4 * 3600.0
-    connections: int = 16
-    held_bytes: int = 4 << 30
-
-
-class Holding:
-    """How many bytes all connections hold together."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._held, self._lock = most, 0, threading.Lock()
-
-    def take(self, size: int) -> None:
-        """Hold more.
-
-        Raises:
-            InputError: if that is too much.
-        """
-        with self._lock:
-            if self._held + size > self._most:
-                raise InputError("the server holds too much already; send the images again later")
-            self._held += size
-
-    def give(self, size: int) -> None:
-        """Hold less."""
-        with self._lock:
-            self._held -= size
 
 
 class _Ended(Exception):

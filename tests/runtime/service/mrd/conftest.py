@@ -15,8 +15,8 @@ from runtime.service.answer import AnsweredBy, Fate, Outcome
 from runtime.service.ending import Ending
 from runtime.service.mrd import service
 from runtime.service.mrd.answer import ANSWER, stored
+from runtime.service.mrd.limits import SessionLimits
 from runtime.service.mrd.rehearsal import scanner
-from runtime.service.mrd.session import SessionLimits
 from runtime.service.mrd.wire import Tag, text_message
 
 RESULT = {
