@@ -54,7 +54,9 @@ def write(messages: Sequence[MrdMessage], folder: Path, study: str) -> list[Path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 made.save_as(file, enforce_file_format=True)
             except OSError as error:
-                raise InputError(f"cannot write {file} ({error.strerror})") from None
+                raise InputError(
+                    f"cannot write {file} ({error.strerror}); name another folder"
+                ) from None
             found.append(file)
     return found
 
