@@ -83,8 +83,8 @@ class StreamImage:
 
     @property
     def marked(self) -> bool:
-        """Whether a scanner's own words are among the attributes."""
-        return not {"ImageRowDir", "SlicePosLightMarker", "IceMiniHead"}.isdisjoint(self.meta)
+        """Whether a scanner's own words are among the attributes; converters write directions too."""
+        return not {"SlicePosLightMarker", "IceMiniHead"}.isdisjoint(self.meta)
 
 
 def taken_apart(image: MrdImage) -> StreamImage:

@@ -66,6 +66,21 @@ def test_every_arrangement_gives_the_same_volume(small, plane, packed, left, cen
     assert said is not centred
 
 
+def test_a_converter_that_writes_directions_too_is_still_none_of_a_scanners(small):
+    def directions(number, head, told, data):
+        told |= {
+            "ImageRowDir": [str(c) for c in head["read_dir"]],
+            "ImageColumnDir": [str(c) for c in head["phase_dir"]],
+            "ImageType": ["['ORIGINAL', 'PRIMARY', 'M', 'ND']"],  # as one text, which is seen too
+        }
+        return head, told, data
+
+    sent = scanner.stream(small, Arrangement("axial", centred=False, marked=False))
+    read = volume.read(changed(sent, directions))
+    assert same(read, small)
+    assert {"ORIGINAL", "PRIMARY", "M", "ND"} <= set(read.images[0].tokens)
+
+
 @pytest.mark.parametrize("left", [False, True])
 def test_a_packed_volume_whose_field_of_view_is_one_slices(small, left):
     def one_slice(number, head, told, data):
