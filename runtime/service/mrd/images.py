@@ -83,7 +83,7 @@ class StreamImage:
 
     @property
     def marked(self) -> bool:
-        """Whether a scanner's own words are among the attributes; converters write directions too."""
+        """Whether a scanner's own words are among its attributes; directions anybody writes."""
         return not {"SlicePosLightMarker", "IceMiniHead"}.isdisjoint(self.meta)
 
 
