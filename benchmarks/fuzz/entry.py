@@ -22,6 +22,7 @@ from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile, ZipI
 from fmtool.errors import UNSHOWN, FmtoolError
 
 _PLACES = {
+    "mrd": "mrd.ENTRY",
     "nifti": "nifti.ENTRY",
     "task": "task.ENTRY",
     "manifest": "bundle.CLAIMS",

@@ -89,7 +89,7 @@ def read(path: Source, assume_ras: bool = False, series: str | None = None) -> S
         (dtype('float32'), (4, 4), 'sform')
     """
     if not isinstance(path, str | PathLike):
-        return _checked(_dicom(path, series))
+        return checked(_dicom(path, series))
     source = Path(path)
     if os.path.isdir(source):
         try:
@@ -97,15 +97,15 @@ def read(path: Source, assume_ras: bool = False, series: str | None = None) -> S
         except OSError as error:
             raise InputError(f"{source} cannot be read ({error.strerror}); check it") from None
         if not (source / _PREPARED).exists():
-            return _checked(_dicom(source, series))
+            return checked(_dicom(source, series))
         if not (source / _MASK).exists():
             raise InputError(f"{source} holds {_PREPARED} but no {_MASK}; add the brain mask")
         return _prepared(source / _PREPARED, source / _MASK)
     if source.name == _PREPARED and (source.parent / _MASK).exists():
         return _prepared(source, source.parent / _MASK)
     if find.kind(source):
-        return _checked(_dicom(source, series))
-    return _checked(_volume(source, assume_ras))
+        return checked(_dicom(source, series))
+    return checked(_volume(source, assume_ras))
 
 
 def called(source: Source) -> str:
@@ -119,7 +119,7 @@ def stem(name: str) -> str:
     return name[: len(name) - max(map(len, endings), default=0)]
 
 
-def _checked(scan: Scan) -> Scan:
+def checked(scan: Scan) -> Scan:
     """The scan, if there is an image in it."""
     low, high = _range(scan.path or Path("array"), scan.array)
     if low == high:

@@ -156,6 +156,11 @@ class AnswerLoop:
         """Whether what comes now is answered."""
         return self._running and self._worker.alive and not self._why
 
+    @property
+    def waiting(self) -> str:
+        """Why nothing goes on, in a word; "" while it does."""
+        return self._why
+
     def run(self) -> None:
         """Answer until the end is asked for, or nothing more comes."""
         self._running = True

@@ -18,6 +18,7 @@ class OrderWorker(Child):
     Args:
         make: gives what answers, in the process; can be pickled.
         answer_s: how long one order may take; then the process is ended, and so is that order.
+        start: see `Child`.
 
     Raises:
         FmtoolError: what `make` raised.
@@ -25,9 +26,11 @@ class OrderWorker(Child):
 
     about: AnsweredBy
 
-    def __init__(self, make: Callable[[], Server], answer_s: float = ANSWER_S) -> None:
+    def __init__(
+        self, make: Callable[[], Server], answer_s: float = ANSWER_S, start: bool = True
+    ) -> None:
         self._answer_s = answer_s
-        super().__init__(make)
+        super().__init__(make, start)
 
     def __call__(self, order: Order, give_up: GiveUp = lambda: False) -> Outcome:
         """Send an order and wait for its outcome, or until `give_up` says so.

@@ -53,6 +53,7 @@ class Child:
 
     Args:
         make: gives the server, in the process; can be pickled.
+        start: now; otherwise with the first request, or `ensure`.
 
     Raises:
         FmtoolError: what `make` raised.
@@ -60,10 +61,11 @@ class Child:
 
     about: Any
 
-    def __init__(self, make: Callable[[], Server]) -> None:
+    def __init__(self, make: Callable[[], Server], start: bool = True) -> None:
         self._make = make
         self._process: BaseProcess | None = None
-        self._start()
+        if start:
+            self._start()
 
     @property
     def alive(self) -> bool:

@@ -132,3 +132,44 @@ def test_a_container_is_built_from_what_there_is(file):
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
     packages = {path.partition("/")[0] for path in wheel}
     assert [package for package in packages if f"COPY {package} {package}\n" not in text] == []
+
+
+OPENRECON = DEPLOY / "openrecon"
+
+
+def test_the_scanners_container_is_as_consoles_want_it():
+    found = instructions(OPENRECON / "Containerfile")
+    said = dict(found[max(i for i, (name, _) in enumerate(found) if name == "FROM") :])
+    assert said["USER"] == "root"
+    assert said["EXPOSE"] == "9002"
+    shell, option, line = json.loads(said["CMD"])
+    assert (shell, option) == ("/bin/sh", "-c")
+    first, _, command = line.partition(" && exec ")
+    assert first == "ldconfig"
+    words = shlex.split(command)
+    assert words[0] == "fmtool"
+    accepted(words[1:])
+    assert words[words.index("--listen") + 1] == "0.0.0.0:9002"
+    set_to = dict(word.split("=", 1) for word in said["ENV"].split())
+    assert set_to["HOME"] == "/tmp"
+    extras = (OPENRECON / "Containerfile").read_text().partition('".[')[2].partition("]")[0]
+    assert extras == "cpu"
+
+
+def test_the_scanners_script_says_what_it_lacks(tmp_path):
+    script = OPENRECON / "build.sh"
+    subprocess.run([Path(sys.executable).parent / "shellcheck", script], check=True)
+    for words, code, said in (
+        ([], 2, "usage"),
+        (["absent.fmtool", tmp_path], 1, "not a bundle's folder"),
+        ([tmp_path, tmp_path], 3, "no docker engine answers"),
+    ):
+        done = subprocess.run(
+            ["/bin/sh", script, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": "/usr/bin:/bin", "DOCKER_HOST": "tcp://127.0.0.1:1"},
+        )
+        assert (done.returncode, len(done.stderr.splitlines())) == (code, 1)
+        assert said in done.stderr

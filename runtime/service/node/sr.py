@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -30,6 +29,7 @@ from pydicom.uid import ComprehensiveSRStorage
 from fmtool import NOTICE, __version__
 from runtime.report import words
 from runtime.result import Prediction, Result
+from runtime.service.uid import derived
 
 UTF8 = "ISO_IR 192"
 """What documents are written in, whatever the source was (PS3.3, C.12.1.1.2)."""
@@ -47,18 +47,6 @@ _UCUM = {  # the units a task may have: UCUM code and its meaning
     "ml": ("mL", "milliliter"),
     "%": ("%", "percent"),
 }
-
-
-_SPACE = uuid.UUID("6fd1a8a3-7f0c-5c1e-9f2b-1d0b7a0f5e11")
-
-
-def derived(*words: str) -> str:
-    """The UID of something that these words name (2.25 and a UUID: PS3.5, B.2).
-
-    The same words give the same: a result that is computed anew after a crash is thereby the same
-    object to whom it was sent.
-    """
-    return f"2.25.{uuid.uuid5(_SPACE, chr(0).join(words)).int}"
 
 
 def report(
