@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import label
 
 from fmtool import space
 from fmtool.errors import InputError
@@ -26,6 +27,7 @@ from runtime.scan.header import Header, times
 _PREPARED = "normalized.nii.gz"
 _MASK = "mask.nii.gz"
 _BLOCK = 16  # slices converted at a time: what is read and what is written both fit the cache
+_AROUND = 0.75  # of the outermost voxels: with fewer, something is missing
 
 
 @dataclass
@@ -139,6 +141,7 @@ def _volume(path: Path, assume_ras: bool = False) -> Scan:
     place = frame.locate(path, header, assume_ras)
     order, flips, affine = frame.to_canonical(place.affine, header.shape)
     array = _canonical(data, header, order, flips)
+    remarks = _without_nan(array)
     facts: dict[str, Any] = {
         "shape": list(array.shape),
         "spacing": [round(float(s), 4) for s in np.linalg.norm(affine[:3, :3], axis=0)],
@@ -146,7 +149,7 @@ def _volume(path: Path, assume_ras: bool = False) -> Scan:
         "orientation": place.orientation,
         "frame": place.source,
         "prepared": False,
-        "warnings": place.warnings,
+        "warnings": [*place.warnings, *remarks],
     }
     return Scan(array, affine, path, None, facts, place.affine, place.itk)
 
@@ -166,6 +169,23 @@ def _canonical(
         if header.inter != 0.0:
             array += np.float32(header.inter)
     return array
+
+
+def _without_nan(array: NDArray[np.float32]) -> list[str]:
+    """NaN all around the image becomes 0, in place, and is told: so some packages mask."""
+    if not np.isnan(array.min()):  # which carries a NaN through
+        return []
+    missing = np.isnan(array)
+    if np.mean([missing.take((0, -1), axis).mean() for axis in range(3)]) < _AROUND:
+        return []
+    parts, _ = label(missing)
+    ends = [parts.take((0, -1), axis).ravel() for axis in range(3)]
+    outer = missing & np.isin(parts, np.unique(np.concatenate(ends)))
+    array[outer] = 0.0
+    share = 100.0 * np.count_nonzero(outer) / outer.size
+    return [
+        f"{share:.2g} % of the voxels, around the image, are NaN; they are taken as background."
+    ]
 
 
 def _range(path: Path, array: NDArray[np.float32]) -> tuple[float, float]:
