@@ -39,7 +39,7 @@ _NEW = 2000
 
 
 @dataclass(frozen=True)
-class Draw:
+class Simulated:
     """People, their embeddings, (N, F), and the law that they follow."""
 
     x: Array
@@ -55,7 +55,7 @@ def cohort_of(y: Array, task: Task, whom: NDArray[Any]) -> Cohort[Task]:
     return Cohort(Path("made"), task, rows)
 
 
-def draw(rng: np.random.Generator, n: int, task: Task, scans: int, signal: float) -> Draw:
+def draw(rng: np.random.Generator, n: int, task: Task, scans: int, signal: float) -> Simulated:
     """`n` people of up to `2 scans - 1` scans each."""
     own = rng.normal(size=(n, FEATURES))
     if task.kind == "regression":
@@ -66,7 +66,7 @@ def draw(rng: np.random.Generator, n: int, task: Task, scans: int, signal: float
     blur = 0.5 if scans > 1 else 0.0
     whom = np.repeat(np.arange(n), rng.integers(1, 2 * scans, size=n))
     x = own[whom] + blur * rng.normal(size=(len(whom), FEATURES))
-    return Draw(x, cohort_of(y[whom], task, whom), signal, blur)
+    return Simulated(x, cohort_of(y[whom], task, whom), signal, blur)
 
 
 def ridge(x: Array, cohort: Cohort[Task]) -> tuple[Array, float]:
@@ -78,7 +78,7 @@ def ridge(x: Array, cohort: Cohort[Task]) -> tuple[Array, float]:
     return weight, level - float(centre @ weight)
 
 
-def truth(weight: Array, bias: float, made: Draw) -> float:
+def truth(weight: Array, bias: float, made: Simulated) -> float:
     """The MAE or AUC of a head on new people of the same law, in closed form."""
     seen = (1.0 + made.blur**2) * float(weight @ weight)
     if made.cohort.task.kind == "binary":
@@ -102,7 +102,7 @@ class Judged:
     of_folds: float
 
 
-def judge(made: Draw, seed: int, repeats: int = _REPEATS) -> Judged:
+def judge(made: Simulated, seed: int, repeats: int = _REPEATS) -> Judged:
     """Cross-validate a ridge."""
     x, cohort, truths = made.x, made.cohort, []
     predictions, constants = np.empty((2, repeats, len(x)))
@@ -180,7 +180,7 @@ def limits(repeats: int) -> Iterator[tuple[str, Figures]]:
             yield f"{task.name}, signal {signal:g}, n {n}", means(rows)
 
 
-def _answered(task: Task, told: dict[str, Any], known: Any, new: Draw, raw: Array) -> Figures:
+def _answered(task: Task, told: dict[str, Any], known: Any, new: Simulated, raw: Array) -> Figures:
     y = new.cohort.labels
     said = [answer(task, float(v), {}, e, known) for v, e in zip(raw, new.x, strict=True)]
     if task.kind == "regression":

@@ -67,9 +67,9 @@ EDGE = {
 }
 TINY = "--epochs 1 --batch 4 --cache cache --device cpu"
 TRAINING = {
-    "train synth": "heads -n 12 --seed 1 --prepared",
+    "train synth": "heads -n 20 --seed 1 --prepared",
     "train prepare": "heads/cohort.csv --cache cache -j 2",
-    "train split": "heads/cohort.csv --task age -o split.json",
+    "train split": "heads/cohort.csv --task age -o split.json --fractions 0.3,0.1,0.6",
     "train simclr": f"heads/cohort.csv -o run {TINY} --width 0.03125 --view 16 16 16 "
     "--min-crop 60 80 80",
     "train mae": f"heads/cohort.csv -o mae {TINY} --architecture vit_tiny --input 45 64 64",

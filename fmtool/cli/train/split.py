@@ -40,6 +40,7 @@ def split(
     from training import cohort as cohorts
     from training.cohort import split as split_file
     from training.cohort import split_make
+    from training.evidence import FEWEST
 
     sites = allow_sites or bool(test_site)
     table = cohorts.read(cohort, tasks.get(task), sites, strict, each_scan_is_a_person)
@@ -51,6 +52,8 @@ def split(
     split_file.write(out, made)
     for part, subjects in (*made.subjects.items(), *made.subsets.items()):
         console.say(f"{part}: {len(subjects)} subjects")
+    if len(made.subjects["test"]) < FEWEST:
+        console.say(f"A training from labels needs {FEWEST} subjects to test on.")
     console.put(str(out))
 
 
