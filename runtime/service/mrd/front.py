@@ -95,22 +95,22 @@ class MrdFront(Front):
     def publish(self, work: Work, content: str, timings: Mapping[str, float]) -> bool:
         """Hand the messages to the connection."""
         staged, job = move.staged(self.staging, content), work.state
-        answer = job.path.with_suffix(".answer")
-        (staged / ANSWER).replace(answer)
+        with self._lock:
+            wanted = job in self._jobs
+            if wanted:  # else its connection has gone, and would not delete the answer
+                job.answer = (staged / ANSWER).replace(job.path.with_suffix(".answer"))
+                self._jobs.remove(job)
         move.remove(staged)
-        job.answer = answer
-        return self._settled(job)
+        job.done.set()
+        return wanted
 
     def aside(self, work: Work, outcome: Outcome, attempts: int) -> bool:
         """Tell the connection why there is no answer."""
         work.state.reason = outcome.reason.splitlines()[0]
-        return self._settled(work.state)
+        self.withdraw(work.state)
+        work.state.done.set()
+        return True
 
     def sweep(self) -> int:
         """Nothing is kept."""
         return 0
-
-    def _settled(self, job: MrdJob) -> bool:
-        self.withdraw(job)
-        job.done.set()
-        return True

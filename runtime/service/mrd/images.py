@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fmtool.errors import InputError
 from runtime.scan.dicom.about import About
 from runtime.scan.dicom.frame import MR, Frame
 from runtime.scan.dicom.image_type import plain
@@ -154,7 +153,7 @@ def frames(one: StreamImage, item: int, told: About, corner: bool) -> list[Frame
     )
     _, depth, rows, columns = one.image.data.shape
     if max(rows, columns) > MAX_AXIS:
-        raise InputError(f"an image has {columns} x {rows} voxels; at most {MAX_AXIS} are read")
+        return []  # a picture, and no slice of a head
     found = []
     for index in range(depth):
         position = None if placed is None else placed.first + index * placed.step

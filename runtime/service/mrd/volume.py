@@ -84,7 +84,7 @@ def _series(came: Sequence[StreamImage], header: StreamHeader) -> tuple[list[Ser
         if len(made) > 1 and _one_acquisition(list(made.values())):
             made = {min(made): [frame for frames in made.values() for frame in frames]}
         for number, frames in made.items():
-            abouts = {frame.item: told[frame.item] for frame in frames}
+            abouts = {i: told[i] for i in {f.item for f in frames} or parts[number]}
             found.append(Series(f"{number}\0{key}", number, "MR", "", "", abouts, frames))
         if corner:
             remarks.append(

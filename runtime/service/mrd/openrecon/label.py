@@ -20,8 +20,7 @@ LABEL = "com.siemens-healthineers.magneticresonance.openrecon.metadata:1.1.0"
 VENDOR, NAME = "fmtool", "fmtool"
 
 MEMORY_MB = 4096
-"""At its peak the server and its child hold 2.7 GB, with all that can be sent switched on
-(`python -m benchmarks.scanner.bars`)."""
+"""What a console sets aside, above what `python -m benchmarks.scanner bars` finds at the peak."""
 
 CORES = 2
 

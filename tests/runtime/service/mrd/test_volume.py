@@ -247,6 +247,14 @@ def test_what_is_no_whole_head_is_said(small, change, said):
         volume.read(changed(scanner.stream(small), change))
 
 
+def test_a_picture_among_the_images_is_left_alone(small):
+    sent = scanner.stream(small)
+    head = wire.image(sent[2]).head.copy()
+    head["image_series_index"], head["read_dir"] = 7, 0
+    picture = image_message(head, b"", np.zeros((1, 1, 2, 3000), np.uint16))
+    assert same(volume.read([picture, *sent]), small)
+
+
 def test_an_image_without_directions_has_no_place(small):
     sent = scanner.stream(small, Arrangement(marked=False))
 
