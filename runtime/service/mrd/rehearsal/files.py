@@ -71,13 +71,16 @@ def _standard(data: Any) -> Any:
 
 
 def write(path: Path, messages: Sequence[MrdMessage], header: str) -> None:
-    """Keep the images of messages, a group for each series.
+    """Keep the images of messages, a group for each series, number type and size.
+
+    The library casts an image to the type of its group's first one, and says nothing.
 
     Raises:
         InputError: if the file cannot be written.
         CapabilityError: if the library is not installed.
     """
     library = _library()
+    groups: dict[tuple[int, Any, tuple[int, ...]], str] = {}
     try:
         path.unlink(missing_ok=True)
         with library.Dataset(path, _GROUP, create_if_needed=True) as file:
@@ -90,7 +93,11 @@ def write(path: Path, messages: Sequence[MrdMessage], header: str) -> None:
                         attribute_string=image.attributes.decode("utf-8", "replace"),
                         data=image.data.copy(),
                     )
-                    file.append_image(f"image_{made.image_series_index}", made)
+                    series = int(made.image_series_index)
+                    others = sum(series == one for one, *_ in groups)
+                    name = f"image_{series}_{others}" if others else f"image_{series}"
+                    alike = series, image.data.dtype, image.data.shape
+                    file.append_image(groups.setdefault(alike, name), made)
     except OSError as error:
         raise InputError(f"cannot write {path} ({error}); name another file") from None
 
