@@ -36,6 +36,7 @@ class NodeFront(Front):
     ) -> None:
         self.poll_s, self.tasks, self.staging = _PAUSE_S, tasks, inbox.temporary
         self._inbox, self._outbox, self._policy = inbox, outbox, policy
+        self._cut = False
 
     def ready(self) -> Sequence[Work]:
         """The series that are settled; what was begun and not ended waits again first."""
@@ -48,8 +49,14 @@ class NodeFront(Front):
     def begin(self, work: Work) -> str:
         """Have the series, with what came of it before, where nothing is added to it."""
         folder = self._inbox.take(work.name)
-        node_log("series_complete", objects=len(list(folder.iterdir())), **work.facts)
+        self._cut = self._inbox.lacks(work.name)  # since it was settled
+        if not self._cut:
+            node_log("series_complete", objects=len(list(folder.iterdir())), **work.facts)
         return content_digest(folder)
+
+    def unchanged(self, work: Work) -> bool:
+        """Whether nothing of the series was lost before it was taken."""
+        return not self._cut
 
     def recall(self, work: Work, content: str, data: Mapping[str, Any]) -> bool:
         """Whether the documents are in the outbox, or sent: they are not made from the ledger."""

@@ -178,7 +178,8 @@ class Inbox:
                     self._missing.forget(folder.name)
                     self._arrivals[folder.name] = now
             for series, arrival in self._arrivals.items():
-                why, sending = self._missing.why(series), self._missing.sending(series)
+                # In this order: a sender that is cut off in between is then known to be.
+                sending, why = self._missing.sending(series), self._missing.why(series)
                 patience = _PATIENCE if why else 4 if sending else 1
                 if now - arrival >= patience * settle_s:
                     found[series] = why
@@ -199,6 +200,11 @@ class Inbox:
             if not self._missing.why(series):
                 self._missing.forget(series)
         return target
+
+    def lacks(self, series: str) -> bool:
+        """Whether a series is known not to be whole, by now."""
+        with self._lock:
+            return self._missing.why(series) != ""
 
     def answered(self, series: str) -> None:
         """The results of a series are safe."""
