@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from fmtool import bundle, space
+from runtime.ledger.content import content_digest
 from runtime.service.answer import AnsweredBy, Fate, Outcome, pages, put
 
 
@@ -29,6 +32,9 @@ class StandIn:
             return Outcome(Fate.refused, "InputError", f"{order.scan} is not a NIfTI file")
         put(order.into, pages(order, answer(), {}))
         return Outcome(Fate.done, result=answer())
+
+    def digest(self, source, give_up):
+        return content_digest(source)
 
     def ensure(self):
         pass
@@ -83,3 +89,26 @@ def heads(tmp_path_factory):
             image = nib.Nifti1Image(array.astype(np.float32), space.grid_affine())
             nib.save(image, folder / f"{name}.nii.gz")
     return top
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """An authority, and a node's, a client's and a stranger's certificates, made by openssl."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def openssl(*words):
+        try:
+            subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+        except FileNotFoundError:
+            pytest.skip("no openssl here to make certificates with")
+
+    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    for name in ("ca", "stranger"):
+        openssl(*new, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}")
+    for name in ("node", "client"):
+        openssl(
+            *new, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}",
+            "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE",
+            "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+        )  # fmt: skip
+    return folder

@@ -42,9 +42,15 @@ class NodeFront(Front):
         """The series that are settled; what was begun and not ended waits again first."""
         self._inbox.recover()
         return [
-            Work(series, self._inbox.taken(series), "the series", {"series": series}, lacks)
+            self._work(series, lacks)
             for series, lacks in self._inbox.settled(self._policy.settle_s).items()
         ]
+
+    def _work(self, series: str, lacks: str) -> Work:
+        senders = self._inbox.senders.of(series)
+        facts = {"series": series, "senders": senders}
+        place, sender = self._inbox.taken(series), " ".join(senders)
+        return Work(series, place, "the series", facts, lacks, sender=sender)
 
     def begin(self, work: Work) -> str:
         """Have the series, with what came of it before, where nothing is added to it."""
