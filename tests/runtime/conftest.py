@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import subprocess
+import traceback
 
 import nibabel as nib
 import numpy as np
@@ -112,3 +116,37 @@ def certificates(tmp_path_factory):
             "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
         )  # fmt: skip
     return folder
+
+
+def _as_account(number, do):
+    """Have another account do something, in a process of its own; whether the system let it."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.setgroups([54323])
+            os.setgid(number)
+            os.setuid(number)
+            os.umask(0o022)
+            do()
+            code = 0
+        except OSError as error:
+            code = 2 if error.errno in (errno.EACCES, errno.EPERM) else 1
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    assert code in (0, 2)
+    return code == 0
+
+
+@pytest.fixture
+def as_account(tmp_path):
+    """`as_account(number, do)`: see `_as_account`; the test's folder can be reached by all."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be two accounts in turn")
+    for place in (tmp_path, *tmp_path.parents):
+        place.chmod(stat.S_IMODE(place.stat().st_mode) | 0o011)
+    return _as_account

@@ -353,3 +353,22 @@ def test_a_page_carries_its_policy_as_a_header_too(served, scan):
     assert "frame-ancestors 'none'" in policy
     (digest,) = re.findall(r"'sha256-[^']+'", policy)
     assert digest in script.policy(script.SLICES)
+
+
+def test_another_account_reads_nothing_of_a_spool_that_was_open(served, scan, tmp_path, as_account):
+    spool = tmp_path / "spool"
+    (spool / "pages").mkdir(parents=True)
+    with Ledger(spool / "ledger.sqlite"):
+        (spool / "ledger.sqlite").chmod(0o644)
+    spool.chmod(0o755)
+    one = served()
+    one.done(one.post(scan()))
+    for path in (spool, *spool.rglob("*")):
+        assert not path.stat().st_mode & 0o077, path
+    for attempt in (
+        lambda: (spool / "ledger.sqlite").read_bytes(),
+        lambda: list(spool.iterdir()),
+        lambda: (spool / "pages").rename(spool / "gone"),
+        lambda: (spool / "planted").touch(),
+    ):
+        assert not as_account(54322, attempt)

@@ -238,3 +238,24 @@ def test_the_record_and_the_log_say_who_sent_a_series_and_no_patient(run_node, k
         assert refused["peer"] == "127.0.0.1"
         assert "STRANGER" not in node.log
         assert "PLANTED" not in node.log
+
+
+def test_another_account_reads_nothing_of_an_inbox_that_was_open(
+    run_node, kit, tmp_path, as_account
+):
+    inbox = tmp_path / "inbox"
+    (inbox / "receiving").mkdir(parents=True)
+    with Ledger(inbox / FILE):
+        (inbox / FILE).chmod(0o644)
+    inbox.chmod(0o755)
+    with run_node() as node:
+        kit.send(node, kit.objects(1))
+        node.wait("answered")
+        (document, *_) = node.files("outgoing")
+        for attempt in (
+            lambda: document.read_bytes(),
+            lambda: (inbox / FILE).read_bytes(),
+            lambda: (inbox / "answered").rename(inbox / "gone"),
+        ):
+            assert not as_account(54322, attempt)
+        assert node.events("folder_closed")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import threading
 import time
 
@@ -13,42 +11,13 @@ import pytest
 from runtime.service import move
 from runtime.service.watch import front as fronts
 
-_OWNER, _SENDER, _GROUP = 54321, 54322, 54323
+_OWNER, _SENDER, _GROUP = 54321, 54322, 54323  # the group is that of `as_account`
 ACCOUNTS = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two accounts in turn")
-
-
-def as_account(number, do):
-    """Have another account do something, in a process of its own; whether the system let it."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            os.setgroups([_GROUP])
-            os.setgid(number)
-            os.setuid(number)
-            os.umask(0o022)
-            do()
-            code = 0
-        except OSError as error:
-            code = 2 if error.errno in (errno.EACCES, errno.EPERM) else 1
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code in (0, 2)
-    return code == 0
 
 
 @pytest.fixture
 def site(tmp_path):
     """The documented layout: an inbox to deliver into and an outbox, in a folder of root's."""
-    for place in (tmp_path, *tmp_path.parents):
-        if place.stat().st_mode & 0o001 == 0:
-            place.chmod(stat.S_IMODE(place.stat().st_mode) | 0o011)
     top = tmp_path / "srv"
     top.mkdir(mode=0o755)
     top.chmod(0o755)
@@ -75,7 +44,7 @@ def watched(site, worker):
 
 
 @ACCOUNTS
-def test_a_sender_delivers_everything_and_reads_and_changes_nothing(site, worker):
+def test_a_sender_delivers_everything_and_reads_and_changes_nothing(site, worker, as_account):
     assert as_account(_SENDER, lambda: deliver(site))
     assert as_account(_OWNER, lambda: watched(site, worker))
     out = site / "outbox"
@@ -106,7 +75,7 @@ def test_a_sender_delivers_everything_and_reads_and_changes_nothing(site, worker
 
 
 @ACCOUNTS
-def test_one_sender_cannot_take_what_another_delivered(site):
+def test_one_sender_cannot_take_what_another_delivered(site, as_account):
     assert as_account(_SENDER, lambda: (site / "inbox" / "a.nii").write_bytes(b"good"))
     for forbidden in (
         lambda: (site / "inbox" / "a.nii").unlink(),
