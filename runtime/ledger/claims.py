@@ -53,8 +53,7 @@ class Claims:
                 return settled
             if row["state"] == "running" and owner.lives(row["owner"], row["heartbeat"]):
                 return "busy"
-            if row["state"] == "running" and lost and self._lost(row) >= ATTEMPTS:
-                self._settle(item, "failed", None)
+            if row["state"] == "running" and lost and self.give_up(row):
                 return "failed"
             key = (row["content"], row["bundle"], row["options"])
             same = self.run(
@@ -142,11 +141,14 @@ class Claims:
             self._settle(item, after, None)
             return after
 
-    def _lost(self, row: sqlite3.Row) -> int:
-        """Note that an item's process is gone; how often that has been so."""
+    def give_up(self, row: sqlite3.Row) -> bool:
+        """Note that an item's process is gone; whether it has failed by that, `ATTEMPTS` times."""
         self._note(row["id"], row["attempts"], _LOST)
         said = "SELECT count(*) AS n FROM errors WHERE item = ? AND sentence = ?"
-        return int(self.run(said, row["id"], _LOST).fetchone()["n"])
+        failed = int(self.run(said, row["id"], _LOST).fetchone()["n"]) >= ATTEMPTS
+        if failed:
+            self._settle(row["id"], "failed", None)
+        return failed
 
     def _note(self, item: int, attempt: int, sentence: str) -> None:
         self.run(

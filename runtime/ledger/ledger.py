@@ -130,12 +130,18 @@ class Ledger(Claims):
         )
 
     def take_over(self, bundle: str) -> None:
-        """Let all that is not settled wait for this process, to be answered by another bundle."""
-        self.run(
-            "UPDATE items SET state = 'waiting', owner = NULL, bundle = ? "
-            "WHERE state IN ('waiting', 'running')",
-            bundle,
-        )
+        """Let all that is not settled wait for this process, to be answered by another bundle.
+
+        What was running when the process before was ended is noted as in `claim`.
+        """
+        with self.run.transaction():
+            for row in self.run("SELECT * FROM items WHERE state = 'running'").fetchall():
+                self.give_up(row)
+            self.run(
+                "UPDATE items SET state = 'waiting', owner = NULL, bundle = ? "
+                "WHERE state IN ('waiting', 'running')",
+                bundle,
+            )
 
     def forget(self, keep_days: float) -> int:
         """Delete the items that were settled longer ago, and the results that are nobody's then.
