@@ -367,7 +367,12 @@ def _serve(name: str, folder: Path, port: int, end: Event) -> None:
     """The process of a service, until it is told to end."""
     ending = Ending(2.0)
     configure(folder / f"{name}.log")
-    threading.Thread(target=lambda: (end.wait(), ending.ask()), daemon=True).start()
+
+    def wait() -> None:
+        end.wait()
+        ending.ask()
+
+    threading.Thread(target=wait, daemon=True).start()
     files = _files(folder, "node") if name in ("https", "dicom-tls") else None
     worker = cast(OrderWorker, _Refusing())
     if name.startswith("http"):

@@ -51,7 +51,7 @@ class Plan:
 
 
 def build(
-    onnx: str | os.PathLike[str],
+    onnx: str | os.PathLike[str] | bytes,
     library: str = "rtx",
     target: str | None = None,
     batches: Batches = (1, 1, 1),
@@ -87,11 +87,12 @@ def build(
     target = aim(library, target, number)
     if number:
         driver.use(number)  # the libraries build on the thread's current GPU
-    path = Path(onnx)
+    model = onnx if isinstance(onnx, bytes) else Path(onnx)
+    path = model if isinstance(model, Path) else Path("the bundle's model")
     with listen(trt) as (logger, record):
         builder = trt.Builder(logger)
         network = builder.create_network(_network_flags(trt))
-        _parse(trt, logger, network, path, library)
+        _parse(trt, logger, network, model, library)
         config = builder.create_builder_config()
         configure(trt, config, options, target, library)
         timings = timing_cache if library == "tensorrt" else None

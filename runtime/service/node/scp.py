@@ -94,6 +94,7 @@ def listen(
 
     def accepted(event: evt.Event) -> None:
         requestor = event.assoc.requestor
+        assert isinstance(listener, DicomListener)
         listener.gate.busy((requestor.address, requestor.port))
         # The title is one of those that may call: whoever is not known may put anything there.
         node_log("association_accepted", peer=requestor.address, aet=requestor.ae_title)

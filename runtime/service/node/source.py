@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from pydicom.dataset import Dataset
 
@@ -97,9 +98,13 @@ def _header(file: Path, keywords: Sequence[str], deadline: Deadline) -> Dataset:
     Raises:
         InputError: if it goes beyond them.
     """
-    item = Item(file.stat().st_size, partial(file.open, "rb"))
+    item = Item(file.stat().st_size, partial(_opened, file))
     try:
         found: Dataset = parse.header(item, keywords, deadline)
     except parse.ExcessError:
         raise InputError(f"{file} has a header larger than any that a scanner writes") from None
     return found
+
+
+def _opened(file: Path) -> BinaryIO:
+    return file.open("rb")
