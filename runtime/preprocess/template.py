@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from fmtool import space
@@ -19,7 +20,10 @@ from fmtool.bundle import DEMO, Bundle
 from fmtool.errors import BundleError
 
 _GZIP = b"\x1f\x8b"
-_DAMAGED = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error)
+_DAMAGED = (
+    *(ImageFileError, HeaderDataError, WrapStructError),
+    *(OSError, EOFError, ValueError, zlib.error),
+)
 _MOST_BYTES = 1 << 28  # of a volume on the model's grid, in whatever type
 
 
@@ -77,14 +81,7 @@ class Template:
                 data = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, _MOST_BYTES)
             image = nib.Nifti1Image.from_bytes(data)
             array = np.asarray(image.dataobj, dtype=np.float32)
-        except (
-            ImageFileError,
-            HeaderDataError,
-            OSError,
-            EOFError,
-            ValueError,
-            zlib.error,
-        ) as error:
+        except _DAMAGED as error:
             raise BundleError(f"template {source} is unreadable ({error})") from None
         affine = np.asarray(image.affine, dtype=np.float64)
         if array.shape != space.GRID_SHAPE or not np.allclose(affine, space.grid_affine()):
