@@ -17,9 +17,6 @@ MIN_FREE_BYTES = 1 << 30
 class NoSpace(OSError):
     """The disk is too full to accept anything."""
 
-    def __init__(self) -> None:
-        super().__init__(errno.ENOSPC, "the disk is too full")
-
 
 class SpaceGuard:
     """Watches the disk of a folder that exists; for any thread.
@@ -51,7 +48,7 @@ class SpaceGuard:
         """
         with self._lock:
             if not self.enough(size):
-                raise NoSpace
+                raise NoSpace("the disk is too full")
             self._promised += size
         reservation = Reservation(self, size)
         try:
@@ -81,7 +78,7 @@ class Reservation:
         self._guard.keep(left - self.left)
         self.left = left
         if not self._guard.enough():
-            raise NoSpace
+            raise NoSpace("the disk is too full")
 
 
 def is_full(error: OSError) -> bool:
