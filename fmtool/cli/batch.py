@@ -24,6 +24,7 @@ from runtime.prepare import Reading
 from runtime.preprocess.template import Template
 from runtime.report.parquet import has_parquet
 from runtime.report.publish import Publisher, check_writable
+from runtime.system.private import own
 
 
 def predict_into(
@@ -50,6 +51,8 @@ def predict_into(
     Raises:
         typer.Exit: with 1 if a scan failed, or 128 plus the signal's number.
     """
+    if own(folder, FILE, shared=True):
+        console.say(f"{folder} was open to other users; it is closed to them now")
     check_writable(folder)
     if report is not None:
         check_writable(report)
@@ -85,7 +88,7 @@ def predict_into(
         items = list(dict.fromkeys(scan.item for scan in scans))
         waiting = [item for item in items if ledger.state(item) in ("waiting", "running")]
         console.say(f"{len(scans)} scans, {len(items) - len(waiting)} settled before: {folder}")
-        template = Template.load(bundle.template)
+        template = Template.of(bundle)
         publisher = Publisher(report, template) if report is not None else None
         advance = stack.enter_context(progress.scans(len(waiting), "Predicting", console.say))
 

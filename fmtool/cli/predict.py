@@ -110,16 +110,18 @@ def predict(
     reading = Reading(skull=skull, assume_ras=assume_ras, force=force, series=series)
     if out is not None:
         from fmtool.cli.batch import predict_into
+        from runtime.system.private import unshared
 
-        predict_into(
-            out,
-            scans,
-            _place(ray, bundle, wish),
-            tasks=task,
-            reading=reading,
-            report=report,
-            identifiers=identifiers,
-        )
+        with unshared():
+            predict_into(
+                out,
+                scans,
+                _place(ray, bundle, wish),
+                tasks=task,
+                reading=reading,
+                report=report,
+                identifiers=identifiers,
+            )
         return
     if report is not None:
         check_writable(report)  # before minutes of work, not after

@@ -53,6 +53,12 @@ def dicom(
         bool,
         typer.Option("--tls-required", help="Do not start without --tls-cert, -key and -ca."),
     ] = False,
+    any_client: Annotated[
+        bool,
+        typer.Option(
+            "--any-client", help="Let other machines send without a certificate of --tls-ca."
+        ),
+    ] = False,
     peer_tls: Annotated[
         bool, typer.Option("--peer-tls", help="Speak TLS to the peer, with the same files.")
     ] = False,
@@ -117,7 +123,9 @@ def dicom(
     logs.configure(log)  # the node tells of no patient, so there is nothing to keep or hash
     ending = Ending()
     with ending.on_signals():
-        settings = NodeSettings(policy, inbox, host, port, to, peer_tls, files, tasks)
+        settings = NodeSettings(
+            policy, inbox, host, port, to, peer_tls, files, tasks, any_client=any_client
+        )
         serve(settings, bundle, ending)
     raise typer.Exit(ending.code)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fmtool.cli.options import JsonOption
-from fmtool.errors import UsageError
+from fmtool.errors import UsageError, shown
 
 
 def status(
@@ -34,11 +34,13 @@ def status(
         console.put(json_format.dumps(facts, indent=1))
         return
     waiting = facts["oldest_waiting"]
-    console.put(f"fmtool {facts['version']}, {facts['folder']}, {facts['time']}")
+    console.put(f"fmtool {facts['version']}, {shown(facts['folder'])}, {facts['time']}")
     console.put(", ".join(f"{n} {state}" for state, n in facts["states"].items()))
     if waiting:
         console.put(f"oldest waiting: item {waiting['item']}, for {waiting['seconds']} s")
     console.put(f"last result: {facts['last_finished'] or 'none'}")
     console.put(f"free: {facts['free_bytes'] / 1e9:.1f} GB")
     for error in facts["errors"]:
-        console.put(f"error, {error['times']} times, last {error['last']}: {error['sentence']}")
+        console.put(
+            f"error, {error['times']} times, last {error['last']}: {shown(error['sentence'])}"
+        )

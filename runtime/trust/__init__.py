@@ -151,7 +151,7 @@ def read(bundle: Bundle) -> dict[str, Trust]:
         return {}
     path = bundle.file(name)
     try:
-        content = plain_json.loads(path.read_bytes())
+        content = plain_json.loads(bundle.read(name))
         found = {task: Trust.from_dict(data) for task, data in content.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path} is damaged ({error}); export the bundle again") from None

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from benchmarks.supply import locks
 from fmtool.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -32,11 +33,8 @@ def accepted(words):
 
 def settings(unit):
     """A unit's settings; the later of two lines of one name counts."""
-    lines = [
-        line
-        for line in unit.read_text(encoding="utf-8").splitlines()
-        if line and line[0] not in "#["
-    ]
+    text = unit.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and line[0] not in "#["]
     return dict(line.split("=", 1) for line in lines)
 
 
@@ -54,6 +52,39 @@ def test_a_unit_runs_a_command_that_there_is_with_few_rights(unit):
     assert said["Restart"] == "on-failure"
     assert said["SuccessExitStatus"] == "143"
     assert int(said["TimeoutStopSec"]) > 30
+    assert said["UMask"] == "0077"
+    assert said["MemoryMax"].endswith("G")
+    assert said["MemorySwapMax"] == "0"
+    assert 64 < int(said["TasksMax"]) <= 1024
+    assert 1024 <= int(said["LimitNOFILE"]) <= 65536
+    assert said["LimitCORE"] == "0"
+
+
+def test_every_service_has_a_unit():
+    words = [shlex.split(settings(unit)["ExecStart"])[1:] for unit in UNITS]
+    assert sorted(w[:2] if w[0] == "serve" else w[:1] for w in words) == [
+        ["serve", "dicom"],
+        ["serve", "http"],
+        ["watch"],
+    ]
+
+
+def test_the_node_s_unit_takes_nobody_without_a_certificate():
+    (unit,) = (unit for unit in UNITS if "dicom" in unit.name)
+    words = shlex.split(settings(unit)["ExecStart"])
+    assert {"--tls-required", "--tls-ca"} <= set(words)
+    assert "--any-client" not in words
+
+
+def test_the_watch_s_layout_lets_senders_deliver_and_no_more():
+    """As tests/runtime/service/watch/test_senders.py tries it with two accounts."""
+    page = (ROOT / "docs" / "watch.md").read_text(encoding="utf-8")
+    made = re.findall(r"install -d (-o \w+ -g [\w-]+ -m \d+) (\S+)", page)
+    assert dict((path, how) for how, path in made) == {
+        "/srv/fmtool": "-o root -g root -m 0755",
+        "/srv/fmtool/inbox": "-o fmtool -g fmtool-senders -m 3730",
+        "/srv/fmtool/outbox": "-o fmtool -g fmtool -m 0700",
+    }
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
@@ -125,10 +156,7 @@ def test_a_container_is_built_from_what_there_is(file):
             *sources, _ = words.split()
             assert all((ROOT / source).exists() for source in sources)
     text = file.read_text(encoding="utf-8")
-    extras = text.partition('".[')[2].partition(']"')[0].split(",")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    known = project["project"]["optional-dependencies"]
-    assert set(extras) <= set(known)
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
     packages = {path.partition("/")[0] for path in wheel}
     assert [package for package in packages if f"COPY {package} {package}\n" not in text] == []
@@ -173,3 +201,19 @@ def test_the_scanners_script_says_what_it_lacks(tmp_path):
         )
         assert (done.returncode, len(done.stderr.splitlines())) == (code, 1)
         assert said in done.stderr
+
+
+@EACH
+def test_a_container_installs_from_a_lock_with_which_signatures_work(file):
+    (lock,) = re.findall(r"COPY locks/([\w-]+)\.txt lock\.txt\n", file.read_text(encoding="utf-8"))
+    assert {"dicom", "http", "sign", "parquet"} <= set(locks.LOCKS[lock])
+    assert ("gpu" in locks.LOCKS[lock]) == file.name.endswith("gpu")
+    assert "cryptography" in locks.pins(lock)
+    (build,) = (
+        words for name, words in instructions(file) if name == "RUN" and "venv" in words[:20]
+    )
+    installs = [part.split()[1:] for part in build.split("&&") if " install " in part]
+    assert installs == [
+        ["install", "--no-cache-dir", "--require-hashes", "--requirement", "lock.txt"],
+        ["install", "--no-cache-dir", "--no-deps", "."],
+    ]
