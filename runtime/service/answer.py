@@ -124,12 +124,16 @@ class Answerer:
         self._predictor.__exit__(None, None, None)
 
     def __call__(self, order: Order | Path) -> Outcome | str | OSError:
-        """Answer; whatever goes wrong is in the outcome. Of a path, the content's digest."""
+        """An order's outcome; a path's digest of what it holds."""
         if isinstance(order, Path):
             try:
                 return content_digest(order)
             except OSError as error:
                 return OSError(error.errno, error.strerror)
+        return self.answer(order)
+
+    def answer(self, order: Order) -> Outcome:
+        """Answer; whatever goes wrong is in the outcome."""
         return answered(order, self._predictor.predict, self._make, self._predictor.template)
 
 
