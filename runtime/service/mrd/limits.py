@@ -14,6 +14,7 @@ class SessionLimits:
 
     Attributes:
         budget_s: from the end of the images to an answer; then the originals go back without.
+        silent_s: until the first message: who says nothing holds no place for long.
         idle_s: between two messages, while a scan may still go on.
         stall_s: without a byte inside a message, either way.
         longest_s: of a whole connection.
@@ -22,6 +23,7 @@ class SessionLimits:
     """
 
     budget_s: float = 60.0
+    silent_s: float = 30.0
     idle_s: float = 3600.0
     stall_s: float = 30.0
     longest_s: float = 4 * 3600.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import socket
 import tempfile
@@ -126,9 +127,14 @@ def run(
     listener.settimeout(_TICK_S)
     while not ending.asked:
         try:
-            client, _ = listener.accept()
+            client, address = listener.accept()
         except TimeoutError:
             continue
+        except OSError as error:  # no descriptors are left, or the client is gone
+            tell(logger, "connection_refused", logging.WARNING, errno=error.errno)
+            ending.wait(_TICK_S)
+            continue
+        tell(logger, "connection_accepted", peer=address[0])
         threads = [thread for thread in threads if thread.is_alive()]
         if len(threads) >= limits.connections:
             refuse(client, f"{limits.connections} clients are served already; try again later.")

@@ -67,7 +67,7 @@ class MrdSession:
         self._texts: list[bytes] = []
         self._held = self._count = 0
         self._input = self._receiving = True  # whether bytes may still come in, and are wanted
-        self._returned = False
+        self._returned = self._spoke = False
         self._end = time.monotonic() + limits.longest_s
 
     def run(self) -> None:
@@ -148,8 +148,9 @@ class MrdSession:
 
         def take(size: int) -> bytes:
             nonlocal inside
-            found = self._take(size, self._limits.stall_s if inside else self._limits.idle_s)
-            inside = True
+            idle_s = self._limits.idle_s if self._spoke else self._limits.silent_s
+            found = self._take(size, self._limits.stall_s if inside else idle_s)
+            inside = self._spoke = True
             return found
 
         message = wire.read(take, allow)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -157,6 +158,17 @@ def test_more_clients_than_are_served_are_told_and_closed(serving, sent):
         found = client.converse(address, [])
         assert said(found, "1 clients are served already")
         assert found.closes == 1
+
+
+def test_a_client_that_says_nothing_holds_no_place_for_long(serving):
+    with serving(connections=1, silent_s=0.3) as address:
+        with socket.create_connection(address) as silent:
+            silent.settimeout(10)
+            while silent.recv(4096):
+                pass
+        end = time.monotonic() + 10
+        while said(client.converse(address, []), "served already"):
+            assert time.monotonic() < end
 
 
 @pytest.mark.parametrize("count", [1, 10])
