@@ -113,12 +113,12 @@ class Child:
             self._start()
 
     def close(self) -> None:
-        """Kill the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process.close()
-            self._process = None
+        """Kill the process; another thread that waits for it learns so, and may close it too."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.join()
+            process.close()
             self._pipe.close()
 
     def _start(self) -> None:
