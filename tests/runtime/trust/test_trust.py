@@ -159,7 +159,11 @@ def make_bundle(tmp_path, content, features=FEATURES):
     path = tmp_path / trust.FILE
     path.write_text(content)
     manifest = SimpleNamespace(trust=trust.FILE, encoder=EncoderFacts(features=features))
-    return SimpleNamespace(manifest=manifest, file=lambda name: tmp_path / name)
+    return SimpleNamespace(
+        manifest=manifest,
+        file=lambda name: tmp_path / name,
+        read=lambda name: (tmp_path / name).read_bytes(),
+    )
 
 
 def test_a_bundle_gives_back_what_was_stored_to_the_last_bit(tmp_path):
