@@ -156,7 +156,7 @@ VERBS = {
     "serve http": ("--spool {top}/empty", 3, "fmtool[http]"),
     "serve mrd": ("--listen nowhere", 2, "such as 127.0.0.1:9002"),
     "serve openrecon": ("{top}/openrecon", 0, "Manual.pdf"),
-    "serve rehearse": ("{top}/scans/whole.nii.gz {top}/back --to 127.0.0.1:1", 1, "nobody listens"),
+    "serve rehearse": ("{top}/scans/whole.nii.gz {top}/back", 3, "fmtool[dicom]"),
 }
 
 
