@@ -6,6 +6,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
 from runtime import quality, scan
@@ -28,6 +31,7 @@ class Ready:
         warnings: of the header, and what was detected about the head.
         timings: seconds per stage.
         seconds: from the start of reading to the end of checking.
+        itk: see `Scan`.
     """
 
     scan: str
@@ -37,6 +41,7 @@ class Ready:
     warnings: list[str]
     timings: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    itk: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +100,7 @@ class Preparer:
             [*head.facts.get("warnings", []), *prepared.remarks],
             timings | prepared.timings,
             time.perf_counter() - start,
+            head.itk,
         )
 
     def _read(self, source: Source) -> Scan:

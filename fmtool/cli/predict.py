@@ -102,6 +102,7 @@ def predict(
     from runtime.engines.choose import Wish
     from runtime.predict import Predictor
     from runtime.prepare import Reading
+    from runtime.preprocess.template import Template
     from runtime.report.publish import Publisher, check_writable
     from runtime.result import Result
     from runtime.scan.dicom.gather import gather
@@ -110,16 +111,18 @@ def predict(
     reading = Reading(skull=skull, assume_ras=assume_ras, force=force, series=series)
     if out is not None:
         from fmtool.cli.batch import predict_into
+        from runtime.batch.inputs import expand
         from runtime.system.private import unshared
 
+        place = _place(ray, bundle, wish)
         with unshared():
             predict_into(
                 out,
-                scans,
-                _place(ray, bundle, wish),
+                lambda: expand(scans),
+                place,
                 tasks=task,
                 reading=reading,
-                report=report,
+                publisher=Publisher(report, Template.of(place.bundle)) if report else None,
                 identifiers=identifiers,
             )
         return

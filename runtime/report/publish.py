@@ -44,6 +44,11 @@ class Publisher:
         drawn = pictures(result, self._template)
         return self.put(self.name(result.scan), result.to_dict(), drawn)
 
+    def wants(self, name: str, content: str | None) -> bool:
+        """Never: scans of the same content share one page."""
+        del name, content
+        return False
+
     def put(self, name: str, data: dict[str, Any], drawn: Mapping[str, bytes]) -> Path:
         """Write `NAME.html` and `NAME.json` of a result's plain data; the page's path.
 
