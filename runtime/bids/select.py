@@ -113,4 +113,4 @@ def _is(value: str | None, wanted: Any) -> bool:
         return False
     if isinstance(wanted, int) or (wanted.isdecimal() and value.isdecimal()):
         return value.isdecimal() and int(value) == int(wanted)
-    return value == wanted
+    return bool(value == wanted)
