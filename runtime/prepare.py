@@ -16,6 +16,7 @@ from runtime.preprocess import Skull
 from runtime.preprocess.pipeline import Prepared, Preprocessor
 from runtime.preprocess.template import Template
 from runtime.scan import Scan, Source
+from runtime.scan.dicom.geometry import Stack
 from runtime.system.clock import timed
 
 
@@ -31,7 +32,7 @@ class Ready:
         warnings: of the header, and what was detected about the head.
         timings: seconds per stage.
         seconds: from the start of reading to the end of checking.
-        itk: see `Scan`.
+        itk, stack: see `Scan`.
     """
 
     scan: str
@@ -42,6 +43,7 @@ class Ready:
     timings: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     itk: NDArray[np.float64] | None = None
+    stack: Stack | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +103,7 @@ class Preparer:
             timings | prepared.timings,
             time.perf_counter() - start,
             head.itk,
+            head.stack,
         )
 
     def _read(self, source: Source) -> Scan:
