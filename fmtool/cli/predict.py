@@ -40,6 +40,10 @@ def predict(
         Path | None,
         typer.Option("--report", help="Folder for an HTML page and a JSON file per scan."),
     ] = None,
+    fhir: Annotated[
+        Path | None,
+        typer.Option("--fhir", help="Folder for a FHIR R4 DiagnosticReport (JSON) per scan."),
+    ] = None,
     device: DeviceOption = "auto",
     engine: EngineOption = "auto",
     precision: Annotated[
@@ -93,12 +97,15 @@ def predict(
         raise UsageError("--ray goes with --out")
     if ray is not None and threads is not None:
         raise UsageError("--threads is of this machine; Ray was told how many cores its nodes have")
+    if out is not None and fhir is not None:
+        raise UsageError("--fhir goes without --out; name the scans in a command of their own")
     if out is not None and (json or csv):
         raise UsageError("--out writes CSV and JSON lines itself; leave out --json and --csv")
     if out is not None and prevalence:
         raise UsageError("--prevalence goes without --out; results there are those of the bundle")
     shares = dict(_share(word) for word in prevalence or ())
     from fmtool.cli import console
+    from runtime.documents.fhir import Records
     from runtime.engines.choose import Wish
     from runtime.predict import Predictor
     from runtime.prepare import Reading
@@ -128,6 +135,7 @@ def predict(
         return
     if report is not None:
         check_writable(report)  # before minutes of work, not after
+    records = Records(fhir) if fhir is not None else None
     sources = gather(scans)
     outcomes: list[dict[str, Any]] = []
     failed = False
@@ -143,6 +151,8 @@ def predict(
         predicted = predictor.predict_many(sources, task)
         for outcome in console.track(predicted, len(sources), "Predicting"):
             if isinstance(outcome, Result):
+                if records is not None:
+                    console.say(f"FHIR: {records.write(outcome)}")
                 for sentence in outcome.warnings:
                     console.say(f"{outcome.scan}: {sentence}")
                 if publisher is not None:

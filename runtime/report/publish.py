@@ -36,7 +36,7 @@ class Publisher:
     def __init__(self, folder: Path, template: Template) -> None:
         self.folder = folder
         self._template = template
-        self._used = {Path(INDEX).stem}
+        self._names = UniqueNames(Path(INDEX).stem)
         check_writable(folder)
 
     def write(self, result: Result) -> Path:
@@ -81,6 +81,17 @@ class Publisher:
 
         No two calls give the same: to be asked once for each scan, in a stable order.
         """
+        return self._names.of(scan)
+
+
+class UniqueNames:
+    """Names for scans' files; those given at first are taken."""
+
+    def __init__(self, *taken: str) -> None:
+        self._used = set(taken)
+
+    def of(self, scan: str) -> str:
+        """See `Publisher.name`."""
         path = Path(scan)
         name = path.parent.name if path.name == "normalized.nii.gz" else path.name
         name = stem(name) or "scan"
