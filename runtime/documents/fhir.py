@@ -14,7 +14,8 @@ from typing import Any
 
 from fmtool import NOTICE, __version__
 from runtime import report
-from runtime.documents.coding import SCHEME, Coded, concept, derived, derived_uuid, unit
+from runtime.documents.coding import SCHEME, Coded, concept, unit
+from runtime.documents.uid import derived, derived_uuid
 from runtime.report import words
 from runtime.report.publish import UniqueNames, check_writable
 from runtime.result import Result
