@@ -48,6 +48,7 @@ _OF_TASK = {
     "_corrected": "The answer without its regression to the mean.",
     "_class": "The likelier class.",
     "_probability": "Calibrated probability of the second class.",
+    "_prevalence": "Share of the second class among scans that the probability assumes.",
     "_set": "Classes that cannot be excluded, joined by |.",
     "_level": "Level of the interval or of the set of classes.",
     "_beats_baseline": "Whether the head beat its baseline in cross-validation.",

@@ -131,8 +131,13 @@ def _components(value: dict[str, Any]) -> list[dict[str, Any]]:
         text = "Without its regression to the mean"
         found.append({"code": {"text": text}, "valueQuantity": corrected})
     if value["probability"] is not None:
-        chance = _quantity(value["probability"], value["unit"])
-        found.append({"code": {"text": "Calibrated probability"}, "valueQuantity": chance})
+        for text, key in (
+            ("Calibrated probability", "probability"),
+            ("Share of the second class among scans that it assumes", "prevalence"),
+        ):
+            if value[key] is not None:
+                share = _quantity(value[key], value["unit"])
+                found.append({"code": {"text": text}, "valueQuantity": share})
     if value["class"] is not None:
         likelier = {"text": str(value["class"])}
         found.append({"code": {"text": "Likelier class"}, "valueCodeableConcept": likelier})

@@ -96,6 +96,15 @@ def test_the_specification_s_rules(made):
             assert sum(key.startswith("value") for key in component) == 1
 
 
+def test_what_a_probability_assumes_is_said(made):
+    made.predictions["sex"].probability, made.predictions["sex"].prevalence = 0.2, 0.4
+    _, sex, _ = resources(fhir.bundle(made))["Observation"]
+    assert [c["valueQuantity"]["value"] for c in sex["component"] if "valueQuantity" in c] == [
+        0.2,
+        0.4,
+    ]
+
+
 def test_the_same_result_is_the_same_resources(made):
     first, second = fhir.bundle(made), fhir.bundle(made)
     assert [e["fullUrl"] for e in first["entry"]] == [e["fullUrl"] for e in second["entry"]]
