@@ -72,7 +72,7 @@ class Claims:
                 return "busy"
             self.run(
                 "UPDATE items SET state = 'running', owner = ?, claimed = ?, heartbeat = ?, "
-                "result = NULL WHERE id = ?",
+                "result = CASE state WHEN 'done' THEN NULL ELSE result END WHERE id = ?",
                 *(self._me, utc(stamp())[0], time.time(), item),
             )
             return "claimed"
