@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from documentation import conformance
 from documentation.verbs import options, table
 from export.targets import TARGETS
 from runtime.engines.table import markdown
@@ -67,7 +68,13 @@ def targets() -> str:
     )
 
 
-MADE = {"engines": markdown, "options": by_name, "homonyms": homonyms, "targets": targets}
+MADE = {
+    "engines": markdown,
+    "options": by_name,
+    "homonyms": homonyms,
+    "targets": targets,
+    **conformance.TABLES,
+}
 
 _PLACE = re.compile(r"^<!-- made: (\w+) -->$", re.MULTILINE)
 

@@ -183,6 +183,7 @@ class Predictor:
             timings=timings,
             warnings=self._warnings(ready, predictions, maps),
             maps=maps,
+            stack=ready.stack,
         )
 
     def predict_many(

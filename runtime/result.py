@@ -14,6 +14,7 @@ from fmtool.task import Task
 from runtime.attribution import Attribution
 from runtime.preprocess.pipeline import Prepared
 from runtime.quality import Check
+from runtime.scan.dicom.geometry import Stack
 from runtime.system.clock import stamp
 from runtime.trust.interval import Interval
 
@@ -89,6 +90,7 @@ class Result:
         timings: seconds per stage, "total" included.
         finished: when, by this machine's clock, with its offset from UTC.
         maps: where each answer comes from, by task; not part of `to_dict`.
+        stack: of DICOM, the slices that the scan was read from; not part of `to_dict`.
     """
 
     scan: str
@@ -103,6 +105,7 @@ class Result:
     warnings: list[str] = field(default_factory=list)
     finished: str = field(default_factory=stamp)
     maps: dict[str, Attribution] = field(default_factory=dict)
+    stack: Stack | None = None
 
     def __getitem__(self, task: str) -> Prediction:
         """A task's answer.

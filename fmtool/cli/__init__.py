@@ -10,6 +10,7 @@ import typer
 from fmtool import NOTICE, __version__
 from fmtool.cli import (
     bench,
+    bids,
     bundle,
     doctor,
     engines,
@@ -53,6 +54,7 @@ def _root(
 app.command("predict")(predict.predict)
 app.command("preprocess")(preprocess.preprocess)
 app.command("export")(export.export)
+app.command("bids", cls=bids.BidsAppCommand)(bids.bids)
 app.command("bench")(bench.bench)
 app.command("watch")(watch.watch)
 app.command("status")(status.status)

@@ -40,6 +40,10 @@ def predict(
         Path | None,
         typer.Option("--report", help="Folder for an HTML page and a JSON file per scan."),
     ] = None,
+    fhir: Annotated[
+        Path | None,
+        typer.Option("--fhir", help="Folder for a FHIR R4 DiagnosticReport (JSON) per scan."),
+    ] = None,
     device: DeviceOption = "auto",
     engine: EngineOption = "auto",
     precision: Annotated[
@@ -93,15 +97,19 @@ def predict(
         raise UsageError("--ray goes with --out")
     if ray is not None and threads is not None:
         raise UsageError("--threads is of this machine; Ray was told how many cores its nodes have")
+    if out is not None and fhir is not None:
+        raise UsageError("--fhir goes without --out; name the scans in a command of their own")
     if out is not None and (json or csv):
         raise UsageError("--out writes CSV and JSON lines itself; leave out --json and --csv")
     if out is not None and prevalence:
         raise UsageError("--prevalence goes without --out; results there are those of the bundle")
     shares = dict(_share(word) for word in prevalence or ())
     from fmtool.cli import console
+    from runtime.documents.fhir import Records
     from runtime.engines.choose import Wish
     from runtime.predict import Predictor
     from runtime.prepare import Reading
+    from runtime.preprocess.template import Template
     from runtime.report.publish import Publisher, check_writable
     from runtime.result import Result
     from runtime.scan.dicom.gather import gather
@@ -110,21 +118,24 @@ def predict(
     reading = Reading(skull=skull, assume_ras=assume_ras, force=force, series=series)
     if out is not None:
         from fmtool.cli.batch import predict_into
+        from runtime.batch.inputs import expand
         from runtime.system.private import unshared
 
+        place = _place(ray, bundle, wish)
         with unshared():
             predict_into(
                 out,
-                scans,
-                _place(ray, bundle, wish),
+                lambda: expand(scans),
+                place,
                 tasks=task,
                 reading=reading,
-                report=report,
+                publisher=Publisher(report, Template.of(place.bundle)) if report else None,
                 identifiers=identifiers,
             )
         return
     if report is not None:
         check_writable(report)  # before minutes of work, not after
+    records = Records(fhir) if fhir is not None else None
     sources = gather(scans)
     outcomes: list[dict[str, Any]] = []
     failed = False
@@ -140,6 +151,8 @@ def predict(
         predicted = predictor.predict_many(sources, task)
         for outcome in console.track(predicted, len(sources), "Predicting"):
             if isinstance(outcome, Result):
+                if records is not None:
+                    console.say(f"FHIR: {records.write(outcome)}")
                 for sentence in outcome.warnings:
                     console.say(f"{outcome.scan}: {sentence}")
                 if publisher is not None:

@@ -38,17 +38,18 @@ class Claims:
         """How often an item failed."""
         return int(self._row(item)["attempts"])
 
-    def claim(self, item: int, lost: bool = False) -> Claim:
+    def claim(self, item: int, lost: bool = False, anew: bool = False) -> Claim:
         """Take an item that waits, or whose process is gone; what it is otherwise.
 
         Args:
             item: its number.
             lost: whether to note that an item's process is gone: what ends each that reads it is
                 tried `ATTEMPTS` times, and is "failed" then.
+            anew: although it, or a twin of it, has a result: what was made beside that is lost.
         """
         with self.run.transaction():
             row = self._row(item)
-            if row["state"] in ("done", "failed", "quarantined"):
+            if row["state"] in ("failed", "quarantined") or (row["state"] == "done" and not anew):
                 settled: Claim = row["state"]
                 return settled
             if row["state"] == "running" and owner.lives(row["owner"], row["heartbeat"]):
@@ -59,7 +60,7 @@ class Claims:
             same = self.run(
                 "SELECT id FROM results WHERE content = ? AND bundle = ? AND options = ?", *key
             ).fetchone()
-            if same is not None:
+            if same is not None and not anew:
                 self._settle(item, "done", same["id"])
                 return "done"
             twins = self.run(
@@ -70,8 +71,8 @@ class Claims:
             if any(owner.lives(twin["owner"], twin["heartbeat"]) for twin in twins):
                 return "busy"
             self.run(
-                "UPDATE items SET state = 'running', owner = ?, claimed = ?, heartbeat = ? "
-                "WHERE id = ?",
+                "UPDATE items SET state = 'running', owner = ?, claimed = ?, heartbeat = ?, "
+                "result = CASE state WHEN 'done' THEN NULL ELSE result END WHERE id = ?",
                 *(self._me, utc(stamp())[0], time.time(), item),
             )
             return "claimed"

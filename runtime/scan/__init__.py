@@ -22,6 +22,7 @@ from fmtool import space
 from fmtool.errors import InputError
 from runtime.scan import frame, nifti
 from runtime.scan.dicom import find, volume
+from runtime.scan.dicom.geometry import Stack
 from runtime.scan.header import Header, times
 
 _PREPARED = "normalized.nii.gz"
@@ -48,6 +49,7 @@ class Scan:
             order (DICOM, an array).
         itk: 4x4, scanner RAS mm -> the RAS mm in which ITK, and so ANTs and 3D Slicer, see the same
             voxel of the file; None where they read no frame from it.
+        stack: of DICOM, the slices that it was read from.
     """
 
     array: NDArray[np.float32]
@@ -57,6 +59,7 @@ class Scan:
     facts: dict[str, Any] = field(default_factory=dict)
     stored: NDArray[np.float64] | None = None
     itk: NDArray[np.float64] | None = field(default_factory=lambda: np.eye(4))
+    stack: Stack | None = None
 
     def refused(self, why: str) -> str:
         """A refusal's sentence, and what was said of the header, which may be the cause."""
@@ -133,7 +136,8 @@ def checked(scan: Scan) -> Scan:
 
 def _dicom(source: Path | Sequence[Path], series: str | None) -> Scan:
     found = volume.read(source, series)
-    return Scan(found.array, found.affine, Path(volume.called(source)), None, found.facts)
+    path = Path(volume.called(source))
+    return Scan(found.array, found.affine, path, None, found.facts, stack=found.stack)
 
 
 def _volume(path: Path, assume_ras: bool = False) -> Scan:

@@ -16,6 +16,8 @@ import pytest
 import typer.main
 
 from benchmarks.supply import locks
+from documentation.verbs import options
+from fmtool import NOTICE, __version__
 from fmtool.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -217,3 +219,30 @@ def test_a_container_installs_from_a_lock_with_which_signatures_work(file):
         ["install", "--no-cache-dir", "--require-hashes", "--requirement", "lock.txt"],
         ["install", "--no-cache-dir", "--no-deps", "."],
     ]
+
+
+def test_the_boutiques_descriptor_has_the_app_s_own_options() -> None:
+    told = json.loads((ROOT / "deploy/boutiques.json").read_text("utf-8"))
+    flags = {one["command-line-flag"]: one for one in told["inputs"] if "command-line-flag" in one}
+    own = {option.name: option for option in options() if option.verb == "bids"}
+    assert flags.keys() == own.keys()
+    for name, option in own.items():
+        assert flags[name].get("list", False) is option.several
+        assert (flags[name]["type"] == "Flag") is (not option.takes)
+    assert all(one["value-key"] in told["command-line"] for one in told["inputs"])
+    assert told["tool-version"] == __version__
+    assert NOTICE in told["description"]
+
+
+def test_boutiques_takes_its_descriptor() -> None:
+    bosh = shutil.which("bosh")
+    if bosh is None:
+        pytest.skip("boutiques is absent: pip install boutiques")
+    done = subprocess.run(
+        [bosh, "validate", str(ROOT / "deploy/boutiques.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "OK" in done.stdout

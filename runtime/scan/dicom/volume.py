@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fmtool.errors import InputError
 from fmtool.errors.advice import option
 from runtime.scan import frame as places
-from runtime.scan.dicom import acquisition, pixels
+from runtime.scan.dicom import acquisition, pixels, values
 from runtime.scan.dicom.choose import SeriesChoice, choose
 from runtime.scan.dicom.find import found
 from runtime.scan.dicom.found import IS_OTHER, Found
@@ -21,11 +21,13 @@ from runtime.scan.dicom.frame import Frame
 from runtime.scan.dicom.geometry import Stack, stack
 from runtime.scan.dicom.library import pydicom
 from runtime.scan.dicom.limits import Deadline
+from runtime.scan.dicom.parse import header
 from runtime.scan.dicom.parts import apart
 from runtime.scan.dicom.series import IS_INDEX, Series, grouped
 from runtime.scan.header import Header
 from runtime.scan.nifti import ENDINGS
 
+_STUDY = "StudyInstanceUID"
 _EXPECTED = (IS_OTHER, IS_INDEX)  # left out without a word
 
 
@@ -83,6 +85,8 @@ def read(source: Path | Sequence[Path], series: str | None = None) -> Volume:
             return pixels.fill(about, array, frames, held.items, deadline)
 
         made = assembled(name, every, fill, series, lambda: _left_out(held))
+        lead = header(held.items[made.stack.frames[0].item], [_STUDY], deadline)
+        made = replace(made, stack=replace(made.stack, study=values.text(lead, _STUDY)))
         made.facts["files"] = {"dicom": len(held.items), "left_out": dict(held.left_out)}
     return made
 
@@ -114,7 +118,7 @@ def assembled(
     if never := _never(chosen):
         raise InputError(f"{about} cannot be read: {never}")
     ordered = stack(about, chosen.frames)
-    header = Header(
+    told = Header(
         ordered.shape,
         np.dtype(np.float32),
         0,
@@ -124,7 +128,7 @@ def assembled(
         "mm",
         {"dicom": ordered.affine},
     )
-    place = places.locate(Path(name), header, assume_ras=False)
+    place = places.locate(Path(name), told, assume_ras=False)
     order, flips, affine = places.to_canonical(ordered.affine, ordered.shape)
     array = np.empty([ordered.shape[axis] for axis in order], dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows, the caller refuses

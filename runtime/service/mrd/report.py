@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from runtime.documents import sheet
 from runtime.result import Result
-from runtime.service import sheet
 from runtime.service.mrd import meta
 from runtime.service.mrd.wire import IMAGE_HEADER, MrdMessage, image_message
 

@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from fmtool import NOTICE, __version__
 from runtime.attribution import ROUNDED
+from runtime.documents.uid import derived
 from runtime.report import words
 from runtime.result import Result
 from runtime.service.mrd import meta, mini_header, report
@@ -24,7 +25,6 @@ from runtime.service.mrd.images import StreamImage
 from runtime.service.mrd.meta import Meta, first
 from runtime.service.mrd.volume import StreamScan
 from runtime.service.mrd.wire import MrdMessage, image_message, text_message
-from runtime.service.uid import derived
 
 _KEPT = (
     "ImageRowDir", "ImageColumnDir", "ImageSliceNormDir", "SlicePosLightMarker", "FrameOfReference",

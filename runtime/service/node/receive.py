@@ -24,6 +24,15 @@ OUT_OF_RESOURCES = 0xA700
 DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 
+STATUSES = {
+    SUCCESS: "it is on the disk for good; or it was before",
+    SOP_CLASS_NOT_SUPPORTED: "its SOP class is not the one of its presentation context",
+    OUT_OF_RESOURCES: "it cannot be written; send it again",
+    DOES_NOT_MATCH: "it is another object than the request names",
+    CANNOT_UNDERSTAND: "it cannot be read, or lacks a UID of object, series or study",
+}
+"""What the node answers to a C-STORE request, and what that says of the object."""
+
 _CHUNK = 256 << 10
 
 

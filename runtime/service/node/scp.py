@@ -34,6 +34,8 @@ from runtime.service.node.policy import Policy
 from runtime.service.node.receive import SUCCESS, receive
 from runtime.service.node.storage import Inbox
 
+SOP_CLASSES = (MRImageStorage, EnhancedMRImageStorage)
+
 TRANSFER_SYNTAXES = [
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -73,7 +75,7 @@ def listen(
     ae.dimse_timeout = policy.dimse_s
     ae.network_timeout = policy.network_s
     ae.add_supported_context(Verification)
-    for sop_class in (MRImageStorage, EnhancedMRImageStorage):
+    for sop_class in SOP_CLASSES:
         ae.add_supported_context(sop_class, TRANSFER_SYNTAXES)
 
     def store(event: evt.Event) -> int:

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.errors import InputError
+from runtime.documents.uid import derived
 from runtime.scan.dicom.library import pydicom
 from runtime.service.mrd import images, wire
 from runtime.service.mrd.images import ImagePlace, StreamImage
 from runtime.service.mrd.meta import first
 from runtime.service.mrd.wire import MrdMessage, Tag
-from runtime.service.uid import derived
 
 _MR = "1.2.840.10008.5.1.4.1.1.4"
 _LITTLE = "1.2.840.10008.1.2.1"

@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.documents.uid import derived
 from runtime.scan import Scan
 from runtime.service.mrd import meta, mini_header, wire
 from runtime.service.mrd.wire import CODES, IMAGE_HEADER, MrdMessage, Tag
-from runtime.service.uid import derived
 
 Plane = Literal["axial", "sagittal", "coronal"]
 

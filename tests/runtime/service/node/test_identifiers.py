@@ -15,7 +15,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from fmtool.errors import InputError
-from runtime.service.node import source
+from runtime.documents import source
 from runtime.service.node.identifiers import NotAnObject, identifiers
 from runtime.service.node.metered import BeyondLimit, Budget, ConnectionMeter
 from runtime.service.node.policy import Policy

@@ -22,7 +22,7 @@ _REFERENCE = [  # what a reference to one object takes
     "SeriesInstanceUID",
     "PatientID",
 ]
-_WANTED = [  # Patient and General Study modules, and what the documents say about the images
+WANTED = [  # Patient and General Study modules, and what the documents say about the images
     *_REFERENCE,
     "SpecificCharacterSet",
     "PatientName",
@@ -37,6 +37,8 @@ _WANTED = [  # Patient and General Study modules, and what the documents say abo
     "AccessionNumber",
     "ReferringPhysicianName",
     "Modality",
+    "FrameOfReferenceUID",
+    "PositionReferenceIndicator",
     "Manufacturer",
     "SeriesNumber",
     "SeriesDescription",
@@ -76,7 +78,7 @@ def read(folder: Path) -> Sequence[Dataset]:
     if not files:
         raise InputError(f"{folder} holds no objects; send the series again")
     deadline = Deadline(str(folder))
-    first = _header(files[0], _WANTED, deadline)
+    first = _header(files[0], WANTED, deadline)
     for keyword in list(first.dir()):
         if len(str(first.get(keyword) or "")) > _MOST_CHARACTERS:
             delattr(first, keyword)

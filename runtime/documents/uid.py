@@ -13,4 +13,9 @@ def derived(*words: str) -> str:
     The same words give the same: a result that is computed anew after a crash is thereby the same
     object to whom it was sent.
     """
-    return f"2.25.{uuid.uuid5(_SPACE, chr(0).join(words)).int}"
+    return f"2.25.{derived_uuid(*words).int}"
+
+
+def derived_uuid(*words: str) -> uuid.UUID:
+    """The UUID of `derived`."""
+    return uuid.uuid5(_SPACE, chr(0).join(words))

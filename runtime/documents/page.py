@@ -12,11 +12,10 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from fmtool import __version__
+from runtime.documents import sheet
+from runtime.documents.naming import PAGE, UTF8, description, equipment, series
+from runtime.documents.uid import derived
 from runtime.result import Result
-from runtime.service import sheet
-from runtime.service.node.sr import UTF8, description, series
-from runtime.service.uid import derived
 
 _WIDTH, _MARGIN, _CHARACTERS = 1200, 40, 104
 
@@ -26,7 +25,7 @@ def page(result: Result, first: Dataset, name: str) -> SCImage:
 
     Args:
         result: what was predicted.
-        first: the header of one object of the series, from `runtime.service.node.source`.
+        first: the header of one object of the series, from `runtime.documents.source`.
         name: of this answer: the page's UIDs derive from it.
     """
     document = SCImage.from_ref_dataset(
@@ -37,14 +36,11 @@ def page(result: Result, first: Dataset, name: str) -> SCImage:
         coordinate_system="PATIENT",
         patient_orientation=("L", "P"),
         series_instance_uid=derived("page series", name),
-        series_number=9502,
+        series_number=PAGE,
         sop_instance_uid=derived("page", name),
         instance_number=1,
-        manufacturer="fmtool",
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        manufacturer_model_name=str(result.bundle["name"])[:64],
-        software_versions=__version__,
-        device_serial_number=str(result.bundle["digest"])[:64],
+        **equipment(result),
         specific_character_set=UTF8,
         series_description=description(first),
     )
