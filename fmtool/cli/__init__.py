@@ -14,6 +14,7 @@ from fmtool.cli import (
     doctor,
     engines,
     export,
+    init,
     ledger,
     predict,
     preprocess,
@@ -50,6 +51,7 @@ def _root(
     confine()
 
 
+app.command("init")(init.init)
 app.command("predict")(predict.predict)
 app.command("preprocess")(preprocess.preprocess)
 app.command("export")(export.export)

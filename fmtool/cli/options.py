@@ -24,6 +24,14 @@ BundleArgument = Annotated[
         help="A bundle's folder or zip; the demonstration bundle if absent.", show_default=False
     ),
 ]
+ProjectOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        help="The folder of a project's fmtool.toml; the working folder if absent.",
+        show_default=False,
+    ),
+]
 TasksOption = Annotated[
     list[str] | None,
     typer.Option("--task", "-t", help="A task of the bundle; repeat for several, all if absent."),

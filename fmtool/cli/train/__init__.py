@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import typer
 
+from fmtool.cli.options import ProjectOption
 from fmtool.cli.train import (
     finetune,
     import_,
@@ -16,17 +17,37 @@ from fmtool.cli.train import (
     split,
     supervised,
     synth,
+    whole,
 )
-from fmtool.errors import CapabilityError
+from fmtool.errors import CapabilityError, UsageError
 
-app = typer.Typer(help='Make encoders and heads (needs the extra "train").', no_args_is_help=True)
+app = typer.Typer(
+    help='Make encoders and heads (needs the extra "train"): a step, or all that a project says.'
+)
 
 
-@app.callback()
-def _needs_torch() -> None:
+def needs_torch() -> None:
+    """Whether trainings can run here.
+
+    Raises:
+        CapabilityError: if not, with the way.
+    """
     if find_spec("torch") is None or find_spec("sklearn") is None:
         raise CapabilityError(
             "training needs torch and scikit-learn; install them with `pip install 'fmtool[train]'`"
+        )
+
+
+@app.callback(invoke_without_command=True)
+def train(context: typer.Context, project: ProjectOption = None) -> None:
+    """Without a verb, do what fmtool.toml says and is not done yet: all the way to the heads."""
+    needs_torch()
+    if context.invoked_subcommand is None:
+        whole.run(project)
+    elif project is not None:
+        raise UsageError(
+            f"--project goes with `fmtool train` alone, not with `fmtool train "
+            f"{context.invoked_subcommand}`"
         )
 
 
