@@ -102,14 +102,14 @@ def export(
     **asked: bool | Path | None,
 ) -> None:
     """Export to ONNX, compare with torch on real brains, write the bundle, build engines."""
-    plan = _project(encoder, out, project)
-    if plan is not None:
-        said = plan.export
-        asked = planned.targets(plan, asked)
+    work = _project(encoder, out, project)
+    if work is not None:
+        said = work.export
+        asked = planned.targets(work, asked)
         architectures, batch = architectures or list(said.targets), batch or said.batch or None
         if calibration is None and (said.calibration or asked["int8"]):
-            calibration = plan.cohort
-        bundle, cache = bundle or plan.preprocessing, cache or plan.cache
+            calibration = work.cohort
+        bundle, cache = bundle or work.preprocessing, cache or work.cache
     chosen = [target for target in TARGETS if asked.get(target.name)]
     names = [target.name for target in chosen]
     wanted = request(
@@ -125,14 +125,14 @@ def export(
     from fmtool.cli.calibration import Scans, volumes
     from training.evidence import head as heads
 
-    standing = None
-    if plan is not None:
-        encoder, head = plan.encoder, head or planned.trained(plan)
+    standing, anew = None, overwrite
+    if work is not None:
+        encoder, head = work.encoder, head or planned.trained(work)
         if out is None:
-            standing = planned.standing(plan, head, names, wanted.checked, calibration, bundle)
+            standing = planned.standing(work, head, names, wanted.checked, calibration, bundle)
             overwrite = overwrite or standing.ours
     assert encoder is not None
-    place = out or (plan.bundle if plan else None)
+    place = out or (work.bundle if work else None)
     assert place is not None
     folders = [
         (writer(target), target, Path(str(asked[target.name])))
@@ -143,7 +143,7 @@ def export(
         module.claim(folder, place.stem, overwrite)
     loaded = [heads.load(path) for path in head or []]
     models: list[Exported] = []
-    if standing is not None and standing.bundle is not None:
+    if standing is not None and standing.bundle is not None and not anew:
         packed = standing.bundle
         console.say(f"{packed.path}: done already, from the same encoder, heads and options")
     else:

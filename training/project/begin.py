@@ -25,7 +25,7 @@ _LABEL = "label"
 _IMAGES = "image_path"
 
 LIGHT = PretrainPlan(
-    width=0.125, epochs=20, view=(64, 80, 80), min_crop=(80, 100, 100), checkpoint_every=1
+    width=0.125, epochs=10, view=(40, 48, 48), min_crop=(80, 100, 100), checkpoint_every=1
 )
 """Minutes on a processor; the paper's size, which `PretrainPlan` has by default, takes a GPU."""
 
