@@ -1,8 +1,8 @@
 """From a folder of raw heads to a prediction: `fmtool init`, train, export --fp16, predict.
 
 In a fresh folder with a BIDS cohort of made heads, which is not timed: each command's seconds, the
-processor's seconds, and the same commands once more, which find all of it done. Ends with exit code 1
-where the first time took longer than ten minutes, or the second made anything again.
+processor's seconds, and the same commands once more, which find all of it done. Ends with exit
+code 1 where the first time took longer than ten minutes, or the second made anything again.
 
     python -m benchmarks.three_commands [--heads 12] [--json FILE]
 """
