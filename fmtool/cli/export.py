@@ -15,7 +15,7 @@ from export.targets.request import request
 from fmtool import project as projects
 from fmtool.bundle.write import claim
 from fmtool.cli import planned
-from fmtool.cli.options import BundleOption, ProjectOption
+from fmtool.cli.options import BundleOption, ProjectOption, ThreadsOption
 from fmtool.environment import caches
 from fmtool.errors import CapabilityError, UsageError
 from fmtool.project import Project
@@ -99,6 +99,7 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a bundle, or a model, that is there.")
     ] = False,
+    threads: ThreadsOption = None,
     **asked: bool | Path | None,
 ) -> None:
     """Export to ONNX, compare with torch on real brains, write the bundle, build engines."""

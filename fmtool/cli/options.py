@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -97,3 +99,18 @@ ScansArgument = Annotated[
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although a check refuses the scan.")
 ]
+
+
+def with_threads(function: Callable[..., None]) -> Callable[..., None]:
+    """`function` with `--threads`, which is heeded before a library that counts cores is loaded."""
+    own = signature(function, eval_str=True).parameters.values()
+
+    def verb(**given: Any) -> None:
+        del given["threads"]
+        function(**given)
+
+    threads = Parameter("threads", Parameter.KEYWORD_ONLY, default=None, annotation=ThreadsOption)
+    kept = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in own]
+    verb.__doc__ = function.__doc__
+    verb.__signature__ = Signature([*kept, threads])  # type: ignore[attr-defined]
+    return verb

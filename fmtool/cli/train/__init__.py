@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import typer
 
-from fmtool.cli.options import ProjectOption
+from fmtool.cli.options import ProjectOption, ThreadsOption, with_threads
 from fmtool.cli.train import (
     finetune,
     import_,
@@ -39,8 +39,11 @@ def needs_torch() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def train(context: typer.Context, project: ProjectOption = None) -> None:
+def train(
+    context: typer.Context, project: ProjectOption = None, threads: ThreadsOption = None
+) -> None:
     """Without a verb, do what fmtool.toml says and is not done yet: all the way to the heads."""
+    del threads  # heeded by its callback
     needs_torch()
     if context.invoked_subcommand is None:
         whole.run(project)
@@ -51,12 +54,15 @@ def train(context: typer.Context, project: ProjectOption = None) -> None:
         )
 
 
-app.command("prepare")(prepare.prepare)
-app.command("split")(split.split)
-app.command("simclr")(simclr.simclr)
-app.command("mae")(mae.mae)
-app.command("supervised")(supervised.supervised)
-app.command("finetune")(finetune.finetune)
-app.command("probe")(probe.probe)
-app.command("import")(import_.import_)
-app.command("synth")(synth.synth)
+for _name, _verb in {
+    "prepare": prepare.prepare,
+    "split": split.split,
+    "simclr": simclr.simclr,
+    "mae": mae.mae,
+    "supervised": supervised.supervised,
+    "finetune": finetune.finetune,
+    "probe": probe.probe,
+    "import": import_.import_,
+    "synth": synth.synth,
+}.items():
+    app.command(_name)(with_threads(_verb))
