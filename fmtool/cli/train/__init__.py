@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import typer
@@ -54,7 +55,7 @@ def train(
         )
 
 
-for _name, _verb in {
+_VERBS: dict[str, Callable[..., None]] = {
     "prepare": prepare.prepare,
     "split": split.split,
     "simclr": simclr.simclr,
@@ -64,5 +65,6 @@ for _name, _verb in {
     "probe": probe.probe,
     "import": import_.import_,
     "synth": synth.synth,
-}.items():
+}
+for _name, _verb in _VERBS.items():
     app.command(_name)(with_threads(_verb))
