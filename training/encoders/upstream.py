@@ -135,7 +135,7 @@ def linear_head(
     )
     if unknown:
         raise InputError(f"checkpoint {path} has a head of other layers: {', '.join(unknown)}")
-    return linear.weight.detach().double().numpy()[0], float(linear.bias)
+    return linear.weight.detach().double().numpy()[0], float(linear.bias.detach())
 
 
 def solver(encoder: nn.Module, projector: nn.Module | None) -> Adam:
