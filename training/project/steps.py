@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainedStep:
     """What a step has made.
 
     Attributes:
@@ -59,7 +59,7 @@ class Step:
     head: Head | None = None
 
 
-def train(project: Project, say: Say = print) -> Iterator[Step]:
+def train(project: Project, say: Say = print) -> Iterator[TrainedStep]:
     """Do what the project's file says and is not done; one step at a time.
 
     Raises:
@@ -69,7 +69,7 @@ def train(project: Project, say: Say = print) -> Iterator[Step]:
     """
     labelled = _labelled(project)
     run = _Run(project, _prepared(project, labelled, say), say)
-    yield Step("prepare", project.cache / "volumes", False)
+    yield TrainedStep("prepare", project.cache / "volumes", False)
     tuned = project.heads.recipe == "finetune"
     parts = [run.split(name, cohort) for name, cohort in labelled.items()] if tuned else []
     yield from parts
@@ -116,7 +116,7 @@ class _Run:
         self._record = project.runs / _DONE
         self._done = _read(self._record)
 
-    def split(self, name: str, cohort: Cohort[Any]) -> Step:
+    def split(self, name: str, cohort: Cohort[Any]) -> TrainedStep:
         project, place = self._project, self._split_file(name)
         made_from = {
             **asdict(project.split),
@@ -124,7 +124,7 @@ class _Run:
             "table": sha256(cohort.path),
         }
         if self._is_done(f"split-{name}", made_from, place):
-            return Step("split", place, True)
+            return TrainedStep("split", place, True)
         if place.exists():
             raise InputError(
                 f"{place} is another split than {project.file} and its cohort give now, and "
@@ -134,15 +134,15 @@ class _Run:
         made = split_make.make(cohort, plan.fractions, plan.seed, (), plan.test_sites)
         self._finish(f"split-{name}", made_from)  # first: a file without its record is a stranger
         split.write(place, made)
-        return Step("split", place, False)
+        return TrainedStep("split", place, False)
 
-    def pretrain(self) -> Step:
+    def pretrain(self) -> TrainedStep:
         project, plan = self._project, self._project.pretrain
         place = project.start
         table = cohorts.read(project.cohort, None)
         made_from = {**asdict(plan), **self._arithmetic(), "scans": self._scans(table)}
         if self._is_done(PRETRAINED, made_from, place):
-            return Step(PRETRAINED, place, True)
+            return TrainedStep(PRETRAINED, place, True)
         recipe = _recipe(project)
         with _resumable():
             pretrain.run(
@@ -153,9 +153,9 @@ class _Run:
                 self._say,
             )
         self._finish(PRETRAINED, made_from)
-        return Step(PRETRAINED, place, False)
+        return TrainedStep(PRETRAINED, place, False)
 
-    def probe(self, name: str, cohort: Cohort[Any]) -> Step:
+    def probe(self, name: str, cohort: Cohort[Any]) -> TrainedStep:
         project, general = self._project, self._project.general
         place = project.runs / "heads" / f"{name}.json"
         made_from = {
@@ -166,7 +166,7 @@ class _Run:
             "fmtool": __version__,
         }
         if self._is_done(name, made_from, place):
-            return Step(name, place, True, head_files.load(place))
+            return TrainedStep(name, place, True, head_files.load(place))
         place.parent.mkdir(parents=True, exist_ok=True)
         found = linear_probe.run(
             project.cohort,
@@ -181,9 +181,9 @@ class _Run:
             self._say,
         )
         self._finish(name, made_from)
-        return Step(name, place, False, found.head)
+        return TrainedStep(name, place, False, found.head)
 
-    def finetune(self, name: str, cohort: Cohort[Any]) -> Step:
+    def finetune(self, name: str, cohort: Cohort[Any]) -> TrainedStep:
         project, general, plan = self._project, self._project.general, self._project.heads
         place = project.run(HEAD)
         made_from = {
@@ -195,7 +195,7 @@ class _Run:
             "task": cohort.task.to_dict(),
         }
         if self._is_done(name, made_from, place):
-            return Step(name, place, True, head_files.load(place))
+            return TrainedStep(name, place, True, head_files.load(place))
         asked = LabelledTask(
             project.tasks[name],
             self._split_file(name),
@@ -215,7 +215,7 @@ class _Run:
                 self._say,
             )
         self._finish(name, made_from)
-        return Step(name, place, False, trained.head if trained else None)
+        return TrainedStep(name, place, False, trained.head if trained else None)
 
     def _split_file(self, name: str) -> Path:
         return self._project.runs / f"split-{name}.json"
