@@ -26,6 +26,7 @@ class GeneralPlan:
         jobs: processes that prepare scans at once.
         allow_sites: accept labels of more than one site, where a model may learn the scanner.
         strict: refuse rows without a label, which are left out otherwise.
+        each_scan_is_a_person: where neither table nor paths say whom a scan shows.
     """
 
     name: str
@@ -38,6 +39,7 @@ class GeneralPlan:
     jobs: int = 1
     allow_sites: bool = False
     strict: bool = False
+    each_scan_is_a_person: bool = False
 
 
 @dataclass(frozen=True)

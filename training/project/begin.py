@@ -18,6 +18,7 @@ from runtime.engines import cuda
 from runtime.scan.bids import PARTICIPANTS
 from runtime.system import atomic
 from training import cohort as cohorts
+from training import evidence
 from training.cohort import Cohort
 from training.cohort.row import NoLabelColumn, read_table
 
@@ -94,8 +95,6 @@ def _cohorts(folder: Path) -> Iterator[Path]:
 
 def _tasks(folder: Path, place: Path, asked: Sequence[str]) -> tuple[list[str], list[str]]:
     """What `tasks` says, and sentences on what was found of labels."""
-    from training import probe  # scikit-learn takes a second to load
-
     words = list(asked) or [*BUILT_IN, *(str(p) for p in sorted(folder.glob("*.toml")))]
     chosen: list[str] = []
     said: list[str] = []
@@ -110,7 +109,7 @@ def _tasks(folder: Path, place: Path, asked: Sequence[str]) -> tuple[list[str], 
             if not asked and _is_nameless(place, task):
                 continue
             labelled = cohorts.read(place, task, allow_sites=True)
-            probe.check_enough(labelled)
+            evidence.check_enough(labelled, "a probe")
         except InputError as error:
             if asked:
                 raise

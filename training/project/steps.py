@@ -18,6 +18,7 @@ from typing import Any
 from fmtool import __version__, plain_json
 from fmtool import bundle as bundles
 from fmtool import task as tasks
+from fmtool.bundle.exposure import Exposure
 from fmtool.errors import InputError
 from fmtool.files import sha256
 from fmtool.project import PRETRAINED, Project
@@ -74,7 +75,7 @@ def train(project: Project, say: Say = print) -> Iterator[TrainedStep]:
     parts = [run.split(name, cohort) for name, cohort in labelled.items()] if tuned else []
     yield from parts
     if not project.general.encoder:
-        yield (step := run.pretrain())
+        yield (step := run.pretrain(next(iter(labelled)) if tuned else None))
         if not step.again and project.devices.devices * project.devices.nodes > 1:
             say("The encoder is pretrained; `fmtool train` again makes the heads, in one process.")
             return
@@ -87,8 +88,9 @@ def _labelled(project: Project) -> dict[str, Cohort[Any]]:
     general = project.general
     if project.heads.recipe == "finetune":
         project.run()  # one task?
+    said = general.allow_sites, general.strict, general.each_scan_is_a_person
     return {
-        name: cohorts.read(project.cohort, tasks.get(word), general.allow_sites, general.strict)
+        name: cohorts.read(project.cohort, tasks.get(word), *said)
         for name, word in project.tasks.items()
     }
 
@@ -136,11 +138,14 @@ class _Run:
         split.write(place, made)
         return TrainedStep("split", place, False)
 
-    def pretrain(self) -> TrainedStep:
+    def pretrain(self, tuned_to: str | None) -> TrainedStep:
+        """On all scans; of a task to fine-tune to, without those who validate and test."""
         project, plan = self._project, self._project.pretrain
+        parts = None if tuned_to is None else self._split_file(tuned_to)
         place = project.start
         table = cohorts.read(project.cohort, None)
         made_from = {**asdict(plan), **self._arithmetic(), "scans": self._scans(table)}
+        made_from["split"] = sha256(parts) if parts else None
         if self._is_done(PRETRAINED, made_from, place):
             return TrainedStep(PRETRAINED, place, True)
         recipe = _recipe(project)
@@ -151,6 +156,7 @@ class _Run:
                 self._files(project.runs / PRETRAINED),
                 self._settings(plan.epochs, plan.batch, plan.learning_rate, plan),
                 self._say,
+                parts,
             )
         self._finish(PRETRAINED, made_from)
         return TrainedStep(PRETRAINED, place, False)
@@ -179,6 +185,7 @@ class _Run:
             general.strict,
             project.heads.seed,
             self._say,
+            general.each_scan_is_a_person,
         )
         self._finish(name, made_from)
         return TrainedStep(name, place, False, found.head)
@@ -201,6 +208,7 @@ class _Run:
             self._split_file(name),
             allow_sites=general.allow_sites,
             strict=general.strict,
+            each_scan_is_a_person=general.each_scan_is_a_person,
             balance=plan.balance,
             recompute=project.devices.recompute,
         )
@@ -209,13 +217,17 @@ class _Run:
                 project.cohort,
                 asked,
                 Finetune,
-                lambda: encoders.load_checkpoint(project.start)[0],
+                self._start,
                 self._files(project.run()),
                 self._settings(plan.epochs, plan.batch, plan.learning_rate, plan),
                 self._say,
             )
         self._finish(name, made_from)
         return TrainedStep(name, place, False, trained.head if trained else None)
+
+    def _start(self) -> tuple[encoders.nn.Module, Exposure]:
+        network, info = encoders.load_checkpoint(self._project.start)
+        return network, info["exposure"]
 
     def _split_file(self, name: str) -> Path:
         return self._project.runs / f"split-{name}.json"

@@ -71,7 +71,7 @@ def test_a_task_whose_labels_will_not_do_is_left_out_with_the_reason(tmp_path):
     (tmp_path / "hand.toml").write_text(HAND)
     said = " ".join(begin(tmp_path, None))
     assert projects.open(tmp_path).general.tasks == ("age", "hand.toml")
-    assert "The task sex is left out: 1 subjects of class M are too few" in said
+    assert "The task sex is left out: 1 subjects of class M are too few for a probe of sex" in said
     assert "The task alzheimers is left out" in said
     assert "stroke_scale" not in said  # no column, no word
 
@@ -91,13 +91,13 @@ def csv(folder, header, rows):
     lines = [header]
     for number, cells in enumerate(rows):
         (folder / f"{number}.nii.gz").write_bytes(str(number).encode())
-        lines.append(f"{number}.nii.gz,{cells}")
+        lines.append(f"{number}.nii.gz,{cells},s{number}")
     (folder / "scans.csv").write_text("\n".join(lines) + "\n")
     return folder / "scans.csv"
 
 
 def test_a_csv_and_a_column_that_says_nothing_of_its_task(tmp_path):
-    csv(tmp_path, "image_path,label", [20 + i for i in range(12)])
+    csv(tmp_path, "image_path,label,subject", [20 + i for i in range(12)])
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     said = " ".join(begin(tmp_path, None))
     assert "CSV, 12 subjects, 12 scans (raw)" in said

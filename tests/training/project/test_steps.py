@@ -59,7 +59,7 @@ def done(monkeypatch):
         work("prepare")
         return [SimpleNamespace(facts={"digest": row.image.name}) for row in cohort.rows]
 
-    def pretrain(table, recipe, files, settings, remark):
+    def pretrain(table, recipe, files, settings, remark, split):
         work("pretrain")
         assert files.resume
         assert settings.epochs == recipe_epochs[0]
