@@ -41,6 +41,8 @@ def answer(
             warnings.append(
                 f"{value:.1f} {task.unit} cannot be true ({low:g} to {high:g} can): discard it."
             )
+    if "value" not in evidence:
+        warnings.append("How good this head is, is not known: nobody was tested.")
     if evidence.get("beats_baseline") is False:
         warnings.append(
             f"This head did not beat its baseline ({evidence['baseline_name']}) in "

@@ -25,6 +25,7 @@ _PLACES = {
     "mrd": "mrd.ENTRY",
     "nifti": "nifti.ENTRY",
     "task": "task.ENTRY",
+    "project": "project.ENTRY",
     "manifest": "bundle.CLAIMS",
     "bundle_zip": "bundle.ZIP",
     "trust": "bundle.TRUST",

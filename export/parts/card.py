@@ -108,6 +108,12 @@ def _parity(parity: Mapping[str, Any]) -> list[str]:
         "Measured on a CPU when the bundle was made: the embedding's largest relative error, and "
         "each task's largest shift, against float32 torch.",
         "\n".join(lines),
+        *(
+            f"Of the {precision} model, these layers stay in float32, as their activations are too "
+            f"large: {', '.join(found['float32_layers'])}."
+            for precision, found in parity.items()
+            if "float32_layers" in found
+        ),
     ]
 
 

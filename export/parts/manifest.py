@@ -125,6 +125,8 @@ def _parity(graph: BundleGraph, model: Exported) -> dict[str, Any]:
         found["peak"] = {"activation": report.peak, "layer": report.peak_layer}
     if model.mix:
         found["layers"] = {layer.name: layer.precision for layer in model.mix.layers}
+    if model.kept:
+        found["float32_layers"] = list(model.kept)
     return found
 
 

@@ -15,6 +15,7 @@ from fmtool.cli import (
     doctor,
     engines,
     export,
+    init,
     ledger,
     predict,
     preprocess,
@@ -51,6 +52,7 @@ def _root(
     confine()
 
 
+app.command("init")(init.init)
 app.command("predict")(predict.predict)
 app.command("preprocess")(preprocess.preprocess)
 app.command("export")(export.export)

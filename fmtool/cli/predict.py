@@ -16,6 +16,7 @@ from fmtool.cli.options import (
     ForceOption,
     IdentifiersOption,
     JsonOption,
+    ProjectOption,
     ScansArgument,
     SeriesOption,
     SkullOption,
@@ -87,6 +88,7 @@ def predict(
         ),
     ] = None,
     threads: ThreadsOption = None,
+    project: ProjectOption = None,
 ) -> None:
     """Predict from T1-weighted head scans: raw, skull-stripped, or prepared by TurboPrep."""
     if json and csv:
@@ -104,6 +106,7 @@ def predict(
     if out is not None and prevalence:
         raise UsageError("--prevalence goes without --out; results there are those of the bundle")
     shares = dict(_share(word) for word in prevalence or ())
+    from fmtool import project as projects
     from fmtool.cli import console
     from runtime.documents.fhir import Records
     from runtime.engines.choose import Wish
@@ -114,6 +117,9 @@ def predict(
     from runtime.result import Result
     from runtime.scan.dicom.gather import gather
 
+    if bundle is None and (plan := projects.find(project)) is not None:
+        bundle = plan.made()
+        console.say(f"Bundle: {bundle}, of the project {plan.file}")
     wish = Wish(engine=engine, device=device, precision=precision)
     reading = Reading(skull=skull, assume_ras=assume_ras, force=force, series=series)
     if out is not None:

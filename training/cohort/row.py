@@ -143,9 +143,13 @@ def read_lines(
     return read
 
 
-def no_label_column(table: Table, task: Task, wanted: str) -> InputError:
+class NoLabelColumn(InputError):
+    """A table that lacks a task's labels altogether."""
+
+
+def no_label_column(table: Table, task: Task, wanted: str) -> NoLabelColumn:
     """The error of a table that lacks the task's labels."""
-    return InputError(
+    return NoLabelColumn(
         f"{table.path} has no column {wanted} for the task {task.name}; "
         f"it has {', '.join(table.columns)}"
     )
