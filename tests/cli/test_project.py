@@ -57,6 +57,7 @@ def test_predict_takes_the_bundle_of_its_project_and_says_so(fmtool, tmp_path, p
     assert "project" not in named.stderr
 
 
+@pytest.mark.slow
 def test_what_excludes_each_other(fmtool, tmp_path):
     pytest.importorskip("torch")
     (tmp_path / "fmtool.toml").write_text(PROJECT)
