@@ -226,9 +226,11 @@ class _Released:
 
 
 def _flood(services: dict[str, _Service], seconds: float, per_minute: int) -> dict[str, Any]:
-    over = threading.Event()
+    # In processes of their own: pynetdicom's client cannot use descriptors above 1,023.
+    context = multiprocessing.get_context("spawn")
+    over = context.Event()
     floods = [
-        threading.Thread(target=_silent, args=(each.port, 60.0 / per_minute, over))
+        context.Process(target=_silent, args=(each.port, 60.0 / per_minute, over), daemon=True)
         for each in services.values()
     ]
     for flood in floods:
@@ -276,7 +278,7 @@ def _took(ask: Callable[[], None]) -> tuple[float, bool]:
     return time.monotonic() - start, good
 
 
-def _silent(port: int, pause_s: float, over: threading.Event) -> None:
+def _silent(port: int, pause_s: float, over: Event) -> None:
     """Open connections that say nothing, until it is over."""
     held: deque[socket.socket] = deque()
     due = time.monotonic()

@@ -45,7 +45,12 @@ def _speaks(wire: socket.socket, seconds: float) -> bool:
     poll = select.poll()
     poll.register(wire, select.POLLIN)
     found = poll.poll(seconds * 1000)
-    return bool(found) and not found[0][1] & (select.POLLHUP | select.POLLERR)
+    if not found or found[0][1] & (select.POLLHUP | select.POLLERR):
+        return False
+    try:
+        return bool(socket.socket.recv(wire, 1, socket.MSG_PEEK))  # under TLS and the meter
+    except OSError:
+        return False
 
 
 class DicomListener(ThreadedAssociationServer):

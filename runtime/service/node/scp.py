@@ -19,6 +19,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     EnhancedMRImageStorage,
     MRImageStorage,
@@ -51,6 +52,19 @@ TRANSFER_SYNTAXES = [
 """What the node takes; objects are stored as they were sent."""
 
 
+class NodeEntity(AE):
+    """An application entity that counts the associations that were asked for.
+
+    pynetdicom 3.0 counts a connection as one until its thread has ended: those that never asked for
+    one, and were left, would keep others out for seconds.
+    """
+
+    @property
+    def active_associations(self) -> list[Association]:
+        """Those whose request has come."""
+        return [one for one in super().active_associations if isinstance(one.acse, Acse)]
+
+
 def listen(
     policy: Policy, inbox: Inbox, host: str, port: int, tls: SSLContext | None
 ) -> DicomListener:
@@ -66,7 +80,7 @@ def listen(
     Raises:
         InputError: if the address cannot be listened on.
     """
-    ae = AE(policy.aet)
+    ae = NodeEntity(policy.aet)
     ae.require_called_aet = True
     ae.require_calling_aet = list(policy.allow)
     ae.maximum_associations = policy.max_associations

@@ -171,6 +171,14 @@ def test_silent_connections_give_way_to_who_speaks(run_node, kit):
         assert not node.node._listener.active_associations
 
 
+def test_connections_that_are_left_without_a_word_keep_nobody_out(run_node, kit):
+    with run_node(max_associations=2, **_FAST) as node:
+        for _ in range(8):
+            socket.create_connection(("127.0.0.1", node.port)).close()
+            assert kit.send(node, kit.objects(1)) == [0]
+        kit.until(lambda: not node.node._listener.active_associations, 5.0)
+
+
 def test_one_association_too_many_is_refused_for_now(run_node, kit):
     with (
         run_node(max_associations=1, **{**_FAST, "network_s": 20.0}) as node,
