@@ -89,6 +89,7 @@ class Zipped:
         for member in members:
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise BundleError(f"{source} is packed by a method that no bundle is packed by")
+            self._archive.open(member).close()  # which compares what is said of it in two places
         found = {inside(member.filename): member for member in members}
         count = sum(map(_is_manifest, found))
         if count != 1 or len(found) != len(members):

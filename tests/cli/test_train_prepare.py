@@ -26,10 +26,10 @@ def folder(tmp_path_factory):
     (folder / "bad.nii").write_text("not an image")
     lines = ["image_path,mask_path", "head0.nii,mask.nii", "bad.nii,mask.nii", "head1.nii,mask.nii"]
     (folder / "scans.csv").write_text("\n".join(lines) + "\n")
-    lines = ["image_path,age,sex,iq,site"]
+    lines = ["image_path,age,sex,iq,site,subject"]
     for i in range(50):
         (folder / f"scan{i}.nii").write_text(f"scan {i}")
-        lines.append(f"scan{i}.nii,{20 + i},{'FM'[i % 2]},{90 + i % 7},{'AB'[i // 40]}")
+        lines.append(f"scan{i}.nii,{20 + i},{'FM'[i % 2]},{90 + i % 7},{'AB'[i // 40]},{i}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     (folder / "iq.toml").write_text(
         'name = "iq"\nkind = "regression"\nunit = "points"\nlabel = "iq"\n'

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from fmtool import project as projects
-from fmtool.cli import console
 
 
 def run(folder: Path | None) -> None:
     """Train what the project of a folder, or of the working folder, says and lacks."""
+    from fmtool.cli import console
+
     found = projects.find(folder)
     if found is None:
         console.needs_project("train", "say a step: `fmtool train --help` lists them")

@@ -141,7 +141,9 @@ def test_an_unreadable_file_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     path = tmp_path / "a.nii"
     path.write_bytes(volume())
 
-    def denied(*_: Any) -> None:  # root may read everything, so the refusal itself is made
+    def denied(
+        *_: Any, **__: Any
+    ) -> None:  # root may read everything, so the refusal itself is made
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", denied)

@@ -23,11 +23,11 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 _OTHERS = (  # what no scan of a service comes to
     "fmtool/cli/", "runtime/batch/", "runtime/engines/trt/build.py",
     "runtime/engines/trt/configure.py", "runtime/report/page/style.py",
-    "fmtool/bundle/write.py",
+    "fmtool/bundle/write.py", "runtime/bids/", "runtime/service/mrd/openrecon/", "fmtool/project/",
 )  # fmt: skip
 _OF_SERVICES = {  # of the service that says so; and --batch, of who names it
     "--threads", "--host", "--port", "--token-file", "--allow", "--peer-tls", "--tls-cert",
-    "--tls-key", "--tls-ca", "--root-path", "--batch",
+    "--tls-key", "--tls-ca", "--root-path", "--batch", "--listen", "--any-client",
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from runtime.engines.trt import cached
 from runtime.engines.trt.build import Plan
 from runtime.engines.trt.open import open_cached
 
-BUNDLE = SimpleNamespace(digest="d1g", name="tiny", model=lambda precision: Path("model.onnx"))
+BUNDLE = SimpleNamespace(digest="d1g", name="tiny", graph=lambda precision: b"model")
 
 
 @pytest.fixture

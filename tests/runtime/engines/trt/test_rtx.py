@@ -182,7 +182,7 @@ def test_what_the_library_would_refuse_is_said_beforehand(float32):
 
 
 def tiny(model):
-    return SimpleNamespace(digest="d1g", name="tiny", model=lambda precision: model)
+    return SimpleNamespace(digest="d1g", name="tiny", graph=lambda precision: model.read_bytes())
 
 
 def test_into_the_cache_and_the_layers_beside_it(float16, tmp_path):
@@ -208,7 +208,7 @@ def begin(network):  # the last thing before the library compiles
     (folder / "reached").touch()
     return real(network)
 build.layers.network = begin
-tiny = SimpleNamespace(digest="d1g", name="tiny", model=lambda precision: model)
+tiny = SimpleNamespace(digest="d1g", name="tiny", graph=lambda precision: model.read_bytes())
 build_into(tiny, key_of(tiny, "rtx", "float16", "sm89"), folder, print)
 """
 
