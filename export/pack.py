@@ -15,7 +15,7 @@ from torch import nn
 
 from export.graph import BundleGraph, LinearHead
 from export.models import BATCHES, Exported, Wanted, export_models
-from export.parts.card import card
+from export.parts.card import CARD, LICENCES, card
 from export.parts.manifest import LOCATE, SEGMENT, TEMPLATE, BundleNotes, manifest, trust_bytes
 from export.reference import Volume, reference, template_volume, variant
 from fmtool import bundle as bundles
@@ -29,8 +29,6 @@ from training.encoders import architecture
 
 Parts = Mapping[str, Path | bytes]
 """What preprocessing needs, by its name inside the bundle; `LICENSES/...` come along."""
-
-LICENCES = "LICENSES/"
 
 
 def _silent(what: object) -> None:
@@ -150,7 +148,7 @@ def assemble(
         contents = manifest(notes, graph, heads, facts, models, expected[0])
         licences = sorted(name for name in parts if name.startswith(LICENCES))
         inside: dict[str, Path | bytes] = {model.path.name: model.path for model in models}
-        inside |= {**parts, "MODEL_CARD.md": card(contents, licences).encode()}
+        inside |= {**parts, CARD: card(contents, licences).encode()}
         if contents.trust:
             inside[contents.trust] = trust_bytes(heads)
         progress(f"Writing {target}")

@@ -81,7 +81,9 @@ def main() -> None:
 def _site(site: str, out: Path, data: Path, predictor: Predictor, strip: Redrawn) -> None:
     rows = list(told(data / (site if site in REAL else FROM)))
     rows = rows if site in REAL else rows[1::2]
-    done = {json.loads(line)["scan"] for line in out.read_text().splitlines()} if out.exists() else ()
+    done = (
+        {json.loads(line)["scan"] for line in out.read_text().splitlines()} if out.exists() else ()
+    )
     with out.open("a", encoding="utf-8") as lines:
         for path, row in rows:
             if path.name in done:

@@ -179,8 +179,11 @@ def _node(raw: bytes) -> _Node:
 
 def _tensor(name: str, shape: Sequence[int], kind: int, values: np.ndarray) -> bytes:
     dims = b"".join(_int(_DIMS, size) for size in shape)
-    return dims + _int(_DATA_TYPE, kind) + _put(_TENSOR_NAME, name.encode()) + _put(
-        _RAW, values.tobytes()
+    return (
+        dims
+        + _int(_DATA_TYPE, kind)
+        + _put(_TENSOR_NAME, name.encode())
+        + _put(_RAW, values.tobytes())
     )
 
 

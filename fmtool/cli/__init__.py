@@ -11,6 +11,7 @@ from fmtool import NOTICE, __version__
 from fmtool.cli import (
     bench,
     bundle,
+    calibrate,
     doctor,
     engines,
     export,
@@ -53,6 +54,7 @@ def _root(
 app.command("predict")(predict.predict)
 app.command("preprocess")(preprocess.preprocess)
 app.command("export")(export.export)
+app.command("calibrate")(calibrate.calibrate)
 app.command("bench")(bench.bench)
 app.command("watch")(watch.watch)
 app.command("status")(status.status)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,10 +109,16 @@ def _opened(bundle: Bundle, wish: Wish) -> Iterator[Callable[[Row], dict[str, An
         if not entered:
             predictor.__enter__()
             entered = True
-        pair = row.mask and scan_files.read_prepared(row.image, row.mask)
-        result = predictor.predict(pair or row.image).to_dict()
-        checks = {c["name"]: c["value"] for c in result["quality"] if c["value"] is not None}
-        return {"embedding": result["embedding"], "facts": result["facts"], "checks": checks}
+        pair = None if row.mask is None else scan_files.read_prepared(row.image, row.mask)
+        result = predictor.predict(row.image if pair is None else pair)
+        checks = {c.name: float(c.value) for c in result.quality if math.isfinite(c.value)}
+        facts = {k: v for k, v in result.prepared.facts.items() if isinstance(v, float | int)}
+        embedding = result.embedding.astype(float).tolist()
+        return {
+            "embedding": embedding,
+            "facts": {k: float(v) for k, v in facts.items()},
+            "checks": checks,
+        }
 
     try:
         yield answer

@@ -228,9 +228,7 @@ class _Site:
         x, y = self.answers.embeddings, self.cohort.labels
         hit = np.zeros(len(y))
         for train, test in plan:
-            inner = [
-                (train[i], train[o]) for i, o in _left_out(self.cohort.take(train), self.seed)
-            ]
+            inner = [(train[i], train[o]) for i, o in _left_out(self.cohort.take(train), self.seed)]
             folds = self._folds(inner, [self._correction(rows) for rows, _ in inner])
             for row in test:
                 span = interval(folds, x[row], LEVEL)
@@ -301,7 +299,8 @@ def _in_set(x: Array, y: Array, known: Trust | None) -> dict[str, float] | None:
     if known is None or known.labels is None:
         return None
     hit = [
-        int(t) in classes.members(classes.p_values(known.folds, known.labels, e, known.by_class), LEVEL)
+        int(t)
+        in classes.members(classes.p_values(known.folds, known.labels, e, known.by_class), LEVEL)
         for e, t in zip(x, y, strict=True)
     ]
     return {str(int(c)): float(np.mean(np.array(hit)[y == c])) for c in (0.0, 1.0)}

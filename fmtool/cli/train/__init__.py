@@ -23,7 +23,14 @@ app = typer.Typer(help='Make encoders and heads (needs the extra "train").', no_
 
 
 @app.callback()
-def _needs_torch() -> None:
+def _needs_torch(context: typer.Context) -> None:
+    if context.invoked_subcommand == "probe":  # on a bundle's encoder it does without
+        return
+    needs_torch()
+
+
+def needs_torch() -> None:
+    """Raise CapabilityError where torch or scikit-learn is not installed."""
     if find_spec("torch") is None or find_spec("sklearn") is None:
         raise CapabilityError(
             "training needs torch and scikit-learn; install them with `pip install 'fmtool[train]'`"

@@ -1,0 +1,111 @@
+"""`fmtool calibrate` and `fmtool train probe` on a bundle, top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fmtool import task as tasks
+from fmtool.bundle import Bundle
+from fmtool.errors import CapabilityError, UsageError
+from runtime.engines.choose import Wish
+from runtime.trust import drift
+from training import cohort as cohorts
+from training import probe
+from training.evidence.head import Head
+from training.evidence.ranges import ranges
+from training.site import answers, calibrate, results
+from training.site.answers import SiteAnswers
+from training.site.calibrate import Calibrated
+
+
+@dataclass(frozen=True)
+class SiteCohort:
+    """A site's labelled scans, and how a bundle is to answer them.
+
+    Attributes:
+        path: a table or a BIDS folder, or a batch's `results.parquet`.
+        task: a task's name or file.
+        cache: folder for embeddings.
+        labels: the table of `results.parquet`.
+        wish: the engine and the device.
+        allow_sites: accept rows of more than one site.
+        strict: refuse rows without a label, which are left out otherwise.
+    """
+
+    path: Path
+    task: str
+    cache: Path
+    labels: Path | None = None
+    wish: Wish = Wish()
+    allow_sites: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class SiteScans:
+    """What a site's scans look like, for a child bundle: checks' ranges, and a reference."""
+
+    ranges: dict[str, list[float]]
+    reference: dict[str, Any] | None
+
+
+def calibrated(
+    asked: SiteCohort, bundle: Bundle, seed: int, say: Callable[[str], None]
+) -> tuple[Calibrated, SiteScans]:
+    """A bundle's head calibrated on a site's controls; see `training.site.calibrate`."""
+    found = _answers(asked, bundle, say)
+    made = calibrate.calibrate(found, bundle, seed)
+    errors = made.truth - made.after if made.correction else None
+    return made, _scans(found, made.task.name, errors)
+
+
+def fitted(
+    asked: SiteCohort, bundle: Bundle, seed: int, say: Callable[[str], None]
+) -> tuple[Head, SiteScans]:
+    """A head of the site's own on a bundle's encoder; see `training.probe`."""
+    found = _answers(asked, bundle, say)
+    made = probe.fit(
+        found.embeddings,
+        found.cohort,
+        seed=seed,
+        encoder_sha256=bundle.manifest.encoder.sha256,
+        brain_volume_ml=list(found.brain_ml),
+    )
+    regression = found.cohort.task.kind == "regression"
+    errors = found.cohort.labels - made.predictions.mean(axis=0) if regression else None
+    return made.head, _scans(found, found.cohort.task.name, errors)
+
+
+def needs_scikit_learn() -> None:
+    """Raise CapabilityError where it is not installed."""
+    if find_spec("sklearn") is None:
+        raise CapabilityError(
+            "a site's own calibration and heads need scikit-learn; install it with `pip install "
+            "'fmtool[site]'`"
+        )
+
+
+def _answers(asked: SiteCohort, bundle: Bundle, say: Callable[[str], None]) -> SiteAnswers:
+    task = bundle.tasks.get(asked.task) or tasks.get(asked.task)
+    if asked.path.suffix == results.SUFFIX:
+        if asked.labels is None:
+            raise UsageError(f"{asked.path} holds no labels; name their table with --labels")
+        return results.read(asked.path, asked.labels, task, bundle, say)
+    if asked.labels is not None:
+        raise UsageError("--labels goes with a batch's results.parquet; a cohort has its own")
+    cohort = cohorts.read(asked.path, task, asked.allow_sites, asked.strict)
+    for sentence in cohort.remarks:
+        say(sentence)
+    return answers.answered(cohort, bundle, asked.cache, asked.wish, say)
+
+
+def _scans(found: SiteAnswers, task: str, errors: Any) -> SiteScans:
+    if not found.checks:  # of a batch's results
+        return SiteScans({}, None)
+    off = {} if errors is None else {task: list(errors)}
+    known = drift.reference(found.checks, off, len(set(found.cohort.subjects)))
+    return SiteScans(ranges(found.facts), known.to_dict())
