@@ -1,13 +1,15 @@
 """The heads of two scanners, and made scanners of one of them, answered once by a bundle.
 
-A line of JSON per scan in OUT/SITE.jsonl: "scan", "embedding", "facts", and what the table of labels
-says. What is there is not computed again. A made site sees every second head of `ixi_hh` otherwise.
+A line of JSON per scan in OUT/SITE.jsonl: "scan", "embedding", "quality", "facts", and what the
+table of labels says. What is there is not computed again. A made site sees every second head of
+`ixi_hh` otherwise.
 
-    python -m benchmarks.sites.embed OUT [--data DIR] [--bundle B.fmtool] [--sites ixi_hh,cohort]
+    python -m benchmarks.sites.embed OUT [--data DIR] [--bundle B.fmtool] [--sites A,B] [--heads 68]
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import zlib
@@ -70,17 +72,26 @@ def told(folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 def main() -> None:
     """Parse, answer, write."""
     args = script.options(
-        __doc__, "out", data=heads.DEFAULT, bundle=Path, sites=",".join((*REAL, *MADE))
+        __doc__,
+        "out",
+        data=heads.DEFAULT,
+        bundle=Path,
+        sites=",".join((*REAL, *MADE)),
+        heads=(68, "of a made site"),
     )
     args.out.mkdir(parents=True, exist_ok=True)
-    with Predictor(args.bundle) as predictor, Redrawn(predictor.bundle) as strip:
-        for site in args.sites.split(","):
-            _site(site, args.out / f"{site}.jsonl", args.data, predictor, strip)
+    with Predictor(args.bundle) as predictor:
+        strip = Redrawn(predictor.bundle)
+        with strip:
+            for site in args.sites.split(","):
+                _site(site, args.out / f"{site}.jsonl", args, predictor, strip)
 
 
-def _site(site: str, out: Path, data: Path, predictor: Predictor, strip: Redrawn) -> None:
-    rows = list(told(data / (site if site in REAL else FROM)))
-    rows = rows if site in REAL else rows[1::2]
+def _site(
+    site: str, out: Path, args: argparse.Namespace, predictor: Predictor, strip: Redrawn
+) -> None:
+    rows = list(told(args.data / (site if site in REAL else FROM)))
+    rows = rows if site in REAL else rows[1::2][: args.heads]
     done = (
         {json.loads(line)["scan"] for line in out.read_text().splitlines()} if out.exists() else ()
     )

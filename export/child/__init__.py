@@ -129,7 +129,8 @@ def write(
     old = parent.manifest
     left = {CARD, old.trust, old.robustness, old.reference, *old.model.values()}
     names = [name for name in old.files if name not in left]
-    files: dict[str, Path | bytes] = {name: parent.file(name) for name in names} | models
+    files: dict[str, Path | bytes] = {**models}
+    files |= {name: parent.file(name) for name in names}
     if limits:
         text = json.dumps({name: one.to_dict() for name, one in limits.items()}, allow_nan=False)
         files[trusts.FILE] = f"{text}\n".encode()

@@ -89,8 +89,8 @@ def _descent(manifest: Manifest) -> list[str]:
         return []
     return [
         "## Whose child it is",
-        f"A child of the bundle {parent.name}, digest `{parent.digest}`: {parent.made} Its encoder, "
-        "preprocessing and other heads are its parent's, weight for weight.",
+        f"A child of the bundle {parent.name}, digest `{parent.digest}`: {parent.made} Its "
+        "encoder, preprocessing and other heads are its parent's, weight for weight.",
     ]
 
 

@@ -38,8 +38,8 @@ def document(
         ("The site, after", "each scan answered without its subject", _panel(task, truth, after)),
     ]
     figures = "".join(
-        f'<figure style="display:inline-block;margin:0 1em 1em 0"><figcaption><b>{escape(title)}</b>'
-        f"<br>{escape(said)}</figcaption>{drawn}</figure>"
+        f'<figure style="display:inline-block;margin:0 1em 1em 0"><figcaption>'
+        f"<b>{escape(title)}</b><br>{escape(said)}</figcaption>{drawn}</figure>"
         for title, said, drawn in panels
     )
     axes = (

@@ -28,7 +28,6 @@ _NAME = {_INITIALIZER: _TENSOR_NAME, _INPUT: 1, _OUTPUT: 1, _INFO: 1}
 _FLOAT, _INT64 = 1, 7
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED = {_FIXED64: 8, _FIXED32: 4}
-_AXES = "child_axis"
 
 
 @dataclass
@@ -117,34 +116,44 @@ class Graph:
 
     def rescale(self, output: str, slope: float, offset: float) -> None:
         """Give slope * output + offset under the same name."""
-        inner, scaled = f"{output}_parent", f"{output}_scaled"
+        ends = ("parent", "scaled", "slope", "offset")
+        inner, scaled, factor, added = (self._free(f"{output}_{end}") for end in ends)
         self._nodes = [_renamed(node, output, inner) for node in self._nodes]
-        self._constant(f"{output}_slope", [slope])
-        self._constant(f"{output}_offset", [offset])
-        self._add("Mul", [inner, f"{output}_slope"], scaled)
-        self._add("Add", [scaled, f"{output}_offset"], output)
+        self._constant(factor, [slope])
+        self._constant(added, [offset])
+        self._add("Mul", [inner, factor], scaled)
+        self._add("Add", [scaled, added], output)
 
     def add_head(self, task: str, map_name: str, weight: ArrayLike, bias: float) -> bool:
         """A head on the embedding, and its map where the features can be found; whether so."""
         w = np.asarray(weight, dtype=np.float32)
-        self._named[_INITIALIZER][_AXES] = _tensor(_AXES, [1], _INT64, np.array([1], np.int64))
-        self._constant(f"{task}_bias", [bias])
-        self._head(task, EMBEDDING, w[None], 2)
+        axis, added = self._free("axis"), self._free(f"{task}_bias")
+        self._named[_INITIALIZER][axis] = _tensor(axis, [1], _INT64, np.array([1], np.int64))
+        self._constant(added, [bias])
+        self._head(task, EMBEDDING, w[None], axis, added)
         made = next((n for n in self._nodes if EMBEDDING in n.gives), None)
         if made is None or made.operator != "ReduceMean":
             return False
-        self._head(map_name, made.takes[0], w.reshape(1, -1, 1, 1, 1), 5, f"{task}_bias")
+        self._head(map_name, made.takes[0], w.reshape(1, -1, 1, 1, 1), axis, added)
         return True
 
-    def _head(
-        self, name: str, of: str, weight: np.ndarray, rank: int, bias: str | None = None
-    ) -> None:
-        self._constant(f"{name}_weight", weight)
-        self._add("Mul", [of, f"{name}_weight"], f"{name}_product")
-        self._add("ReduceSum", [f"{name}_product", _AXES], f"{name}_sum")
-        self._add("Add", [f"{name}_sum", bias or f"{name}_bias"], name)
+    def _free(self, name: str) -> str:
+        """A name that nothing in the graph has: a child may have a child."""
+        taken = {given for node in self._nodes for given in node.gives}
+        taken.update(*self._named.values())
+        while name in taken:
+            name += "_"
+        return name
+
+    def _head(self, name: str, of: str, weight: np.ndarray, axis: str, bias: str) -> None:
+        ends = ("weight", "product", "sum")
+        factor, product, total = (self._free(f"{name}_{end}") for end in ends)
+        self._constant(factor, weight)
+        self._add("Mul", [of, factor], product)
+        self._add("ReduceSum", [product, axis], total)
+        self._add("Add", [total, bias], name)
         dims = _put(1, _put(2, b"batch")) + _put(1, _int(1, 1))
-        dims += b"".join(_put(1, _put(2, f"{name}_{i}".encode())) for i in range(rank - 2))
+        dims += b"".join(_put(1, _put(2, f"{name}_{i}".encode())) for i in range(weight.ndim - 2))
         kind = _put(1, _int(1, _FLOAT) + _put(2, dims))
         self._named[_OUTPUT][name] = _put(1, name.encode()) + _put(2, kind)
 
@@ -154,7 +163,7 @@ class Graph:
 
     def _add(self, operator: str, takes: Sequence[str], gives: str) -> None:
         raw = b"".join(_put(_TAKES, name.encode()) for name in takes)
-        raw += _put(_GIVES, gives.encode()) + _put(3, f"child_{gives}".encode())
+        raw += _put(_GIVES, gives.encode())
         self._nodes.append(_node(raw + _put(_TYPE, operator.encode())))
 
 

@@ -63,7 +63,9 @@ def calibrate(
 
     run.needs_scikit_learn()
     bundle_write.claim(out, overwrite)
-    asked = run.SiteCohort(cohort, task, cache, labels, Wish(engine, device), allow_sites, strict)
+    asked = run.SiteCohort(
+        cohort, task, cache, labels, Wish(engine=engine, device=device), allow_sites, strict
+    )
     with bundles.open(bundle) as parent:
         found, scans = run.calibrated(asked, parent, seed, console.say)
         moved = found.correction

@@ -5,9 +5,9 @@ A bundle's `reference` holds, of n subjects, the mean m and the deviation s of e
 
     t = (v - m) / (s sqrt(1/n + 1/k))                  Student's, n - 1 degrees of freedom
 
-and so for the normal score of each answer's novelty, which is 0 +- 1 of exchangeable scans, and for
-the error of the answers whose truth came later. The site is looked at after every scan for years,
-by a score of values: each has to be surer than `SURE` to be told.
+and so for the error of the answers whose truth came later. The normal score of an answer's novelty
+is 0 +- 1 of exchangeable scans: of that nothing is estimated, and t is normal. The site is looked
+at after every scan for years, by a score of values: each has to be surer than `SURE` to be told.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ class Drift:
             return f"The last {self.answers} answers look like the calibration's."
         names = ", ".join(self.drifted)
         return (
-            f"The last {self.answers} answers no longer look like the calibration's ({names}): look "
-            "at what changed at the scanner, and calibrate the site anew."
+            f"The last {self.answers} answers no longer look like the calibration's ({names}): "
+            "see what changed at the scanner, and calibrate the site anew."
         )
 
 
@@ -146,7 +146,7 @@ def reference(
     """
     names = dict.fromkeys(name for scan in checks for name in scan)
     values = {n: [v for scan in checks if (v := scan.get(n)) is not None] for n in names}
-    found = {name: usual(some, min(some, default=0.0) > 0.0) for name, some in values.items()}
+    found = {name: usual(some, bool(min(some, default=0.0) > 0.0)) for name, some in values.items()}
     off = {task: usual(list(some)) for task, some in errors.items()}
     return Reference(
         subjects,
@@ -179,12 +179,15 @@ def look(
     for task, some in (errors or {}).items():
         if task in known.errors:
             found[f"error of {task}"] = known.errors[task].scores(some)
-    bound = float(stats.t.isf(SURE / 2.0, known.subjects - 1))
+    bounds = dict.fromkeys(found, float(stats.t.isf(SURE / 2.0, known.subjects - 1)))
+    bounds[NOVELTY] = float(stats.norm.isf(SURE / 2.0))
     scores = {
-        name: abs(float(np.mean(z))) / math.sqrt(1.0 / known.subjects + 1.0 / len(z)) / bound
+        name: abs(float(np.mean(z))) / math.sqrt(1.0 / known.subjects + 1.0 / len(z)) / bounds[name]
         for name, z in found.items()
         if len(z) >= FEWEST
     }
+    if np.mean(found[NOVELTY] or [0.0]) > 0.0:  # more usual than the calibration's is no drift
+        scores.pop(NOVELTY, None)
     drifted = sorted((n for n in scores if scores[n] > 1.0), key=lambda n: -scores[n])
     return Drift(len(last), drifted, max(scores.values(), default=0.0))
 

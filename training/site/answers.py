@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def answered(
 @contextmanager
 def _opened(bundle: Bundle, wish: Wish) -> Iterator[Callable[[Row], dict[str, Any]]]:
     """Answers a row; the networks are loaded when the first scan needs them."""
-    predictor = Predictor(bundle, wish=Wish(wish.engine, wish.device, "float32"))
+    predictor = Predictor(bundle, wish=replace(wish, precision="float32"))
     entered = False
 
     def answer(row: Row) -> dict[str, Any]:

@@ -38,8 +38,8 @@ GROUPS = 50
 """The most times that subjects are left out."""
 
 FEWEST = math.ceil(LEVEL / (1.0 - LEVEL) - 1e-9)
-"""Subjects, and of a binary task subjects of each class: fewer allow no bounded interval of `LEVEL`,
-and no class that a set could exclude."""
+"""Subjects, and of a binary task of each class: fewer allow no bounded interval of `LEVEL`, and no
+class that a set could exclude."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class _Site:
 
     def _folds(self, plan: Sequence[Split], parts: Sequence[Correction]) -> Folds:
         weights = np.array([part.slope * self.weight for part in parts])
-        biases = np.array([part(np.float64(self.bias)) for part in parts])
+        biases = np.array([part(self.bias) for part in parts])
         tested = np.sort(np.concatenate([test for _, test in plan]))
         at = {int(row): i for i, row in enumerate(tested)}
         inside = [(train, np.array([at[int(r)] for r in test])) for train, test in plan]

@@ -44,9 +44,9 @@ class Correction:
     mean_interval: tuple[float, float]
     slope_interval: tuple[float, float] | None
 
-    def __call__(self, values: Array) -> Array:
-        """(...) -> (...)."""
-        return self.slope * values + self.offset
+    def __call__(self, value: float) -> float:
+        """What a head's value becomes."""
+        return self.slope * value + self.offset
 
 
 def fit(values: Array, truth: Array) -> Correction:

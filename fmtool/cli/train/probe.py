@@ -1,4 +1,4 @@
-"""`fmtool train probe`: from a labelled cohort and a frozen encoder to a head, or a child bundle."""
+"""`fmtool train probe`: a labelled cohort and a frozen encoder to a head, or a child bundle."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def probe(
         return
     if encoder is not None and bundle is not None and encoder.resolve() != bundle.resolve():
         raise UsageError(f"{encoder} and {bundle} are two bundles; name one")
-    wish = Wish(engine, device)
+    wish = Wish(engine=engine, device=device)
     asked = run.SiteCohort(cohort, task, cache, labels, wish, allow_sites, strict)
     head = _on_bundle(asked, encoder or bundle, out, drop_heads, overwrite, seed)
     evidence.show(head, "linear probe", out)
