@@ -4,10 +4,11 @@ With v a head's value and y the truth of n subjects (each the mean of its scans)
 
     agreement   y = v                 the 95 % t-interval of mean(y - v) holds 0
     offset      y = v + a             otherwise
-    slope       y = b v + a           where the 95 % t-interval of the least squares b excludes 1
+    slope       y = c v + a           where the 95 % t-interval of the least squares b excludes 1
 
-The slope is tried first: where it holds, an offset alone is right at one truth only. A slope is
-never negative: where the values say nothing of the truth it is 0, and every answer the site's mean.
+The slope is tried first: where it holds, an offset alone is right at one truth only. With s the
+standard error of b, c = b max(0, 1 - s^2 / b^2) for b > 0, else 0 (James and Stein's positive
+part): so few subjects give a b where there is none. Where c is 0 every answer is the site's mean.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def fit(values: Array, truth: Array) -> Correction:
     between = (mean - reach, mean + reach)
     slope, spread = _slope(values, truth)
     if spread is not None and not spread[0] <= 1.0 <= spread[1]:
-        slope = max(slope, 0.0)
+        error = (spread[1] - spread[0]) / 2.0 / _t(count - 2)
+        slope = max(0.0, slope - error**2 / slope) if slope > 0.0 else 0.0
         offset = float(truth.mean() - slope * values.mean())
         return Correction("slope", slope, offset, between, spread)
     if between[0] <= 0.0 <= between[1]:

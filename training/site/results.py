@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fmtool import task as tasks
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, InputError
 from fmtool.task import Task
@@ -69,6 +70,20 @@ def read(
     return SiteAnswers(Cohort(table, task, rows), embeddings, volumes, [], [])
 
 
+def truths_of(
+    table: Path, task: str, say: Callable[[str], None]
+) -> Callable[[Sequence[str]], tuple[str, dict[int, float]]]:
+    """From scans' names to the truths that a table has of them by now, by position."""
+    about = tasks.get(task)
+    read = read_table(table)
+
+    def find(scans: Sequence[str]) -> tuple[str, dict[int, float]]:
+        rows = _labelled(read, about, scans, say)
+        return about.name, {position: row.label for position, row in rows.items()}
+
+    return find
+
+
 def _rows(path: Path) -> list[dict[str, Any]]:
     """The answered scans."""
     try:
@@ -95,7 +110,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _labelled(
-    table: Table, task: Task, scans: list[str], say: Callable[[str], None]
+    table: Table, task: Task, scans: Sequence[str], say: Callable[[str], None]
 ) -> dict[int, Row]:
     """The row of each result that the table labels, by its position."""
     name = next((one for one in _NAMES if one in table.columns), None)
