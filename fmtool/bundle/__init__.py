@@ -111,6 +111,22 @@ class Bundle:
             )
         return dict(self.manifest.tasks[task].evidence)
 
+    def check_parent(self, other: Bundle) -> None:
+        """See that `other` is the very bundle that this one was made from.
+
+        Raises:
+            BundleError: if it is another, or was changed since; or if this one is nobody's child.
+        """
+        parent = self.manifest.parent
+        if parent is None:
+            raise BundleError(f"bundle {self.path} is no child of another")
+        if parent.digest != other.digest:
+            raise BundleError(
+                f"bundle {self.path} was made from {parent.name!r:.60} of the digest "
+                f"{parent.digest[:12]}, and {other.path} has {other.digest[:12]}: it is another, or "
+                "was changed since"
+            )
+
     def close(self) -> None:
         """Remove what a zipped bundle was unpacked to."""
         if self._folder is not None:

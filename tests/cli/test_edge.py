@@ -128,6 +128,7 @@ VERBS = {
     "preprocess": ("{top}/scans/whole.nii.gz -o {top}/prepared", 0, "normalized.nii.gz"),
     "export": ("{top}/encoder -o {top}/b.fmtool", 3, "fmtool[train]"),
     "bench": ("--engine onnxruntime --precision float32 --repeats 1 --batch 1", 0, "onnxruntime"),
+    "calibrate": ("{top}/cohort.csv --task age -o {top}/s.fmtool", 3, "fmtool[site]"),
     "watch": ("{top}/empty --out {top}/outbox --once", 0, '"event": "ended"'),
     "status": ("--out {top}/results", 0, "broken.nii"),
     "doctor": ("", 0, "openvino"),
