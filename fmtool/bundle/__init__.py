@@ -123,8 +123,8 @@ class Bundle:
         if parent.digest != other.digest:
             raise BundleError(
                 f"bundle {self.path} was made from {parent.name!r:.60} of the digest "
-                f"{parent.digest[:12]}, and {other.path} has {other.digest[:12]}: it is another, or "
-                "was changed since"
+                f"{parent.digest[:12]}, and {other.path} has {other.digest[:12]}: it is another, "
+                "or was changed since"
             )
 
     def close(self) -> None:

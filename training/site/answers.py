@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,6 +53,15 @@ class SiteAnswers:
     brain_ml: NDArray[np.float64]
     facts: list[dict[str, Any]]
     checks: list[dict[str, float]]
+
+    def take(self, indices: Sequence[int]) -> SiteAnswers:
+        """Some of the scans, in the order of `indices`."""
+        rows = list(indices)
+        facts, checks = (
+            [part[i] for i in rows] if part else [] for part in (self.facts, self.checks)
+        )
+        embeddings, volumes = self.embeddings[rows], self.brain_ml[rows]
+        return SiteAnswers(self.cohort.take(rows), embeddings, volumes, facts, checks)
 
 
 def answered(

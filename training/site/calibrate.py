@@ -91,7 +91,7 @@ def calibrate(answers: SiteAnswers, bundle: Bundle, seed: int = 0) -> Calibrated
     before = answers.embeddings @ weight + bias
     known = trusts.read(bundle).get(task.name)
     parent = bundle.evidence(task.name)
-    made = _Site(answers, weight, bias, before, seed)
+    made = SiteHead(answers, weight, bias, before, seed)
     return made.binary(known, parent) if task.kind == "binary" else made.regression(known, parent)
 
 
@@ -112,7 +112,17 @@ def _check_enough(cohort: Cohort[Task]) -> None:
 
 
 @dataclass(frozen=True)
-class _Site:
+class SiteHead:
+    """A head among a site's answers.
+
+    Attributes:
+        answers: of N scans.
+        weight: (F,) of the head.
+        bias: of the head.
+        values: (N,) the head's, or its logits.
+        seed: of the folds and the bootstrap.
+    """
+
     answers: SiteAnswers
     weight: Array
     bias: float
@@ -121,20 +131,22 @@ class _Site:
 
     @property
     def cohort(self) -> Cohort[Task]:
+        """Whose labels are known."""
         return self.answers.cohort
 
     def regression(self, known: Trust | None, parent: dict[str, Any]) -> Calibrated:
+        """Moved by what the controls carry; `known` and `parent` are the parent's of the task."""
         x, cohort, y = self.answers.embeddings, self.cohort, self.cohort.labels
-        plan = _left_out(cohort, self.seed)
-        parts = [self._correction(train) for train, _ in plan]
-        whole = self._correction(np.arange(len(y)))
+        plan = left_out(cohort, self.seed)
+        parts = [self.correction(train) for train, _ in plan]
+        whole = self.correction(np.arange(len(y)))
         fold = fold_of(plan, len(y))
         after = np.array([parts[k](v) for k, v in zip(fold, self.values, strict=True)])
         mean, alone = self._baselines(plan)
         found = evidence.against_mean(cohort, after[None], mean[None], self.seed)
         found["brain_volume"] = evidence.against_volume(cohort, after[None], alone[None], self.seed)
         method = f"CV+ over {len(plan)} folds at the site"
-        folds = self._folds(plan, parts)
+        folds = self.folds(plan, parts)
         limits, told = trust.of_folds(method, x, cohort, folds, None, after[None], self.seed)
         site = {
             "kind": whole.kind,
@@ -149,11 +161,12 @@ class _Site:
         return self._made(whole, found, site, told, parent, limits, agrees, self.values, after)
 
     def binary(self, known: Trust | None, parent: dict[str, Any]) -> Calibrated:
+        """With the site's probabilities and sets; `known` and `parent` are the parent's."""
         x, cohort, y = self.answers.embeddings, self.cohort, self.cohort.labels
         limits, told = trust.split(x, cohort, self.weight, self.bias, self.seed)
         old = known.probability if known and known.probability else Platt(1.0, 0.0)
         before, after = np.array([old(z) for z in self.values]), np.empty(len(y))
-        for train, test in _left_out(cohort, self.seed):
+        for train, test in left_out(cohort, self.seed):
             part, _ = calibration.choose(self.values[train], cohort.take(train), self.seed)
             after[test] = [part(z) for z in self.values[test]]
         gain = _log_loss(y, before) - _log_loss(y, after)
@@ -205,7 +218,7 @@ class _Site:
         truth = self.cohort.labels
         return Calibrated(task, found_correction, facts, limits, agrees, truth, before, after)
 
-    def _correction(self, rows: np.ndarray) -> Correction:
+    def correction(self, rows: np.ndarray) -> Correction:
         """By each subject's mean over some of the scans."""
         names = np.asarray(self.cohort.subjects)[rows]
         _, who = np.unique(names, return_inverse=True)
@@ -214,7 +227,8 @@ class _Site:
         values, truth = (np.bincount(who, weights=one) / count for one in pairs)
         return correction.fit(values, truth)
 
-    def _folds(self, plan: Sequence[Split], parts: Sequence[Correction]) -> Folds:
+    def folds(self, plan: Sequence[Split], parts: Sequence[Correction]) -> Folds:
+        """The head as each training part of the plan moves it, with the test parts' residuals."""
         weights = np.array([part.slope * self.weight for part in parts])
         biases = np.array([part(self.bias) for part in parts])
         tested = np.sort(np.concatenate([test for _, test in plan]))
@@ -228,8 +242,8 @@ class _Site:
         x, y = self.answers.embeddings, self.cohort.labels
         hit = np.zeros(len(y))
         for train, test in plan:
-            inner = [(train[i], train[o]) for i, o in _left_out(self.cohort.take(train), self.seed)]
-            folds = self._folds(inner, [self._correction(rows) for rows, _ in inner])
+            inner = [(train[i], train[o]) for i, o in left_out(self.cohort.take(train), self.seed)]
+            folds = self.folds(inner, [self.correction(rows) for rows, _ in inner])
             for row in test:
                 span = interval(folds, x[row], LEVEL)
                 hit[row] = span is None or span.low <= y[row] <= span.high
@@ -239,7 +253,7 @@ class _Site:
         """Of each class: how often a set made without the subject holds the truth."""
         x, y, cohort = self.answers.embeddings, self.cohort.labels, self.cohort
         hit = np.zeros(len(y))
-        for train, test in _left_out(cohort, self.seed):
+        for train, test in left_out(cohort, self.seed):
             part = cohort.take(train)
             every = [(np.arange(0), np.arange(len(train)))]
             folds = conformal.folds_of(
@@ -278,7 +292,7 @@ class _Site:
         }
 
 
-def _left_out(cohort: Cohort[Task], seed: int) -> list[Split]:
+def left_out(cohort: Cohort[Task], seed: int) -> list[Split]:
     """Every subject left out in turn, or one of `GROUPS` groups of them."""
     names = np.asarray(cohort.subjects)
     order = np.random.default_rng(seed).permutation(np.unique(names))

@@ -79,6 +79,8 @@ def truths_of(
 
     def find(scans: Sequence[str]) -> tuple[str, dict[int, float]]:
         rows = _labelled(read, about, scans, say)
+        if not rows:
+            raise InputError(f"{table} labels none of the last scans; compare their names")
         return about.name, {position: row.label for position, row in rows.items()}
 
     return find
@@ -113,8 +115,8 @@ def _labelled(
     table: Table, task: Task, scans: Sequence[str], say: Callable[[str], None]
 ) -> dict[int, Row]:
     """The row of each result that the table labels, by its position."""
-    name = next((one for one in _NAMES if one in table.columns), None)
-    if name is None:
+    names = [one for one in _NAMES if one in table.columns]
+    if not names:
         raise InputError(f"{table.path} has none of the columns {', '.join(_NAMES)}")
     column = next((one for one in (task.label, "label") if one in table.columns), None)
     if column is None:
@@ -134,11 +136,10 @@ def _labelled(
     for line, cells in table.rows:
         try:
             label = read.label(cells[column])
-            places = at.get(cells[name]) or at.get(Path(cells[name]).name) or set()
+            given = [word for name in names for word in (cells[name], Path(cells[name]).name)]
+            places: set[int] = next((at[word] for word in given if word in at), set())
             if twice := places & found.keys():
                 raise InputError(f"{scans[min(twice)]} has a label already")
-            if name in ("scan", "image_path") and len(places) > 1:
-                raise InputError(f"{cells[name]!r:.200} is the name of {len(places)} results")
         except InputError as error:
             problems.append(f"line {line}: {error}")
             continue
