@@ -23,7 +23,7 @@ from export.parts.card import CARD, LICENCES, card
 from export.tolerance import of_self_test
 from fmtool.bundle import Bundle
 from fmtool.bundle import write as bundle_write
-from fmtool.bundle.graph import EMBEDDING, Graph
+from fmtool.bundle.graph import EMBEDDING, ModelGraph
 from fmtool.bundle.manifest import Expected, Manifest, ParentBundle, TaskEntry
 from fmtool.errors import BundleError, UsageError
 from fmtool.task import Task
@@ -167,7 +167,7 @@ def _models(
     files: dict[str, Path | bytes] = {}
     maps = {head.task.name: True for head in descent.heads if head.weight is not None}
     for name in parent.manifest.model.values():
-        graph = Graph.read(parent.file(name))
+        graph = ModelGraph.read(parent.file(name))
         graph.keep(wanted)
         for head in descent.heads:
             task = head.task.name

@@ -46,7 +46,7 @@ class _Node:
 
 
 @dataclass
-class Graph:
+class ModelGraph:
     """A model to be changed in place; `bytes()` gives the file.
 
     Raises:
@@ -59,7 +59,7 @@ class Graph:
     _named: dict[int, dict[str, bytes]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> Graph:
+    def read(cls, path: Path) -> ModelGraph:
         """The model of a file."""
         try:
             outside = list(_fields(path.read_bytes()))

@@ -12,7 +12,7 @@ import typer
 
 from export.targets import TARGETS, Target, help_of, writer
 from export.targets.request import request
-from fmtool.cli.options import BundleOption
+from fmtool.cli.options import BundleOption, OverwriteOption
 from fmtool.environment import caches
 from fmtool.errors import CapabilityError
 
@@ -74,9 +74,7 @@ def export(
         ".cache/fmtool"
     ),
     bundle: BundleOption = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a bundle, or a model, that is there.")
-    ] = False,
+    overwrite: OverwriteOption = False,
     **asked: bool | Path | None,
 ) -> None:
     """Export to ONNX, compare with torch on real brains, write the bundle, build engines."""

@@ -98,5 +98,5 @@ LabelsOption = Annotated[
     ),
 ]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace a bundle that is already there.")
+    bool, typer.Option("--overwrite", help="Replace a bundle, or a model, that is there.")
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.bundle import Bundle
-from fmtool.bundle.graph import EMBEDDING, Graph
+from fmtool.bundle.graph import EMBEDDING, ModelGraph
 from fmtool.errors import BundleError
 from runtime.engines import table
 from runtime.engines.choose import choose
@@ -30,7 +30,7 @@ def affine(bundle: Bundle, tasks: Sequence[str]) -> dict[str, Affine]:
         BundleError: if the model is no encoder with linear heads.
         CapabilityError: if no engine is installed.
     """
-    graph = Graph.read(bundle.model())
+    graph = ModelGraph.read(bundle.model())
     graph.cut(tasks)
     row = table.find(choose(device="cpu", precision="float32").engine, "cpu")
     assert row is not None

@@ -10,7 +10,7 @@ from fmtool.errors import LedgerError
 from runtime.ledger.ledger import Ledger
 from runtime.ledger.outcomes import latest
 from runtime.trust import drift
-from runtime.trust.drift import Drift, Reference
+from runtime.trust.drift import Drift, SiteReference
 
 _NAME = "reference"
 
@@ -18,7 +18,7 @@ Truths = Callable[[Sequence[str]], tuple[str, Mapping[int, float]]]
 """From the scans' names: a task, and the truth of those that have a label, by position."""
 
 
-def remember(ledger: Ledger, bundle: str, reference: Reference | None) -> None:
+def remember(ledger: Ledger, bundle: str, reference: SiteReference | None) -> None:
     """Keep whose answers are looked at, so that whoever asks later needs no bundle.
 
     Args:
@@ -41,7 +41,7 @@ def drifting(ledger: Ledger, truths: Truths | None = None) -> Drift | None:
         return None
     try:
         kept = json.loads(text)
-        known = kept["reference"] and Reference.from_dict(kept["reference"])
+        known = kept["reference"] and SiteReference.from_dict(kept["reference"])
         bundle = str(kept["bundle"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LedgerError(

@@ -18,7 +18,7 @@ from runtime import report
 from runtime.batch.tried import is_passing
 from runtime.service import guard
 from runtime.trust import drift
-from runtime.trust.drift import Reference
+from runtime.trust.drift import SiteReference
 
 if TYPE_CHECKING:  # a service's own process computes nothing
     from runtime.preprocess.template import Template
@@ -86,7 +86,7 @@ class AnsweredBy:
     bundle: str
     digest: str
     engine: str
-    reference: Reference | None = None
+    reference: SiteReference | None = None
 
 
 Make = Callable[[Order, "Result", "Template"], Mapping[str, bytes]]

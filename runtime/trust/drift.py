@@ -65,7 +65,7 @@ class Usual:
 
 
 @dataclass(frozen=True)
-class Reference:
+class SiteReference:
     """What the calibration's scans looked like.
 
     Attributes:
@@ -88,7 +88,7 @@ class Reference:
         return {"subjects": self.subjects, **plain}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Reference:
+    def from_dict(cls, data: Mapping[str, Any]) -> SiteReference:
         """The inverse of `to_dict`.
 
         Raises:
@@ -136,7 +136,7 @@ def usual(values: Sequence[float], log: bool = False) -> Usual | None:
 
 def reference(
     checks: Sequence[Mapping[str, float]], errors: Mapping[str, Sequence[float]], subjects: int
-) -> Reference:
+) -> SiteReference:
     """What a site's scans look like.
 
     Args:
@@ -148,7 +148,7 @@ def reference(
     values = {n: [v for scan in checks if (v := scan.get(n)) is not None] for n in names}
     found = {name: usual(some, bool(min(some, default=0.0) > 0.0)) for name, some in values.items()}
     off = {task: usual(list(some)) for task, some in errors.items()}
-    return Reference(
+    return SiteReference(
         subjects,
         {name: one for name, one in found.items() if one is not None},
         {name: one for name, one in off.items() if one is not None},
@@ -156,7 +156,7 @@ def reference(
 
 
 def look(
-    known: Reference,
+    known: SiteReference,
     results: Sequence[Mapping[str, Any]],
     errors: Mapping[str, Sequence[float]] | None = None,
 ) -> Drift | None:
@@ -192,7 +192,7 @@ def look(
     return Drift(len(last), drifted, max(scores.values(), default=0.0))
 
 
-def read(bundle: Bundle) -> Reference | None:
+def read(bundle: Bundle) -> SiteReference | None:
     """The bundle's reference; None of a bundle without.
 
     Raises:
@@ -203,6 +203,6 @@ def read(bundle: Bundle) -> Reference | None:
         return None
     path = bundle.file(name)
     try:
-        return Reference.from_dict(plain_json.loads(path.read_bytes()))
+        return SiteReference.from_dict(plain_json.loads(path.read_bytes()))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path} is damaged ({error}); copy the bundle anew") from None

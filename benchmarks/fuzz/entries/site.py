@@ -9,12 +9,12 @@ from typing import cast
 
 from benchmarks.fuzz.entry import Entry
 from fmtool.bundle import DEMO, Bundle
-from fmtool.bundle.graph import EMBEDDING, Graph
+from fmtool.bundle.graph import EMBEDDING, ModelGraph
 from runtime.trust import drift
 
 
 def _graph_seeds() -> list[bytes]:
-    graph = Graph.read(DEMO / "model.onnx")
+    graph = ModelGraph.read(DEMO / "model.onnx")
     graph.cut(["age", "sex"])
     return [bytes(graph)]
 
@@ -22,12 +22,12 @@ def _graph_seeds() -> list[bytes]:
 def _graph_trial(data: bytes, folder: Path) -> None:
     file = folder / "model.onnx"
     file.write_bytes(data)
-    graph = Graph.read(file)
+    graph = ModelGraph.read(file)
     graph.rescale("age", 0.5, 1.0)
     graph.add_head("gap", "gap_map", [1.0, 2.0], 0.0)
     graph.keep([EMBEDDING, "gap"])
     bytes(graph)
-    Graph.read(file).cut(["age"])
+    ModelGraph.read(file).cut(["age"])
 
 
 GRAPH = Entry(

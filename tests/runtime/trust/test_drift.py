@@ -90,6 +90,6 @@ def test_too_few_answers_say_nothing(known):
 
 
 def test_it_is_plain_data(known):
-    assert drift.Reference.from_dict(json.loads(json.dumps(known.to_dict()))) == known
+    assert drift.SiteReference.from_dict(json.loads(json.dumps(known.to_dict()))) == known
     with pytest.raises((KeyError, TypeError, ValueError)):
-        drift.Reference.from_dict({"subjects": 3, "checks": {"a": [1]}, "errors": {}})
+        drift.SiteReference.from_dict({"subjects": 3, "checks": {"a": [1]}, "errors": {}})
