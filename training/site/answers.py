@@ -140,7 +140,7 @@ def _one(row: Row, folder: Path, answer: Callable[[Row], dict[str, Any]]) -> dic
         files = [row.image, row.mask] if row.mask else row.image
         content = content_digest(files)
     except OSError as error:
-        raise InputError(f"{row.image} cannot be read ({error.strerror})") from None
+        raise InputError(f"{row.image} cannot be read ({error.strerror}); check it") from None
     target = folder / f"{content}.json"
     if target.exists():
         try:
