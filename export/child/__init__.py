@@ -23,8 +23,8 @@ from export.parts.card import CARD, LICENCES, card
 from export.tolerance import of_self_test
 from fmtool.bundle import Bundle
 from fmtool.bundle import write as bundle_write
-from fmtool.bundle.graph import EMBEDDING, ModelGraph
 from fmtool.bundle.manifest import Expected, Manifest, ParentBundle, TaskEntry
+from fmtool.bundle.model_graph import EMBEDDING, ModelGraph
 from fmtool.errors import BundleError, UsageError
 from fmtool.task import Task
 from runtime import trust as trusts

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.bundle import Bundle
-from fmtool.bundle.graph import EMBEDDING, ModelGraph
+from fmtool.bundle.model_graph import EMBEDDING, ModelGraph
 from fmtool.errors import BundleError
 from runtime.engines import table
 from runtime.engines.choose import choose

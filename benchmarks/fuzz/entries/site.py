@@ -9,7 +9,7 @@ from typing import cast
 
 from benchmarks.fuzz.entry import Entry
 from fmtool.bundle import DEMO, Bundle
-from fmtool.bundle.graph import EMBEDDING, ModelGraph
+from fmtool.bundle.model_graph import EMBEDDING, ModelGraph
 from runtime.trust import drift
 
 

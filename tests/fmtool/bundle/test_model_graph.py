@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fmtool.bundle.graph import ModelGraph
+from fmtool.bundle.model_graph import ModelGraph
 from fmtool.errors import BundleError
 
 RNG = np.random.default_rng(0)
