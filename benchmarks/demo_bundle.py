@@ -32,6 +32,7 @@ from export.parts import strip, template
 from export.parts.manifest import BundleNotes
 from fmtool import bundle as bundles
 from fmtool.bundle import DEMO, Bundle
+from fmtool.bundle.exposure import Exposure
 from fmtool.errors import InputError
 from fmtool.files import sha256
 from fmtool.task import AGE, SEX
@@ -39,6 +40,7 @@ from training import cohort as cohorts
 from training import encoders, probe
 from training.augment import SimCLRAugment
 from training.cohort import Cohort
+from training.cohort.exposure import exposure, overlap
 from training.evidence.ranges import ranges
 from training.fit import devices
 from training.fit.data import ScanDataset
@@ -106,7 +108,7 @@ def kept_encoder(bundle: Path) -> nn.Module:
 
 
 def probes(
-    encoder: nn.Module, folder: Path, entries: list[StoredScan], cache: Path
+    encoder: nn.Module, seen: Exposure, folder: Path, entries: list[StoredScan], cache: Path
 ) -> list[FittedProbe]:
     """A cross-validated probe for each task."""
     found = []
@@ -115,9 +117,10 @@ def probes(
         cohort = cohorts.read(folder, task)
         volumes = [entry.facts["brain_volume_ml"] for entry in entries]
         digest = encoders.digest(encoder)
-        found.append(
-            probe.fit(x, cohort, SEED, 5, 20, encoder_sha256=digest, brain_volume_ml=volumes)
-        )
+        tested = overlap(seen, cohort, entries)
+        one = probe.fit(x, cohort, SEED, 5, 20, digest, volumes, tested)
+        one.head.exposure = seen | exposure(cohort, entries, labels=True)
+        found.append(one)
     return found
 
 
@@ -160,10 +163,13 @@ def make(folder: Path, epochs: int, kept: Path | None, cache: Path, out: Path) -
             else kept_encoder(kept)
         )
         candidates = {
-            "random weights": random_encoder(),
-            f"SimCLR, {epochs} epochs on the same scans": pretrained,
+            "random weights": (random_encoder(), Exposure()),
+            f"SimCLR, {epochs} epochs on the same scans": (
+                pretrained,
+                exposure(cohort, entries, labels=False),
+            ),
         }
-        found = {name: probes(e, folder, entries, cache) for name, e in candidates.items()}
+        found = {name: probes(*one, folder, entries, cache) for name, one in candidates.items()}
         scores = {name: skill(p) for name, p in found.items()}
         for name, score in scores.items():
             print(f"{name}: mean skill {score:.3f}")
@@ -177,9 +183,10 @@ def make(folder: Path, epochs: int, kept: Path | None, cache: Path, out: Path) -
             limits=limits(entries, heads),
             calibration=ranges([entry.facts for entry in entries]),
             demonstration=True,
+            seen=candidates[best][1],
         )
         fp16 = Wanted(fp16=True)
-        return assemble(out, candidates[best], heads, parts, notes, fp16, overwrite=True)
+        return assemble(out, candidates[best][0], heads, parts, notes, fp16, overwrite=True)
 
 
 def main() -> None:

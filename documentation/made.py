@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from documentation import conformance
 from documentation.verbs import options, table
 from export.targets import TARGETS
 from runtime.engines.table import markdown
@@ -20,6 +21,7 @@ HOMONYMS = {
     "--device": "a training says auto, cpu or cuda, and counts with --devices; a prediction may "
     "name one GPU",
     "--engine": "one for a prediction, several for a measurement",
+    "--head": "the heads of a bundle to export; the file that an import keeps one in",
     "--out": "a file where a verb makes one (a bundle, a head, a split, a report of bench), else a "
     "folder",
     "--precision": "what an engine computes in; for bench several; for a training, what its "
@@ -67,7 +69,13 @@ def targets() -> str:
     )
 
 
-MADE = {"engines": markdown, "options": by_name, "homonyms": homonyms, "targets": targets}
+MADE = {
+    "engines": markdown,
+    "options": by_name,
+    "homonyms": homonyms,
+    "targets": targets,
+    **conformance.TABLES,
+}
 
 _PLACE = re.compile(r"^<!-- made: (\w+) -->$", re.MULTILINE)
 

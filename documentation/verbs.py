@@ -62,12 +62,17 @@ def walk(of: typer.Typer = app, before: str = "") -> Iterator[tuple[str, Callabl
         yield f"{before}{command.name or command.callback.__name__}", command.callback
     for group in of.registered_groups:
         assert group.typer_instance is not None
+        alone = group.typer_instance.registered_callback
+        if alone is not None and alone.callback is not None and alone.invoke_without_command:
+            yield f"{before}{group.name}", alone.callback
         yield from walk(group.typer_instance, f"{before}{group.name} ")
 
 
 def taken(verb: str, function: Callable[..., Any]) -> Iterator[Taken]:
     """What a verb takes, in its order."""
     for name, parameter in signature(function, eval_str=True).parameters.items():
+        if parameter.annotation is typer.Context:
+            continue
         kind, info = _parts(parameter)
         short = ""
         if isinstance(info, OptionInfo):

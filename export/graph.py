@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fmtool.bundle.exposure import Exposure
 from fmtool.errors import InputError, UsageError
 from fmtool.task import Task
 from runtime.trust import Trust
@@ -45,6 +46,10 @@ class LinearHead(Protocol):
     @property
     def trust(self) -> Trust | None:
         """Its intervals, calibration and novelty; None of a head without."""
+
+    @property
+    def exposure(self) -> Exposure:
+        """Whose scans and labels set the encoder's weights, and its own."""
 
 
 def map_name(task: str) -> str:

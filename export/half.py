@@ -40,11 +40,37 @@ def run_half(model_path: Path, volumes: Sequence[Volume]) -> tuple[list[Outputs]
         model_path: an FP16 ONNX file.
         volumes: prepared volumes and masks, run one at a time.
     """
+    outputs, tensors, places = _run(model_path, volumes)
+    peaks = dict.fromkeys(places.values(), 0.0)
+    for tensor, peak in tensors.items():
+        peaks[places[tensor]] = float(np.maximum(peaks[places[tensor]], peak))  # NaN stays NaN
+    return outputs, peaks
+
+
+def beyond(model_path: Path, volumes: Sequence[Volume], limit: float) -> dict[str, str]:
+    """The nodes that make or read an FP16 tensor of `limit` or more: name -> layer, for people."""
+    _, peaks, places = _run(model_path, volumes)
+    large = {tensor: places[tensor] for tensor, peak in peaks.items() if not peak < limit}
+    found: dict[str, str] = {}
+    for node in onnx.load(model_path).graph.node:  # in topological order
+        met = [large[name] for name in (*node.input, *node.output) if name in large]
+        if met and node.op_type in _PASSING:
+            large |= dict.fromkeys(node.output, met[0])
+        if met and node.op_type != "Cast":
+            weights = [name for name in node.input if name.endswith(".weight")]
+            found[node.name] = weights[0].removesuffix(".weight") if weights else met[-1]
+    return found
+
+
+def _run(
+    model_path: Path, volumes: Sequence[Volume]
+) -> tuple[list[Outputs], dict[str, float], dict[str, str]]:
+    """Each volume's outputs; the largest |value| of each FP16 tensor; where each is computed."""
     model = onnx.load(model_path)
     names = [output.name for output in model.graph.output]
     places = _halves(model)
     _widen(model.graph, places)
-    peaks = dict.fromkeys(places.values(), 0.0)
+    peaks = dict.fromkeys(places, 0.0)
     outputs = []
     with tempfile.TemporaryDirectory(prefix=files.SCRATCH, dir=model_path.parent) as scratch:
         widened = save(model, Path(scratch) / "widened.onnx")
@@ -52,10 +78,10 @@ def run_half(model_path: Path, volumes: Sequence[Volume]) -> tuple[list[Outputs]
             for volume in volumes:
                 found = engine.run(feed([volume]))
                 outputs.append({name: found[name][0] for name in names})
-                for tensor, place in places.items():
+                for tensor in places:
                     ends = np.abs([found[_SMALLEST + tensor], found[_LARGEST + tensor]])
-                    peaks[place] = float(np.maximum(peaks[place], ends.max()))  # NaN stays NaN
-    return outputs, peaks
+                    peaks[tensor] = float(np.maximum(peaks[tensor], ends.max()))  # NaN stays NaN
+    return outputs, peaks, places
 
 
 def worst(peaks: Mapping[str, float]) -> tuple[str, float]:

@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
+
+from export import half, verify
 from export.graph import BundleGraph, LinearHead
 from export.int8 import Mix, to_int8
 from export.int8 import gate as int8_gate
@@ -14,7 +17,7 @@ from export.memory import check_room
 from export.onnx import export
 from export.precision import to_fp16
 from export.reference import Outputs, Volume
-from export.verify import ParityReport, parity
+from export.verify import ActivationOverflow, ParityReport, parity
 from fmtool.bundle.manifest import EncoderFacts
 from fmtool.errors import ParityError
 
@@ -57,6 +60,7 @@ class Exported:
         compared: seconds it took to compare with torch.
         report: what the comparison found.
         mix: of an INT8 model, which layers are.
+        kept: of an FP16 model, the layers left in float32, as their activations are too large.
     """
 
     precision: str
@@ -66,11 +70,14 @@ class Exported:
     compared: float
     report: ParityReport
     mix: Mix | None = None
+    kept: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Time and parity, for people."""
         worst = self.report.worst
         mixed = f"{self.mix.describe()}; " if self.mix else ""
+        if self.kept:
+            mixed = f"in float32, too large for FP16: {', '.join(self.kept)}; "
         return mixed + (
             f"made in {self.made:.1f} s, compared in {self.compared:.1f} s; {worst.output} at "
             f"{worst.share:.0%} of its tolerance, {worst.engine}, batch {worst.batch}"
@@ -137,11 +144,42 @@ def export_models(
             check_room(path, batches, wanted.fp16)
         made = time.perf_counter()
         progress(f"Comparing it with torch at batch {', '.join(map(str, batches))}")
-        allowed = shifts if precision == "int8" else {}
-        report = parity(
-            path, graph, volumes, GATES[precision], batches, expected, allowed, precision
-        )
+
+        def compared(path: Path, name: str = precision) -> ParityReport:
+            shift = shifts if name == "int8" else {}
+            return parity(path, graph, volumes, GATES[name], batches, expected, shift, name)
+
+        kept: tuple[str, ...] = ()
+        try:
+            report = compared(path)
+        except ActivationOverflow as overflow:
+            progress(f"{overflow.layer} reaches {overflow.peak:.3g}: it stays in float32")
+            report, kept = _kept_in_float32(plain, path, volumes, compared, overflow)
         done = time.perf_counter()
         size = path.stat().st_size
-        models.append(Exported(precision, path, size, made - began, done - made, report, mix))
+        spent = made - began, done - made
+        models.append(Exported(precision, path, size, *spent, report, mix, kept))
     return models
+
+
+def _kept_in_float32(
+    plain: Path,
+    path: Path,
+    volumes: Sequence[Volume],
+    compared: Callable[[Path], ParityReport],
+    overflow: ActivationOverflow,
+) -> tuple[ParityReport, tuple[str, ...]]:
+    """The FP16 model written anew, its largest activations in float32, and which layers those are.
+
+    Raises:
+        ActivationOverflow: if no convolution would be left in FP16.
+        ParityError: if the model does not reproduce torch all the same.
+    """
+    convolutions = {n.name for n in onnx.load(plain).graph.node if n.op_type == "Conv"}
+    kept: dict[str, str] = {}
+    while found := half.beyond(path, volumes, verify.FP16_LIMIT):
+        if found.keys() <= kept.keys() or convolutions <= {*kept, *found}:
+            raise overflow
+        kept |= found
+        to_fp16(plain, path, kept)
+    return compared(path), tuple(dict.fromkeys(kept.values()))

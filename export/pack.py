@@ -22,6 +22,8 @@ from fmtool import bundle as bundles
 from fmtool import files, space
 from fmtool.bundle import Bundle
 from fmtool.bundle import write as bundle_write
+from fmtool.bundle.exposure import FILE as EXPOSURE
+from fmtool.bundle.exposure import BundleExposure, Exposure
 from fmtool.bundle.manifest import EncoderFacts
 from fmtool.errors import BundleError, InputError
 from training import encoders
@@ -134,7 +136,7 @@ def assemble(
     absent = {LOCATE, SEGMENT, TEMPLATE} - parts.keys()
     if absent:
         raise BundleError(f"bundle {target} would lack {', '.join(sorted(absent))}")
-    graph, facts = _graph(encoder, heads, notes.source, progress)
+    graph, facts, seen = _graph(encoder, heads, notes, progress)
     with (
         files.writing(target),
         tempfile.TemporaryDirectory(prefix="fmtool-pack-") as scratch,
@@ -149,6 +151,8 @@ def assemble(
         licences = sorted(name for name in parts if name.startswith(LICENCES))
         inside: dict[str, Path | bytes] = {model.path.name: model.path for model in models}
         inside |= {**parts, CARD: card(contents, licences).encode()}
+        of_heads = {head.task.name: head.exposure for head in heads}
+        inside[EXPOSURE] = bytes(BundleExposure(seen, of_heads))
         if contents.trust:
             inside[contents.trust] = trust_bytes(heads)
         progress(f"Writing {target}")
@@ -161,10 +165,11 @@ def assemble(
 def _graph(
     encoder: nn.Module | str | os.PathLike[str],
     heads: Sequence[LinearHead],
-    source: str,
+    notes: BundleNotes,
     progress: Callable[[str], None],
-) -> tuple[BundleGraph, EncoderFacts]:
-    """The graph, on the CPU in float32, and the manifest's facts about its encoder."""
+) -> tuple[BundleGraph, EncoderFacts, Exposure]:
+    """The graph, on the CPU in float32, the manifest's facts about its encoder, and what it saw."""
+    source, seen = notes.source, notes.seen
     if isinstance(encoder, nn.Module):
         network = copy.deepcopy(encoder).cpu().float()  # the caller's stays in its mode and place
     else:
@@ -172,6 +177,7 @@ def _graph(
         for sentence in info["remarks"]:
             progress(sentence)
         source = source or info.get("source") or f"checkpoint {Path(encoder).name}"
+        seen = info["exposure"]
     digest = encoders.digest(network)
     for head in heads:
         if head.encoder_sha256 not in ("", digest):
@@ -191,4 +197,4 @@ def _graph(
         "sha256": digest,
         "parameters": sum(p.numel() for p in network.parameters()),
     }
-    return BundleGraph(network, heads), EncoderFacts.from_dict(facts)
+    return BundleGraph(network, heads), EncoderFacts.from_dict(facts), seen

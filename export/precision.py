@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from export.graph import EMBEDDING
 from export.onnx import save
 
 
-def to_fp16(onnx_path: str | os.PathLike[str], out_path: str | os.PathLike[str]) -> Path:
+def to_fp16(
+    onnx_path: str | os.PathLike[str],
+    out_path: str | os.PathLike[str],
+    kept: Collection[str] = (),
+) -> Path:
     """Write `onnx_path` with FP16 weights and compute, float32 inputs and outputs.
 
     FP16 runs from the first convolution to the feature map. The masked z-score before it (sums
@@ -23,6 +28,7 @@ def to_fp16(onnx_path: str | os.PathLike[str], out_path: str | os.PathLike[str])
     Args:
         onnx_path: a model written by `export.onnx.export`.
         out_path: the file to write; appears complete, or not at all.
+        kept: further nodes to leave in float32, by name; see `export.half.beyond`.
 
     Returns:
         `out_path`.
@@ -46,7 +52,7 @@ def to_fp16(onnx_path: str | os.PathLike[str], out_path: str | os.PathLike[str])
 
     model = onnx.load(os.fspath(onnx_path))
     trunk = trunk_nodes(model.graph)
-    blocked = [node.name for node in model.graph.node if node.name not in trunk]
+    blocked = [n.name for n in model.graph.node if n.name not in trunk or n.name in kept]
     half = convert_float_to_float16(
         model, keep_io_types=True, op_block_list=DEFAULT_OP_BLOCK_LIST, node_block_list=blocked
     )

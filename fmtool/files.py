@@ -22,27 +22,60 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fmtool.errors import BundleError
+from fmtool.errors import BundleError, InputError
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def open_regular(path: Path) -> io.FileIO:
+def open_regular(
+    path: str | os.PathLike[str], flags: int = 0, folder: int | None = None
+) -> io.FileIO:
     """A file opened for reading; what has become a pipe or a device is not waited for.
+
+    Args:
+        path: of the file.
+        flags: more of `os.open`'s.
+        folder: a descriptor of the folder that the path begins in.
 
     Raises:
         OSError: if it cannot be opened, or is no regular file.
     """
-    flags = (getattr(os, name, 0) for name in ("O_NONBLOCK", "O_BINARY"))  # POSIX's, Windows'
-    handle = os.open(path, os.O_RDONLY | sum(flags))
+    known = (getattr(os, name, 0) for name in ("O_NONBLOCK", "O_BINARY"))  # POSIX's, Windows'
+    handle = os.open(path, os.O_RDONLY | sum(known) | flags, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
     return io.FileIO(handle)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with io.BufferedReader(open_regular(path)) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def secret(path: Path, most: int, what: str, remedy: str) -> bytes:
+    """The content of a small regular file that nobody else may read; never waits for a pipe.
+
+    Args:
+        path: of the file.
+        most: bytes of it that are wanted; one more is read.
+        what: it is called in errors: "the token file".
+        remedy: how to make a good one.
+
+    Raises:
+        InputError: if it cannot be read, is no file, or is open to others.
+    """
+    try:
+        with open_regular(path) as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            data = stream.read(most + 1)
+    except OSError as error:
+        raise InputError(f"{what} {path} cannot be read ({error.strerror}); {remedy}") from None
+    # Of what systemd keeps for a service, the bits of the group are its ACL's mask.
+    kept = os.environ.get("CREDENTIALS_DIRECTORY")
+    group = 0 if kept is not None and path.absolute().parent == Path(kept) else stat.S_IRWXG
+    if os.name == "posix" and mode & (stat.S_IRWXO | group):
+        raise InputError(f"{what} {path} is open to others; chmod 600 it, then renew it")
+    return data
 
 
 SCRATCH = ".fmtool-"

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from fmtool.bundle import exposure
 from fmtool.task import Task
 from runtime.result import Prediction
 from runtime.trust import Trust, classes
 from runtime.trust.interval import Interval, interval
+from runtime.trust.novelty import WARN
 
 
 def answer(
@@ -38,11 +41,15 @@ def answer(
             warnings.append(
                 f"{value:.1f} {task.unit} cannot be true ({low:g} to {high:g} can): discard it."
             )
+    if "value" not in evidence:
+        warnings.append("How good this head is, is not known: nobody was tested.")
     if evidence.get("beats_baseline") is False:
         warnings.append(
             f"This head did not beat its baseline ({evidence['baseline_name']}) in "
             "cross-validation: read the value as a demonstration, not as information."
         )
+    if (evidence.get("exposure") or {}).get("images"):
+        warnings.append(exposure.sentence(evidence))
     volume = evidence.get("brain_volume")
     if volume and not volume["head_is_better"]:
         warnings.append(
@@ -85,8 +92,12 @@ def _regression(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trus
     elif plain.task.valid_range is not None:  # the truth lies in it, so nothing is lost
         low, high = plain.task.valid_range
         found = Interval(_within(found.low, low, high), _within(found.high, low, high), found.level)
-    corrected = trust.tendency.corrected(raw) if trust.tendency else None
-    return replace(plain, interval=found, corrected=corrected)
+    if trust.tendency is None or found is None:
+        return replace(plain, interval=found)
+    # Of the folds' heads, whose tendency it is: that of the head fitted on all scans is weaker.
+    centre = trust.folds.weight @ np.asarray(embedding, dtype=np.float64) + trust.folds.bias
+    corrected = trust.tendency.corrected(float(centre.mean()))
+    return replace(plain, interval=found, corrected=_within(corrected, found.low, found.high))
 
 
 def _binary(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trust) -> Prediction:
@@ -94,12 +105,28 @@ def _binary(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trust) -
     if trust.labels is not None and names is not None:
         p = classes.p_values(trust.folds, trust.labels, embedding, trust.by_class)
         members = [names[label] for label in classes.members(p, trust.level)]
-        if not members:
+        if max(p) <= WARN:
             plain.warnings.append(
-                f"At {100 * trust.level:.0f} % the scan fits neither {names[0]} nor {names[1]}."
+                f"The scan fits neither {names[0]} nor {names[1]}: hardly any of either class lies "
+                f"as far from it (p = {max(p):.2g})."
             )
     probability = trust.probability(raw) if trust.probability else None
-    return replace(plain, probability=probability, members=members, level=trust.level)
+    share, used = trust.share, trust.prevalence
+    if probability is not None and share is not None and used is not None:
+        probability = classes.at_prevalence(probability, share, used)
+    found = replace(
+        plain,
+        probability=probability,
+        prevalence=None if probability is None else used or share,
+        members=members,
+        level=trust.level,
+    )
+    if members and found.label not in members:
+        plain.warnings.append(
+            f"The likelier class, {found.label}, is not in the prediction set: the set compares "
+            "the scan with those of each class, whatever the classes' shares."
+        )
+    return found
 
 
 def _within(value: float, low: float, high: float) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,11 @@ class Predictor:
         say: told when and why an engine is built, which may take minutes.
         prepares: False where scans are prepared elsewhere and only `answer` will be called: the
             preprocessing's networks are not loaded then.
+        prevalence: of a binary task's second class where the scans come from, by the task's name;
+            the share in the head's cohort, or what the bundle says, if absent.
 
     Raises:
+        UsageError: for a prevalence that no probability can be corrected by.
         BundleError: if the bundle is missing or damaged, or has no graph of the precision.
         CapabilityError: if the engine, device or precision asked for cannot run here.
         ParityError: if the engine does not reproduce the bundle's self-test.
@@ -68,6 +72,7 @@ class Predictor:
         reading: Reading = Reading(),
         say: Say = lambda sentence: None,
         prepares: bool = True,
+        prevalence: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         if wish is None:
             wish = Wish(engine=engine, device=device)
@@ -79,7 +84,7 @@ class Predictor:
                 opening.callback(self.bundle.close)
             stored = self.bundle.manifest.model
             self.choice: Choice = choose(wish.engine, wish.device, wish.precision, stored)
-            self._trust = trust.read(self.bundle)
+            self._trust = trust.used_at(trust.read(self.bundle), prevalence)
             self._robustness = robustness.read(self.bundle)
             self._stack = opening.pop_all()
         self._say = say
@@ -178,6 +183,7 @@ class Predictor:
             timings=timings,
             warnings=self._warnings(ready, predictions, maps),
             maps=maps,
+            stack=ready.stack,
         )
 
     def predict_many(

@@ -6,6 +6,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
 from runtime import quality, scan
@@ -13,6 +16,7 @@ from runtime.preprocess import Skull
 from runtime.preprocess.pipeline import Prepared, Preprocessor
 from runtime.preprocess.template import Template
 from runtime.scan import Scan, Source
+from runtime.scan.dicom.geometry import Stack
 from runtime.system.clock import timed
 
 
@@ -28,6 +32,7 @@ class Ready:
         warnings: of the header, and what was detected about the head.
         timings: seconds per stage.
         seconds: from the start of reading to the end of checking.
+        itk, stack: see `Scan`.
     """
 
     scan: str
@@ -37,6 +42,8 @@ class Ready:
     warnings: list[str]
     timings: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    itk: NDArray[np.float64] | None = None
+    stack: Stack | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +102,8 @@ class Preparer:
             [*head.facts.get("warnings", []), *prepared.remarks],
             timings | prepared.timings,
             time.perf_counter() - start,
+            head.itk,
+            head.stack,
         )
 
     def _read(self, source: Source) -> Scan:

@@ -14,6 +14,7 @@ from fmtool.task import Task
 from runtime.attribution import Attribution
 from runtime.preprocess.pipeline import Prepared
 from runtime.quality import Check
+from runtime.scan.dicom.geometry import Stack
 from runtime.system.clock import stamp
 from runtime.trust.interval import Interval
 
@@ -30,6 +31,7 @@ class Prediction:
         interval: of a regression whose head is calibrated.
         corrected: a regression's value without its regression to the mean.
         probability: the calibrated probability of `task.classes[1]`.
+        prevalence: the share of `task.classes[1]` among scans that the probability assumes.
         members: a binary task's prediction set: the classes that cannot be excluded at `level`.
         level: of `members`.
         novelty: p-value of the scan among the head's calibration cohort; small is unusual.
@@ -42,6 +44,7 @@ class Prediction:
     interval: Interval | None = None
     corrected: float | None = None
     probability: float | None = None
+    prevalence: float | None = None
     members: list[str] | None = None
     level: float | None = None
     novelty: float | None = None
@@ -65,6 +68,7 @@ class Prediction:
             "interval": self.interval.to_dict() if self.interval else None,
             "corrected": self.corrected,
             "probability": self.probability,
+            "prevalence": self.prevalence,
             "prediction_set": self.members,
             "prediction_set_level": self.level,
             "novelty_p": self.novelty,
@@ -86,6 +90,7 @@ class Result:
         timings: seconds per stage, "total" included.
         finished: when, by this machine's clock, with its offset from UTC.
         maps: where each answer comes from, by task; not part of `to_dict`.
+        stack: of DICOM, the slices that the scan was read from; not part of `to_dict`.
     """
 
     scan: str
@@ -100,6 +105,7 @@ class Result:
     warnings: list[str] = field(default_factory=list)
     finished: str = field(default_factory=stamp)
     maps: dict[str, Attribution] = field(default_factory=dict)
+    stack: Stack | None = None
 
     def __getitem__(self, task: str) -> Prediction:
         """A task's answer.

@@ -15,6 +15,15 @@ from documentation import browser as chromium
 _DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def names_key(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A key of names for the tests, so that none is made in the home of who runs them."""
+    path = tmp_path_factory.mktemp("names") / "key"
+    path.touch(mode=0o600)
+    path.write_text("k" * 32)
+    os.environ["FMTOOL_NAMES_KEY"] = str(path)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real scans; skips the test where there is none."""

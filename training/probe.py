@@ -24,12 +24,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from fmtool.bundle.exposure import Overlap
 from fmtool.errors import InputError
 from fmtool.task import Task
 from training import evidence
@@ -42,7 +43,6 @@ Array = NDArray[np.float64]
 
 _STRENGTHS = np.logspace(-3, 3, 7)
 _INNER_FOLDS = 3
-_FEWEST = 12  # subjects: with fewer, the inner folds of a two-fold split would run empty
 
 
 @dataclass
@@ -52,7 +52,7 @@ class FittedProbe:
     Attributes:
         head: the head, fitted on all rows; its `evidence` has the figures below.
         predictions: (repeats, N) out-of-fold: the value, or the logit of class 1.
-        baseline: (repeats, N) what the training folds' mean predicts for the same rows.
+        baseline: (repeats, N) what the training folds' `evidence.constant` predicts for them.
     """
 
     head: Head
@@ -68,6 +68,7 @@ def fit(
     repeats: int = 5,
     encoder_sha256: str = "",
     brain_volume_ml: Sequence[float] | None = None,
+    seen: Overlap | None = None,
 ) -> FittedProbe:
     """Fit and judge a linear probe.
 
@@ -79,6 +80,7 @@ def fit(
         repeats: how often it is repeated with other folds.
         encoder_sha256: digest of the encoder, kept in the head.
         brain_volume_ml: (N,), to report beside the head what brain volume alone achieves.
+        seen: whom of the cohort the encoder had seen; not known where absent.
 
     Raises:
         InputError: if the subjects are too few, of one class only, or of one label only.
@@ -86,49 +88,32 @@ def fit(
     x = np.asarray(embeddings, dtype=np.float64)
     if x.ndim != 2 or len(x) != len(cohort.rows) or not np.isfinite(x).all():
         raise InputError(f"expected one finite embedding for each of {len(cohort.rows)} rows")
-    _check_enough(cohort)
+    evidence.check_enough(cohort, "a probe")
 
     plans = [splits.by_subject(cohort, folds, seed + r) for r in range(repeats)]
     heads = [_heads(x, cohort, plan) for plan in plans]
     predictions = np.stack([_out_of_fold(x, *pair) for pair in zip(plans, heads, strict=True)])
     fold = np.stack([splits.fold_of(plan, len(x)) for plan in plans])
-    baseline = np.stack([_mean_out_of_fold(cohort.labels, plan) for plan in plans])
+    baseline = np.stack([_constant_out_of_fold(cohort, plan) for plan in plans])
     sample = describe(cohort)
     found = {
-        **evidence.against_mean(cohort, predictions, baseline, seed, fold),
+        **evidence.against_constant(cohort, predictions, baseline, fold),
         **sample,
         "sample": sentence(sample, cohort.task),
         "folds": folds,
         "repeats": repeats,
     }
+    if seen is not None:
+        found["exposure"] = seen.to_dict()
     if brain_volume_ml is not None:
         volume = np.asarray(brain_volume_ml, dtype=np.float64)[:, None]
         alone = np.stack([_out_of_fold(volume, p, _heads(volume, cohort, p)) for p in plans])
-        found["brain_volume"] = evidence.against_volume(cohort, predictions, alone, seed, fold)
+        found["brain_volume"] = evidence.against_volume(cohort, predictions, alone, fold)
     limits, found["trust"] = trust.cross(
         x, cohort, plans[0], heads[0], predictions, fit_affine, seed
     )
     head = Head(cohort.task, *fit_affine(x, cohort), found, encoder_sha256, sample, limits)
     return FittedProbe(head, predictions, baseline)
-
-
-def _check_enough(cohort: Cohort[Task]) -> None:
-    y, names, task = cohort.labels, np.asarray(cohort.subjects), cohort.task
-    if len(set(names)) < _FEWEST:
-        raise InputError(
-            f"{len(set(names))} subjects are too few for a probe of {task.name}; "
-            f"{_FEWEST} are needed"
-        )
-    if len(np.unique(y)) < 2:
-        raise InputError(f"all labels of {task.name} are the same: there is nothing to learn")
-    if task.classes is not None:
-        for value, name in enumerate(task.classes):
-            count = len(np.unique(names[y == value]))
-            if count < _FEWEST // 2:
-                raise InputError(
-                    f"{count} subjects of class {name} are too few for a probe of {task.name}; "
-                    f"{_FEWEST // 2} are needed"
-                )
 
 
 def fit_model(x: Array, cohort: Cohort[Task]) -> Pipeline:
@@ -165,6 +150,15 @@ def fit_affine(x: Array, cohort: Cohort[Task]) -> tuple[Array, float]:
     return weight, float(np.ravel(model.intercept_)[0] - weight @ scale.mean_)
 
 
+def one_number(values: Array, cohort: Cohort[Task]) -> tuple[float, float]:
+    """Weight and bias of a linear model of one number a scan, (N,), such as brain volume."""
+    model = LinearRegression() if cohort.task.kind == "regression" else LogisticRegression()
+    centre, spread = float(values.mean()), float(values.std()) or 1.0
+    model.fit(((values - centre) / spread)[:, None], cohort.labels)
+    weight = float(np.ravel(model.coef_)[0]) / spread
+    return weight, float(np.ravel(model.intercept_)[0]) - weight * centre
+
+
 def _heads(
     x: Array, cohort: Cohort[Task], plan: Sequence[splits.Split]
 ) -> list[tuple[Array, float]]:
@@ -181,8 +175,8 @@ def _out_of_fold(
     return predicted
 
 
-def _mean_out_of_fold(y: Array, plan: list[splits.Split]) -> Array:
-    predicted = np.empty(len(y))
+def _constant_out_of_fold(cohort: Cohort[Task], plan: Sequence[splits.Split]) -> Array:
+    predicted = np.empty(len(cohort.rows))
     for train, test in plan:
-        predicted[test] = y[train].mean()
+        predicted[test] = evidence.constant(cohort.take(train))
     return predicted

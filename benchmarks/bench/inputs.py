@@ -27,7 +27,7 @@ def gather(bundle: Bundle, scans: Sequence[Path]) -> Arrays:
     from runtime.preprocess.template import Template
 
     if not scans:
-        crop = Template.load(bundle.template).crop
+        crop = Template.of(bundle).crop
         pairs = [(crop, crop > 0)]
     else:
         heads = [scan.read(path) for path in scans]

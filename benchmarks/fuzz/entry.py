@@ -22,8 +22,10 @@ from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile, ZipI
 from fmtool.errors import UNSHOWN, FmtoolError
 
 _PLACES = {
+    "mrd": "mrd.ENTRY",
     "nifti": "nifti.ENTRY",
     "task": "task.ENTRY",
+    "project": "project.ENTRY",
     "manifest": "bundle.CLAIMS",
     "bundle_zip": "bundle.ZIP",
     "trust": "bundle.TRUST",

@@ -127,9 +127,11 @@ PROJECT = "pyproject.toml"
 X86, ARM = "x86_64-manylinux_2_28", "aarch64-manylinux_2_31"
 """Linux with glibc 2.28, and 2.31, the oldest that OpenVINO has wheels for on ARM."""
 
-NO_ARM = {"bench", "dev", "fuzz", "gpu", "rtx"}
-"""Extras that are for x86-64 alone: CUDA, and what has no wheels for ARM, the reference chain and
-atheris."""
+NEWER_ARM = {"gpu": "aarch64-manylinux_2_34", "rtx": "aarch64-manylinux_2_35"}
+"""Extras whose wheels for ARM ask for a newer glibc."""
+
+NO_ARM = {"bench", "dev", "fuzz"}
+"""Extras without wheels for ARM: the reference chain's and atheris."""
 
 NO_WHEELS = {"tensorrt"}
 """Extras that come as source archives, which fetch NVIDIA's libraries when they are installed."""

@@ -58,6 +58,20 @@ def http(here: Environment) -> None:
     here.run("python", post.__file__, "http", template(here))
 
 
+def mrd(here: Environment) -> None:
+    """A scan as an MRD file that reads back as the same scan."""
+    asked = (
+        "import sys; from pathlib import Path; from runtime import scan; "
+        "from runtime.service.mrd import volume; "
+        "from runtime.service.mrd.rehearsal import files, scanner; "
+        "head, file = scan.read(sys.argv[1]), Path(sys.argv[2]); "
+        "files.write(file, scanner.stream(head), scanner.header()); "
+        "print((volume.read(files.read(file)).scan.array == head.array).all())"
+    )
+    if here.run("python", "-c", asked, template(here), here.work / "sent.h5").strip() != "True":
+        raise Failed("an MRD file does not read back as the scan that it was made of")
+
+
 def parquet(here: Environment) -> None:
     """A table of many scans' answers that pyarrow reads back."""
     here.run("fmtool", "predict", template(here), "--out", here.work / "many")
@@ -123,6 +137,7 @@ USES: dict[str, tuple[str, Use]] = {
     "cpu": ("cpu", predict),
     "dicom": ("cpu,dicom", dicom),
     "http": ("cpu,http", http),
+    "mrd": ("cpu,mrd", mrd),
     "parquet": ("cpu,parquet", parquet),
     "train": ("train", train),
     "bench": ("bench", bench),

@@ -123,12 +123,12 @@ def run(studies: Sequence[Study], bench: Bench, count: int = 5, seed: int = 42) 
     rows = []
     for study in studies:
         plan = plans[study.task.name]
-        baseline = cross_validate(find("mean"), bench, study, plan, seed)
+        baseline = cross_validate(find("constant"), bench, study, plan, seed)
         whole = predictions[study.task.name, WHOLE]
         for name in made:
             found = predictions[study.task.name, name]
-            row = score(study, name, found, baseline, seed, [plan], folds=count)
-            row |= versus(study, found, whole, seed, [plan])
+            row = score(study, name, found, baseline, [plan], folds=count)
+            row |= versus(study, found, whole, [plan], len(studies) * (len(made) - 1))
             rows.append({**row, **_loss(losses[name], losses[WHOLE], len(pool), settings.batch)})
     change = shift_change(pool, full, seed, max(16, len(pool)))
     about = command.facts(bench, studies[0], seed, folds=count, shift_view_change=change)
@@ -152,8 +152,9 @@ def _loss(
 
 def _remarks(change: float) -> list[str]:
     return [
-        "versus: the probe against that of the whole recipe, paired by subject; loss: NT-Xent of "
-        "the last epoch (a lower one is an easier task, not a better encoder); first_change: of "
+        "versus: the probe against that of the whole recipe, paired by subject, its intervals for "
+        "all rows and tasks at once (Bonferroni); loss: NT-Xent of the last epoch (a lower one is "
+        "an easier task, not a better encoder); first_change: of "
         "the first step's loss against the whole recipe's; same_steps: how many steps from the "
         f"first have the whole recipe's loss within {_SAME:g}.",
         f"The intensity shift is null: with equal seeds its views differ by at most {change:.1e} "

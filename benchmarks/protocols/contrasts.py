@@ -101,7 +101,7 @@ def _rows(
     t1: Study, other: Study, bench: Bench, name: str, count: int, seed: int
 ) -> list[dict[str, Any]]:
     plan, rows = folds(t1, count, seed), []
-    mean = cross_validate(find("mean"), bench, t1, plan, seed)
+    fixed = cross_validate(find("constant"), bench, t1, plan, seed)
     for system in ENCODERS:
         predicted: dict[tuple[str, str], Array] = {
             way: np.full(len(t1.rows), np.nan) for way in ((T1W, T1W), (name, name), (T1W, name))
@@ -113,8 +113,8 @@ def _rows(
                 predicted[trained, tested][fold.test] = _across(x[trained], x[tested], t1, fold)
         base = predicted[T1W, T1W]
         for (trained, tested), found in predicted.items():
-            row = score(t1, system, found, mean, seed, [plan], trained=trained, tested=tested)
-            rows.append(row if found is base else {**row, **versus(t1, found, base, seed, [plan])})
+            row = score(t1, system, found, fixed, [plan], trained=trained, tested=tested)
+            rows.append(row if found is base else {**row, **versus(t1, found, base, [plan])})
         command.tell(f"{system} for {t1.task.name} is done")
     return rows
 

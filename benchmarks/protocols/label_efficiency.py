@@ -29,8 +29,8 @@ FRACTIONS = (0.1, 0.2, 0.5, 1.0)
 DEFAULT = ("LP SimCLR", "FT SimCLR", "supervised ResNet-18")
 SHOWN = ("system", "task", "fraction", "labelled", "metric", "value", "seed_sd", "difference")
 REMARK = (
-    "value: mean over seeds of the out-of-fold figure, with the 95 % bootstrap interval over "
-    "subjects; seed_sd: standard deviation of a single seed's figure (other folds, subsets and "
+    "value: mean over seeds of the out-of-fold figure, each subject counting once, with its 95 % "
+    "interval; seed_sd: standard deviation of a single seed's figure (other folds, subsets and "
     "first weights, the same pretrained encoder); labelled: subjects with a label per fold, on "
     "average."
 )
@@ -96,7 +96,7 @@ def run(
                 [nested(study, fold, [fraction], seed + r)[fraction] for fold in plan]
                 for r, plan in enumerate(plans)
             ]
-            baseline = repeated("mean", bench, study, fewer, seed)
+            baseline = repeated("constant", bench, study, fewer, seed)
             labelled = np.mean([_subjects(study, fold) for plan in fewer for fold in plan])
             for name in systems:
                 found = repeated(name, bench, study, fewer, seed)
@@ -107,7 +107,7 @@ def run(
                     "seed_sd": float(np.std(single, ddof=1)) if seeds > 1 else None,
                     "folds": count,
                 }
-                rows.append(score(study, name, found, baseline, seed, fewer, **more))
+                rows.append(score(study, name, found, baseline, fewer, **more))
                 command.tell(f"{name} with {fraction:.0%} of {study.task.name} is done")
     about = command.facts(bench, studies[0], seed, folds=count, seeds=seeds)
     return ProtocolReport(

@@ -1,7 +1,7 @@
 """Which method is best: SimCLR and MAE, probed and fine-tuned, against training from scratch.
 
 The paper's main table, on any cohort: each system predicts every scan by a fold that did not train
-on it, and stands beside the mean (or one answer for everybody), brain volume, and a random encoder.
+on it, and stands beside one answer for everybody (the median), brain volume, and a random encoder.
 
     python -m benchmarks.protocols.methods COHORT --task age --task sex --out DIR
 
@@ -24,34 +24,44 @@ from benchmarks.protocols.systems import SYSTEMS, repeated
 QUESTION = "which method predicts best?"
 SHOWN = ("system", "task", "metric", "value", "baseline", "difference", "beats_baseline", "versus")
 REMARKS = [
-    "value: mean over repeats of the out-of-fold figure, with the 95 % bootstrap interval over "
-    "subjects; difference: to the mean of the training labels (AUC: to 0.5), paired; versus: to "
-    "brain volume alone, paired.",
+    "value: mean over repeats of the out-of-fold figure, each subject counting once, with its 95 % "
+    "interval; difference: to the median of the training labels (AUC: to 0.5), paired; versus: to "
+    "brain volume alone, paired, with intervals that hold for all rows and tasks at once "
+    "(Bonferroni).",
+    "value and difference hold row by row: of forty systems that know nothing, one is expected to "
+    "beat the baseline.",
     "The interval does not cover the chance of a training's seed; --repeats averages over it.",
 ]
 
 
 def compare(
-    study: Study, bench: Bench, systems: Sequence[str], count: int, repeats: int, seed: int
+    study: Study,
+    bench: Bench,
+    systems: Sequence[str],
+    count: int,
+    repeats: int,
+    seed: int,
+    tasks: int = 1,
 ) -> list[dict[str, Any]]:
-    """A row per system, in the same folds; "mean" and "brain volume" are always there.
+    """A row per system, in the same folds; "constant" and "brain volume" are always there.
 
     Args:
         study: scans, labels, task.
         bench: where systems are trained.
         systems: names.
         repeats: cross-validations with other folds and seeds.
+        tasks: how many studies the table compares the systems on.
     """
-    names = list(dict.fromkeys(("mean", "brain volume", *systems)))
+    names = list(dict.fromkeys(("constant", "brain volume", *systems)))
     plans = [folds(study, count, seed + r) for r in range(repeats)]
     found = {}
     for name in names:
         found[name] = repeated(name, bench, study, plans, seed)
         command.tell(f"{name} for {study.task.name} is done")
-    rows = []
+    rows, comparisons = [], tasks * (len(names) - 1)
     for name in names:
-        row = score(study, name, found[name], found["mean"], seed, plans, folds=count)
-        row |= versus(study, found[name], found["brain volume"], seed, plans)
+        row = score(study, name, found[name], found["constant"], plans, folds=count)
+        row |= versus(study, found[name], found["brain volume"], plans, comparisons)
         rows.append(row)
     return rows
 
@@ -66,7 +76,9 @@ def run(
 ) -> ProtocolReport:
     """Compare the systems on each study (one per task, of the same cohort)."""
     rows = [
-        row for study in studies for row in compare(study, bench, systems, count, repeats, seed)
+        row
+        for study in studies
+        for row in compare(study, bench, systems, count, repeats, seed, len(studies))
     ]
     about = command.facts(bench, studies[0], seed, folds=count, repeats=repeats)
     return ProtocolReport("methods", QUESTION, about, rows, [about["pretraining"], *REMARKS])

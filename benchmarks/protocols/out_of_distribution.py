@@ -1,7 +1,7 @@
 """Does it hold elsewhere: trained on one site or data set, tested on another.
 
-Each system stands three times: cross-validated where it is trained (in distribution); trained on
-all of that and tested on the other (out of distribution); and cross-validated within the other,
+Each system stands three times: cross-validated where it is trained (in distribution); the same
+folds' heads tested on the other (out of distribution); and cross-validated within the other,
 which tells a change of scanner from people who are harder to predict. The other's scans train
 nothing and pretrain nothing before they are tested.
 
@@ -28,7 +28,7 @@ from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.pairing import by_site, check_apart, together
 from benchmarks.protocols.report import ProtocolReport, forest
 from benchmarks.protocols.scores import draws, figure, interval, score, versus
-from benchmarks.protocols.study import Plans, Study, folds, inner
+from benchmarks.protocols.study import Fold, Plans, Study, folds
 from benchmarks.protocols.systems import SYSTEMS, repeated
 from fmtool import task as tasks
 from fmtool.errors import InputError, UsageError
@@ -37,13 +37,13 @@ Array = NDArray[np.float64]
 
 QUESTION = "does it hold elsewhere?"
 FEW = 20
-DEFAULT = ("mean", "brain volume", "LP random", "LP SimCLR")
+DEFAULT = ("constant", "brain volume", "LP random", "LP SimCLR")
 INSIDE, OUTSIDE, WITHIN = "in distribution", "out of distribution", "within the other"
 SHOWN = ("system", "task", "sample", "metric", "value", "baseline", "shift", "versus", "subjects")
 REMARKS = [
     "shift: the figure out of distribution minus that in distribution, resampling the subjects of "
     "both; versus: out of distribution against within the other, paired by subject.",
-    "baseline: the training labels' mean (AUC: 0.5); out of distribution that of the training "
+    "baseline: the training labels' median (AUC: 0.5); out of distribution that of the training "
     "cohort, which is off where the other's labels differ.",
 ]
 
@@ -89,8 +89,8 @@ def _compare(
     seeds = [seed + r for r in range(repeats)]
     both = together(source, target)
     first = np.arange(len(source.rows))
-    away = [[inner(both, first, np.arange(len(first), len(both.rows)), s)] for s in seeds]
     home = [folds(source, count, s) for s in seeds]
+    away = [[_elsewhere(f, len(both.rows), len(first), bench) for f in plan] for plan in home]
     told = []
     try:
         there = [folds(target, count, s) for s in seeds]
@@ -111,28 +111,42 @@ def _compare(
     def every(name: str) -> dict[str, Array]:
         found = {
             INSIDE: repeated(name, bench, source, home, seed),
-            OUTSIDE: repeated(name, unseen, both, away, seed)[:, len(first) :],
+            OUTSIDE: np.concatenate(
+                [
+                    repeated(name, unseen, both, [[f] for f in plan], s, still=True)
+                    for plan, s in zip(away, seeds, strict=True)
+                ]
+            )[:, len(first) :],
         }
         if there:
             found[WITHIN] = repeated(name, same, target, there, seed)
         command.tell(f"{name} for {source.task.name} is done")
         return found
 
-    mean, rows = every("mean"), []
+    fixed, rows = every("constant"), []
     where = {INSIDE: source, OUTSIDE: target, WITHIN: target}
     plans = {INSIDE: home, OUTSIDE: None, WITHIN: there}
     for name in dict.fromkeys(systems):
-        found = mean if name == "mean" else every(name)
+        found = fixed if name == "constant" else every(name)
         for sample, predictions in found.items():
             row = score(
-                where[sample], name, predictions, mean[sample], seed, plans[sample], sample=sample
+                where[sample], name, predictions, fixed[sample], plans[sample], sample=sample
             )
             if sample == OUTSIDE:
                 row |= _shift(source, found[INSIDE], home, target, predictions, seed)
                 if WITHIN in found:
-                    row |= versus(target, predictions, found[WITHIN], seed, there)
+                    own = np.repeat(found[WITHIN], count, axis=0)
+                    cuts = [plan for plan in there for _ in range(count)]
+                    row |= versus(target, predictions, own, cuts)
             rows.append(row)
     return rows, told
+
+
+def _elsewhere(fold: Fold, every: int, first: int, bench: Bench) -> Fold:
+    """A fold of the training study that tests on the other's scans, by the very same head."""
+    other = np.arange(first, every)
+    shared = bench.transductive or bench.pool is not None  # else its encoder has not seen its test
+    return replace(fold, test=other if shared else np.concatenate([fold.test, other]))
 
 
 def _shift(

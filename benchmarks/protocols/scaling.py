@@ -117,12 +117,14 @@ def _line(n: Array, error: Array) -> PowerLaw:
 
 
 QUESTION = "does more pretraining data help?"
+FEWEST_SEEDS = 3
+"""For an interval of the exponent: one seed's noise is a slope, too, whatever its subjects say."""
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
 SYSTEM, START = "LP SimCLR", "LP random"
 SHOWN = ("system", "task", "pretrained", "metric", "value", "baseline", "difference", "law")
 REMARKS = [
-    "value: mean over seeds of the out-of-fold figure, with the 95 % bootstrap interval over "
-    "subjects; law: what the fitted law says; b's interval resamples subjects and seeds together.",
+    "value: mean over seeds of the out-of-fold figure, each subject counting once, with its 95 % "
+    "interval; law: what the fitted law says; b's interval resamples subjects and seeds together.",
     "All sizes are pretrained for as many steps: the curve is of data, not of training time.",
 ]
 
@@ -233,7 +235,8 @@ def _curve(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     repeats = range(len(plans))
     cuts = [folds(study, count, seed + r) for r in repeats]
-    mean = np.stack([cross_validate(find("mean"), bench, study, cuts[r], seed) for r in repeats])
+    fixed = find("constant")
+    constant = np.stack([cross_validate(fixed, bench, study, cuts[r], seed) for r in repeats])
     predicted = {
         f: np.stack([probed(embedded[f, r], study, cuts[r]) for r in repeats]) for f in (0.0, *kept)
     }
@@ -241,15 +244,16 @@ def _curve(
     curve = [predicted[f] for f in kept]
     errors = _error(study, np.array([figure(study, one, cuts) for one in curve]))
     law = fit_law(sizes, errors, floor)
-    low, high, used = exponent_interval(
-        sizes, _error(study, draws(study, curve, seed, cuts)), floor
-    )
-    rows = [score(study, START, predicted[0.0], mean, seed, cuts, fraction=0.0, pretrained=0)]
+    spread: dict[str, Any] = {"b_low": None, "b_high": None, "draws": 0}
+    if len(plans) >= FEWEST_SEEDS:
+        drawn = _error(study, draws(study, curve, seed, cuts))
+        spread = dict(zip(spread, exponent_interval(sizes, drawn, floor), strict=True))
+    rows = [score(study, START, predicted[0.0], constant, cuts, fraction=0.0, pretrained=0)]
     for fraction, n, one, says in zip(kept, sizes, curve, law(sizes), strict=True):
         more = {"fraction": fraction, "pretrained": float(n)}
         says = float(_error(study, says))
-        rows.append(score(study, SYSTEM, one, mean, seed, cuts, **more, law=says))
-    facts = {**asdict(law), "b_low": low, "b_high": high, "draws": used, "sizes": sizes.tolist()}
+        rows.append(score(study, SYSTEM, one, constant, cuts, **more, law=says))
+    facts = {**asdict(law), **spread, "sizes": sizes.tolist()}
     facts["learnt"] = any(row["beats_baseline"] for row in rows[1:])
     return rows, facts
 
@@ -261,12 +265,16 @@ def _error(study: Study, value: Array) -> Array:
 
 def _sentence(name: str, law: dict[str, Any]) -> str:
     what = "" if law["c"] == 0.0 else f" + {law['c']:.3g}"
-    told = (
-        f"{name}: error = {law['a']:.3g} * n^-{law['b']:.3f}{what}; "
-        f"b is {law['b']:.3f} [{law['b_low']:.3f}, {law['b_high']:.3f}]"
-    )
+    told = f"{name}: error = {law['a']:.3g} * n^-{law['b']:.3f}{what}; b is {law['b']:.3f}"
+    if law["b_low"] is not None:
+        told += f" [{law['b_low']:.3f}, {law['b_high']:.3f}]"
     if not law["learnt"]:
         return f"{told}. No size beats the baseline: this is a law of noise."
+    if law["b_low"] is None:
+        return (
+            f"{told}, of which so few seeds give no interval: what another subset or pretraining "
+            f"would change is in none of them (--seeds {FEWEST_SEEDS} or more)."
+        )
     flat = law["b_low"] <= 0.0 <= law["b_high"]
     return f"{told}, which does not exclude that more data changes nothing." if flat else f"{told}."
 

@@ -24,28 +24,26 @@ def score(
     name: str,
     predictions: Array,
     baseline: Array,
-    seed: int,
     plans: Plans = None,
     **more: Any,
 ) -> Row:
     """A row of a report; scans that no fold tests (NaN) are left out.
 
-    Intervals are 95 % bootstrap percentiles over subjects. "difference" is the value minus the
-    baseline's, paired by subject: MAE minus that of the training mean (below zero is better), or
-    AUC minus 0.5 (above zero is better).
+    Every subject counts once; intervals are those of `training.evidence`. "difference" is the value
+    minus the baseline's, paired by subject: MAE minus that of the training median (below zero is
+    better), or AUC minus 0.5 (above zero is better).
 
     Args:
         study: whose labels are the truth.
         predictions: (N,), or (repeats, N), whose figures are averaged.
-        baseline: same shape, of the system "mean".
-        seed: of the bootstrap.
+        baseline: same shape, of the system "constant".
         plans: the cross-validations that predicted; an AUC compares scans within a fold only.
         more: other columns.
     """
     predictions, baseline = np.atleast_2d(predictions), np.atleast_2d(baseline)
     tested = np.flatnonzero(np.isfinite(predictions).all(axis=0))
     kept, fold = study.take(tested), _folds(study, plans, tested)
-    found = evidence.against_mean(kept, predictions[:, tested], baseline[:, tested], seed, fold)
+    found = evidence.against_constant(kept, predictions[:, tested], baseline[:, tested], fold)
     low, high = found["interval"]
     return {
         "system": name,
@@ -70,36 +68,29 @@ def score(
 def value(study: Study, predictions: Array, plan: Sequence[Fold] | None = None) -> float:
     """The metric alone: AUC or MAE of (N,) predictions, scans that no fold tests left out."""
     tested = np.flatnonzero(np.isfinite(predictions))
-    truth, found = study.labels[tested], predictions[tested]
-    if study.task.kind == "regression":
-        return evaluate.mae(truth, found)
     fold = None if plan is None else _folds(study, [plan], tested)
-    return evaluate.auc(truth, found, None if fold is None else fold[0])
+    return evidence.figure(study.take(tested), predictions[None, tested], fold)
 
 
-def versus(study: Study, predictions: Array, other: Array, seed: int, plans: Plans = None) -> Row:
+def versus(
+    study: Study, predictions: Array, other: Array, plans: Plans = None, comparisons: int = 1
+) -> Row:
     """The paired difference of two systems: "versus", its interval, and whether it is a gain.
 
     Args:
         study: whose labels are the truth.
         predictions: (N,) or (repeats, N).
         other: same shape, of the system that it is compared with.
-        seed: of the bootstrap.
         plans: the cross-validations that predicted.
+        comparisons: how many such differences a table holds; their intervals hold all at once.
     """
     predictions, other = np.atleast_2d(predictions), np.atleast_2d(other)
     tested = np.flatnonzero(np.isfinite(predictions + other).all(axis=0))
     kept, ours, theirs = study.take(tested), predictions[:, tested], other[:, tested]
     fold = _folds(study, plans, tested)
-    found = evidence.against_volume(kept, ours, theirs, seed, fold)
-    own = evidence.against_volume(kept, theirs, ours, seed, fold)["value"]
-    low, high = found["difference_interval"]
-    return {
-        "versus": own - found["value"],
-        "versus_low": low,
-        "versus_high": high,
-        "versus_better": found["head_is_better"],
-    }
+    found, low, high = evidence.difference(kept, ours, theirs, fold, comparisons)
+    better = high < 0.0 if study.task.kind == "regression" else low > 0.0
+    return {"versus": found, "versus_low": low, "versus_high": high, "versus_better": better}
 
 
 def draws(study: Study, predictions: Sequence[Array], seed: int, plans: Plans = None) -> Array:
@@ -121,11 +112,14 @@ def draws(study: Study, predictions: Sequence[Array], seed: int, plans: Plans = 
     names = np.array(study.subjects)[tested]
     rows = [tested[np.flatnonzero(names == name)] for name in np.unique(names)]
     labels, regression, fold = study.labels, study.task.kind == "regression", fold_of(study, plans)
+    whom = study.subjects
+    mass = evaluate.masses(whom) if regression else evaluate.class_masses(whom, labels)
 
     def metric(one: Array, r: int, some: Indices) -> float:
         if regression:
-            return evaluate.mae(labels[some], one[r, some])
-        return evaluate.auc(labels[some], one[r, some], None if fold is None else fold[r, some])
+            return evaluate.mae(labels[some], one[r, some], mass[some])
+        of = None if fold is None else fold[r, some]
+        return evaluate.auc(labels[some], one[r, some], of, mass[some])
 
     rng = np.random.default_rng(seed)
     repeats = int(stacked.shape[1])

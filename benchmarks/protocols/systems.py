@@ -6,7 +6,7 @@
 | FT SimCLR, FT MAE | all weights, from a pretrained encoder |
 | supervised ResNet-18, supervised ViT-Tiny | all weights, from random ones |
 | brain volume | a linear model of one number, the brain's volume |
-| mean | the training labels' mean, or one answer for everybody (AUC 0.5) |
+| constant | the training labels' median, or one answer for everybody (AUC 0.5) |
 
 A system is a function (bench, study, fold, seed) -> predictions of the fold's test scans: values of
 a regression, log-odds of class 1. Linear models fit on the fold's training and validation part,
@@ -30,7 +30,7 @@ from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.study import Fold, Study
 from fmtool.errors import UsageError
 from runtime.system import atomic
-from training import probe
+from training import evidence, probe
 from training.fit import devices
 from training.fit.data import ScanDataset
 from training.runs import labelled
@@ -82,11 +82,11 @@ def fit(
     if not kept.exists():
         run = kept.with_suffix("")
         fabric = devices.launch(settings)
-        found = labelled.train(
+        found, _ = labelled.fit(
             fabric, recipe, training, validation, test, settings, run, resume=True
         )
         content = io.BytesIO()
-        np.save(content, found.predictions)
+        np.save(content, found)
         atomic.write_bytes(kept, content.getvalue())
         shutil.rmtree(run)
     predictions: Array = np.load(kept, allow_pickle=False)
@@ -132,15 +132,16 @@ def brain_volume(bench: Bench, study: Study, fold: Fold, seed: int) -> Array:
     return linear(study.volumes_ml[:, None], study, fold)
 
 
-def mean(bench: Bench, study: Study, fold: Fold, seed: int) -> Array:
-    """The mean of the labels that may be used; one log-odds for everybody in a binary task."""
+def constant(bench: Bench, study: Study, fold: Fold, seed: int) -> Array:
+    """The median of the labels that may be used; one log-odds for everybody in a binary task."""
     del bench, seed
-    value = study.labels[fold.fitted].mean() if study.task.kind == "regression" else 0.0
+    regression = study.task.kind == "regression"
+    value = evidence.constant(study.take(fold.fitted)) if regression else 0.0
     return np.full(len(fold.test), value)
 
 
 SYSTEMS: dict[str, System] = {
-    "mean": mean,
+    "constant": constant,
     "brain volume": brain_volume,
     "LP random": linear_probe(Bench.random),
     "LP SimCLR": linear_probe(Bench.simclr),
@@ -164,11 +165,20 @@ def find(name: str) -> System:
 
 
 def repeated(
-    name: str, bench: Bench, study: Study, plans: Sequence[Sequence[Fold]], seed: int
+    name: str,
+    bench: Bench,
+    study: Study,
+    plans: Sequence[Sequence[Fold]],
+    seed: int,
+    still: bool = False,
 ) -> Array:
-    """(repeats, N): `cross_validate` of the system by each plan, with the seeds from `seed` on."""
-    found = [cross_validate(find(name), bench, study, p, seed + r) for r, p in enumerate(plans)]
-    return np.stack(found)
+    """(repeats, N): `cross_validate` of the system by each plan, with the seeds from `seed` on.
+
+    With `still`, every plan has the same seed.
+    """
+    seeds = [seed if still else seed + r for r in range(len(plans))]
+    pairs = zip(plans, seeds, strict=True)
+    return np.stack([cross_validate(find(name), bench, study, p, s) for p, s in pairs])
 
 
 def cross_validate(

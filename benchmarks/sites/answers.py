@@ -38,6 +38,7 @@ def load(folder: Path, site: str) -> SiteAnswers:
         np.array([one["facts"]["brain_volume_ml"] for one in found]),
         facts,
         [{name: v for name, v in each.items() if v is not None} for each in checks],
+        [None] * len(rows),
     )
 
 

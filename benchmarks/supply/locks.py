@@ -24,10 +24,14 @@ INDEX = "https://pypi.org/simple"
 LOCKS: dict[str, tuple[str, ...]] = {
     "cpu": ("cpu",),
     "gpu": ("gpu",),
-    "service": ("cpu", "dicom", "http", "sign"),
+    "service": ("cpu", "dicom", "http", "parquet", "sign"),
+    "service-gpu": ("gpu", "dicom", "http", "parquet", "sign"),
     "train": ("cpu", "train"),
 }
 """Lock file -> the extras that it installs together."""
+
+BESIDE = {"service-gpu": "onnxruntime-gpu[cuda,cudnn]"}
+"""Lock file -> what it installs beside the extras: in a container, CUDA comes from packages."""
 
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.!+]+)(?: ; (.+?))? \\")
 _HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
@@ -40,7 +44,7 @@ def write() -> None:
     Raises:
         CapabilityError: if uv is not installed, or the index cannot be reached.
     """
-    made = {name: _compiled(extras) for name, extras in LOCKS.items()}
+    made = {name: _compiled(extras, BESIDE.get(name, "")) for name, extras in LOCKS.items()}
     FOLDER.mkdir(exist_ok=True)
     for name, text in made.items():
         atomic.write_bytes(FOLDER / f"{name}.txt", text.encode())
@@ -88,7 +92,7 @@ def _wanted(extras: tuple[str, ...]) -> list[Requirement]:
     return [wanted for wanted in map(Requirement, words) if wanted.name != project["name"]]
 
 
-def _compiled(extras: tuple[str, ...]) -> str:
+def _compiled(extras: tuple[str, ...], beside: str = "") -> str:
     options = ["--generate-hashes", "--no-header", "--no-annotate", "--universal", "--no-config"]
     options += ["--python-version", PYTHON, "--default-index", INDEX, "--quiet"]
     options += [word for extra in extras for word in ("--extra", extra)]
@@ -97,7 +101,13 @@ def _compiled(extras: tuple[str, ...]) -> str:
         out = Path(scratch) / "lock.txt"
         command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "-o", str(out)]
         done = subprocess.run(
-            [*command, *options], cwd=ROOT, env=clean, capture_output=True, text=True, check=False
+            [*command, "-", *options],
+            cwd=ROOT,
+            env=clean,
+            input=beside,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode or not out.exists():
             why = (done.stderr.strip().splitlines() or ["no word"])[-1]

@@ -22,7 +22,9 @@ import fmtool
 from export.parts.card import CARD, LICENCES, card
 from export.tolerance import of_self_test
 from fmtool.bundle import Bundle
+from fmtool.bundle import exposure as exposures
 from fmtool.bundle import write as bundle_write
+from fmtool.bundle.exposure import UNKNOWN, BundleExposure, Exposure
 from fmtool.bundle.manifest import Expected, Manifest, ParentBundle, TaskEntry
 from fmtool.bundle.model_graph import EMBEDDING, ModelGraph
 from fmtool.errors import BundleError, UsageError
@@ -64,6 +66,7 @@ class Descent:
         keeps: whether the parent's other heads stay.
         ranges: the checks' usual values at the site; the parent's where there are none.
         reference: what the site's scans looked like; see `runtime.trust.drift`.
+        exposure: the site's people, whose labels moved or made the `heads`.
         limits: sentences about the sample, before the parent's.
     """
 
@@ -72,6 +75,7 @@ class Descent:
     keeps: bool = True
     ranges: Mapping[str, list[float]] = field(default_factory=dict)
     reference: Mapping[str, Any] | None = None
+    exposure: Exposure = UNKNOWN
     limits: Sequence[str] = ()
 
 
@@ -123,14 +127,16 @@ def write(
         calibration=descent.ranges or parent.manifest.calibration,
         limits=[*descent.limits, *parent.manifest.limits],
         robustness=None,  # was measured on the parent's outputs
+        exposure=exposures.FILE,
         reference=drift.FILE if descent.reference else None,
         parent=ParentBundle(parent.name, parent.digest, descent.made),
     )
     old = parent.manifest
-    left = {CARD, old.trust, old.robustness, old.reference, *old.model.values()}
+    left = {CARD, old.trust, old.robustness, old.exposure, old.reference, *old.model.values()}
     names = [name for name in old.files if name not in left]
     files: dict[str, Path | bytes] = {**models}
-    files |= {name: parent.file(name) for name in names}
+    files |= {name: parent.read(name) for name in names}
+    files[exposures.FILE] = bytes(_exposure(parent, descent, tasks))
     if limits:
         text = json.dumps({name: one.to_dict() for name, one in limits.items()}, allow_nan=False)
         files[trusts.FILE] = f"{text}\n".encode()
@@ -167,7 +173,7 @@ def _models(
     files: dict[str, Path | bytes] = {}
     maps = {head.task.name: True for head in descent.heads if head.weight is not None}
     for name in parent.manifest.model.values():
-        graph = ModelGraph.read(parent.file(name))
+        graph = ModelGraph.read(parent.read(name), parent.file(name))
         graph.keep(wanted)
         for head in descent.heads:
             task = head.task.name
@@ -200,6 +206,17 @@ def _expected(parent: Bundle, descent: Descent, tasks: Mapping[str, TaskEntry]) 
             by_task[name] = {p: more * share for p, share in by_task.get(name, {}).items()}
         outputs[name] = [value]
     return replace(old, outputs=outputs, by_task=by_task)
+
+
+def _exposure(parent: Bundle, descent: Descent, tasks: Mapping[str, TaskEntry]) -> BundleExposure:
+    """What set the encoder's weights, which are the parent's, and the heads of `tasks`."""
+    known = exposures.read(parent)
+    of_heads = {name: seen for name, seen in known.tasks.items() if name in tasks}
+    for head in descent.heads:
+        name = head.task.name
+        before = known.of(name) if head.weight is None else known.encoder
+        of_heads[name] = before | descent.exposure
+    return BundleExposure(known.encoder, of_heads)
 
 
 def _parity(

@@ -8,6 +8,7 @@ from typing import Any
 from export.parts import site
 from export.parts.limits import BREAKS, limits
 from fmtool import NOTICE
+from fmtool.bundle.exposure import sentence
 from fmtool.bundle.manifest import Manifest, TaskEntry
 
 CARD, LICENCES = "MODEL_CARD.md", "LICENSES/"
@@ -50,7 +51,7 @@ def card(manifest: Manifest, licences: Sequence[str] = (), robustness: Sequence[
         "## Intended use",
         _INTENDED,
         "## Limits",
-        _bullets([*manifest.limits, *_LIMITS, *([BREAKS] if calibrated else [])]),
+        _bullets([*manifest.limits, *_LIMITS, _INTERVAL, *([BREAKS] if calibrated else [])]),
         "## Licences",
         _bullets(licences) if licences else "No licence file is enclosed.",
     ]
@@ -63,6 +64,12 @@ _LIMITS = (
     "not a cause.",
 )
 
+
+_INTERVAL = (
+    "A figure's 95 % interval is of heads like this one, fitted on other people of the same kind; "
+    "cross-validated, of heads fitted on four fifths of them. This head's own error on new people "
+    "can lie outside more often."
+)
 
 _DEMONSTRATION = (
     "**This is a demonstration.** It shows that the chain works from a scan to a result; its "
@@ -117,6 +124,12 @@ def _parity(parity: Mapping[str, Any]) -> list[str]:
         "Measured on a CPU when the bundle was made: the embedding's largest relative error, and "
         "each task's largest shift, against float32 torch.",
         "\n".join(lines),
+        *(
+            f"Of the {precision} model, these layers stay in float32, as their activations are too "
+            f"large: {', '.join(found['float32_layers'])}."
+            for precision, found in parity.items()
+            if "float32_layers" in found
+        ),
     ]
 
 
@@ -146,6 +159,8 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
         said = ["No figure of new scans is stored: how good it is, is not known."]
     if "sample" in evidence:
         said.append(f"Sample: {evidence['sample']}.")
+    if "value" in evidence:
+        said.append(sentence(evidence))
     if "beats_baseline" in evidence:
         name = evidence["baseline_name"]
         if "baseline" in evidence:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fmtool.bundle.exposure import unseen
 from fmtool.bundle.manifest import TaskEntry
 from fmtool.task import Task
 
@@ -26,7 +27,8 @@ def limits(entry: TaskEntry) -> str:
     task, trust = entry.task, entry.evidence.get("trust")
     if trust is None:
         return "Its results have no interval and no calibration."
-    said = [_set(task, trust) if task.kind == "binary" else _interval(task, trust)]
+    of_kind = _set if task.kind == "binary" else _interval
+    said = [of_kind(task, trust, proven(entry.evidence))]
     if trust["novelty"] is None:
         said.append("No novelty check: the subjects are too few.")
     else:
@@ -37,35 +39,53 @@ def limits(entry: TaskEntry) -> str:
     return " ".join(said)
 
 
-def _interval(task: Task, trust: Mapping[str, Any]) -> str:
+def _interval(task: Task, trust: Mapping[str, Any], how: str) -> str:
     if trust["width"] is None:
         return f"No interval: {trust['subjects']} calibration subjects are too few."
     scaled = ", scaled by the error expected of each scan" if trust["normalised"] else ""
     said = (
         f"{_level(trust)} intervals by {trust['method']} on {trust['subjects']} subjects{scaled}, "
-        f"{trust['width']:.3g} {task.unit} wide (median); {_proven(trust)}."
+        f"{trust['width']:.3g} {task.unit} wide (median); {how}."
     )
     if trust["slope"] is None:
         return f"{said} Its values follow the truth too little to correct regression to the mean."
+    error = trust.get("corrected_mae")
+    told = "" if error is None else f" (MAE {error:.3g} {task.unit}, out of fold)"
     return (
-        f"{said} Values regress to the mean (slope {trust['slope']:.2f}): the corrected value "
-        "divides by that, is right on average at every truth, and scatters more; the interval "
-        "belongs to the value itself."
+        f"{said} Values regress to the mean (slope {trust['slope']:.2f}): the corrected value"
+        f"{told} divides by that, scatters more, and ends where the interval does, which is the "
+        "value's own."
     )
 
 
-def _set(task: Task, trust: Mapping[str, Any]) -> str:
+def _set(task: Task, trust: Mapping[str, Any], how: str) -> str:
     if "probability" not in trust:
         return "No calibrated probability: the calibration subjects are of one class."
     first, second = task.classes or ("", "")
     among = f"within {first} and within {second}" if trust["by_class"] else "over both classes"
     loss = trust["log_loss"]
     figure = "" if loss is None else f" (cross-validated log loss {loss:.3f})"
-    return (
+    said = (
         f"Probabilities calibrated by {_NAMES[trust['probability']]}{figure}. {_level(trust)} "
-        f"prediction sets by {trust['method']} on {trust['subjects']} subjects, {among}; "
-        f"{100 * trust['one_class']:.0f} % of the cohort's name one class; {_proven(trust)}."
+        f"prediction sets by {trust['method']} on {trust['subjects']} subjects, {among}; {how}."
     )
+    if "prevalence" not in trust:  # of an earlier version, whose share of sets was of its own scans
+        return said
+    said += (
+        f" Out of fold, {100 * trust['one_class']:.0f} % of the sets name one class. The "
+        f"probabilities hold where {100 * trust['prevalence']:.0f} % are {second}, as here; for "
+        "another share say so (`--prevalence`)."
+    )
+    if "sensitivity" in trust:
+        sides = (("sensitivity", second), ("specificity", first))
+        shares = [f"{side} ({name}) {_share(trust[side])}" for side, name in sides]
+        said += f" At a probability of one half: {', '.join(shares)}, out of fold."
+    return said
+
+
+def _share(found: Mapping[str, Any]) -> str:
+    low, high = found["interval"]
+    return f"{found['value']:.2f} (95 % interval {low:.2f} to {high:.2f})"
 
 
 _NAMES = {"platt": "Platt's sigmoid", "isotonic": "an isotonic line"}
@@ -75,10 +95,16 @@ def _level(trust: Mapping[str, Any]) -> str:
     return f"{100 * trust['level']:.0f} %"
 
 
-def _proven(trust: Mapping[str, Any]) -> str:
+def proven(evidence: Mapping[str, Any]) -> str:
+    """What coverage is sure of, in words: nothing of people whom the encoder had seen."""
+    trust, seen = evidence["trust"], evidence.get("exposure")
+    if seen and seen["images"]:
+        return "no coverage is proven, since the encoder had seen some of them"
     if trust["guarantee"] >= trust["level"]:
-        return f"coverage of {_level(trust)} is proven"
-    return (
-        f"proven for at least {100 * trust['guarantee']:.0f} % of exchangeable subjects, "
-        f"found near {_level(trust)} in practice"
-    )
+        said = f"coverage of {_level(trust)} is proven for exchangeable subjects"
+    else:
+        said = (
+            f"proven for at least {100 * trust['guarantee']:.0f} % of exchangeable subjects, found "
+            f"near {_level(trust)} in practice"
+        )
+    return said if unseen(evidence) else f"{said}, if the encoder had seen none of them"

@@ -13,6 +13,8 @@ from export.graph import EMBEDDING, BundleGraph, LinearHead, map_name
 from export.models import Exported
 from export.reference import Outputs
 from export.tolerance import SELF_TEST, of_self_test
+from fmtool.bundle.exposure import FILE as EXPOSURE
+from fmtool.bundle.exposure import UNKNOWN, Exposure
 from fmtool.bundle.manifest import EncoderFacts, Expected, Manifest, StripFiles, TaskEntry
 from runtime.trust import FILE as TRUST
 
@@ -30,6 +32,7 @@ class BundleNotes:
         limits: sentences: the sample's ages, its site, and what follows.
         calibration: the quality checks' normal ranges, as `runtime.quality` reads them.
         demonstration: whether its values are for show only.
+        seen: whose scans and labels set the weights of an encoder given as a module.
     """
 
     name: str
@@ -37,6 +40,7 @@ class BundleNotes:
     limits: Sequence[str] = ()
     calibration: Mapping[str, Any] = field(default_factory=dict)
     demonstration: bool = False
+    seen: Exposure = UNKNOWN
 
 
 def manifest(
@@ -69,6 +73,7 @@ def manifest(
         strip=StripFiles(LOCATE, SEGMENT),
         template=TEMPLATE,
         trust=TRUST if any(head.trust for head in heads) else None,
+        exposure=EXPOSURE,
         self_test=_self_test(graph, heads, expected),
         calibration=notes.calibration,
         demonstration=notes.demonstration,
@@ -110,6 +115,8 @@ def _parity(graph: BundleGraph, model: Exported) -> dict[str, Any]:
         found["peak"] = {"activation": report.peak, "layer": report.peak_layer}
     if model.mix:
         found["layers"] = {layer.name: layer.precision for layer in model.mix.layers}
+    if model.kept:
+        found["float32_layers"] = list(model.kept)
     return found
 
 

@@ -18,16 +18,16 @@ from typing import Any
 
 from fmtool import plain_json
 from fmtool.bundle import format as bundle_format
+from fmtool.bundle import graph, seal
 from fmtool.bundle import manifest as manifests
-from fmtool.bundle import seal
 from fmtool.bundle.format import MANIFEST, MAX_BYTES, inside
 from fmtool.bundle.manifest import FileFacts, Manifest
 from fmtool.bundle.signing import bundle as signature
 from fmtool.bundle.signing import key_files
 from fmtool.bundle.signing.minisign import PublicKey
-from fmtool.bundle.zip import unzip
+from fmtool.bundle.zip import Zipped
 from fmtool.errors import BundleError
-from fmtool.files import sha256
+from fmtool.files import open_regular
 from fmtool.task import Task
 
 __all__ = ["DEMO", "MANIFEST", "SUFFIX", "Bundle", "is_bundle", "open", "open_unsigned"]
@@ -83,6 +83,25 @@ class Bundle:
         if name not in self.manifest.files:
             raise BundleError(f"bundle {self.path} has no file {name!r}")
         return self.path / name
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one of the bundle's files, which are those that were verified.
+
+        Who computes with a file takes these: what stands at its path may have changed since.
+
+        Raises:
+            BundleError: if the manifest does not list it, or it has changed.
+        """
+        self.file(name)
+        return _verified(self.path, name, self.manifest.files[name])
+
+    def graph(self, precision: str = "float32") -> bytes:
+        """The bytes of `model`, as `read` gives them.
+
+        Raises:
+            BundleError: see `model` and `read`.
+        """
+        return self.read(self.model(precision).relative_to(self.path).as_posix())
 
     def model(self, precision: str = "float32") -> Path:
         """The ONNX model of `precision` ("float32", "float16" or "int8").
@@ -178,7 +197,7 @@ def open(path: str | os.PathLike[str] | None = None) -> Bundle:
         return _open_signed(source, keys)
     folder = tempfile.TemporaryDirectory(prefix="fmtool-bundle-")
     try:
-        bundle = _open_signed(unzip(source, Path(folder.name)), keys)
+        bundle = _open_zip(source, Path(folder.name), keys)
     except BaseException:
         folder.cleanup()
         raise
@@ -197,6 +216,17 @@ def open_unsigned(path: Path) -> Bundle:
     return _open_folder(path)
 
 
+def _open_zip(source: Path, folder: Path, keys: Sequence[PublicKey] | None) -> Bundle:
+    """A zipped bundle: the manifest and its signature are checked before the rest is unpacked."""
+    with Zipped(source) as zipped:
+        path = zipped.unpack(folder, (MANIFEST, seal.FILE, signature.SIGNATURE))
+        if keys is not None:
+            signature.require(path / MANIFEST, keys)
+        sizes = {name: facts.bytes for name, facts in _manifest(path)[0].files.items()}
+        zipped.unpack(folder, sizes, sizes)
+    return _open_signed(path, keys)
+
+
 def _open_signed(path: Path, keys: Sequence[PublicKey] | None) -> Bundle:
     """A bundle's folder; the signature is checked before anything in the manifest is read."""
     if keys is None:
@@ -209,6 +239,13 @@ def _open_signed(path: Path, keys: Sequence[PublicKey] | None) -> Bundle:
 
 
 def _open_folder(path: Path) -> Bundle:
+    manifest, digest = _manifest(path)
+    _check(path, manifest)
+    return Bundle(path, manifest, digest)
+
+
+def _manifest(path: Path) -> tuple[Manifest, str]:
+    """The manifest of a bundle's folder, checked field by field, and its SHA-256."""
     manifest_path = path / MANIFEST
     if not manifest_path.is_file():
         raise BundleError(f"{path} is not a bundle: it holds no {MANIFEST}")
@@ -230,22 +267,41 @@ def _open_folder(path: Path) -> Bundle:
             "anew"
         )
     try:
-        manifest = Manifest.from_dict(data)
+        return Manifest.from_dict(data), hashlib.sha256(raw).hexdigest()
     except ValueError as error:
         raise BundleError(f"{manifest_path} is damaged: {error}; copy the bundle anew") from None
-    for name, facts in manifest.files.items():
-        _verify_file(path, name, facts)
-    return Bundle(path, manifest, hashlib.sha256(raw).hexdigest())
 
 
-def _verify_file(folder: Path, name: str, facts: FileFacts) -> None:
-    file = folder / inside(name)
-    if not file.is_file():
-        raise BundleError(f"bundle {folder} is damaged: {name} is missing")
-    size = file.stat().st_size
-    if size != facts.bytes or size > MAX_BYTES:
-        raise BundleError(f"bundle {folder} is damaged: {name} has {size} bytes, not {facts.bytes}")
-    if sha256(file) != facts.sha256:
+def _verified(folder: Path, name: str, facts: FileFacts) -> bytes:
+    """The bytes of a file that are what the manifest says."""
+    try:
+        with open_regular(folder / inside(name)) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size != facts.bytes or size > MAX_BYTES:
+                raise BundleError(
+                    f"bundle {folder} is damaged: {name} has {size} bytes, not {facts.bytes}"
+                )
+            data = stream.read(size)
+    except FileNotFoundError:
+        raise BundleError(f"bundle {folder} is damaged: {name} is missing") from None
+    except OSError as error:
+        raise BundleError(f"bundle {folder}: {name} cannot be read ({error.strerror})") from None
+    if hashlib.sha256(data).hexdigest() != facts.sha256:
         raise BundleError(
             f"bundle {folder} is damaged: {name} does not match its SHA-256; copy the bundle anew"
         )
+    return data
+
+
+def _check(folder: Path, manifest: Manifest) -> None:
+    """Verify every file, and that no graph takes anything from outside its own."""
+    graphs = {*manifest.model.values(), manifest.strip.locate, manifest.strip.segment}
+    for name, facts in manifest.files.items():
+        data = _verified(folder, name, facts)
+        if name in graphs or name.endswith(".onnx"):
+            try:
+                graph.check(data)
+            except ValueError as error:
+                raise BundleError(
+                    f"bundle {folder}: {name} is refused, for {error}; export the bundle anew"
+                ) from None

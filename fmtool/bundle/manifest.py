@@ -190,9 +190,10 @@ class Expected:
 class Manifest:
     """Everything that a bundle says of itself; what older versions lack has a neutral value.
 
-    `trust`, `robustness`, `reference` and `parent`, and of a task's evidence `trust` and
-    `label_quartiles`, have none: a head that was not calibrated gives no interval, whatever fmtool
-    reads it, and a bundle that was not measured says nothing of how far it moves.
+    `trust`, `robustness`, `exposure`, `reference` and `parent`, and of a task's evidence `trust`,
+    `exposure` and `label_quartiles`, have none: a head that was not calibrated gives no interval,
+    whatever fmtool reads it, a bundle that was not measured says nothing of how far it moves, and
+    whom its encoder has seen is then not known.
 
     Attributes:
         format: as it was read; see `fmtool.bundle.format`.
@@ -211,6 +212,7 @@ class Manifest:
         demonstration: whether its values are for show only.
         limits: sentences about the sample.
         robustness: the file of how far the outputs move.
+        exposure: the file of whose scans and labels set the weights.
         reference: the file of what a site's scans looked like, by which drift is noticed.
         parent: the bundle that this one was calibrated from, or got its encoder from.
         files: every file but the manifest, by path.
@@ -232,6 +234,7 @@ class Manifest:
     demonstration: bool = False
     limits: Sequence[str] = ()
     robustness: str | None = None
+    exposure: str | None = None
     reference: str | None = None
     parent: ParentBundle | None = None
     files: Mapping[str, FileFacts] = field(default_factory=dict)
@@ -259,7 +262,7 @@ class Manifest:
         need(fine, "strip", "files to locate and segment")
         given["strip"] = StripFiles(**_known(StripFiles, given["strip"]))
         need(text(given["template"]), "template", "the name of a file")
-        for key in ("trust", "robustness", "reference"):
+        for key in ("trust", "robustness", "exposure", "reference"):
             need(text(given.get(key, "-")), key, "the name of a file")
         given["self_test"] = Expected.from_dict(given["self_test"], encoder.features)
         ranges = given.get("calibration", {})
@@ -339,6 +342,11 @@ def _evidence(facts: dict[str, Any], where: str) -> None:
                 need(test(facts[key]), f"{where}, {key}", what)
     if facts.get("beats_baseline") is False:
         need("baseline_name" in facts, where, "with a baseline_name")
+    seen = facts.get("exposure")
+    if seen is not None:
+        fine = isinstance(seen, dict) and type(seen.get("complete")) is bool
+        fine = fine and all(whole(seen.get(key)) for key in ("images", "labels", "of"))
+        need(fine, f"{where}, exposure", "how many of how many people were seen")
     volume = facts.get("brain_volume")
     if volume is not None:
         fine = isinstance(volume, dict) and number(volume.get("value"))

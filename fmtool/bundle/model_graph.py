@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -59,10 +58,10 @@ class ModelGraph:
     _named: dict[int, dict[str, bytes]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> ModelGraph:
-        """The model of a file."""
+    def read(cls, model: bytes, where: object = "the file") -> ModelGraph:
+        """The model of a file's bytes; `where` says which, to people."""
         try:
-            outside = list(_fields(path.read_bytes()))
+            outside = list(_fields(model))
             graphs = [f.value for f in outside if f.number == _GRAPH and f.kind == _BYTES]
             if len(graphs) != 1:
                 raise ValueError(f"{len(graphs)} graphs")
@@ -76,7 +75,7 @@ class ModelGraph:
                 else:
                     made._other.append(part)
         except (ValueError, IndexError) as error:
-            raise BundleError(f"{path} is no ONNX model that can be read ({error})") from None
+            raise BundleError(f"{where} is no ONNX model that can be read ({error})") from None
         return made
 
     def __bytes__(self) -> bytes:

@@ -10,11 +10,13 @@ import typer
 from fmtool import NOTICE, __version__
 from fmtool.cli import (
     bench,
+    bids,
     bundle,
     calibrate,
     doctor,
     engines,
     export,
+    init,
     ledger,
     predict,
     preprocess,
@@ -51,10 +53,12 @@ def _root(
     confine()
 
 
+app.command("init")(init.init)
 app.command("predict")(predict.predict)
 app.command("preprocess")(preprocess.preprocess)
 app.command("export")(export.export)
 app.command("calibrate")(calibrate.calibrate)
+app.command("bids", cls=bids.BidsAppCommand)(bids.bids)
 app.command("bench")(bench.bench)
 app.command("watch")(watch.watch)
 app.command("status")(status.status)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,50 +11,54 @@ import typer
 
 from fmtool import progress
 from fmtool.cli import console
-from runtime.batch import inputs, outputs
+from runtime.batch import outputs
 from runtime.batch.enrol import enrol
+from runtime.batch.inputs import Source
 from runtime.batch.resources import check_space
-from runtime.batch.run import BatchPlan, run
+from runtime.batch.run import BatchPlan, Publishing, run
 from runtime.batch.stop import Stop, StoppedEarly
 from runtime.batch.worker import Setup
 from runtime.batch.workers import Place
 from runtime.ledger import FILE, Identifiers, Ledger
 from runtime.ledger.drifting import remember
+from runtime.ledger.outcomes import outcomes
 from runtime.predict import select
 from runtime.prepare import Reading
-from runtime.preprocess.template import Template
 from runtime.report.parquet import has_parquet
-from runtime.report.publish import Publisher, check_writable
+from runtime.report.publish import check_writable
+from runtime.system.private import own
 from runtime.trust import drift
 
 
 def predict_into(
     folder: Path,
-    named: Sequence[Path],
+    find: Callable[[], Sequence[Source]],
     place: Place,
     *,
     tasks: Sequence[str] | None,
     reading: Reading,
-    report: Path | None,
+    publisher: Publishing | None,
+    volumes: bool = False,
     identifiers: Identifiers,
 ) -> None:
-    """Answer all scans that are named and not yet answered, and write the results of all.
+    """Answer all scans that are found and not yet answered, and write the results of all.
 
     Args:
         folder: of the results and the ledger.
-        named: files, folders, lists.
+        find: gives the scans.
         place: where the workers are.
         tasks: to write; all are computed.
         reading: how to read the scans.
-        report: a folder for a page per scan.
+        publisher: of each scan's own files.
+        volumes: whether it takes those of `runtime.report.derivatives`.
         identifiers: what becomes of the scans' paths in the ledger and the results.
 
     Raises:
         typer.Exit: with 1 if a scan failed, or 128 plus the signal's number.
     """
+    if own(folder, FILE, shared=True):
+        console.say(f"{folder} was open to other users; it is closed to them now")
     check_writable(folder)
-    if report is not None:
-        check_writable(report)
     check_space(folder)
     if not has_parquet():
         console.say("No Parquet: pyarrow is not installed (`pip install 'fmtool[parquet]'`)")
@@ -62,9 +66,9 @@ def predict_into(
     with ExitStack() as stack:
         stack.callback(bundle.close)
         wanted = [task.name for task in select(bundle, tasks)]
-        sources = inputs.expand(named)
+        sources = find()
         stop = stack.enter_context(Stop())
-        setup = Setup(bundle.path, reading, folder, report is not None)
+        setup = Setup(bundle.path, reading, folder, publisher is not None, volumes)
         try:
             staff = stack.enter_context(place.open(setup, stop))
         except StoppedEarly:
@@ -86,16 +90,17 @@ def predict_into(
                 if stop.signal is not None:  # the files of an earlier run stay as they are
                     raise typer.Exit(128 + stop.signal)
         items = list(dict.fromkeys(scan.item for scan in scans))
-        waiting = [item for item in items if ledger.state(item) in ("waiting", "running")]
-        console.say(f"{len(scans)} scans, {len(items) - len(waiting)} settled before: {folder}")
-        template = Template.load(bundle.template)
-        publisher = Publisher(report, template) if report is not None else None
-        advance = stack.enter_context(progress.scans(len(waiting), "Predicting", console.say))
+        advances: list[Callable[[], None]] = []
+
+        def begun(count: int) -> None:
+            console.say(f"{len(scans)} scans, {len(items) - count} settled before: {folder}")
+            shown = progress.scans(count, "Predicting", console.say)
+            advances.append(stack.enter_context(shown))
 
         def settled(state: str, sentence: str) -> None:
             if sentence:
                 console.complain(sentence)
-            advance()
+            advances[0]()
 
         try:
             run(
@@ -106,13 +111,15 @@ def predict_into(
                     hire=staff.hire,
                     settled=settled,
                     publisher=publisher,
+                    begun=begun,
                     stop=stop,
                 )
             )
         finally:
             paths = outputs.write(ledger, folder, [scan.item for scan in scans], wanted)
             if publisher is not None:
-                console.say(f"Index: {publisher.write_index()}")
+                failures = [o for o in outcomes(ledger, items) if "error" in o]
+                console.say(f"Index: {publisher.write_index(failures)}")
             states = [ledger.state(item) for item in items]
     for path in paths:
         console.put(str(path))

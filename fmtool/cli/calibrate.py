@@ -45,6 +45,7 @@ def calibrate(
     cache: o.CacheOption = o.CACHE,
     allow_sites: o.AllowSitesOption = False,
     strict: o.StrictOption = False,
+    each_scan_is_a_person: o.EachScanOption = False,
     overwrite: OverwriteOption = False,
     seed: Annotated[int, typer.Option(help="Of the folds and the bootstrap.")] = 0,
     engine: EngineOption = "auto",
@@ -63,8 +64,9 @@ def calibrate(
 
     run.needs_scikit_learn()
     bundle_write.claim(out, overwrite)
+    wish = Wish(engine=engine, device=device)
     asked = run.SiteCohort(
-        cohort, task, cache, labels, Wish(engine=engine, device=device), allow_sites, strict
+        cohort, task, cache, labels, wish, allow_sites, strict, each_scan_is_a_person
     )
     with bundles.open(bundle) as parent:
         found, scans = run.calibrated(asked, parent, seed, console.say)
@@ -83,6 +85,7 @@ def calibrate(
             ],
             ranges=scans.ranges,
             reference=scans.reference,
+            exposure=scans.exposure,
             limits=[f"The head of {name} was calibrated on {whom}."],
         )
         if not scans.ranges:

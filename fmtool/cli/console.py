@@ -6,8 +6,9 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.status import Status
@@ -26,6 +27,13 @@ def say(sentence: str) -> None:
 def complain(sentence: str) -> None:
     """An input that failed, on stderr."""
     _err.print(f"error: {sentence}", markup=False, style="red")
+
+
+def needs_project(verb: str, otherwise: str) -> NoReturn:
+    """Two lines on what `fmtool VERB` lacks, and the end: exit code 2."""
+    complain(f"`fmtool {verb}` does what a project says, and there is no fmtool.toml here")
+    say(f"make one with `fmtool init COHORT`, name its folder with --project, or {otherwise}")
+    raise typer.Exit(2)
 
 
 def put(text: str) -> None:

@@ -12,9 +12,13 @@ import typer
 
 from export.targets import TARGETS, Target, help_of, writer
 from export.targets.request import request
-from fmtool.cli.options import BundleOption, OverwriteOption
+from fmtool import project as projects
+from fmtool.bundle.write import claim
+from fmtool.cli import planned
+from fmtool.cli.options import BundleOption, OverwriteOption, ProjectOption, ThreadsOption
 from fmtool.environment import caches
-from fmtool.errors import CapabilityError
+from fmtool.errors import CapabilityError, UsageError
+from fmtool.project import Project
 
 if TYPE_CHECKING:
     from export.models import Exported
@@ -46,10 +50,22 @@ def _option(target: Target) -> Parameter:
 @with_targets
 def export(
     encoder: Annotated[
-        Path,
-        typer.Argument(help="A checkpoint, or what `train import` wrote.", show_default=False),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The bundle: NAME.fmtool.")],
+        Path | None,
+        typer.Argument(
+            help="A checkpoint, or what `train import` wrote; if absent, a project's, as its "
+            "fmtool.toml says, with its heads.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The bundle: NAME.fmtool; a project's own if absent.",
+            show_default=False,
+        ),
+    ] = None,
     head: Annotated[
         list[Path] | None,
         typer.Option("--head", help="A head's JSON file; repeat for several tasks."),
@@ -70,14 +86,29 @@ def export(
             "--calibration", metavar="COHORT", help=help_of("--calibration"), show_default=False
         ),
     ] = None,
-    cache: Annotated[Path, typer.Option("--cache", help=help_of("--cache"))] = Path(
-        ".cache/fmtool"
-    ),
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            help=f"{help_of('--cache')[:-1]}; .cache/fmtool, or a project's, if absent.",
+            show_default=False,
+        ),
+    ] = None,
     bundle: BundleOption = None,
+    project: ProjectOption = None,
     overwrite: OverwriteOption = False,
+    threads: ThreadsOption = None,
     **asked: bool | Path | None,
 ) -> None:
     """Export to ONNX, compare with torch on real brains, write the bundle, build engines."""
+    work = _project(encoder, out, project)
+    if work is not None:
+        said = work.export
+        asked = planned.targets(work, asked)
+        architectures, batch = architectures or list(said.targets), batch or said.batch or None
+        if calibration is None and (said.calibration or asked["int8"]):
+            calibration = work.cohort
+        bundle, cache = bundle or work.preprocessing, cache or work.cache
     chosen = [target for target in TARGETS if asked.get(target.name)]
     names = [target.name for target in chosen]
     wanted = request(
@@ -93,30 +124,54 @@ def export(
     from fmtool.cli.calibration import Scans, volumes
     from training.evidence import head as heads
 
+    standing, anew = None, overwrite
+    if work is not None:
+        encoder, head = work.encoder, head or planned.trained(work)
+        if out is None:
+            standing = planned.standing(work, head, names, wanted.checked, calibration, bundle)
+            overwrite = overwrite or standing.ours
+    assert encoder is not None
+    place = out or (work.bundle if work else None)
+    assert place is not None
     folders = [
         (writer(target), target, Path(str(asked[target.name])))
         for target in chosen
         if target.where == "DIR"
     ]
     for module, _, folder in folders:
-        module.claim(folder, out.stem, overwrite)
+        module.claim(folder, place.stem, overwrite)
     loaded = [heads.load(path) for path in head or []]
-    scans = volumes(calibration, cache, bundle, "int8" in names) if calibration else Scans()
     models: list[Exported] = []
-    packed = pack(
-        out,
-        encoder,
-        loaded,
-        source_bundle=bundle,
-        fp16="fp16" in names,
-        overwrite=overwrite,
-        volumes=scans.compared,
-        int8=scans.calibrated,
-        ranges=scans.ranges,
-        batches=wanted.checked,
-        progress=console.say,
-        exported=models.append,
-    )
+    if standing is not None and standing.bundle is not None and not anew:
+        packed = standing.bundle
+        console.say(f"{packed.path}: done already, from the same encoder, heads and options")
+    else:
+        claim(place, overwrite)
+        if standing is not None:
+            if standing.ours:
+                console.say(f"{place} is replaced: what it is made from has changed")
+            standing.begin()
+        scans = (
+            volumes(calibration, cache or Path(".cache/fmtool"), bundle, "int8" in names)
+            if calibration
+            else Scans()
+        )
+        packed = pack(
+            place,
+            encoder,
+            loaded,
+            source_bundle=bundle,
+            fp16="fp16" in names,
+            overwrite=overwrite,
+            volumes=scans.compared,
+            int8=scans.calibrated,
+            ranges=scans.ranges,
+            batches=wanted.checked,
+            progress=console.say,
+            exported=models.append,
+        )
+        if standing is not None:
+            standing.finish(packed)
     console.put(f"{packed.path}\ndigest {packed.digest}")
     told = {model.path.name: f"  ({model.describe()})" for model in models}
     for name, facts in packed.manifest.files.items():
@@ -130,6 +185,22 @@ def export(
         console.put(f"{made}  (from {(plan or packed.model(precision)).name})")
     if outcome.failed:
         raise typer.Exit(1)
+
+
+def _project(encoder: Path | None, out: Path | None, folder: Path | None) -> Project | None:
+    """The project whose encoder is meant; None where one is named."""
+    if encoder is None:
+        found = projects.find(folder)
+        if found is None:
+            from fmtool.cli import console
+
+            console.needs_project("export", "say ENCODER and --out: `fmtool export --help`")
+        return found
+    if folder is not None:
+        raise UsageError("--project says what to export, and so does ENCODER; leave one out")
+    if out is None:
+        raise UsageError("name the bundle that ENCODER becomes: --out NAME.fmtool")
+    return None
 
 
 def _tell(outcome: EnginesBuilt) -> None:

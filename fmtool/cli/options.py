@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +24,14 @@ BundleArgument = Annotated[
     Path | None,
     typer.Argument(
         help="A bundle's folder or zip; the demonstration bundle if absent.", show_default=False
+    ),
+]
+ProjectOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        help="The folder of a project's fmtool.toml; the working folder if absent.",
+        show_default=False,
     ),
 ]
 TasksOption = Annotated[
@@ -100,3 +110,18 @@ LabelsOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a bundle, or a model, that is there.")
 ]
+
+
+def with_threads(function: Callable[..., None]) -> Callable[..., None]:
+    """`function` with `--threads`, which is heeded before a library that counts cores is loaded."""
+    own = signature(function, eval_str=True).parameters.values()
+
+    def verb(**given: Any) -> None:
+        del given["threads"]
+        function(**given)
+
+    threads = Parameter("threads", Parameter.KEYWORD_ONLY, default=None, annotation=ThreadsOption)
+    kept = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in own]
+    verb.__doc__ = function.__doc__
+    verb.__signature__ = Signature([*kept, threads])  # type: ignore[attr-defined]
+    return verb

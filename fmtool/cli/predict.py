@@ -16,6 +16,7 @@ from fmtool.cli.options import (
     ForceOption,
     IdentifiersOption,
     JsonOption,
+    ProjectOption,
     ScansArgument,
     SeriesOption,
     SkullOption,
@@ -39,6 +40,10 @@ def predict(
     report: Annotated[
         Path | None,
         typer.Option("--report", help="Folder for an HTML page and a JSON file per scan."),
+    ] = None,
+    fhir: Annotated[
+        Path | None,
+        typer.Option("--fhir", help="Folder for a FHIR R4 DiagnosticReport (JSON) per scan."),
     ] = None,
     device: DeviceOption = "auto",
     engine: EngineOption = "auto",
@@ -73,7 +78,17 @@ def predict(
         ),
     ] = None,
     identifiers: IdentifiersOption = Identifiers.keep,
+    prevalence: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="TASK=SHARE: how common the second class is where the scans come from, 0.05 say; "
+            "its share in the head's cohort if absent. Repeat for several tasks.",
+            metavar="TASK=SHARE",
+            show_default=False,
+        ),
+    ] = None,
     threads: ThreadsOption = None,
+    project: ProjectOption = None,
 ) -> None:
     """Predict from T1-weighted head scans: raw, skull-stripped, or prepared by TurboPrep."""
     if json and csv:
@@ -84,39 +99,57 @@ def predict(
         raise UsageError("--ray goes with --out")
     if ray is not None and threads is not None:
         raise UsageError("--threads is of this machine; Ray was told how many cores its nodes have")
+    if out is not None and fhir is not None:
+        raise UsageError("--fhir goes without --out; name the scans in a command of their own")
     if out is not None and (json or csv):
         raise UsageError("--out writes CSV and JSON lines itself; leave out --json and --csv")
+    if out is not None and prevalence:
+        raise UsageError("--prevalence goes without --out; results there are those of the bundle")
+    shares = dict(_share(word) for word in prevalence or ())
+    from fmtool import project as projects
     from fmtool.cli import console
+    from runtime.documents.fhir import Records
     from runtime.engines.choose import Wish
     from runtime.predict import Predictor
     from runtime.prepare import Reading
+    from runtime.preprocess.template import Template
     from runtime.report.publish import Publisher, check_writable
     from runtime.result import Result
     from runtime.scan.dicom.gather import gather
 
+    if bundle is None and (plan := projects.find(project)) is not None:
+        bundle = plan.made()
+        console.say(f"Bundle: {bundle}, of the project {plan.file}")
     wish = Wish(engine=engine, device=device, precision=precision)
     reading = Reading(skull=skull, assume_ras=assume_ras, force=force, series=series)
     if out is not None:
         from fmtool.cli.batch import predict_into
+        from runtime.batch.inputs import expand
+        from runtime.system.private import unshared
 
-        predict_into(
-            out,
-            scans,
-            _place(ray, bundle, wish),
-            tasks=task,
-            reading=reading,
-            report=report,
-            identifiers=identifiers,
-        )
+        place = _place(ray, bundle, wish)
+        with unshared():
+            predict_into(
+                out,
+                lambda: expand(scans),
+                place,
+                tasks=task,
+                reading=reading,
+                publisher=Publisher(report, Template.of(place.bundle)) if report else None,
+                identifiers=identifiers,
+            )
         return
     if report is not None:
         check_writable(report)  # before minutes of work, not after
+    records = Records(fhir) if fhir is not None else None
     sources = gather(scans)
     outcomes: list[dict[str, Any]] = []
     failed = False
     with ExitStack() as stack:
         with console.activity("Loading the bundle"):
-            predictor = Predictor(bundle, wish=wish, reading=reading, say=console.say)
+            predictor = Predictor(
+                bundle, wish=wish, reading=reading, say=console.say, prevalence=shares
+            )
             predictor.select(task)
             stack.enter_context(predictor)
         publisher = Publisher(report, predictor.template) if report is not None else None
@@ -124,6 +157,8 @@ def predict(
         predicted = predictor.predict_many(sources, task)
         for outcome in console.track(predicted, len(sources), "Predicting"):
             if isinstance(outcome, Result):
+                if records is not None:
+                    console.say(f"FHIR: {records.write(outcome)}")
                 for sentence in outcome.warnings:
                     console.say(f"{outcome.scan}: {sentence}")
                 if publisher is not None:
@@ -138,6 +173,16 @@ def predict(
     console.results(outcomes, "json" if json else "csv" if csv else "table")
     if failed:
         raise typer.Exit(1)
+
+
+def _share(word: str) -> tuple[str, float]:
+    task, _, share = word.partition("=")
+    try:
+        return task, float(share)
+    except ValueError:
+        raise UsageError(
+            f"--prevalence is {word!r}; it needs a task and a share: sex=0.5"
+        ) from None
 
 
 def _place(ray: str | None, bundle: Path | None, wish: Wish) -> Place:

@@ -53,6 +53,12 @@ def dicom(
         bool,
         typer.Option("--tls-required", help="Do not start without --tls-cert, -key and -ca."),
     ] = False,
+    any_client: Annotated[
+        bool,
+        typer.Option(
+            "--any-client", help="Let other machines send without a certificate of --tls-ca."
+        ),
+    ] = False,
     peer_tls: Annotated[
         bool, typer.Option("--peer-tls", help="Speak TLS to the peer, with the same files.")
     ] = False,
@@ -117,7 +123,9 @@ def dicom(
     logs.configure(log)  # the node tells of no patient, so there is nothing to keep or hash
     ending = Ending()
     with ending.on_signals():
-        settings = NodeSettings(policy, inbox, host, port, to, peer_tls, files, tasks)
+        settings = NodeSettings(
+            policy, inbox, host, port, to, peer_tls, files, tasks, any_client=any_client
+        )
         serve(settings, bundle, ending)
     raise typer.Exit(ending.code)
 
@@ -177,3 +185,71 @@ def http(
     with ending.on_signals():
         service.serve(settings, lambda: open_worker(bundle), ending)
     raise typer.Exit(ending.code)
+
+
+@app.command("mrd")
+def mrd(
+    listen: Annotated[
+        str, typer.Option("--listen", help="The address and the port to listen on.")
+    ] = "127.0.0.1:9002",
+    bundle: BundleOption = None,
+    budget: Annotated[
+        float,
+        typer.Option(
+            "--budget", min=1.0, help="Seconds for an answer; then the originals go back alone."
+        ),
+    ] = 60.0,
+    log: LogOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """An MRD image server, for OpenRecon and others: images in, originals and answers back."""
+    from runtime.service import log as logs
+    from runtime.service.ending import Ending
+    from runtime.service.mrd.limits import SessionLimits
+    from runtime.service.mrd.service import MrdSettings, listen_at, serve
+
+    host, port = listen_at(listen)
+    logs.configure(log)  # streams have no names to keep or hash
+    ending = Ending(grace_s=0.0)  # what is under way goes back as it came
+    with ending.on_signals():
+        serve(MrdSettings(host, port, bundle, SessionLimits(budget_s=budget)), ending)
+    raise typer.Exit(ending.code)
+
+
+@app.command("rehearse")
+def rehearse(
+    scan: Annotated[Path, typer.Argument(help="NIfTI, DICOM or an MRD file of images.")],
+    out: Annotated[Path, typer.Argument(help="Folder for what comes back; made if absent.")],
+    to: Annotated[
+        str, typer.Option("--to", help="Where an MRD server listens.")
+    ] = "127.0.0.1:9002",
+    on: Annotated[
+        list[str] | None,
+        typer.Option("--on", help="A parameter to switch on, such as mask; repeat for several."),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Keep what is sent as an MRD file too.")
+    ] = None,
+) -> None:
+    """Send a scan to an MRD server as a scanner would; keep what comes back, as DICOM too."""
+    from runtime.service.mrd.rehearsal.run import rehearse as run
+    from runtime.service.mrd.service import listen_at
+
+    for line in run(scan, out, listen_at(to), tuple(on or ()), keep):
+        typer.echo(line)
+
+
+@app.command("openrecon")
+def openrecon(
+    folder: Annotated[Path, typer.Argument(help="Folder for what is written; made if absent.")],
+    bundle: BundleOption = None,
+    image: Annotated[
+        Path | None,
+        typer.Option("--image", help="The container's archive, of `docker save`: packages, then."),
+    ] = None,
+) -> None:
+    """The label and the manual of an OpenRecon container; with its archive, both packages."""
+    from runtime.service.mrd.openrecon.package import write
+
+    for path in write(folder, bundle, image):
+        typer.echo(path)

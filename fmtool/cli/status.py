@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fmtool.cli.options import JsonOption
-from fmtool.errors import UsageError
+from fmtool.errors import UsageError, shown
 
 
 def status(
@@ -52,7 +52,7 @@ def status(
         console.put(json_format.dumps(facts, indent=1))
         return
     waiting = facts["oldest_waiting"]
-    console.put(f"fmtool {facts['version']}, {facts['folder']}, {facts['time']}")
+    console.put(f"fmtool {facts['version']}, {shown(facts['folder'])}, {facts['time']}")
     console.put(", ".join(f"{n} {state}" for state, n in facts["states"].items()))
     if waiting:
         console.put(f"oldest waiting: item {waiting['item']}, for {waiting['seconds']} s")
@@ -61,4 +61,6 @@ def status(
     if facts["drift"]:
         console.put(facts["drift"]["sentence"])
     for error in facts["errors"]:
-        console.put(f"error, {error['times']} times, last {error['last']}: {error['sentence']}")
+        console.put(
+            f"error, {error['times']} times, last {error['last']}: {shown(error['sentence'])}"
+        )

@@ -67,7 +67,7 @@ class _Workers:
         self._pool = pool
         self._predictor = predictor
         self._stop = stop
-        self._template = Template.load(predictor.bundle.template) if pictures else None
+        self._template = Template.of(predictor.bundle) if pictures else None
         self.most = most
 
     def submit(self, job: Job) -> None:

@@ -16,9 +16,17 @@ _WORKER_BYTES = 3 << 29  # 1.5 GiB: what a worker takes at its peak, with some t
 
 def workers(scans: int) -> int:
     """One process per core, fewer where the memory or the number of scans does not call for it."""
-    memory = machine.memory()
-    fit = scans if memory is None else memory // _WORKER_BYTES
-    return max(1, min(machine.cores(), fit, scans))
+    return min(at_once(machine.memory()), max(1, scans))
+
+
+def at_once(memory: int | None) -> int:
+    """How many processes so many bytes are enough for: one at least, and no more than cores.
+
+    Args:
+        memory: None where the system does not say.
+    """
+    cores = machine.cores()
+    return cores if memory is None else max(1, min(cores, memory // _WORKER_BYTES))
 
 
 def check_space(folder: Path) -> None:

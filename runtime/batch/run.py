@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from fmtool.errors import CapabilityError
 from runtime.batch import resources
@@ -24,10 +25,25 @@ from runtime.batch.workers import Workers
 from runtime.ledger import Identifiers, Ledger
 from runtime.ledger.ledger import State
 from runtime.ledger.names import without_path
-from runtime.report.publish import Publisher
 
 _PATIENCE = 0.25  # seconds between looks at the signals, the disk and other processes' claims
 _ELSEWHERE = 64  # scans in other processes' hands that are looked at before a reply is
+
+
+class Publishing(Protocol):
+    """Makes a result's own files; `runtime.report.publish.Publisher` is one."""
+
+    def name(self, scan: str) -> str:
+        """What a scan's files are called; to be asked once for each scan, in a stable order."""
+
+    def wants(self, name: str, content: str | None) -> bool:
+        """Whether a scan is to be answered again although the ledger has its result."""
+
+    def put(self, name: str, data: dict[str, Any], files: Mapping[str, bytes]) -> Path:
+        """Write a result's files; the first of them to open."""
+
+    def write_index(self, failures: Sequence[Mapping[str, Any]] = ()) -> Path:
+        """Write what leads to them all; its path."""
 
 
 @dataclass
@@ -41,7 +57,8 @@ class BatchPlan:
         hire: see `Staff`; called once there is something to do.
         settled: called once for each scan that becomes "done", "failed" or "quarantined", and with
             why.
-        publisher: of the reports; None for none.
+        publisher: of the results' own files; None for none.
+        begun: called once, with the number of scans that are to be answered.
         stop: entered by the caller; once it has a signal, nothing new is begun.
     """
 
@@ -50,7 +67,8 @@ class BatchPlan:
     folder: Path
     hire: Callable[[int], AbstractContextManager[Workers]]
     settled: Callable[[State, str], None]
-    publisher: Publisher | None = None
+    publisher: Publishing | None = None
+    begun: Callable[[int], None] = lambda count: None
     stop: Stop = field(default_factory=Stop)
 
 
@@ -75,18 +93,22 @@ class _Run:
         self._batch = batch
         self._stack = stack
         scans = {scan.item: scan for scan in batch.scans}.values()
-        self._todo = deque(
-            scan for scan in scans if batch.ledger.state(scan.item) in ("waiting", "running")
-        )
         self._under_way: dict[int, Enrolled] = {}
         self._workers: Workers | None = None
         # Names in the order of the command, so that a run that is resumed gives the same ones.
         self._pages = {
             scan.item: batch.publisher.name(scan.shown) if batch.publisher else "" for scan in scans
         }
+        self._todo = deque(
+            scan
+            for scan in scans
+            if (state := batch.ledger.state(scan.item)) in ("waiting", "running")
+            or (state == "done" and self._lacks(scan))
+        )
 
     def until_settled(self) -> None:
         """Claim, hand out, take in, until nothing is left or the signal comes."""
+        self._batch.begun(len(self._todo))
         while (self._todo or self._under_way) and self._batch.stop.signal is None:
             self._batch.ledger.beat()
             resources.check_space(self._batch.folder)
@@ -104,7 +126,7 @@ class _Run:
         elsewhere: list[Enrolled] = []
         while self._todo and len(elsewhere) < _ELSEWHERE and self._room():
             scan = self._todo.popleft()
-            claim = self._batch.ledger.claim(scan.item)
+            claim = self._batch.ledger.claim(scan.item, anew=self._lacks(scan))
             if claim == "claimed":
                 self._under_way[scan.item] = scan
                 self._opened().submit(Job(scan.item, scan.source, scan.stat, scan.content))
@@ -113,6 +135,11 @@ class _Run:
             else:
                 self._batch.settled(claim, "")
         self._todo.extend(elsewhere)
+
+    def _lacks(self, scan: Enrolled) -> bool:
+        """Whether its own files are missing, whatever the ledger has."""
+        publisher = self._batch.publisher
+        return publisher is not None and publisher.wants(self._pages[scan.item], scan.content)
 
     def _room(self) -> bool:
         return self._workers is None or len(self._under_way) < self._workers.most
@@ -140,7 +167,8 @@ class _Run:
         data = reply.data | {"scan": scan.shown}
         data["warnings"] = [self._said(sentence, scan) for sentence in data["warnings"]]
         if self._batch.publisher:  # first, so that what the ledger calls done has its page
-            self._batch.publisher.put(self._pages[item], data, reply.pictures)
+            told = data | {"content": scan.content}
+            self._batch.publisher.put(self._pages[item], told, reply.pictures)
         del self._under_way[item]
         if ledger.finish(item, data):
             self._batch.settled("done", "")

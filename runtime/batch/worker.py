@@ -18,6 +18,7 @@ from runtime.batch.tried import changed, tried
 from runtime.batch.wire import Broken, Packed, Refused, pack
 from runtime.ledger.content import stat_digest
 from runtime.prepare import Preparer, Reading
+from runtime.report.derivatives import volumes
 from runtime.report.publish import pictures
 from runtime.system.orphan import end_with_parent
 
@@ -33,12 +34,14 @@ class Setup:
         reading: how to read the scans.
         scratch: a folder for temporary files, which whoever started the worker removes.
         pictures: whether the report's are wanted.
+        volumes: whether those of `runtime.report.derivatives` are.
     """
 
     bundle: Path
     reading: Reading
     scratch: Path
     pictures: bool
+    volumes: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ def _attempt(preparer: Preparer, setup: Setup, job: Job) -> Packed | Refused:
         if job.stat and stat_digest(job.source) != job.stat:
             return changed(job.source)
         drawn = pictures(ready, preparer.template) if setup.pictures else {}
+        if setup.volumes:
+            drawn |= volumes(ready)
         return pack(ready, drawn)
 
     return tried(job.source, prepare)

@@ -51,7 +51,7 @@ class Engine(ABC):
 class Module(Protocol):
     """What the module of an engine for the CPU offers; `runtime.engines.openvino` is one."""
 
-    def ENGINE(self, model: Path, device: str, precision: str) -> Engine:
+    def ENGINE(self, model: Path | bytes, device: str, precision: str) -> Engine:
         """Its class."""
 
     def load(self) -> Any:

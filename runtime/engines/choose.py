@@ -120,7 +120,7 @@ def check_words(engine: str, precision: str) -> None:
     _check("precision", precision, ("auto", *PRECISIONS))
 
 
-def open_engine(model: Path, choice: Choice) -> Engine:
+def open_engine(model: Path | bytes, choice: Choice) -> Engine:
     """An ONNX file as chosen; close the engine, or use it as a context manager.
 
     Raises:

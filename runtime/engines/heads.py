@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,18 +28,15 @@ def affine(bundle: Bundle, tasks: Sequence[str]) -> dict[str, Affine]:
         BundleError: if the model is no encoder with linear heads.
         CapabilityError: if no engine is installed.
     """
-    graph = ModelGraph.read(bundle.model())
+    graph = ModelGraph.read(bundle.graph(), bundle.model())
     graph.cut(tasks)
     row = table.find(choose(device="cpu", precision="float32").engine, "cpu")
     assert row is not None
     features = bundle.manifest.encoder.features
     probe = np.random.default_rng(0).normal(size=features).astype(np.float32)
     given = np.concatenate([np.zeros((1, features)), _STEP * np.eye(features), probe[None]])
-    with tempfile.TemporaryDirectory(prefix="fmtool-heads-") as folder:
-        file = Path(folder) / "heads.onnx"
-        file.write_bytes(bytes(graph))
-        with open_file(row, file, "cpu", "float32") as engine:
-            rows = [engine.run({EMBEDDING: g[None].astype(np.float32)}) for g in given]
+    with open_file(row, bytes(graph), "cpu", "float32") as engine:
+        rows = [engine.run({EMBEDDING: g[None].astype(np.float32)}) for g in given]
     found = {}
     for task in tasks:
         values = np.array([float(r[task].ravel()[0]) for r in rows])

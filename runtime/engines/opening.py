@@ -18,15 +18,17 @@ _COMPILERS = {"onnxruntime-tensorrt": "tensorrt", "onnxruntime-rtx": "tensorrt-r
 
 
 def open_file(
-    row: EngineRow, model: Path, device: str, precision: str, cache: Path | None = None
+    row: EngineRow, model: Path | bytes, device: str, precision: str, cache: Path | None = None
 ) -> Engine:
-    """An ONNX file in an engine that takes one; `cache` is for what a GPU's provider compiles.
+    """An ONNX file, or its bytes, in an engine that takes one.
+
+    `cache` is for what a GPU's provider compiles.
 
     Raises:
         CapabilityError: if this machine cannot, or if the engine runs a bundle's model only.
     """
     if row.name in NATIVE:
-        raise CapabilityError(f"{row.title} runs the engines of the engine cache, not {model}")
+        raise CapabilityError(f"{row.title} runs the engines of the engine cache, not a graph")
     if row.module:
         return module(row.module).ENGINE(model, device, precision)
     return onnxruntime.OnnxRuntimeEngine(model, device, precision, row.name, cache)
@@ -45,7 +47,7 @@ def open_bundle(row: EngineRow, bundle: Bundle, device: str, precision: str, say
 
         return open_cached(bundle, NATIVE[row.name], device, precision, say=say)
     cache = _provider_cache(row, bundle, device, precision) if row.device == "cuda" else None
-    return open_file(row, bundle.model(graph_of(precision)), device, precision, cache)
+    return open_file(row, bundle.graph(graph_of(precision)), device, precision, cache)
 
 
 def graph_of(precision: str) -> str:

@@ -14,6 +14,8 @@ from runtime.ledger.schema import ATTEMPTS, Claim, State
 from runtime.system import owner
 from runtime.system.clock import stamp, utc
 
+_LOST = "what answered it was ended from outside, or by it; it may take more memory than there is"
+
 
 class Claims:
     """The part of a ledger that hands out items and takes in what came of them.
@@ -36,20 +38,29 @@ class Claims:
         """How often an item failed."""
         return int(self._row(item)["attempts"])
 
-    def claim(self, item: int) -> Claim:
-        """Take an item that waits, or whose process is gone; what it is otherwise."""
+    def claim(self, item: int, lost: bool = False, anew: bool = False) -> Claim:
+        """Take an item that waits, or whose process is gone; what it is otherwise.
+
+        Args:
+            item: its number.
+            lost: whether to note that an item's process is gone: what ends each that reads it is
+                tried `ATTEMPTS` times, and is "failed" then.
+            anew: although it, or a twin of it, has a result: what was made beside that is lost.
+        """
         with self.run.transaction():
             row = self._row(item)
-            if row["state"] in ("done", "failed", "quarantined"):
+            if row["state"] in ("failed", "quarantined") or (row["state"] == "done" and not anew):
                 settled: Claim = row["state"]
                 return settled
             if row["state"] == "running" and owner.lives(row["owner"], row["heartbeat"]):
                 return "busy"
+            if row["state"] == "running" and lost and self.give_up(row):
+                return "failed"
             key = (row["content"], row["bundle"], row["options"])
             same = self.run(
                 "SELECT id FROM results WHERE content = ? AND bundle = ? AND options = ?", *key
             ).fetchone()
-            if same is not None:
+            if same is not None and not anew:
                 self._settle(item, "done", same["id"])
                 return "done"
             twins = self.run(
@@ -60,8 +71,8 @@ class Claims:
             if any(owner.lives(twin["owner"], twin["heartbeat"]) for twin in twins):
                 return "busy"
             self.run(
-                "UPDATE items SET state = 'running', owner = ?, claimed = ?, heartbeat = ? "
-                "WHERE id = ?",
+                "UPDATE items SET state = 'running', owner = ?, claimed = ?, heartbeat = ?, "
+                "result = CASE state WHEN 'done' THEN NULL ELSE result END WHERE id = ?",
                 *(self._me, utc(stamp())[0], time.time(), item),
             )
             return "claimed"
@@ -125,14 +136,26 @@ class Claims:
                 lost: State = self._row(item)["state"]
                 return lost
             attempt = int(row["attempts"]) + 1
-            self.run(
-                "INSERT INTO errors (item, attempt, sentence, at, version) VALUES (?, ?, ?, ?, ?)",
-                *(item, attempt, sentence, utc(stamp())[0], __version__),
-            )
+            self._note(item, attempt, sentence)
             after: State = "waiting" if passing and attempt < ATTEMPTS else state
             self.run("UPDATE items SET attempts = ? WHERE id = ?", attempt, item)
             self._settle(item, after, None)
             return after
+
+    def give_up(self, row: sqlite3.Row) -> bool:
+        """Note that an item's process is gone; whether it has failed by that, `ATTEMPTS` times."""
+        self._note(row["id"], row["attempts"], _LOST)
+        said = "SELECT count(*) AS n FROM errors WHERE item = ? AND sentence = ?"
+        failed = int(self.run(said, row["id"], _LOST).fetchone()["n"]) >= ATTEMPTS
+        if failed:
+            self._settle(row["id"], "failed", None)
+        return failed
+
+    def _note(self, item: int, attempt: int, sentence: str) -> None:
+        self.run(
+            "INSERT INTO errors (item, attempt, sentence, at, version) VALUES (?, ?, ?, ?, ?)",
+            *(item, attempt, sentence, utc(stamp())[0], __version__),
+        )
 
     def _settle(self, item: int, state: State, result: int | None) -> None:
         self.run(

@@ -40,7 +40,9 @@ def stat_digest(source: Path | Sequence[Path]) -> str:
     said = []
     for file in _files(source):
         facts = file.stat()
-        said.append(f"{facts.st_dev} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}")
+        # The last one is the system's own: nobody sets it back after a file was changed or moved.
+        times = f"{facts.st_mtime_ns} {facts.st_ctime_ns}"
+        said.append(f"{facts.st_dev} {facts.st_ino} {facts.st_size} {times}")
     return hashlib.sha256("\n".join(sorted(said)).encode()).hexdigest()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from runtime.ledger.claims import Claims
 from runtime.ledger.connect import Connection
-from runtime.ledger.names import Identifiers, shown, source_name
+from runtime.ledger.names import Identifiers, shown, site_key, source_name
 from runtime.ledger.schema import ATTEMPTS, STATES, State
 from runtime.system.clock import stamp, utc
 
@@ -32,16 +31,15 @@ class Ledger(Claims):
     Raises:
         LedgerError: from any use, if the file cannot be read or written, is another program's, or
             a newer version's.
+        InputError: if names are to be hashed and there is no key; see `names.site_key`.
     """
 
     def __init__(self, path: Path, identifiers: Identifiers = Identifiers.keep) -> None:
+        key = site_key() if identifiers == Identifiers.hash else b""
         super().__init__(Connection(path))
         self.path = path
         self.identifiers = identifiers
-        self.run("INSERT OR IGNORE INTO settings VALUES ('salt', ?)", secrets.token_hex(16))
-        self._salt = str(
-            self.run("SELECT value FROM settings WHERE name = 'salt'").fetchone()["value"]
-        )
+        self._key = key
 
     def __enter__(self) -> Ledger:
         return self
@@ -77,6 +75,7 @@ class Ledger(Claims):
         bundle: str,
         options: Mapping[str, Any],
         stat: str = "",
+        sender: str = "",
     ) -> int:
         """The number of the item, which is made if the ledger lacks it.
 
@@ -87,8 +86,9 @@ class Ledger(Claims):
             bundle: the bundle's digest.
             options: what else changes the answer; plain data.
             stat: see `stat_digest`.
+            sender: who sent it, where that is known; no patient's name.
         """
-        name = source_name(source, self.identifiers, self._salt)
+        name = source_name(source, self.identifiers, self._key)
         said = json.dumps(dict(options), sort_keys=True)
         with self.run.transaction():
             row = self.run(
@@ -98,9 +98,9 @@ class Ledger(Claims):
             ).fetchone()
             if row is None:
                 cursor = self.run(
-                    "INSERT INTO items (source, stat, content, bundle, options, added) "
-                    "VALUES (?, ?, ?, ?, ?, ?)",
-                    *(name, stat, content, bundle, said, utc(stamp())[0]),
+                    "INSERT INTO items (source, stat, content, bundle, options, added, sender) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    *(name, stat, content, bundle, said, utc(stamp())[0], sender),
                 )
                 return int(cursor.lastrowid or 0)
             number = int(row["id"])
@@ -139,12 +139,18 @@ class Ledger(Claims):
         )
 
     def take_over(self, bundle: str) -> None:
-        """Let all that is not settled wait for this process, to be answered by another bundle."""
-        self.run(
-            "UPDATE items SET state = 'waiting', owner = NULL, bundle = ? "
-            "WHERE state IN ('waiting', 'running')",
-            bundle,
-        )
+        """Let all that is not settled wait for this process, to be answered by another bundle.
+
+        What was running when the process before was ended is noted as in `claim`.
+        """
+        with self.run.transaction():
+            for row in self.run("SELECT * FROM items WHERE state = 'running'").fetchall():
+                self.give_up(row)
+            self.run(
+                "UPDATE items SET state = 'waiting', owner = NULL, bundle = ? "
+                "WHERE state IN ('waiting', 'running')",
+                bundle,
+            )
 
     def forget(self, keep_days: float) -> int:
         """Delete the items that were settled longer ago, and the results that are nobody's then.

@@ -37,6 +37,7 @@ class LedgerItem:
         engine: that computed it, or None.
         finished: UTC, of its result or of its last failure, or None.
         error: the last sentence, of an item without a result.
+        sender: who sent it: an AE title and an address, or an address; "" where nobody did.
     """
 
     item: int
@@ -49,6 +50,7 @@ class LedgerItem:
     engine: str | None
     finished: str | None
     error: str | None
+    sender: str
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -156,6 +158,7 @@ def _item(row: sqlite3.Row) -> LedgerItem:
         row["engine"],
         row["finished"] or row["failed_at"],
         row["sentence"] if row["result"] is None else None,
+        row["sender"],
     )
 
 

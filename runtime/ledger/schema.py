@@ -76,7 +76,11 @@ CREATE TABLE errors (
 CREATE INDEX errors_by_item ON errors (item);
 """
 
-STEPS: tuple[str, ...] = (_FIRST,)
+_SENDER = """
+ALTER TABLE items ADD COLUMN sender TEXT NOT NULL DEFAULT '';  -- who sent it: an address, a title
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SENDER)
 """Step n leads from version n to n + 1."""
 
 
@@ -84,7 +88,9 @@ _TEXT, _WHOLE, _NUMBER = (str,), (int,), (int, float)
 _NOTHING = type(None)
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("source", "stat", "bundle", "options", "state", "added", "value"), _TEXT),
+    **dict.fromkeys(
+        ("source", "stat", "bundle", "options", "state", "added", "value", "sender"), _TEXT
+    ),
     **dict.fromkeys(("id", "attempts", "n"), _WHOLE),
     # Of a scan that could not be read, is not running, or has no result or no failure:
     **dict.fromkeys(("content", "owner", "claimed"), (*_TEXT, _NOTHING)),

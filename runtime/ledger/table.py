@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
+from fmtool.errors import shown
 from runtime.ledger.outcomes import LedgerItem
 
 _STYLES = {"done": "green", "failed": "red", "quarantined": "red", "running": "yellow"}
@@ -18,10 +19,10 @@ def render(items: Iterable[LedgerItem]) -> Table:
     for item in items:
         table.add_row(
             Text(str(item.item)),
-            Text(item.scan),
+            Text(shown(item.scan)),
             Text(item.state, _STYLES.get(item.state, "")),
             Text((item.finished or "-")[:19]),
             Text("-" if item.seconds is None else f"{item.seconds:.1f}"),
-            Text(item.error or ""),
+            Text(shown(item.error or "")),
         )
     return table

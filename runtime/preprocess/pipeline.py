@@ -96,7 +96,7 @@ class Preprocessor:
 
     def __init__(self, bundle: Bundle, skull: Skull = "auto") -> None:
         self.skull = skull
-        self.template = Template.load(bundle.template)
+        self.template = Template.of(bundle)
         self._nets = StripNets(bundle)
 
     def __enter__(self) -> Preprocessor:

@@ -43,14 +43,15 @@ class StripNets:
 
     def __init__(self, bundle: Bundle) -> None:
         files = bundle.manifest.strip
-        self._paths = {"locate": bundle.file(files.locate), "segment": bundle.file(files.segment)}
+        self._bundle, self._names = bundle, {"locate": files.locate, "segment": files.segment}
         self._engines: dict[str, Engine] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> StripNets:
         choice = choose(device="cpu", precision="float32")
-        for part, path in self._paths.items():
-            self._engines[part] = self._stack.enter_context(open_engine(path, choice))
+        for part, name in self._names.items():
+            opened = open_engine(self._bundle.read(name), choice)
+            self._engines[part] = self._stack.enter_context(opened)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -36,13 +36,18 @@ class Publisher:
     def __init__(self, folder: Path, template: Template) -> None:
         self.folder = folder
         self._template = template
-        self._used = {Path(INDEX).stem}
+        self._names = UniqueNames(Path(INDEX).stem)
         check_writable(folder)
 
     def write(self, result: Result) -> Path:
         """Write `NAME.html` and `NAME.json`; the page's path."""
         drawn = pictures(result, self._template)
         return self.put(self.name(result.scan), result.to_dict(), drawn)
+
+    def wants(self, name: str, content: str | None) -> bool:
+        """Never: scans of the same content share one page."""
+        del name, content
+        return False
 
     def put(self, name: str, data: dict[str, Any], drawn: Mapping[str, bytes]) -> Path:
         """Write `NAME.html` and `NAME.json` of a result's plain data; the page's path.
@@ -76,6 +81,17 @@ class Publisher:
 
         No two calls give the same: to be asked once for each scan, in a stable order.
         """
+        return self._names.of(scan)
+
+
+class UniqueNames:
+    """Names for scans' files; those given at first are taken."""
+
+    def __init__(self, *taken: str) -> None:
+        self._used = set(taken)
+
+    def of(self, scan: str) -> str:
+        """See `Publisher.name`."""
         path = Path(scan)
         name = path.parent.name if path.name == "normalized.nii.gz" else path.name
         name = stem(name) or "scan"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fmtool.errors import shown
 from runtime.report import words
 
 _REGRESSION = ("low", "high", "corrected")
-_BINARY = ("class", "probability", "set")
+_BINARY = ("class", "probability", "prevalence", "set")
 _BEATS = "beats_baseline"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+_SPACE = "\\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+# What a spreadsheet would run: it may pass over what does not show, and take wide signs for narrow.
+_FORMULA = re.compile(f"[{_SPACE}]*[=+\\-@\uff1d\uff0b\uff0d\uff20|%]|[{_SPACE}]*[\t\r]")
+_QUOTED = re.compile('[",;\t\r\n]|^\\s|\\s$')  # a semicolon parts cells in some languages
 
 
 def csv_rows(results: Sequence[Mapping[str, Any]]) -> str:
@@ -20,11 +23,13 @@ def csv_rows(results: Sequence[Mapping[str, Any]]) -> str:
 
     Columns: `scan`; for each task `TASK` (the value; the sigmoid of the second class's logit),
     `TASK_unit`, `TASK_level` and, for a regression, `TASK_low`, `TASK_high` (its interval) and
-    `TASK_corrected`, for a binary task `TASK_class`, `TASK_probability` (calibrated) and `TASK_set`
-    (the classes not excluded, joined by "|"), `TASK_beats_baseline`; then `checks`
+    `TASK_corrected`, for a binary task `TASK_class`, `TASK_probability` (calibrated, where the
+    second class has the share `TASK_prevalence`) and `TASK_set` (the classes not excluded, joined
+    by "|"), `TASK_beats_baseline`; then `checks`
     (the gravest verdict), `novelty_p`, `brain_volume_ml`, `seconds`, `warnings`, `error`, `bundle`,
     `bundle_digest`, `engine`, `version`, `finished`. A cell without a value is empty. Text that a
-    spreadsheet would take for a formula gets a leading apostrophe.
+    spreadsheet would take for a formula gets a leading apostrophe; what a terminal would obey is
+    escaped.
 
     Args:
         results: `Result.to_dict()` and `Failure.to_dict()`, in any mix.
@@ -43,11 +48,13 @@ def csv_rows(results: Sequence[Mapping[str, Any]]) -> str:
         columns += [task, *(f"{task}_{name}" for name in ("unit", *own, "level", _BEATS))]
     columns += ["checks", "novelty_p", "brain_volume_ml", "seconds", "warnings", "error"]
     columns += ["bundle", "bundle_digest", "engine", "version", "finished"]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return stream.getvalue()
+    table = [columns, *([line.get(column, "") for column in columns] for line in lines)]
+    return "".join(",".join(map(_quoted, cells)) + "\n" for cells in table)
+
+
+def _quoted(cell: Any) -> str:
+    text = str(cell)
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
 def _row(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,6 +87,7 @@ def _limits(value: Mapping[str, Any]) -> dict[str, str]:
         return {
             "class": value["class"],
             "probability": _number(value.get("probability")),
+            "prevalence": _number(value.get("prevalence")),
             "set": "|".join(members or ()),
             "level": _number(value.get("prediction_set_level")),
         }
@@ -95,12 +103,14 @@ def _number(value: float | None) -> str:
 
 
 def _safe(row: dict[str, Any]) -> dict[str, Any]:
-    """Numbers stay as they are; a negative one begins with a minus and is no formula."""
+    """Numbers stay as they are: a negative one begins with a minus and is no formula."""
 
     def cell(value: Any) -> Any:
-        if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value):
-            return f"'{value}"
-        return value
+        if not isinstance(value, str):
+            return value
+        text = shown(value)
+        formula = _FORMULA.match(value) and not _is_number(value)
+        return f"'{text}" if formula else text
 
     return {name: cell(value) for name, value in row.items()}
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fmtool import NOTICE
+from fmtool.errors import shown
 from runtime.report import words
 
 _WORD = {"ok": ("ok", "green"), "warn": ("warning", "yellow"), "refuse": ("refused", "red")}
@@ -30,7 +31,7 @@ def render(results: Sequence[Mapping[str, Any]]) -> Table:
         if "error" in result:
             # the sentence is on stderr already; a row of the table only says that there is none
             cells = [Text("-") for _ in [*tasks, *novelty]]
-            table.add_row(Text(str(result["scan"])), *cells, Text("failed", "red"), "-")
+            table.add_row(Text(shown(str(result["scan"]))), *cells, Text("failed", "red"), "-")
             continue
         cells = []
         for task in tasks:
@@ -43,7 +44,7 @@ def render(results: Sequence[Mapping[str, Any]]) -> Table:
             cells.append(Text("-" if p is None else f"{p:.2g}"))
         word, style = _WORD[words.worst(result)]
         seconds = words.number(result.get("timings", {}).get("total"))
-        table.add_row(Text(str(result["scan"])), *cells, Text(word, style), seconds)
+        table.add_row(Text(shown(str(result["scan"]))), *cells, Text(word, style), seconds)
     values = [v for r in results for v in r.get("values", {}).values()]
     limited = [words.interval(v) is not None for v in values]
     notes = []

@@ -11,16 +11,15 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from numpy.typing import NDArray
 
-from fmtool import NOTICE, __version__, space
+from fmtool import NOTICE, __version__
 from fmtool.bundle import Bundle
 from fmtool.errors import InputError
-from runtime.preprocess import resample
 from runtime.preprocess.pipeline import Prepared
 from runtime.preprocess.template import Template
 from runtime.preprocess.whitestripe import white_stripe
 from runtime.quality import Check, stored
+from runtime.report.derivatives import image, on_grid
 from runtime.report.pictures.picture import qc_png
 from runtime.scan import Scan
 from runtime.transform import to_itk
@@ -97,17 +96,11 @@ def _write_all(
 ) -> None:
     grid, mask = on_grid(prepared)
     mean, deviation = white_stripe(grid, mask)
-    header = nib.Nifti1Header()
-    header.set_xyzt_units("mm")
-    affine = space.grid_affine()
     for name, array in (
         ("normalized.nii.gz", ((grid - mean) / deviation).astype(np.float32)),
         ("mask.nii.gz", mask.astype(np.uint8)),
     ):
-        image = nib.Nifti1Image(array, affine, header)
-        image.set_sform(affine, code="mni")
-        image.set_qform(affine, code="mni")
-        nib.save(image, folder / name)
+        nib.save(image(array), folder / name)
     if scan.itk is not None:
         (folder / _ITK).write_text(to_itk(scan.itk @ prepared.transform))
     np.savetxt(folder / "template_to_scan.txt", prepared.transform, fmt="%.10f")
@@ -126,11 +119,3 @@ def _write_all(
         "notice": NOTICE,
     }
     (folder / stored.FILE).write_text(json.dumps(facts, indent=1) + "\n")
-
-
-def on_grid(prepared: Prepared) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The corrected scan and its brain mask on the template's grid (193, 229, 193), MNI RAS."""
-    place = prepared.affine, prepared.transform
-    mask = resample.to_grid(prepared.brain.astype(np.float32), *place) >= 0.5
-    grid = resample.to_grid(prepared.corrected, *place, resample.ORDER, mask)
-    return grid, mask

@@ -40,11 +40,21 @@ def interval(value: Value) -> str | None:
         members, level = value.get("prediction_set"), value.get("prediction_set_level")
         if members is None or level is None:
             return None
-        return f"{100 * level:.0f} %: {' or '.join(members) or 'neither'}"
+        return f"{100 * level:.0f} %: {' or '.join(members)}"
     found = value.get("interval")
     if found is None:
         return None
     return f"{100 * found['level']:.0f} %: {found['low']:.1f} to {found['high']:.1f}"
+
+
+def prevalence(value: Value) -> str | None:
+    """How common the second class is taken to be, in one sentence; None without calibration."""
+    share = value.get("prevalence")
+    if share is None:
+        return None
+    return (
+        f"The probability holds where {100 * share:.0f} % of the scans are {value['classes'][1]}."
+    )
 
 
 def margin(value: Value) -> str | None:

@@ -16,16 +16,19 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import label
 
 from fmtool import space
 from fmtool.errors import InputError
 from runtime.scan import frame, nifti
 from runtime.scan.dicom import find, volume
+from runtime.scan.dicom.geometry import Stack
 from runtime.scan.header import Header, times
 
 _PREPARED = "normalized.nii.gz"
 _MASK = "mask.nii.gz"
 _BLOCK = 16  # slices converted at a time: what is read and what is written both fit the cache
+_AROUND = 0.75  # of the outermost voxels: with fewer, something is missing
 
 
 @dataclass
@@ -46,6 +49,7 @@ class Scan:
             order (DICOM, an array).
         itk: 4x4, scanner RAS mm -> the RAS mm in which ITK, and so ANTs and 3D Slicer, see the same
             voxel of the file; None where they read no frame from it.
+        stack: of DICOM, the slices that it was read from.
     """
 
     array: NDArray[np.float32]
@@ -55,6 +59,7 @@ class Scan:
     facts: dict[str, Any] = field(default_factory=dict)
     stored: NDArray[np.float64] | None = None
     itk: NDArray[np.float64] | None = field(default_factory=lambda: np.eye(4))
+    stack: Stack | None = None
 
     def refused(self, why: str) -> str:
         """A refusal's sentence, and what was said of the header, which may be the cause."""
@@ -89,7 +94,7 @@ def read(path: Source, assume_ras: bool = False, series: str | None = None) -> S
         (dtype('float32'), (4, 4), 'sform')
     """
     if not isinstance(path, str | PathLike):
-        return _checked(_dicom(path, series))
+        return checked(_dicom(path, series))
     source = Path(path)
     if os.path.isdir(source):
         try:
@@ -97,15 +102,15 @@ def read(path: Source, assume_ras: bool = False, series: str | None = None) -> S
         except OSError as error:
             raise InputError(f"{source} cannot be read ({error.strerror}); check it") from None
         if not (source / _PREPARED).exists():
-            return _checked(_dicom(source, series))
+            return checked(_dicom(source, series))
         if not (source / _MASK).exists():
             raise InputError(f"{source} holds {_PREPARED} but no {_MASK}; add the brain mask")
         return read_prepared(source / _PREPARED, source / _MASK)
     if source.name == _PREPARED and (source.parent / _MASK).exists():
         return read_prepared(source, source.parent / _MASK)
     if find.kind(source):
-        return _checked(_dicom(source, series))
-    return _checked(_volume(source, assume_ras))
+        return checked(_dicom(source, series))
+    return checked(_volume(source, assume_ras))
 
 
 def called(source: Source) -> str:
@@ -119,7 +124,7 @@ def stem(name: str) -> str:
     return name[: len(name) - max(map(len, endings), default=0)]
 
 
-def _checked(scan: Scan) -> Scan:
+def checked(scan: Scan) -> Scan:
     """The scan, if there is an image in it."""
     low, high = _range(scan.path or Path("array"), scan.array)
     if low == high:
@@ -131,7 +136,8 @@ def _checked(scan: Scan) -> Scan:
 
 def _dicom(source: Path | Sequence[Path], series: str | None) -> Scan:
     found = volume.read(source, series)
-    return Scan(found.array, found.affine, Path(volume.called(source)), None, found.facts)
+    path = Path(volume.called(source))
+    return Scan(found.array, found.affine, path, None, found.facts, stack=found.stack)
 
 
 def _volume(path: Path, assume_ras: bool = False) -> Scan:
@@ -139,6 +145,7 @@ def _volume(path: Path, assume_ras: bool = False) -> Scan:
     place = frame.locate(path, header, assume_ras)
     order, flips, affine = frame.to_canonical(place.affine, header.shape)
     array = _canonical(data, header, order, flips)
+    remarks = _without_nan(array)
     facts: dict[str, Any] = {
         "shape": list(array.shape),
         "spacing": [round(float(s), 4) for s in np.linalg.norm(affine[:3, :3], axis=0)],
@@ -146,7 +153,7 @@ def _volume(path: Path, assume_ras: bool = False) -> Scan:
         "orientation": place.orientation,
         "frame": place.source,
         "prepared": False,
-        "warnings": place.warnings,
+        "warnings": [*place.warnings, *remarks],
     }
     return Scan(array, affine, path, None, facts, place.affine, place.itk)
 
@@ -166,6 +173,23 @@ def _canonical(
         if header.inter != 0.0:
             array += np.float32(header.inter)
     return array
+
+
+def _without_nan(array: NDArray[np.float32]) -> list[str]:
+    """NaN all around the image becomes 0, in place, and is told: so some packages mask."""
+    if not np.isnan(array.min()):  # which carries a NaN through
+        return []
+    missing = np.isnan(array)
+    if np.mean([missing.take((0, -1), axis).mean() for axis in range(3)]) < _AROUND:
+        return []
+    parts, _ = label(missing)
+    ends = [parts.take((0, -1), axis).ravel() for axis in range(3)]
+    outer = missing & np.isin(parts, np.unique(np.concatenate(ends)))
+    array[outer] = 0.0
+    share = 100.0 * np.count_nonzero(outer) / outer.size
+    return [
+        f"{share:.2g} % of the voxels, around the image, are NaN; they are taken as background."
+    ]
 
 
 def _range(path: Path, array: NDArray[np.float32]) -> tuple[float, float]:

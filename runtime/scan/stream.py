@@ -7,10 +7,10 @@ verified, and a decompression bomb stops at the size that the header promised.
 from __future__ import annotations
 
 import bz2
+import errno
 import importlib
 import io
 import os
-import stat
 import sys
 import zlib
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fmtool.errors import CapabilityError, InputError
+from fmtool.files import open_regular
 
 COMPRESSED = (".gz", ".bz2", ".zst")
 """How the names of compressed files end; what is in them decides."""
@@ -196,9 +197,12 @@ class Stream:
 
 def _open(path: Path) -> io.BufferedReader:
     """A regular file opened for reading; a pipe or device would hang or never end."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise InputError(f"{path} is not a file; name a .nii or .nii.gz file")
-    return path.open("rb")
+    try:
+        return io.BufferedReader(open_regular(path))
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENXIO):
+            raise
+        raise InputError(f"{path} is not a file; name a .nii or .nii.gz file") from None
 
 
 def _absent(path: Path) -> str:

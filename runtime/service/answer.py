@@ -16,6 +16,7 @@ from fmtool.errors import CapabilityError, FmtoolError, InputError, shown
 from fmtool.errors.advice import no_options
 from runtime import report
 from runtime.batch.tried import is_passing
+from runtime.ledger.content import content_digest
 from runtime.service import guard
 from runtime.trust import drift
 from runtime.trust.drift import SiteReference
@@ -127,7 +128,16 @@ class Answerer:
         """Let go of the engine."""
         self._predictor.__exit__(None, None, None)
 
-    def __call__(self, order: Order) -> Outcome:
+    def __call__(self, order: Order | Path) -> Outcome | str | OSError:
+        """An order's outcome; a path's digest of what it holds."""
+        if isinstance(order, Path):
+            try:
+                return content_digest(order)
+            except OSError as error:
+                return OSError(error.errno, error.strerror)
+        return self.answer(order)
+
+    def answer(self, order: Order) -> Outcome:
         """Answer; whatever goes wrong is in the outcome."""
         return answered(order, self._predictor.predict, self._make, self._predictor.template)
 

@@ -12,7 +12,6 @@ anything: of those only the kind and the place are logged, unless identifiers ar
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -25,16 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from fmtool.errors import InputError
-from runtime.ledger.names import Identifiers
+from runtime.ledger.names import Identifiers, pseudonym, site_key
+from runtime.service.repeats import FACTS, Repeats
 
 LEVELS = {"fmtool": logging.INFO, "uvicorn": logging.WARNING, "asyncio": logging.WARNING}
 """Whose words go to the log, and from what level on."""
 
 MAX_BYTES = 10 << 20
 KEPT_FILES = 5
-
-FACTS = "fmtool_facts"
-"""The attribute of a log record that holds an event's facts."""
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]*\Z")
 
@@ -55,15 +52,14 @@ def configure(
     Args:
         file: rotated at `max_bytes`; the newest `kept` older ones stay beside it, as FILE.1 and so
             on. Made, with its folder, readable by its owner alone.
-        identifiers: `hash` replaces a name by a short pseudonym, the same one for the same name: it
-            can be found out by whoever can guess the name.
+        identifiers: `hash` replaces a name by a short pseudonym; see `runtime.ledger.names`.
 
     Raises:
-        InputError: if the file cannot be written.
+        InputError: if the file cannot be written, or names are to be hashed without a key.
     """
     handler: logging.Handler
     if file is None:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = _Stream(sys.stderr)
     else:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +86,7 @@ class JsonLines(logging.Formatter):
     def __init__(self, identifiers: Identifiers) -> None:
         super().__init__()
         self._identifiers = identifiers
+        self._key = site_key() if identifiers is Identifiers.hash else b""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
@@ -117,12 +114,35 @@ class JsonLines(logging.Formatter):
             allowed.pop("reason", None)
             name = allowed.pop("name", None)
             if name is not None and self._identifiers is Identifiers.hash:
-                digest = hashlib.sha256(str(name).encode("utf-8", "surrogatepass"))
-                allowed["name"] = digest.hexdigest()[:12]
+                allowed["name"] = pseudonym(str(name), self._key, 12)
         return allowed
 
 
-class _File(RotatingFileHandler):
+class _Collapsed(logging.Handler):
+    """What repeats is counted: a flood of events fills no log."""
+
+    def __init__(self, *args: Any, **words: Any) -> None:
+        super().__init__(*args, **words)
+        self._repeats = Repeats()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write what is to be written of it."""
+        for one in self._repeats.of(record):
+            super().handle(one)
+        return True
+
+    def close(self) -> None:
+        """Write what was counted."""
+        for one in self._repeats.rest():
+            super().handle(one)
+        super().close()
+
+
+class _Stream(_Collapsed, logging.StreamHandler):  # type: ignore[type-arg]
+    """A log to a stream."""
+
+
+class _File(_Collapsed, RotatingFileHandler):
     """A log that cannot be written (a full disk) is said once, not with a traceback per line."""
 
     _said = False

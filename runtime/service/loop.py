@@ -6,8 +6,9 @@ comes to lie between two of these steps, the front still has the input, and the 
 left to do: an answer that is recorded is not computed again while it can be had without.
 
 A refused input is put aside at once. What fails otherwise (a crash, an error that may pass) is
-tried `ATTEMPTS` times. A disk that is full, a ledger that cannot be written or a worker that does
-not start is no input's fault: all wait, longer each time.
+tried `ATTEMPTS` times, and so is what this process was ended with. A disk that is full, a ledger
+that cannot be written or a worker that does not start is no input's fault: all wait, longer each
+time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -42,6 +43,7 @@ FIRST_S, LONGEST_S = 1.0, 60.0
 """Between two tries while nothing goes on."""
 
 _AT_ONCE = 32  # items between two looks at what is there
+_MOST_BLOCKED = 10  # tries at an answer that finds no space
 _RETENTION_S = 3600.0
 
 
@@ -56,6 +58,7 @@ class Work:
         facts: that name it in the log.
         refused: why it is never opened, or empty.
         state: how it looked, for its front.
+        sender: who sent it, for the record.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Work:
     facts: Mapping[str, Any] = field(default_factory=dict)
     refused: str = ""
     state: Any = None
+    sender: str = ""
 
 
 class Front(Protocol):
@@ -75,6 +79,10 @@ class Front(Protocol):
         staging: a folder, on the disk of the answers.
         tasks: that answers show; all when None.
         anew: whether an input that was put aside and is there again is tried again.
+        takes_in: whether to begin an input is to take it in: not while the disk has too little free
+            space. Where others take in, what is there is answered all the same.
+        spools: whether inputs are deleted once dealt with. One whose answer finds no space, again
+            and again, is then put aside: it may be what fills the disk.
     """
 
     logger: logging.Logger
@@ -82,6 +90,8 @@ class Front(Protocol):
     staging: Path
     tasks: tuple[str, ...] | None = None
     anew: bool = False
+    takes_in: bool = False
+    spools: bool = False
 
     def ready(self) -> Sequence[Work] | None:
         """What is complete, in the order wanted; None if nothing more will come.
@@ -150,6 +160,8 @@ class AnswerLoop:
         self._running = False
         self._claimed = False
         self._unread: Counter[str] = Counter()
+        self._blocked: Counter[str] = Counter()
+        self._freed = float("-inf")
         self._swept = float("-inf")
         self.drift: Drift | None = None
         self.counts: Counter[str] = Counter()
@@ -158,6 +170,11 @@ class AnswerLoop:
     def ready(self) -> bool:
         """Whether what comes now is answered."""
         return self._running and self._worker.alive and not self._why
+
+    @property
+    def waiting(self) -> str:
+        """Why nothing goes on, in a word; "" while it does."""
+        return self._why
 
     def run(self) -> None:
         """Answer until the end is asked for, or nothing more comes."""
@@ -203,7 +220,7 @@ class AnswerLoop:
         self._worker.ensure()
         if not self._guard.enough():
             self._sweep(at_once=True)
-            if not self._guard.enough():
+            if self._front.takes_in and not self._guard.enough():
                 raise _Blocked("disk_full")
         if self._claimed:  # something came between a claim and its end
             self._ledger.release()
@@ -226,10 +243,11 @@ class AnswerLoop:
         if content is not None and not self._front.unchanged(work):
             self._front.later(work)
             return
-        number = self._ledger.add(work.name, content, self._worker.about.digest, {})
+        about = self._worker.about.digest
+        number = self._ledger.add(work.name, content, about, {}, sender=work.sender)
         if self._front.anew:
             self._ledger.again(number)
-        claim = self._ledger.claim(number)
+        claim = self._ledger.claim(number, lost=True)
         self._claimed = claim == "claimed"
         if claim == "busy":  # another process has it
             self._front.later(work)
@@ -268,7 +286,11 @@ class AnswerLoop:
         outcome = self._worker(order, self._give_up)
         if outcome.fate is Fate.blocked:
             move.remove(staged)
-            raise _Blocked(outcome.kind)
+            self._blocked[work.name] += 1
+            if not self._front.spools or self._blocked[work.name] < _MOST_BLOCKED:
+                raise _Blocked(outcome.kind)
+            outcome = replace(outcome, fate=Fate.refused)
+        del self._blocked[work.name]
         if outcome.fate is Fate.stopped or not self._front.unchanged(work):
             move.remove(staged)
             self._front.later(work)  # and the claim is given back
@@ -330,8 +352,9 @@ class AnswerLoop:
 
     def _sweep(self, at_once: bool = False) -> None:
         now = time.monotonic()
-        if at_once or now - self._swept >= _RETENTION_S:
+        if (at_once and now - self._freed >= LONGEST_S) or now - self._swept >= _RETENTION_S:
             self._swept = now
+            self._freed = now if at_once else self._freed
             if count := self._front.sweep():
                 tell(self._front.logger, "forgotten", count=count)
 

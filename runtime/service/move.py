@@ -6,12 +6,18 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from pathlib import Path
 
-from runtime.service.watch.look import look
+from fmtool.files import open_regular
+from runtime.service.watch.look import MAX_DEPTH, look
 
 SCRATCH = ".fmtool-"
 """How what is not finished begins; whatever a crash leaves of it may be deleted."""
+
+
+LEFT = ".fmtool-left-"
+"""How an original is called that was copied and that only its sender may remove."""
 
 
 def staged(folder: Path, content: str) -> Path:
@@ -30,30 +36,70 @@ def stage(folder: Path, content: str) -> Path:
 def move(item: Path, folder: Path, name: str) -> Path:
     """Move `item` to `folder/name`, or `name-2` and so on if that is taken; where it is now.
 
-    On another disk it is copied under a scratch name first, so that a crash in between leaves the
-    original where it was.
+    What is this user's own is renamed. What is another user's is copied, so that its sender can
+    change nothing of it any more, and then removed; so is what comes from another disk. A copy has
+    a scratch name first: a crash in between leaves the original where it was. Where the original
+    may be neither removed nor read, it is renamed: within its folder to a hidden name, which is no
+    item, or to its target.
 
     Raises:
         OSError: if it cannot be moved; the original is still there.
     """
     target = _free(folder, name)
-    try:
-        os.rename(item, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        size = look(item).bytes
-        if size > shutil.disk_usage(folder).free:
-            raise OSError(errno.EFBIG, f"{size} bytes do not fit there") from None
-        scratch = folder / f"{SCRATCH}{secrets.token_hex(8)}"
+    if _own(item):
         try:
-            _copy(item, scratch)
-            os.rename(scratch, target)
-        except BaseException:
-            remove(scratch)
-            raise
+            os.rename(item, target)
+            close(target)
+            return target
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+    size = look(item).bytes
+    if size > shutil.disk_usage(folder).free:
+        raise OSError(errno.EFBIG, f"{size} bytes do not fit there") from None
+    scratch = folder / f"{SCRATCH}{secrets.token_hex(8)}"
+    try:
+        _copy(item, scratch)
+        os.rename(scratch, target)
+    except PermissionError:
+        remove(scratch)
+        os.rename(item, target)
+        return target
+    except BaseException:
+        remove(scratch)
+        raise
+    try:
         remove(item)
+    except PermissionError:
+        os.rename(item, item.with_name(f"{LEFT}{secrets.token_hex(8)}"))
     return target
+
+
+def close(path: Path) -> None:
+    """Take the rights of all but the owner from a file or a folder, and what is in it."""
+    for place, names, files in os.walk(path):
+        for each in (place, *(os.path.join(place, name) for name in (*names, *files))):
+            _close(each)
+    _close(path)
+
+
+def _close(path: str | Path) -> None:
+    mode = os.lstat(path).st_mode
+    if not stat.S_ISLNK(mode):
+        os.chmod(path, stat.S_IMODE(mode) & ~(stat.S_IRWXG | stat.S_IRWXO))
+
+
+def _own(item: Path) -> bool:
+    """Whether an item and all in it is this user's."""
+    me = os.geteuid()
+    if item.lstat().st_uid != me:
+        return False
+    inside = (
+        os.lstat(os.path.join(place, name)).st_uid == me
+        for place, names, files in os.walk(item)
+        for name in (*names, *files)
+    )
+    return all(inside)
 
 
 def remove(path: Path) -> None:
@@ -72,22 +118,35 @@ def clear(folder: Path) -> None:
 
 
 def _copy(item: Path, target: Path) -> None:
-    if item.is_dir() and not item.is_symlink():
-        shutil.copytree(item, target, symlinks=True, ignore=_special)
-    elif item.is_symlink() or item.is_file():
-        shutil.copy2(item, target, follow_symlinks=False)
-    else:
-        target.write_text("no file: a pipe, a socket or a device\n", encoding="utf-8")
+    """Copy a file or a folder as it is opened, following no link, whatever becomes of its names."""
+    if item.is_symlink() or not (item.is_dir() or item.is_file()):
+        target.write_text("no file: a link, a pipe, a socket or a device\n", encoding="utf-8")
+        return
+    parent = os.open(item.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _copy_of(parent, item.name, target, MAX_DEPTH)
+    finally:
+        os.close(parent)
 
 
-def _special(folder: str, names: list[str]) -> list[str]:
-    """Pipes, sockets and devices, which cannot be copied."""
-    paths = {name: Path(folder, name) for name in names}
-    return [
-        name
-        for name, path in paths.items()
-        if not (path.is_symlink() or path.is_file() or path.is_dir())
-    ]
+def _copy_of(parent: int, name: str, target: Path, depth: int) -> None:
+    """Copy an entry of a folder that is open; links, pipes, sockets and devices in it are left."""
+    if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+        with open_regular(name, os.O_NOFOLLOW, parent) as stream, target.open("xb") as out:
+            shutil.copyfileobj(stream, out)
+            facts = os.fstat(stream.fileno())
+            os.utime(out.fileno(), ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        return
+    how = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    handle = os.open(name, how, dir_fd=parent)
+    try:
+        target.mkdir(mode=0o700)
+        for entry in os.listdir(handle):
+            mode = os.stat(entry, dir_fd=handle, follow_symlinks=False).st_mode
+            if stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and depth):
+                _copy_of(handle, entry, target / entry, depth - 1)
+    finally:
+        os.close(handle)
 
 
 def _free(folder: Path, name: str) -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
 from fmtool.errors import InputError, UsageError
+from fmtool.files import secret
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,18 @@ def files(
     return TlsFiles(cert, key, ca)
 
 
+_LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or a host's name means this machine and no other."""
+    bare = host.strip("[]").lower()
+    try:
+        return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return bare in _LOCAL_NAMES
+
+
 def server_context(tls: TlsFiles) -> ssl.SSLContext:
     """TLS 1.2 or newer; with authorities, a client must show a certificate of theirs."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -52,14 +66,20 @@ def server_context(tls: TlsFiles) -> ssl.SSLContext:
 
 
 def client_context(tls: TlsFiles) -> ssl.SSLContext:
-    """The peer's certificate must be of the authorities (or the system's) and name its host."""
-    context = ssl.create_default_context()
+    """The peer's certificate must be of the authorities named, and of no other, and name its host.
+
+    Where none is named, it must be of one of the system's.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if tls.ca is None:
+        context.load_default_certs()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _load(context, tls)
     return context
 
 
 def _load(context: ssl.SSLContext, tls: TlsFiles) -> None:
+    secret(tls.key, 0, "the key", "name a PEM file")
     try:
         context.load_cert_chain(tls.cert, tls.key, password=lambda: "")
         if tls.ca is not None:

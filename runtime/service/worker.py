@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from functools import partial
 from os import PathLike
+from pathlib import Path
 
 from runtime.service.answer import AnsweredBy, Answerer, Fate, Order, Outcome
 from runtime.system.child import Child, Crashed, GivenUp, GiveUp, Late, Server
@@ -18,6 +20,7 @@ class OrderWorker(Child):
     Args:
         make: gives what answers, in the process; can be pickled.
         answer_s: how long one order may take; then the process is ended, and so is that order.
+        start: see `Child`.
 
     Raises:
         FmtoolError: what `make` raised.
@@ -25,9 +28,11 @@ class OrderWorker(Child):
 
     about: AnsweredBy
 
-    def __init__(self, make: Callable[[], Server], answer_s: float = ANSWER_S) -> None:
+    def __init__(
+        self, make: Callable[[], Server], answer_s: float = ANSWER_S, start: bool = True
+    ) -> None:
         self._answer_s = answer_s
-        super().__init__(make)
+        super().__init__(make, start)
 
     def __call__(self, order: Order, give_up: GiveUp = lambda: False) -> Outcome:
         """Send an order and wait for its outcome, or until `give_up` says so.
@@ -50,6 +55,22 @@ class OrderWorker(Child):
             return Outcome(Fate.broken, "Crash", reason)
         assert isinstance(outcome, Outcome)
         return outcome
+
+    def digest(self, source: Path, give_up: GiveUp = lambda: False) -> str:
+        """The digest of a content that may be hostile, or on a disk that does not answer.
+
+        Raises:
+            OSError: if it cannot be read, or `give_up` says so.
+            FmtoolError: if the process died before and does not start.
+        """
+        try:
+            found = self.ask(source, self._answer_s, give_up)
+        except (GivenUp, Late, Crashed) as error:
+            why = type(error).__name__
+            raise OSError(errno.EIO, f"reading it ended: {why}") from None
+        if isinstance(found, OSError):
+            raise found
+        return str(found)
 
 
 def open_worker(

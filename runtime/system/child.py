@@ -53,6 +53,7 @@ class Child:
 
     Args:
         make: gives the server, in the process; can be pickled.
+        start: now; otherwise with the first request, or `ensure`.
 
     Raises:
         FmtoolError: what `make` raised.
@@ -60,10 +61,11 @@ class Child:
 
     about: Any
 
-    def __init__(self, make: Callable[[], Server]) -> None:
+    def __init__(self, make: Callable[[], Server], start: bool = True) -> None:
         self._make = make
         self._process: BaseProcess | None = None
-        self._start()
+        if start:
+            self._start()
 
     @property
     def alive(self) -> bool:
@@ -111,12 +113,12 @@ class Child:
             self._start()
 
     def close(self) -> None:
-        """Kill the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process.close()
-            self._process = None
+        """Kill the process; another thread that waits for it learns so, and may close it too."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.join()
+            process.close()
             self._pipe.close()
 
     def _start(self) -> None:

@@ -76,7 +76,7 @@ def confine(threads: int | None = None) -> None:
     """
     there = _allowed()
     if threads is not None and threads > there:
-        raise UsageError(f"--threads {threads}: this process may use {there} at most; name fewer")
+        raise UsageError(f"{threads} threads: this process may use {there} at most; ask for fewer")
     if threads is not None or cores() < bound():
         names = THREADS if threads else THREADS[:1]
         os.environ.update(dict.fromkeys(names, str(threads or cores())))

@@ -7,12 +7,12 @@ without it works, and its results say that they have no interval.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fmtool import plain_json
 from fmtool.bundle import Bundle
-from fmtool.errors import BundleError
+from fmtool.errors import BundleError, UsageError
 from runtime.trust.classes import Calibrator, calibrator
 from runtime.trust.folds import Array, Folds, array, number
 from runtime.trust.interval import Difficulty
@@ -37,7 +37,7 @@ class Tendency:
             raise ValueError("a tendency without a slope corrects nothing")
 
     def corrected(self, value: float) -> float:
-        """The value without the tendency: right on average at every truth, but more scattered."""
+        """The value without the tendency: more scattered, and less drawn to the cohort's mean."""
         return (value - self.intercept) / self.slope
 
 
@@ -54,6 +54,7 @@ class Trust:
         probability: of a binary task.
         tendency: of a regression whose values follow the truth closely enough to be corrected.
         novelty: the cohort's shape.
+        prevalence: of class 1 where the head is used; None where that is as in its cohort.
     """
 
     level: float
@@ -64,6 +65,7 @@ class Trust:
     probability: Calibrator | None = None
     tendency: Tendency | None = None
     novelty: Novelty | None = None
+    prevalence: float | None = None
 
     def __post_init__(self) -> None:
         features = self.folds.weight.shape[1]
@@ -73,10 +75,21 @@ class Trust:
             raise ValueError("the calibration's parts do not belong together")
         if self.labels is not None and self.labels.shape != self.folds.fold.shape:
             raise ValueError("the calibration's labels do not belong to its scans")
+        if self.prevalence is not None and not 0.0 < self.prevalence < 1.0:
+            raise ValueError("a prevalence lies between 0 and 1")
+
+    @property
+    def share(self) -> float | None:
+        """Of class 1 among the subjects that the probability was fitted on."""
+        if self.labels is None:
+            return None
+        mass = self.folds.mass
+        return float(mass[self.labels > 0.5].sum() / mass.sum())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; what is absent is None."""
         tendency = self.tendency
+        used = {} if self.prevalence is None else {"prevalence": self.prevalence}
         return {
             "level": self.level,
             "folds": self.folds.to_dict(),
@@ -86,6 +99,7 @@ class Trust:
             "probability": self.probability.to_dict() if self.probability else None,
             "tendency": [tendency.slope, tendency.intercept] if tendency else None,
             "novelty": self.novelty.to_dict() if self.novelty else None,
+            **used,
         }
 
     @classmethod
@@ -96,6 +110,7 @@ class Trust:
             KeyError, TypeError, ValueError: for data that it did not write.
         """
         difficulty, labels, novelty = data["difficulty"], data["labels"], data["novelty"]
+        prevalence = data.get("prevalence")
         return cls(
             level=number(data["level"]),
             folds=Folds.from_dict(data["folds"]),
@@ -105,7 +120,24 @@ class Trust:
             probability=calibrator(data["probability"]) if data["probability"] else None,
             tendency=Tendency(*map(number, data["tendency"])) if data["tendency"] else None,
             novelty=Novelty.from_dict(novelty) if novelty else None,
+            prevalence=number(prevalence) if prevalence is not None else None,
         )
+
+
+def used_at(trusts: Mapping[str, Trust], prevalence: Mapping[str, float]) -> dict[str, Trust]:
+    """The same, for use where a task's class 1 has another share than in its cohort.
+
+    Raises:
+        UsageError: for a share outside 0 to 1, or a task without a calibrated probability.
+    """
+    for task, share in prevalence.items():
+        if not 0.0 < share < 1.0:
+            raise UsageError(f"the prevalence of {task} is {share:g}; it lies between 0 and 1")
+        if task not in trusts or trusts[task].probability is None:
+            raise UsageError(
+                f"{task} has no calibrated probability that a prevalence could correct"
+            )
+    return {n: replace(t, prevalence=prevalence.get(n, t.prevalence)) for n, t in trusts.items()}
 
 
 def read(bundle: Bundle) -> dict[str, Trust]:
@@ -119,7 +151,7 @@ def read(bundle: Bundle) -> dict[str, Trust]:
         return {}
     path = bundle.file(name)
     try:
-        content = plain_json.loads(path.read_bytes())
+        content = plain_json.loads(bundle.read(name))
         found = {task: Trust.from_dict(data) for task, data in content.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path} is damaged ({error}); export the bundle again") from None

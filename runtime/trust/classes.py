@@ -94,21 +94,33 @@ def p_values(
         embedding: (F,).
         by_class: compare within each class (coverage holds for each), or among all scans.
     """
-    new = folds(embedding)
+    return among(folds.score, folds.mass, labels, folds(embedding), by_class)
+
+
+def among(
+    score: Array, mass: Array, labels: Array, new: Array, by_class: bool
+) -> tuple[float, float]:
+    """`p_values` of a scan to which the N calibration scans' heads give the logits `new`, (N,)."""
     found = []
     for label in (0.0, 1.0):
         sign = 1.0 if label else -1.0  # a low logit is strange in class 1, a high one in class 0
-        if by_class:
-            rows = labels == label
-            stranger = sign * folds.score[rows] <= sign * new[rows]
-            mass = folds.mass[rows]
-        else:
-            stranger = np.where(labels > 0.5, folds.score, -folds.score) <= sign * new
-            mass = folds.mass
-        found.append(float((mass[stranger].sum() + 1.0) / (mass.sum() + 1.0)))
+        rows = labels == label if by_class else np.ones(len(labels), dtype=np.bool_)
+        own = sign * score if by_class else np.where(labels > 0.5, score, -score)
+        stranger = rows & (own <= sign * new)
+        found.append(float((mass[stranger].sum() + 1.0) / (mass[rows].sum() + 1.0)))
     return found[0], found[1]
 
 
 def members(p: tuple[float, float], level: float) -> list[int]:
-    """The classes of the prediction set: those whose p-value is above 1 - level."""
-    return [label for label in (0, 1) if p[label] > 1.0 - level + SLACK]
+    """The classes of the prediction set: those whose p-value is above 1 - level, or the likelier.
+
+    The likelier class always stays: where a head parts the classes well, most of the scans that it
+    would exclude from both are ordinary ones between them.
+    """
+    return [label for label in (0, 1) if p[label] > min(1.0 - level + SLACK, max(p) - SLACK)]
+
+
+def at_prevalence(probability: float, share: float, prevalence: float) -> float:
+    """A probability fitted where class 1 has the share `share`, where it has another, by Bayes."""
+    odds = prevalence / (1.0 - prevalence) * (1.0 - share) / share
+    return odds * probability / (odds * probability + 1.0 - probability)

@@ -201,8 +201,9 @@ def read(bundle: Bundle) -> SiteReference | None:
     name = bundle.manifest.reference
     if name is None:
         return None
-    path = bundle.file(name)
     try:
-        return SiteReference.from_dict(plain_json.loads(path.read_bytes()))
+        return SiteReference.from_dict(plain_json.loads(bundle.read(name)))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{path} is damaged ({error}); copy the bundle anew") from None
+        raise BundleError(
+            f"{bundle.file(name)} is damaged ({error}); copy the bundle anew"
+        ) from None

@@ -33,7 +33,7 @@ def read(bundle: Bundle) -> list[str]:
         return []
     path = bundle.file(name)
     try:
-        return sentences(plain_json.loads(path.read_bytes()))
+        return sentences(plain_json.loads(bundle.read(name)))
     except WRONG as error:
         raise BundleError(f"{path} is damaged ({error}); measure the bundle again") from None
 

@@ -124,6 +124,8 @@ def test_a_bundle_with_a_changed_byte(fmtool, prepared_head, tmp_path):
         (("--engine", "magic"), 2, "unknown engine 'magic'; there are auto, onnxruntime, openvino"),
         (("--device", "tpu"), 2, "tpu"),
         (("--json", "--csv"), 2, "exclude each other"),
+        (("--prevalence", "sex"), 2, "it needs a task and a share"),
+        (("--prevalence", "age=0.1"), 2, "age has no calibrated probability"),
         (("--device", "cuda:0", "--engine", "openvino"), 3, "OpenVINO runs on the CPU"),
         (("--bundle", "nowhere.fmtool"), 1, "nowhere.fmtool does not exist"),
         (("--skull", "round"), 2, "round"),

@@ -76,6 +76,7 @@ def test_a_batch_is_done_once_and_its_ledger_says_so(fmtool, inbox, tmp_path):
     ("words", "code", "said"),
     [
         (("predict", "x.nii", "--out", "o", "--json"), 2, "--json"),
+        (("predict", "x.nii", "--out", "o", "--fhir", "f"), 2, "--fhir"),
         (("predict", "x.nii", "--identifiers", "drop"), 2, "--out"),
         (("predict", "x.nii", "--out", "o", "--identifiers", "some"), 2, "keep"),
         (("predict", "x.nii", "--ray", "head:6379"), 2, "--ray goes with --out"),

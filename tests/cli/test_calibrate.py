@@ -47,6 +47,7 @@ def site(tmp_path_factory):
     scans = [f"/data/sub-{i:02}_T1w.nii.gz" for i in range(24)]
     columns = {
         "scan": scans,
+        "content": [f"{i:064x}" for i in range(24)],
         "embedding": x.tolist(),
         "brain_volume_ml": random.normal(1400.0, 100.0, 24).tolist(),
         "bundle_digest": [digest] * 24,

@@ -155,6 +155,9 @@ VERBS = {
     "ledger retry": ("{top}/results", 0, "3 items wait again"),
     "serve dicom": ("--inbox {top}/empty --allow SCANNER@127.0.0.1", 3, "fmtool[dicom]"),
     "serve http": ("--spool {top}/empty", 3, "fmtool[http]"),
+    "serve mrd": ("--listen nowhere", 2, "such as 127.0.0.1:9002"),
+    "serve openrecon": ("{top}/openrecon", 0, "Manual.pdf"),
+    "serve rehearse": ("{top}/scans/whole.nii.gz {top}/back", 3, "fmtool[dicom]"),
 }
 
 

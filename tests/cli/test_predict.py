@@ -33,13 +33,15 @@ def test_a_prepared_head(fmtool, prepared_head):
 
 
 def test_csv_has_a_row_per_scan_in_order(fmtool, prepared_head):
-    done = fmtool("predict", prepared_head, "absent.nii.gz", "--csv")
+    words = ("--csv", "--prevalence", "sex=0.05")
+    done = fmtool("predict", prepared_head, "absent.nii.gz", *words)
     assert done.returncode == 1
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [row["scan"] for row in rows] == [
         str(prepared_head / "normalized.nii.gz"),
         "absent.nii.gz",
     ]
+    assert rows[0]["sex_prevalence"] == "0.05"
 
 
 def test_a_whole_head_to_table_json_and_page(fmtool, whole_head, tmp_path):

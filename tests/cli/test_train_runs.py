@@ -23,9 +23,9 @@ TINY = ("--view", 16, 16, 16, "--min-crop", 60, 80, 80, "--width", 1 / 32, "--ba
 
 @pytest.fixture(scope="module")
 def cohort(fmtool, tmp_path_factory):
-    """Twelve synthetic heads on the model's grid, and the folder that holds them prepared."""
+    """Twenty synthetic heads on the model's grid, and the folder that holds them prepared."""
     folder = tmp_path_factory.mktemp("synthetic")
-    done = fmtool("train", "synth", folder / "heads", "-n", 12, "--seed", 1, "--prepared")
+    done = fmtool("train", "synth", folder / "heads", "-n", 20, "--seed", 1, "--prepared")
     assert done.returncode == 0, done.stderr
     table = folder / "heads" / "cohort.csv"
     done = fmtool("train", "prepare", table, "--cache", folder / "cache")
@@ -88,10 +88,17 @@ def test_from_pretraining_to_a_bundle(fmtool, cohort, tmp_path):
     shared = ("--cache", cache, "--device", "cpu", "--epochs", 2, "--batch", 4)
     split = tmp_path / "split.json"
     done = fmtool(
-        "train", "split", table, "--task", "age", "-o", split, "--fractions", "0.5,0.25,0.25"
+        "train", "split", table, "--task", "age", "-o", split, "--fractions", "0.3,0.1,0.6"
     )
     assert done.returncode == 0, done.stderr
-    assert fmtool(*words(cohort, tmp_path / "simclr", epochs=2)).returncode == 0
+    done = fmtool(*words(cohort, tmp_path / "simclr", epochs=2))
+    assert done.returncode == 0, done.stderr
+    assert "--split leaves those out" in done.stderr
+    done = fmtool(*words(cohort, tmp_path / "apart", epochs=2), "--split", split)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((tmp_path / "apart" / "encoder" / "encoder.json").read_text("utf-8"))
+    assert len(facts["exposure"]["subjects"]) == 6
+    assert facts["exposure"]["labelled_subjects"] == []
     small = ("--input", 32, 40, 40)
     done = fmtool(
         "train", "finetune", table, "--task", "age", "--split", split, *small, *shared,
@@ -101,6 +108,16 @@ def test_from_pretraining_to_a_bundle(fmtool, cohort, tmp_path):
     head = json.loads((tmp_path / "finetune" / "head.json").read_text(encoding="utf-8"))
     assert head["evidence"]["input_shape"] == [32, 40, 40]
     assert head["evidence"]["how"] == "held-out test"
+    seen = {"images": 12, "labels": 0, "of": 12, "complete": True}
+    assert head["evidence"]["exposure"] == seen
+    assert "had seen the images of 12 of these" in " ".join(done.stdout.split())
+    again = fmtool(
+        "train", "probe", table, "--task", "age", "--encoder", tmp_path / "finetune" / "encoder",
+        "--cache", cache, "-o", tmp_path / "leaky.json",
+    )  # fmt: skip
+    assert again.returncode == 1
+    assert "the labels of 8 of the 20 subjects of the table have trained this" in again.stderr
+    assert not (tmp_path / "leaky.json").exists()
 
     done = fmtool(
         "export", tmp_path / "finetune" / "encoder",

@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from benchmarks.supply import locks
+from documentation.verbs import options
+from fmtool import NOTICE, __version__
 from fmtool.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -32,11 +35,8 @@ def accepted(words):
 
 def settings(unit):
     """A unit's settings; the later of two lines of one name counts."""
-    lines = [
-        line
-        for line in unit.read_text(encoding="utf-8").splitlines()
-        if line and line[0] not in "#["
-    ]
+    text = unit.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and line[0] not in "#["]
     return dict(line.split("=", 1) for line in lines)
 
 
@@ -54,6 +54,39 @@ def test_a_unit_runs_a_command_that_there_is_with_few_rights(unit):
     assert said["Restart"] == "on-failure"
     assert said["SuccessExitStatus"] == "143"
     assert int(said["TimeoutStopSec"]) > 30
+    assert said["UMask"] == "0077"
+    assert said["MemoryMax"].endswith("G")
+    assert said["MemorySwapMax"] == "0"
+    assert 64 < int(said["TasksMax"]) <= 1024
+    assert 1024 <= int(said["LimitNOFILE"]) <= 65536
+    assert said["LimitCORE"] == "0"
+
+
+def test_every_service_has_a_unit():
+    words = [shlex.split(settings(unit)["ExecStart"])[1:] for unit in UNITS]
+    assert sorted(w[:2] if w[0] == "serve" else w[:1] for w in words) == [
+        ["serve", "dicom"],
+        ["serve", "http"],
+        ["watch"],
+    ]
+
+
+def test_the_node_s_unit_takes_nobody_without_a_certificate():
+    (unit,) = (unit for unit in UNITS if "dicom" in unit.name)
+    words = shlex.split(settings(unit)["ExecStart"])
+    assert {"--tls-required", "--tls-ca"} <= set(words)
+    assert "--any-client" not in words
+
+
+def test_the_watch_s_layout_lets_senders_deliver_and_no_more():
+    """As tests/runtime/service/watch/test_senders.py tries it with two accounts."""
+    page = (ROOT / "docs" / "watch.md").read_text(encoding="utf-8")
+    made = re.findall(r"install -d (-o \w+ -g [\w-]+ -m \d+) (\S+)", page)
+    assert dict((path, how) for how, path in made) == {
+        "/srv/fmtool": "-o root -g root -m 0755",
+        "/srv/fmtool/inbox": "-o fmtool -g fmtool-senders -m 3730",
+        "/srv/fmtool/outbox": "-o fmtool -g fmtool -m 0700",
+    }
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
@@ -125,10 +158,91 @@ def test_a_container_is_built_from_what_there_is(file):
             *sources, _ = words.split()
             assert all((ROOT / source).exists() for source in sources)
     text = file.read_text(encoding="utf-8")
-    extras = text.partition('".[')[2].partition(']"')[0].split(",")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    known = project["project"]["optional-dependencies"]
-    assert set(extras) <= set(known)
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
     packages = {path.partition("/")[0] for path in wheel}
     assert [package for package in packages if f"COPY {package} {package}\n" not in text] == []
+
+
+OPENRECON = DEPLOY / "openrecon"
+
+
+def test_the_scanners_container_is_as_consoles_want_it():
+    found = instructions(OPENRECON / "Containerfile")
+    said = dict(found[max(i for i, (name, _) in enumerate(found) if name == "FROM") :])
+    assert said["USER"] == "root"
+    assert said["EXPOSE"] == "9002"
+    shell, option, line = json.loads(said["CMD"])
+    assert (shell, option) == ("/bin/sh", "-c")
+    first, _, command = line.partition(" && exec ")
+    assert first == "ldconfig"
+    words = shlex.split(command)
+    assert words[0] == "fmtool"
+    accepted(words[1:])
+    assert words[words.index("--listen") + 1] == "0.0.0.0:9002"
+    set_to = dict(word.split("=", 1) for word in said["ENV"].split())
+    assert set_to["HOME"] == "/tmp"
+    extras = (OPENRECON / "Containerfile").read_text().partition('".[')[2].partition("]")[0]
+    assert extras == "cpu"
+
+
+def test_the_scanners_script_says_what_it_lacks(tmp_path):
+    script = OPENRECON / "build.sh"
+    subprocess.run([Path(sys.executable).parent / "shellcheck", script], check=True)
+    for words, code, said in (
+        ([], 2, "usage"),
+        (["absent.fmtool", tmp_path], 1, "not a bundle's folder"),
+        ([tmp_path, tmp_path], 3, "no docker engine answers"),
+    ):
+        done = subprocess.run(
+            ["/bin/sh", script, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": "/usr/bin:/bin", "DOCKER_HOST": "tcp://127.0.0.1:1"},
+        )
+        assert (done.returncode, len(done.stderr.splitlines())) == (code, 1)
+        assert said in done.stderr
+
+
+@EACH
+def test_a_container_installs_from_a_lock_with_which_signatures_work(file):
+    (lock,) = re.findall(r"COPY locks/([\w-]+)\.txt lock\.txt\n", file.read_text(encoding="utf-8"))
+    assert {"dicom", "http", "sign", "parquet"} <= set(locks.LOCKS[lock])
+    assert ("gpu" in locks.LOCKS[lock]) == file.name.endswith("gpu")
+    assert "cryptography" in locks.pins(lock)
+    (build,) = (
+        words for name, words in instructions(file) if name == "RUN" and "venv" in words[:20]
+    )
+    installs = [part.split()[1:] for part in build.split("&&") if " install " in part]
+    assert installs == [
+        ["install", "--no-cache-dir", "--require-hashes", "--requirement", "lock.txt"],
+        ["install", "--no-cache-dir", "--no-deps", "."],
+    ]
+
+
+def test_the_boutiques_descriptor_has_the_app_s_own_options() -> None:
+    told = json.loads((ROOT / "deploy/boutiques.json").read_text("utf-8"))
+    flags = {one["command-line-flag"]: one for one in told["inputs"] if "command-line-flag" in one}
+    own = {option.name: option for option in options() if option.verb == "bids"}
+    assert flags.keys() == own.keys()
+    for name, option in own.items():
+        assert flags[name].get("list", False) is option.several
+        assert (flags[name]["type"] == "Flag") is (not option.takes)
+    assert all(one["value-key"] in told["command-line"] for one in told["inputs"])
+    assert told["tool-version"] == __version__
+    assert NOTICE in told["description"]
+
+
+def test_boutiques_takes_its_descriptor() -> None:
+    bosh = shutil.which("bosh")
+    if bosh is None:
+        pytest.skip("boutiques is absent: pip install boutiques")
+    done = subprocess.run(
+        [bosh, "validate", str(ROOT / "deploy/boutiques.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "OK" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -13,9 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export import half
 from export.graph import masked_zscore
+from export.models import Wanted, export_models
 from export.precision import trunk_nodes
-from export.reference import feed
-from export.verify import kind
+from export.reference import feed, reference
+from export.verify import FP16_LIMIT, kind
 from training import encoders
 
 
@@ -83,3 +85,60 @@ def test_which_models_are_half(model16, model32):
 def test_nan_is_the_worst_peak():
     assert half.worst({"a": 1.0, "b": float("nan"), "c": 9e9})[0] == "b"
     assert half.worst({}) == ("", 0.0)
+
+
+def test_what_makes_and_reads_a_large_tensor_is_found_by_name(tmp_path):
+    """Large between two products, and through a ReLU that passes it on; small elsewhere."""
+    half_type, full_type, shape = TensorProto.FLOAT16, TensorProto.FLOAT, ["batch", 1, 2, 2, 2]
+    nodes = [
+        helper.make_node("Cast", ["volume"], ["small"], "in", to=half_type),
+        helper.make_node("Mul", ["small", "one"], ["same"], "first"),
+        helper.make_node("Mul", ["same", "up.weight"], ["large"], "up"),
+        helper.make_node("Relu", ["large"], ["passed"], "relu"),
+        helper.make_node("Mul", ["passed", "down.weight"], ["again"], "down"),
+        helper.make_node("Mul", ["again", "one"], ["last"], "last"),
+        helper.make_node("Cast", ["last"], ["out"], "out", to=full_type),
+        helper.make_node("Identity", ["mask"], ["unused"], "mask"),
+    ]
+    numbers = {"one": 1.0, "up.weight": 3e4, "down.weight": 1e-3}
+    graph = helper.make_graph(
+        nodes,
+        "large",
+        [helper.make_tensor_value_info(name, full_type, shape) for name in ("volume", "mask")],
+        [helper.make_tensor_value_info(name, full_type, shape) for name in ("out", "unused")],
+        [numpy_helper.from_array(np.float16(v), name) for name, v in numbers.items()],
+    )
+    path = tmp_path / "large.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), path)
+    ones = np.ones((2, 2, 2), np.float32)
+    found = half.beyond(path, [(ones, ones)], FP16_LIMIT)
+    assert found == {"up": "up", "relu": "up", "down": "down"}
+    assert half.beyond(path, [(ones / 10, ones)], FP16_LIMIT) == {}
+
+
+@pytest.mark.slow
+def test_layers_that_overflow_stay_in_float32_and_are_named(graph, heads, volumes, tmp_path):
+    """A block whose first activations are a million times as large, and its sum as before."""
+    large = copy.deepcopy(graph)
+    block = large.encoder.layer2[1]
+    with torch.no_grad():
+        block.bn1.weight.mul_(1e6)
+        block.bn1.bias.mul_(1e6)
+        block.conv2.weight.div_(1e6)
+    said = []
+    facts = SimpleNamespace(architecture="resnet18", width=1.0, sha256="")
+    wanted = Wanted(fp16=True, volumes=volumes, batches=(1,))
+    models = export_models(
+        large, heads, tmp_path, wanted, reference(large, volumes), facts, said.append
+    )
+    kept = models[1].kept
+    assert {f"encoder.layer2.1.conv{i}" for i in (1, 2)} <= set(kept)
+    assert {layer.split(".")[1] for layer in kept} == {"layer2"}
+    assert models[1].describe().startswith("in float32, too large for FP16: encoder.layer2.1")
+    assert any("stays in float32" in sentence for sentence in said)
+    assert models[0].kept == ()
+    assert half.beyond(models[1].path, volumes, FP16_LIMIT) == {}
+    types = {w.name: w.data_type for w in onnx.load(models[1].path).graph.initializer}
+    full = {n for n, kind in types.items() if kind == TensorProto.FLOAT and ".conv" in n}
+    assert full == {name for name in full if name.startswith("encoder.layer2.1.conv")}
+    assert types["encoder.layer1.0.conv1.weight"] == TensorProto.FLOAT16

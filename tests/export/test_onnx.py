@@ -79,6 +79,13 @@ def test_what_the_exporter_promises_is_checked(model32, graph):
         check(model, graph, 18)
 
 
+def test_an_operator_that_onnxruntime_computes_with_too_few_digits_is_refused(model32, graph):
+    model = onnx.load(model32)
+    model.graph.node[0].op_type = "GroupNormalization"
+    with pytest.raises(RuntimeError, match="18 has GroupNormalization"):
+        check(model, graph, 18)
+
+
 def test_heads_are_float32_where_openvino_convolves_in_bfloat16(model32, graph, volumes):
     if "bfloat16" not in precisions():
         pytest.skip("this CPU has no bfloat16")

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
+import subprocess
+import traceback
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from fmtool import bundle, space
+from runtime.ledger.content import content_digest
 from runtime.service.answer import AnsweredBy, Fate, Outcome, pages, put
 
 
@@ -29,6 +36,9 @@ class StandIn:
             return Outcome(Fate.refused, "InputError", f"{order.scan} is not a NIfTI file")
         put(order.into, pages(order, answer(), {}))
         return Outcome(Fate.done, result=answer())
+
+    def digest(self, source, give_up):
+        return content_digest(source)
 
     def ensure(self):
         pass
@@ -83,3 +93,60 @@ def heads(tmp_path_factory):
             image = nib.Nifti1Image(array.astype(np.float32), space.grid_affine())
             nib.save(image, folder / f"{name}.nii.gz")
     return top
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """An authority, and a node's, a client's and a stranger's certificates, made by openssl."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def openssl(*words):
+        try:
+            subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+        except FileNotFoundError:
+            pytest.skip("no openssl here to make certificates with")
+
+    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    for name in ("ca", "stranger"):
+        openssl(*new, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}")
+    for name in ("node", "client"):
+        openssl(
+            *new, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}",
+            "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE",
+            "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+        )  # fmt: skip
+    return folder
+
+
+def _as_account(number, do):
+    """Have another account do something, in a process of its own; whether the system let it."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.setgroups([54323])
+            os.setgid(number)
+            os.setuid(number)
+            os.umask(0o022)
+            do()
+            code = 0
+        except OSError as error:
+            code = 2 if error.errno in (errno.EACCES, errno.EPERM) else 1
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    assert code in (0, 2)
+    return code == 0
+
+
+@pytest.fixture
+def as_account(tmp_path):
+    """`as_account(number, do)`: see `_as_account`; the test's folder can be reached by all."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be two accounts in turn")
+    for place in (tmp_path, *tmp_path.parents):
+        place.chmod(stat.S_IMODE(place.stat().st_mode) | 0o011)
+    return _as_account

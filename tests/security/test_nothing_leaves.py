@@ -64,12 +64,13 @@ EDGE = {
     "bundle keygen": "key",
     "bundle sign": "mine.fmtool --key key",
     "bundle robustness": "mine.fmtool/robustness.json --bundle mine.fmtool",
+    "serve openrecon": "openrecon",
 }
 TINY = "--epochs 1 --batch 4 --cache cache --device cpu"
 TRAINING = {
-    "train synth": "heads -n 12 --seed 1 --prepared",
+    "train synth": "heads -n 20 --seed 1 --prepared",
     "train prepare": "heads/cohort.csv --cache cache -j 2",
-    "train split": "heads/cohort.csv --task age -o split.json",
+    "train split": "heads/cohort.csv --task age -o split.json --fractions 0.3,0.1,0.6",
     "train simclr": f"heads/cohort.csv -o run {TINY} --width 0.03125 --view 16 16 16 "
     "--min-crop 60 80 80",
     "train mae": f"heads/cohort.csv -o mae {TINY} --architecture vit_tiny --input 45 64 64",
@@ -84,7 +85,9 @@ TRAINING = {
 SERVICES = {
     "serve http": "--spool spool --port 0",
     "serve dicom": "--inbox received --allow SCANNER --port 0",
+    "serve mrd": "--listen 127.0.0.1:0",
 }
+SENDS = {"serve rehearse"}  # to the server that it is told
 REFUSED = {
     "engines build": 3,  # needs a GPU's library
     "bundle robustness": 1,  # the summary that a bundle carries is of the bundle before it had it
@@ -188,7 +191,7 @@ def homeless(request, tmp_path):
 
 
 def test_every_verb_is_tried():
-    assert {verb for verb, _ in walk()} == {*EDGE, *TRAINING, *SERVICES}
+    assert {verb for verb, _ in walk()} == {*EDGE, *TRAINING, *SERVICES, *SENDS}
 
 
 @pytest.mark.parametrize("verb", ["doctor", "predict"])
@@ -231,7 +234,7 @@ def test_no_training_needs_a_home(homeless):
 @pytest.mark.parametrize("verb", SERVICES)
 @pytest.mark.parametrize("place", ["site", "homeless"])
 def test_a_service_opens_its_port_and_nothing_else(request, place, verb, tmp_path):
-    needs("pynetdicom" if verb == "serve dicom" else "fastapi")
+    needs({"serve dicom": "pynetdicom", "serve http": "fastapi"}.get(verb, "numpy"))
     where = request.getfixturevalue(place) if place == "site" else None
     if where is None:
         if not possible(*NOBODY):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fmtool.bundle.exposure import Overlap
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
 from training import probe
@@ -42,7 +43,10 @@ def sexes(count=80, signal=2.0, seed=0):
 
 def test_regression_recovers_signal_and_beats_the_mean():
     x, y = ages()
-    found = probe.fit(x, cohort(y, AGE, site="A"), folds=4, repeats=2, encoder_sha256="abc")
+    seen = Overlap(3, 0, 80, True)
+    found = probe.fit(
+        x, cohort(y, AGE, site="A"), folds=4, repeats=2, encoder_sha256="abc", seen=seen
+    )
     evidence = found.head.evidence
     assert evidence["metric"] == "MAE"
     assert evidence["unit"] == "years"
@@ -55,6 +59,7 @@ def test_regression_recovers_signal_and_beats_the_mean():
     assert evidence["label_range"] == [y.min(), y.max()]
     assert evidence["sample"].startswith("80 scans of 80 subjects from A, age ")
     assert found.head.encoder_sha256 == "abc"
+    assert evidence["exposure"] == seen.to_dict()
 
 
 def test_evidence_is_the_plain_figure_of_the_out_of_fold_predictions():

@@ -63,15 +63,19 @@ class Cohort(Generic[TaskT]):
 
 
 def read(
-    path: str | os.PathLike[str], task: TaskT, allow_sites: bool = False, strict: bool = False
+    path: str | os.PathLike[str],
+    task: TaskT,
+    allow_sites: bool = False,
+    strict: bool = False,
+    each_scan_is_a_person: bool = False,
 ) -> Cohort[TaskT]:
     """Read a cohort and check that all of it can be used.
 
     Args:
         path: a CSV with the paper's columns `image_path`, `mask_path` (may be empty or absent: a
             raw scan) and `label` (or the task's own label column, which is preferred); paths are
-            relative to the CSV's folder. Optional columns: `subject` or `participant_id` (else
-            `sub-XX` in the path, else each image is a subject of its own), `session` or
+            relative to the CSV's folder. Columns `subject` or `participant_id` (else `sub-XX` in
+            the path, or a name as `training.cohort.names` knows it), and optionally `session` or
             `session_id` (else `ses-YY` in the path), `site`.
             Or a BIDS-like folder: `participants.tsv` with `participant_id` and the task's label
             column, and T1w files as sub-XX/[ses-YY/]anat/sub-XX_*T1w.nii.gz or sub-XX*_T1w.nii.gz.
@@ -82,6 +86,8 @@ def read(
             label and site go together, a model learns the scanner.
         strict: refuse rows without a label and participants without a scan, which are left out
             otherwise, with a remark.
+        each_scan_is_a_person: accept labelled scans of which nothing says whom they show. They are
+            refused otherwise: two scans of one person would be tested by each other.
 
     Raises:
         InputError: with the line numbers of all that is wrong in the table.
@@ -104,8 +110,21 @@ def read(
         raise InputError(" ".join([f"{table.path} lists no scans that can be used.", *remarks]))
     remarks += _unlisted(table.path.parent, rows) if is_bids else []
     cohort = Cohort(table.path, task, rows, remarks)
-    _check_sites(cohort, allow_sites or task is None)
+    check_people(cohort, allow_sites, each_scan_is_a_person)
     return cohort
+
+
+def check_people(
+    cohort: Cohort[TaskT], allow_sites: bool = False, each_scan_is_a_person: bool = False
+) -> None:
+    """Refuse labelled scans of several sites, or of nobody knows whom; see `read`.
+
+    Raises:
+        InputError: where that is not allowed; where it is, the cohort has a remark.
+    """
+    _check_sites(cohort, allow_sites or cohort.task is None)
+    if cohort.task is not None:
+        _check_named(cohort, each_scan_is_a_person)
 
 
 def _left_out(lines: list[Problem]) -> list[str]:
@@ -121,6 +140,19 @@ def _unlisted(folder: Path, rows: list[Row]) -> list[str]:
     if not extra:
         return []
     return [f"{len(extra)} T1w files without a row are left out, such as {extra[0].name}."]
+
+
+def _check_named(cohort: Cohort[TaskT], allow: bool) -> None:
+    nameless = [row for row in cohort.rows if not row.named]
+    if not nameless:
+        return
+    if not allow:
+        raise InputError(
+            f"{cohort.path} does not say whom {len(nameless)} of its {len(cohort.rows)} scans show,"
+            f" such as {nameless[0].image.name} on line {nameless[0].line}: two scans of one person"
+            " would test each other; add a column `subject`, or say --each-scan-is-a-person"
+        )
+    cohort.remarks.append(f"{len(nameless)} scans are each taken for a person of its own.")
 
 
 def _check_sites(cohort: Cohort[TaskT], allow: bool) -> None:

@@ -6,8 +6,15 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from fmtool.errors import InputError
 from fmtool.files import sha256
+from training.cohort.row import Row
+
+if TYPE_CHECKING:
+    from training.cohort import Cohort
+    from training.cohort.prepared import PreparedScan
 
 _SAMPLE = 16 << 10  # bytes
 
@@ -25,6 +32,26 @@ def same_images(files: Sequence[Path]) -> list[tuple[int, int]]:
     for key in (_size, _sample, _digest):
         groups = [part for group in groups for part in _parted(group, files, key)]
     return sorted((later, group[0]) for group in groups for later in group[1:])
+
+
+def refuse_twins(cohort: Cohort[Any], entries: Sequence[PreparedScan]) -> None:
+    """Refuse a cohort in which two files were prepared to the same voxels: one scan, two names.
+
+    Args:
+        cohort: of N rows.
+        entries: (N,) prepared scans.
+
+    Raises:
+        InputError: naming the first pair.
+    """
+    seen: dict[str, Row] = {}
+    for row, entry in zip(cohort.rows, entries, strict=True):
+        first = seen.setdefault(entry.facts["digest"], row)
+        if first is not row:
+            raise InputError(
+                f"{cohort.path}: {row.image.name} (line {row.line}) holds the same voxels as "
+                f"{first.image.name} (line {first.line}) under another name: take one of them out"
+            )
 
 
 def _parted(

@@ -18,6 +18,7 @@ MISSING = frozenset({"", "n/a", "na", "nan", "none", "null", "missing", "unknown
 
 _MAX_BYTES = 4 << 20
 _COMMA = re.compile(r"([+-]?\d*),(\d+)")
+_BOUND = re.compile(r"[<>]=?\s*\d+([.,]\d+)?|\d+([.,]\d+)?\s*\+")  # 89+, as tables hide an age
 _YEAR = 365.25  # days
 _DAYS = {
     **dict.fromkeys(("year", "years", "yr", "yrs", "y"), _YEAR),
@@ -52,7 +53,7 @@ class LabelColumn:
     decimal_comma: bool = False
 
     def label(self, cell: str) -> float | LeftOut:
-        """A cell as `Task.parse_label` reads it; or that it is empty, in any spelling.
+        """A cell as `Task.parse_label` reads it; or that it is empty, in any spelling, or a bound.
 
         Raises:
             InputError: for a cell that is neither.
@@ -61,6 +62,8 @@ class LabelColumn:
         meant = self.levels.get(word, word)
         if meant.lower() in MISSING:
             return LeftOut(f"{task.label} is {word!r}")
+        if task.kind == "regression" and _BOUND.fullmatch(meant):
+            return LeftOut(f"{task.label} is {word!r}, a bound and not a value")
         if self.decimal_comma:
             meant = _COMMA.sub(r"\1.\2", meant)
         if self.factor != 1.0:

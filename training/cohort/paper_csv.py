@@ -8,13 +8,13 @@ from pathlib import Path
 
 from fmtool.errors import InputError
 from fmtool.task import Task
+from training.cohort import names
 from training.cohort.labels import LabelColumn, LeftOut
 from training.cohort.row import UNLABELLED, Lines, Row, Table, no_label_column, read_lines
 
 _FALLBACK = "label"
 _SUBJECTS = ("subject", "participant_id")
 _SESSIONS = ("session", "session_id")
-_SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
 _SESSION = re.compile(r"(?:^|_)(ses-[A-Za-z0-9]+)")
 
 
@@ -39,7 +39,7 @@ def rows(table: Table, task: Task | None) -> Lines:
         if subject and not cells[subject]:
             raise InputError(f"{subject} is empty")
         image, mask = _files(folder, cells)
-        who = cells[subject] if subject else _subject_of(image)
+        who = names.person(cells[subject]) if subject else names.subject_of(image) or str(image)
         when = cells[session] if session else session_of(image)
         if isinstance(value, LeftOut):
             return [value]
@@ -54,14 +54,6 @@ def session_of(image: Path) -> str | None:
         if match := _SESSION.search(part):
             return match.group(1)
     return None
-
-
-def _subject_of(image: Path) -> str:
-    """`sub-XX` of the file's name or of the innermost folder that has one; else the path itself."""
-    for part in reversed(image.parts):
-        if match := _SUBJECT.match(part):
-            return match.group()
-    return str(image)
 
 
 def _files(folder: Path, cells: dict[str, str]) -> tuple[Path, Path | None]:

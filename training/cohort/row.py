@@ -111,6 +111,11 @@ class Row:
     line: int
     session: str | None = None
 
+    @property
+    def named(self) -> bool:
+        """Whether table or path say whom it shows; else the scan is a subject of its own."""
+        return self.subject != str(self.image)
+
 
 class Lines(NamedTuple):
     """A table's rows, what is wrong in it, and what is left out because a value is missing."""
@@ -138,9 +143,13 @@ def read_lines(
     return read
 
 
-def no_label_column(table: Table, task: Task, wanted: str) -> InputError:
+class NoLabelColumn(InputError):
+    """A table that lacks a task's labels altogether."""
+
+
+def no_label_column(table: Table, task: Task, wanted: str) -> NoLabelColumn:
     """The error of a table that lacks the task's labels."""
-    return InputError(
+    return NoLabelColumn(
         f"{table.path} has no column {wanted} for the task {task.name}; "
         f"it has {', '.join(table.columns)}"
     )

@@ -19,7 +19,7 @@ from fmtool.files import sha256
 from fmtool.task import Task
 from runtime.system import atomic
 from training import cohort as cohorts
-from training.cohort import Cohort, Row
+from training.cohort import Cohort, Row, TaskT
 from training.cohort.duplicates import same_images
 
 Table = str | os.PathLike[str]
@@ -52,6 +52,7 @@ def from_tables(
     task: Task,
     allow_sites: bool = False,
     strict: bool = False,
+    each_scan_is_a_person: bool = False,
 ) -> SplitCohort:
     """Read three tables and check that no subject and no image is in two of them.
 
@@ -65,12 +66,14 @@ def from_tables(
         task: whose labels to read.
         allow_sites: accept more than one site within a table.
         strict: see `training.cohort.read`.
+        each_scan_is_a_person: see `training.cohort.read`.
 
     Raises:
         InputError: for what `training.cohort.read` refuses, or a subject or image in two tables,
             named with both.
     """
-    parts = [cohorts.read(table, task, allow_sites, strict) for table in (train, validation, test)]
+    said = allow_sites, strict, each_scan_is_a_person
+    parts = [cohorts.read(table, task, *said) for table in (train, validation, test)]
     places = [(part.path, row) for part in parts for row in part.rows]
     seen: dict[str, tuple[Path, Row]] = {}
     for path, row in places:
@@ -136,14 +139,29 @@ def read(path: str | os.PathLike[str], cohort: Cohort[Any]) -> SplitCohort:
         InputError: if it is not a split's file, a subject is in two parts, in none, or not in the
             table, or the table has changed.
     """
-    split = load(Path(path))
-    digest = sha256(cohort.path)
+    return parted(_of(Path(path), cohort), cohort, str(path))
+
+
+def without_tested(path: str | os.PathLike[str], cohort: Cohort[TaskT]) -> Cohort[TaskT]:
+    """The cohort without those who validate and test, for a training that must not see them.
+
+    Raises:
+        InputError: if the file is no split, or one of another table.
+    """
+    split = _of(Path(path), cohort)
+    out = {subject for part in PARTS[1:] for subject in split.subjects[part]}
+    return cohort.take(i for i, r in enumerate(cohort.rows) if name_of(r, cohort) not in out)
+
+
+def _of(path: Path, cohort: Cohort[Any]) -> SplitFile:
+    """What a file says, if it is of the cohort's table as it is."""
+    split, digest = load(path), sha256(cohort.path)
     if split.table_sha256 != digest:
         raise InputError(
             f"{path} was made from {split.table} as it was then; {cohort.path} has another "
             f"content (SHA-256 {digest[:12]}, not {split.table_sha256[:12]}): split it again"
         )
-    return parted(split, cohort, str(path))
+    return split
 
 
 def load(path: Path) -> SplitFile:

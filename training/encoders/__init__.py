@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fmtool.bundle.exposure import UNKNOWN
 from fmtool.errors import UsageError
 from training.encoders import architecture, hugging_face, stem, weights
 from training.encoders.architecture import describe
@@ -18,6 +19,7 @@ from training.encoders.monai import bundle as monai_bundle
 from training.encoders.stem import recomputed
 from training.encoders.told import NOTHING, Told
 from training.encoders.vit import Shape, ViT
+from training.encoders.weights import CheckpointParts
 
 __all__ = [
     "Told",
@@ -144,8 +146,9 @@ def load_checkpoint(
         (transformers), "sha256" (of the encoder's weights, see `digest`), "missing" (always empty:
         a gap is an error), "unexpected" (names that belong to neither encoder nor projector),
         "projector" and "dropped" (names left out, of a bundle's layers after the embedding),
-        "remarks" (sentences on what was assumed, or differs from fmtool's volumes), and "layout"
-        (see `training.encoders.layout`), "epoch" or "source" where the file says so.
+        "remarks" (sentences on what was assumed, or differs from fmtool's volumes), "exposure" (see
+        `fmtool.bundle.exposure`; unknown of a file), and "layout" (see `training.encoders.layout`),
+        "epoch" or "source" where the file says so.
 
     Raises:
         UsageError: if something is told of a folder or bundle that tells it itself.
@@ -161,27 +164,29 @@ def load_checkpoint(
         (False, 32, [])
     """
     encoder, _, info = load_parts(path, told)
+    info.pop("optimizer", None)  # twice the weights, which nobody but a resume needs
     return encoder, info
 
 
 def load_parts(
     path: str | os.PathLike[str], told: Told = NOTHING
-) -> tuple[nn.Module, dict[str, Tensor], dict[str, Any]]:
-    """The same, and the tensors of the projector by their names in it, unchecked."""
+) -> tuple[nn.Module, CheckpointParts, dict[str, Any]]:
+    """The same, and the file's tensors, of which those of projector and head are unchecked; what
+    was found has the optimizer's state dictionary, too, unchecked: "optimizer", where stored."""
     path = Path(path)
-    encoder, projector, facts = _read(path, told)
+    encoder, parts, facts = _read(path, told)
     told.verify(encoder.eval(), f"checkpoint {path}")
-    return encoder, projector, _facts(encoder, facts)
+    return encoder, parts, _facts(encoder, facts)
 
 
-def _read(path: Path, told: Told) -> tuple[nn.Module, dict[str, Tensor], dict[str, Any]]:
+def _read(path: Path, told: Told) -> tuple[nn.Module, CheckpointParts, dict[str, Any]]:
     where = f"checkpoint {path}"
     own = path.is_dir() and not hugging_face.is_folder(path)
     if told.layout and (own or monai_bundle.is_bundle(path)):
         raise UsageError(f"{path} tells its own network; leave out what you told of it")
     if monai_bundle.is_bundle(path):
         encoder, facts = monai_bundle.load(path)
-        return encoder, {}, facts
+        return encoder, CheckpointParts({}, {}, [], {}), facts
     if own:
         tensors, encoder, facts = read_folder(path)
         parts = weights.split(tensors, where)
@@ -197,7 +202,7 @@ def _read(path: Path, told: Told) -> tuple[nn.Module, dict[str, Tensor], dict[st
     what = f"a {describe(encoder).name} encoder"
     facts["unexpected"] = parts.others + weights.fill(encoder, parts.encoder, where, what)
     facts["projector"] = sorted(f"projector.{name}" for name in parts.projector)
-    return encoder, parts.projector, facts
+    return encoder, parts, facts
 
 
 def _facts(encoder: nn.Module, facts: dict[str, Any]) -> dict[str, Any]:
@@ -205,6 +210,7 @@ def _facts(encoder: nn.Module, facts: dict[str, Any]) -> dict[str, Any]:
         "projector": [],
         "dropped": [],
         "remarks": [],
+        "exposure": UNKNOWN,
         **facts,
         **describe(encoder).facts(),
         "sha256": digest(encoder),

@@ -45,7 +45,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             that holds exactly one such file, or a `.safetensors` file.
 
     Returns:
-        the tensors, and facts: "format" ("torch", "tar" or "safetensors") and "epoch" if stored.
+        the tensors, and facts: "format" ("torch", "tar" or "safetensors"), "epoch" and
+        "optimizer" (a state dictionary, unchecked) if stored.
 
     Raises:
         InputError: if the file is missing, empty, too large, damaged, not a checkpoint, or holds
@@ -193,8 +194,9 @@ def _state(content: object, path: Path) -> tuple[dict[str, Tensor], dict[str, An
     if not isinstance(state, Mapping) or not any(isinstance(v, Tensor) for v in state.values()):
         raise InputError(f"checkpoint {path} holds no named weights (no {' or '.join(_STATES)})")
     tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
-    epoch = content.get("epoch")
-    return tensors, {"epoch": epoch} if isinstance(epoch, int) else {}
+    facts = {"epoch": content.get("epoch"), "optimizer": content.get("optimizer_state_dict")}
+    kinds = {"epoch": int, "optimizer": Mapping}
+    return tensors, {name: v for name, v in facts.items() if isinstance(v, kinds[name])}
 
 
 def _check_size(size: int, path: Path) -> None:

@@ -13,6 +13,7 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from fmtool import __version__, plain_json
+from fmtool.bundle.exposure import UNKNOWN, Exposure
 from fmtool.errors import InputError, UsageError
 from training.encoders import architecture
 from training.encoders.architecture import NAMES, describe
@@ -28,7 +29,11 @@ def digest(encoder: nn.Module) -> str:
 
 
 def save_encoder(
-    folder: str | os.PathLike[str], encoder: nn.Module, source: str, overwrite: bool = False
+    folder: str | os.PathLike[str],
+    encoder: nn.Module,
+    source: str,
+    overwrite: bool = False,
+    seen: Exposure = UNKNOWN,
 ) -> Path:
     """Write `encoder.safetensors` and `encoder.json` as a new folder: complete, or not at all.
 
@@ -37,6 +42,7 @@ def save_encoder(
         encoder: as `build` made it.
         source: where the weights come from, in words, for whoever finds the folder.
         overwrite: put the new folder in the place of one that is there.
+        seen: whose scans and labels set the weights.
 
     Raises:
         InputError: if the folder is there already or cannot be written.
@@ -50,6 +56,7 @@ def save_encoder(
         "source": source,
         "sha256": hashlib.sha256(weights).hexdigest(),
         "fmtool": __version__,
+        "exposure": seen.to_dict() if seen != UNKNOWN else None,
     }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +79,8 @@ def read_folder(folder: Path) -> tuple[dict[str, Tensor], nn.Module, dict[str, A
     """What such a folder holds: named tensors, and an encoder of their kind without them.
 
     Returns:
-        the tensors, the encoder with fresh weights, and facts: "format" and "source".
+        the tensors, the encoder with fresh weights, and facts: "format", "source"
+        and "exposure".
 
     Raises:
         InputError: if a file is missing or damaged.
@@ -86,6 +94,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Tensor], nn.Module, dict[str, A
         if name not in NAMES:
             raise InputError(f"{folder} holds a {name!r:.60}; this fmtool reads {', '.join(NAMES)}")
         encoder = architecture.read(facts).build()
+        seen = Exposure.from_dict(facts.get("exposure"))  # absent from folders of earlier versions
     except (ValueError, KeyError, TypeError, UsageError) as error:
         raise InputError(
             f"{folder / FACTS} is damaged ({error}); import the encoder again"
@@ -96,7 +105,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Tensor], nn.Module, dict[str, A
             raise InputError(
                 f"{folder / WEIGHTS} does not match its SHA-256; copy the folder again"
             )
-    return tensors, encoder, {**about, "source": facts.get("source", "")}
+    return tensors, encoder, {**about, "source": facts.get("source", ""), "exposure": seen}
 
 
 def _serialise(encoder: nn.Module) -> bytes:

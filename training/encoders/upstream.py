@@ -1,7 +1,8 @@
 """Upstream's pretraining checkpoint, written and read: encoder and projector in one torch file.
 
 A dictionary by `torch.save`: `model_state_dict` with the names `encoder.*` and `projector.*`,
-`epoch`, and `optimizer_state_dict` where there is one. Source: 3D-Neuro-SimCLR (arXiv 2509.10620).
+`optimizer_state_dict`, and `epoch` where it is known; of fine-tuning, `head.*` in place of the
+projector. Source: 3D-Neuro-SimCLR (arXiv 2509.10620).
 """
 
 from __future__ import annotations
@@ -12,22 +13,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
+from torch.optim import Adam
 
 from fmtool.errors import InputError, UsageError
 from runtime.system import atomic
-from training.encoders import (
-    describe,
-    feature_count,
-    load_checkpoint,
-    load_parts,
-    save_encoder,
-    weights,
-)
+from training.encoders import describe, feature_count, load_parts, weights
 from training.encoders.projector import projector as fresh_projector
 from training.encoders.told import NOTHING, Told
 from training.encoders.vit import ViT
+
+RATE = 3e-4
+"""Of Adam, in upstream's pretraining."""
 
 SUFFIXES = (".pt", ".pth", ".tar")
 """How a file in this layout may be called; upstream's own ends in .tar, and is none."""
@@ -47,7 +47,8 @@ def write(
         encoder: a residual network by `training.encoders.build`.
         projector: by `training.simclr.projector`; none leaves its names out.
         epoch: how many were trained, where that is known.
-        optimizer: its state dictionary.
+        optimizer: its state dictionary, which upstream's resume demands; `solver`'s, fresh, where
+            there is none.
 
     Raises:
         InputError: if the file is there already or cannot be written.
@@ -71,8 +72,7 @@ def write(
     content: dict[str, Any] = {"model_state_dict": state}
     if epoch is not None:
         content["epoch"] = epoch
-    if optimizer is not None:
-        content["optimizer_state_dict"] = dict(optimizer)
+    content["optimizer_state_dict"] = dict(optimizer or solver(encoder, projector).state_dict())
     stream = io.BytesIO()
     torch.save(content, stream)
     atomic.write_bytes(target, stream.getvalue())
@@ -91,7 +91,8 @@ def load_pretraining(
     Raises:
         InputError: as there, or if the projector is not of the paper's two layers.
     """
-    encoder, found, info = load_parts(path, told)
+    encoder, parts, info = load_parts(path, told)
+    found = parts.projector
     if not found:
         return encoder, None, info
     projector = fresh_projector(feature_count(encoder))
@@ -104,25 +105,58 @@ def load_pretraining(
     return encoder, projector.eval(), info
 
 
-def convert(
-    source: str | os.PathLike[str], out: str | os.PathLike[str], told: Told = NOTHING
-) -> dict[str, Any]:
-    """Keep what a checkpoint holds: as upstream's file if `out` ends so, else as a folder.
+def linear_head(
+    path: str | os.PathLike[str], told: Told = NOTHING
+) -> tuple[NDArray[np.float64], float]:
+    """The head of a checkpoint that upstream's fine-tuning wrote: weight (F,) and bias.
 
-    Returns:
-        what was found, see `training.encoders.load_checkpoint`.
+    Its output is the value of a regression, or the logit of class 1: what a `Head` gives.
+
+    Args:
+        path: whatever `training.encoders.load_checkpoint` reads.
+        told: what the weights do not tell.
 
     Raises:
-        InputError: if one cannot be read or the other not written.
-        UsageError: see `write`.
+        InputError: if it holds none, of several outputs, or not of numbers.
     """
-    if Path(out).suffix in SUFFIXES:
-        encoder, projector, info = load_pretraining(source, told)
-        write(out, encoder, projector, info.get("epoch"))
-    else:
-        encoder, info = load_checkpoint(source, told)
-        save_encoder(out, encoder, info.get("source") or f"checkpoint {Path(source).name}")
-    return info
+    encoder, parts, _ = load_parts(path, told)
+    found = parts.head
+    if not found:
+        raise InputError(
+            f"checkpoint {path} holds no head.weight and head.bias, which upstream's fine-tuning "
+            "writes; leave --task and --head out to keep its encoder alone"
+        )
+    outputs = len(found["head.weight"]) if "head.weight" in found else 1
+    if outputs != 1:
+        raise InputError(f"checkpoint {path} has a head of {outputs} outputs; a task has one")
+    linear = nn.Linear(feature_count(encoder), 1)
+    unknown = weights.fill(
+        nn.ModuleDict({"head": linear}), found, f"checkpoint {path}", "upstream's linear head"
+    )
+    if unknown:
+        raise InputError(f"checkpoint {path} has a head of other layers: {', '.join(unknown)}")
+    return linear.weight.detach().double().numpy()[0], float(linear.bias.detach())
+
+
+def solver(encoder: nn.Module, projector: nn.Module | None) -> Adam:
+    """Upstream's optimizer over these weights, in upstream's order, which counts them."""
+    parts = [encoder] if projector is None else [encoder, projector]
+    return Adam([weight for part in parts for weight in part.parameters()], lr=RATE)
+
+
+def accepts(optimizer: Adam, state: Mapping[str, Any]) -> bool:
+    """Whether upstream's resume can take a state dictionary: Adam's, of weights of these shapes."""
+    shapes = [weight.shape for group in optimizer.param_groups for weight in group["params"]]
+    try:
+        (group,), entries = state["param_groups"], state["state"]
+        found = all(
+            entries[number][name].shape == shapes[number]
+            for number in entries
+            for name in ("exp_avg", "exp_avg_sq")
+        )
+        return found and len(group["params"]) == len(shapes)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        return False
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:

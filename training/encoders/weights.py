@@ -22,11 +22,13 @@ class CheckpointParts(NamedTuple):
         encoder: without its prefix.
         projector: of that encoder, without its prefix.
         others: names that belong to neither.
+        head: what follows it in upstream's fine-tuning, `head.*`, which is among the others too.
     """
 
     encoder: dict[str, Tensor]
     projector: dict[str, Tensor]
     others: list[str]
+    head: dict[str, Tensor]
 
 
 def split(tensors: Mapping[str, Tensor], where: str, prefix: str | None = None) -> CheckpointParts:
@@ -62,11 +64,13 @@ def split(tensors: Mapping[str, Tensor], where: str, prefix: str | None = None) 
             f"{where} holds {len(places)} residual networks, under {some(places)}; "
             "name one with --prefix"
         )
-    own, aside = places[0], f"{places[0].removesuffix('encoder.')}projector."
+    own, root = places[0], places[0].removesuffix("encoder.")
+    aside = f"{root}projector."
     projector = {n.removeprefix(aside): t for n, t in bare.items() if n.startswith(aside)}
+    head = {n.removeprefix(root): t for n, t in bare.items() if n.startswith(f"{root}head.")}
     rest = {n: t for n, t in bare.items() if not n.startswith(aside)}
     encoder = {n.removeprefix(own): t for n, t in rest.items() if n.startswith(own)}
-    return CheckpointParts(encoder, projector, [n for n in rest if not n.startswith(own)])
+    return CheckpointParts(encoder, projector, [n for n in rest if not n.startswith(own)], head)
 
 
 def fill(module: nn.Module, found: Mapping[str, Tensor], where: str, what: str) -> list[str]:

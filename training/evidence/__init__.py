@@ -1,18 +1,17 @@
 """How well out-of-fold predictions do, and whether better than knowing little of the scan.
 
-Predictions are (repeats, N); a figure is the mean over repeats. Its interval resamples subjects;
-that of an AUC one of the repeats, too: whom the heads were fitted on is chance, which the mean over
-repeats hides. It is never narrower than what so few subjects can tell of an AUC.
+Predictions are (repeats, N); a figure is the mean over repeats, and every subject counts once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fmtool.errors import InputError
 from fmtool.task import Task
 from training.cohort import Cohort
 from training.evidence import evaluate
@@ -22,40 +21,82 @@ Indices = NDArray[np.intp]
 
 CHANCE = 0.5
 
+FEWEST = 12
+"""Subjects behind any figure, half of them in each class: with fewer, noise beats a baseline."""
 
-def against_mean(
-    cohort: Cohort[Task],
-    predictions: Array,
-    baseline: Array,
-    seed: int,
-    fold: Indices | None = None,
+
+def check_enough(cohort: Cohort[Task], what: str) -> None:
+    """Refuse people who are too few to judge a head by.
+
+    Args:
+        cohort: whom it would be judged by.
+        what: it is, such as "a probe".
+
+    Raises:
+        InputError: for too few subjects, in all or of one class, naming how many are needed.
+    """
+    y, names, task = cohort.labels, np.asarray(cohort.subjects), cohort.task
+    kinds = [("", len(set(names)), FEWEST)]
+    for value, name in enumerate(task.classes or ()):
+        kinds.append((f" of class {name}", len(set(names[y == value])), FEWEST // 2))
+    for kind, count, needed in kinds:
+        if count < needed:
+            raise InputError(
+                f"{count} subjects{kind} are too few for {what} of {task.name}; {needed} are needed"
+            )
+    if len(np.unique(y)) < 2:
+        raise InputError(f"all labels of {task.name} are the same: there is nothing to learn")
+
+
+def constant(cohort: Cohort[Task]) -> float:
+    """The one answer that is best for everybody: the median, which MAE asks for, or a share."""
+    y, mass = cohort.labels, evaluate.masses(cohort.subjects)
+    if cohort.task.kind == "binary":
+        return float(np.average(y, weights=mass))
+    order = np.argsort(y, kind="stable")
+    reached, half = np.cumsum(mass[order]), mass.sum() / 2
+    ends = [np.searchsorted(reached, half + slack) for slack in (-1e-9, 1e-9)]
+    return float(y[order][np.minimum(ends, len(y) - 1)].mean())
+
+
+def against_constant(
+    cohort: Cohort[Task], predictions: Array, baseline: Array, fold: Indices | None = None
 ) -> dict[str, Any]:
     """The metric with its interval, and whether it beats knowing nothing of the scan.
 
-    A regression does if the 95 % interval of (its MAE - the mean's MAE), paired by subject, lies
-    below zero; a binary task if the 95 % interval of its AUC lies above chance.
+    A regression does if the 95 % interval of (its MAE - the constant's MAE), paired by subject,
+    lies below zero; a binary task if the 95 % interval of its AUC lies above chance.
+
+    Args:
+        cohort: of N scans.
+        predictions: (repeats, N) values or logits.
+        baseline: (repeats, N) what `constant` of the training parts says.
+        fold: (repeats, N) which head each prediction is of; None where one head made all.
     """
     y, subjects = cohort.labels, cohort.subjects
+    widened = 1.0 if fold is None else evaluate.SHARED
     if cohort.task.kind == "regression":
-        error = np.abs(predictions - y).mean(axis=0)
-        excess = error - np.abs(baseline - y).mean(axis=0)
-        difference = evaluate.interval(lambda i: float(excess[i].mean()), subjects, seed)
+        mass = evaluate.masses(subjects)
+        error, other = (np.abs(p - y).mean(axis=0) for p in (predictions, baseline))
+        low, high = evaluate.mean_interval(error, subjects, True, widened)
+        difference = evaluate.mean_interval(error - other, subjects, widened=widened)
         return {
             "metric": "MAE",
             "unit": cohort.task.unit,
-            "value": float(error.mean()),
-            "interval": list(evaluate.interval(lambda i: float(error[i].mean()), subjects, seed)),
-            "baseline": float(np.abs(baseline - y).mean()),
-            "baseline_name": "mean of the training folds",
+            "value": float(np.average(error, weights=mass)),
+            "interval": [low, high],
+            "baseline": float(np.average(other, weights=mass)),
+            "baseline_name": "median of the training folds",
             "difference_interval": list(difference),
             "beats_baseline": difference[1] < 0.0,
-            "residual_sd": float(np.sqrt(((predictions - y) ** 2).mean())),
+            "residual_sd": float(
+                np.sqrt(np.average(((predictions - y) ** 2).mean(axis=0), weights=mass))
+            ),
         }
-    low, high = evaluate.interval(_drawn_auc(y, fold, seed, predictions), subjects, seed)
-    value = _mean_auc(y, predictions, fold)
-    counts = [len(set(cohort.take(np.flatnonzero(y == c)).subjects)) for c in (1.0, 0.0)]
-    least, most = evaluate.auc_limits(value, *counts)
-    low, high = min(low, least), max(high, most)
+    value, influence = _auc(cohort, predictions, fold)
+    spread, _ = evaluate.auc_spread(influence, subjects, y)
+    ones, zeros = (len(set(cohort.take(np.flatnonzero(y == c)).subjects)) for c in (1.0, 0.0))
+    low, high = evaluate.auc_interval(value, spread, ones, zeros, widened)
     return {
         "metric": "AUC",
         "unit": "",
@@ -69,47 +110,66 @@ def against_mean(
 
 
 def against_volume(
-    cohort: Cohort[Task],
-    predictions: Array,
-    alone: Array,
-    seed: int,
-    fold: Indices | None = None,
+    cohort: Cohort[Task], predictions: Array, alone: Array, fold: Indices | None = None
 ) -> dict[str, Any]:
     """What brain volume alone achieves in the same folds, and whether the head does better."""
-    y, subjects = cohort.labels, cohort.subjects
-    if cohort.task.kind == "regression":
-        error, other = (np.abs(p - y).mean(axis=0) for p in (predictions, alone))
-        low, high = evaluate.interval(lambda i: float((error - other)[i].mean()), subjects, seed)
-        return {
-            "value": float(other.mean()),
-            "difference_interval": [low, high],
-            "head_is_better": high < 0.0,
-        }
-
-    low, high = evaluate.interval(_drawn_auc(y, fold, seed, predictions, alone), subjects, seed)
+    _, low, high = difference(cohort, predictions, alone, fold)
     return {
-        "value": _mean_auc(y, alone, fold),
+        "value": figure(cohort, alone, fold),
         "difference_interval": [low, high],
-        "head_is_better": low > 0.0,
+        "head_is_better": high < 0.0 if cohort.task.kind == "regression" else low > 0.0,
     }
 
 
-def _mean_auc(y: Array, predictions: Array, fold: Indices | None) -> float:
-    """The mean over repeats of the AUC of one repeat's predictions."""
-    folds = [None] * len(predictions) if fold is None else list(fold)
-    return float(np.mean([evaluate.auc(y, p, f) for p, f in zip(predictions, folds, strict=True)]))
+def difference(
+    cohort: Cohort[Task],
+    predictions: Array,
+    other: Array,
+    fold: Indices | None = None,
+    comparisons: int = 1,
+) -> tuple[float, float, float]:
+    """The figure of one minus that of the other, and its 95 % interval, paired by subject.
+
+    Args:
+        cohort: of N scans.
+        predictions: (repeats, N).
+        other: (repeats, N).
+        fold: see `against_constant`.
+        comparisons: among how many this is one; all their intervals hold at once (Bonferroni).
+    """
+    y, subjects = cohort.labels, cohort.subjects
+    widened = 1.0 if fold is None else evaluate.SHARED
+    value = figure(cohort, predictions, fold) - figure(cohort, other, fold)
+    if cohort.task.kind == "regression":
+        one, two = (np.abs(p - y).mean(axis=0) for p in (predictions, other))
+        low, high = evaluate.mean_interval(one - two, subjects, False, widened, comparisons)
+        return value, low, high
+    moved = _auc(cohort, predictions, fold)[1] - _auc(cohort, other, fold)[1]
+    spread, freedom = evaluate.auc_spread(moved, subjects, y)
+    reach = widened * spread * evaluate.quantile(freedom, comparisons)
+    return value, value - reach, value + reach
 
 
-def _drawn_auc(
-    y: Array, fold: Indices | None, seed: int, predictions: Array, other: Array | None = None
-) -> Callable[[Indices], float]:
-    """The AUC of drawn rows in one repeat, drawn too; minus that of `other`, if there is one."""
-    rng = np.random.default_rng([seed, len(predictions)])
+def figure(cohort: Cohort[Task], predictions: Array, fold: Indices | None = None) -> float:
+    """The MAE or AUC of (repeats, N) predictions, the mean over repeats; every subject counts once.
 
-    def drawn(rows: Indices) -> float:
-        r = int(rng.integers(len(predictions)))
-        f = None if fold is None else fold[r, rows]
-        found = evaluate.auc(y[rows], predictions[r, rows], f)
-        return found if other is None else found - evaluate.auc(y[rows], other[r, rows], f)
+    Args:
+        cohort: of N scans.
+        predictions: (repeats, N).
+        fold: see `against_constant`.
+    """
+    if cohort.task.kind == "binary":
+        return _auc(cohort, predictions, fold)[0]
+    mass = evaluate.masses(cohort.subjects)
+    return float(np.mean([evaluate.mae(cohort.labels, p, mass) for p in predictions]))
 
-    return drawn
+
+def _auc(cohort: Cohort[Task], predictions: Array, fold: Indices | None) -> tuple[float, Array]:
+    """The mean over repeats of one repeat's AUC, and of each scan's influence on it."""
+    y = cohort.labels
+    mass = evaluate.class_masses(cohort.subjects, y)
+    folds: Sequence[Indices | None] = [None] * len(predictions) if fold is None else list(fold)
+    each = list(zip(predictions, folds, strict=True))
+    values = [evaluate.auc(y, p, f, mass) for p, f in each]
+    moved = [evaluate.auc_influence(y, p, f, mass) for p, f in each]
+    return float(np.mean(values)), np.mean(moved, axis=0)

@@ -18,7 +18,7 @@ from fmtool.task import Task
 from runtime.trust.classes import Calibrator, Isotonic, Platt
 from training.cohort import Cohort
 from training.evidence import splits
-from training.evidence.conformal import Array, masses
+from training.evidence.evaluate import Array, masses
 
 FEWEST = 200
 """Subjects for an isotonic line."""
@@ -69,8 +69,8 @@ def isotonic(logits: Array, labels: Array, mass: Array) -> Isotonic:
     )
 
 
-def choose(logits: Array, cohort: Cohort[Task], seed: int) -> tuple[Calibrator, float | None]:
-    """The calibration, and its cross-validated log loss; None where the subjects are too few.
+def choose(logits: Array, cohort: Cohort[Task], seed: int) -> tuple[Calibrator, Array | None]:
+    """The calibration, and its cross-validated probabilities, (N,); None of too few subjects.
 
     Args:
         logits: (N,) out-of-fold.
@@ -83,17 +83,22 @@ def choose(logits: Array, cohort: Cohort[Task], seed: int) -> tuple[Calibrator, 
     if least < _FOLDS:
         return platt(logits, labels, mass), None
     plan = splits.by_subject(cohort, _FOLDS, seed)
-    losses = [_log_loss(fit, logits, labels, mass, plan) for fit in fits]
-    best = int(np.argmin(losses))
-    return fits[best](logits, labels, mass), losses[best]
+    found = [_out_of_fold(fit, logits, labels, mass, plan) for fit in fits]
+    best = int(np.argmin([log_loss(p, cohort) for p in found]))
+    return fits[best](logits, labels, mass), found[best]
 
 
-def _log_loss(
+def log_loss(probability: Array, cohort: Cohort[Task]) -> float:
+    """Of (N,) probabilities of class 1; every subject counts once."""
+    right = np.where(cohort.labels > 0.5, probability, 1 - probability)
+    return float(np.average(-np.log(right), weights=masses(cohort.subjects)))
+
+
+def _out_of_fold(
     fit: Fit, logits: Array, labels: Array, mass: Array, plan: Sequence[splits.Split]
-) -> float:
-    loss = np.empty(len(logits))
+) -> Array:
+    found = np.empty(len(logits))
     for train, test in plan:
         one = fit(logits[train], labels[train], mass[train])
-        p = np.array([one(z) for z in logits[test]])
-        loss[test] = -np.log(np.where(labels[test] > 0.5, p, 1 - p))
-    return float(np.average(loss, weights=mass))
+        found[test] = [one(z) for z in logits[test]]
+    return found

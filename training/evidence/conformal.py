@@ -16,17 +16,12 @@ from numpy.typing import NDArray
 from fmtool.task import Task
 from runtime.trust.folds import Folds
 from training.cohort import Cohort
+from training.evidence.evaluate import masses
 from training.evidence.splits import Split, fold_of
 
 Array = NDArray[np.float64]
 
 LEVEL = 0.9
-
-
-def masses(subjects: Sequence[str]) -> Array:
-    """(N,): 1 / the subject's number of scans."""
-    _, inverse, counts = np.unique(np.asarray(subjects), return_inverse=True, return_counts=True)
-    return np.asarray(1.0 / counts[inverse], dtype=np.float64)
 
 
 def folds_of(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fmtool import __version__, plain_json
+from fmtool.bundle.exposure import UNKNOWN, Exposure
 from fmtool.errors import InputError
 from fmtool.task import Task
 from runtime.system import atomic
@@ -33,6 +34,7 @@ class Head:
         encoder_sha256: digest of the encoder whose embeddings it reads.
         sample: whom it was fitted on: "n", "n_subjects", "label_range", "sites".
         trust: its intervals, calibration and novelty; None of a head without.
+        exposure: whose scans and labels set the encoder's weights, and its own.
     """
 
     task: Task
@@ -42,6 +44,7 @@ class Head:
     encoder_sha256: str
     sample: dict[str, Any] = field(default_factory=dict)
     trust: Trust | None = None
+    exposure: Exposure = UNKNOWN
 
     def __call__(self, embeddings: ArrayLike) -> NDArray[np.float64]:
         """(..., F) -> (...): the regression's value, or the logit of class 1."""
@@ -64,6 +67,7 @@ class Head:
             "bias": float(self.bias),
             "weight": np.asarray(self.weight, dtype=np.float64).tolist(),
             "trust": self.trust.to_dict() if self.trust else None,
+            "exposure": self.exposure.to_dict(),
         }
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         atomic.write_bytes(target, text.encode())
@@ -94,6 +98,7 @@ def load(path: str | os.PathLike[str]) -> Head:
             encoder_sha256=str(content["encoder_sha256"]),
             sample=dict(content["sample"]),
             trust=Trust.from_dict(trust) if trust else None,
+            exposure=Exposure.from_dict(content.get("exposure")),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"head {path} is damaged ({error}); fit it again") from None

@@ -14,7 +14,7 @@ from sklearn.covariance import ledoit_wolf
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from runtime.trust.novelty import Novelty, Shape
-from training.evidence.conformal import Array, masses
+from training.evidence.evaluate import Array, masses
 
 RANK = 32
 """The most eigenvectors that are kept."""

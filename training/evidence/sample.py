@@ -25,6 +25,8 @@ def describe(cohort: Cohort[Task]) -> dict[str, Any]:
 def sentence(sample: dict[str, Any], task: Task) -> str:
     """The same in words."""
     people = f"{sample['n']} scans of {sample['n_subjects']} subjects"
+    if sample["n"] > sample["n_subjects"]:
+        people += ", who count once each,"
     where = f" from {', '.join(sample['sites'])}" if sample["sites"] else ""
     if task.kind == "binary":
         return people + where

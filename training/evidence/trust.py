@@ -14,10 +14,10 @@ import numpy as np
 
 from fmtool.task import Task
 from runtime.trust import Trust, classes
-from runtime.trust.folds import SLACK, Folds
-from runtime.trust.interval import Difficulty, interval
+from runtime.trust.folds import SLACK, Folds, quantile
+from runtime.trust.interval import Difficulty
 from training.cohort import Cohort
-from training.evidence import calibration, conformal, difficulty, novelty, tendency
+from training.evidence import calibration, conformal, difficulty, evaluate, novelty, tendency
 from training.evidence.conformal import LEVEL, Array
 from training.evidence.difficulty import Affine
 from training.evidence.splits import Split
@@ -88,10 +88,17 @@ def of_folds(
     if cohort.task.kind == "binary":
         trust, found = _binary(folds, cohort, seed)
     else:
-        lines = tendency.fit(cohort, predictions, seed)
-        trust, found = Trust(LEVEL, folds, hard, tendency=lines), {}
-    trust = replace(_anonymous(trust), novelty=novelty.fit(x, cohort.subjects, seed))
-    return trust, {"method": method, **_summary(trust, x, cohort), **found}
+        trust, found = _regression(folds, hard, x, cohort, predictions, seed)
+    trust = replace(trust, novelty=novelty.fit(x, cohort.subjects, seed))
+    count = len(set(cohort.subjects))
+    summary = {
+        "method": method,
+        "level": trust.level,
+        "subjects": count,
+        "guarantee": conformal.guarantee(trust.level, count, len(folds.bias)),
+        "novelty": trust.novelty.least if trust.novelty else None,
+    }
+    return _anonymous(trust), summary | found
 
 
 def _anonymous(trust: Trust) -> Trust:
@@ -104,40 +111,77 @@ def _anonymous(trust: Trust) -> Trust:
     return replace(trust, folds=shuffled, labels=labels)
 
 
+def _regression(
+    folds: Folds,
+    hard: Difficulty | None,
+    x: Array,
+    cohort: Cohort[Task],
+    predictions: Array,
+    seed: int,
+) -> tuple[Trust, dict[str, Any]]:
+    """With figures for the card and the table: what new scans will get, out of fold."""
+    lines = tendency.fit(cohort, predictions, seed)
+    reach = quantile(folds.score, folds.mass, LEVEL)
+    expected = np.ones(len(x))
+    if hard is not None:
+        expected = np.array([hard(e)[k] for e, k in zip(x, folds.fold, strict=True)])
+    found: dict[str, Any] = {"width": None, "normalised": hard is not None, "slope": None}
+    if reach is not None:
+        found["width"] = float(np.median(2.0 * reach * expected))
+        if lines:
+            error = tendency.error(cohort, predictions, reach * expected, seed)
+            found |= {"slope": lines.slope, "corrected_mae": error}
+    return Trust(LEVEL, folds, hard, tendency=lines if reach is not None else None), found
+
+
 def _binary(folds: Folds, cohort: Cohort[Task], seed: int) -> tuple[Trust, dict[str, Any]]:
     y, subjects = cohort.labels, cohort.subjects
     if len(np.unique(y)) < 2:
         return Trust(LEVEL, folds), {}
-    in_class = conformal.masses([f"{s} {c}" for s, c in zip(subjects, y, strict=True)])
+    in_class = evaluate.class_masses(subjects, y)
     fewest = min(in_class[y == c].sum() for c in (0.0, 1.0))
     by_class = bool((fewest + 1.0) * (1.0 - LEVEL) >= 1.0 - SLACK)
-    probability, loss = calibration.choose(folds.score, cohort, seed)
+    probability, p = calibration.choose(folds.score, cohort, seed)
     if by_class:
         folds = replace(folds, mass=in_class)
     trust = Trust(LEVEL, folds, labels=y, by_class=by_class, probability=probability)
-    return trust, {"probability": probability.to_dict()["kind"], "log_loss": loss}
+    found = {
+        "probability": probability.to_dict()["kind"],
+        "log_loss": None if p is None else calibration.log_loss(p, cohort),
+        "by_class": by_class,
+        "one_class": _one_class(trust, y, subjects),
+        "prevalence": trust.share,
+    }
+    if p is not None:
+        found |= sides(p, cohort)
+    return trust, found
 
 
-def _summary(trust: Trust, x: Array, cohort: Cohort[Task]) -> dict[str, Any]:
-    """Figures for the card and the table; JSON."""
-    count = len(set(cohort.subjects))
-    found: dict[str, Any] = {
-        "level": trust.level,
-        "subjects": count,
-        "guarantee": conformal.guarantee(trust.level, count, len(trust.folds.bias)),
-        "novelty": trust.novelty.least if trust.novelty else None,
-    }
-    if trust.labels is not None:
-        every = [classes.p_values(trust.folds, trust.labels, e, trust.by_class) for e in x]
-        single = [len(classes.members(values, LEVEL)) == 1 for values in every]
-        share = float(np.average(single, weights=conformal.masses(cohort.subjects)))
-        return found | {"by_class": trust.by_class, "one_class": share}
-    if cohort.task.kind == "binary":  # of one class: neither a set nor a probability
-        return found
-    spans = [interval(trust.folds, e, trust.level, trust.difficulty) for e in x]
-    widths = [s.high - s.low for s in spans if s is not None]
-    return found | {
-        "width": float(np.median(widths)) if widths else None,
-        "normalised": trust.difficulty is not None,
-        "slope": trust.tendency.slope if trust.tendency else None,
-    }
+def sides(p: Array, cohort: Cohort[Task]) -> dict[str, dict[str, Any]]:
+    """Sensitivity and specificity of (N,) probabilities of class 1, with their intervals."""
+    in_class = evaluate.class_masses(cohort.subjects, cohort.labels)
+    named = {"sensitivity": 1.0, "specificity": 0.0}
+    return {name: _right(p, cohort.labels, in_class, c) for name, c in named.items()}
+
+
+def _right(p: Array, y: Array, mass: Array, label: float) -> dict[str, Any]:
+    """The share of a class's subjects that a probability of one half or more is right of."""
+    own = y == label
+    share = float(np.average((p[own] >= 0.5) == (label > 0.5), weights=mass[own]))
+    low, high = evaluate.share_interval(share, round(float(mass[own].sum())))
+    return {"value": share, "interval": [low, high]}
+
+
+def _one_class(trust: Trust, y: Array, subjects: Sequence[str]) -> float:
+    """The share of new scans whose set names one class: each scan as new to all the other people's.
+
+    By its own fold's head alone; the other heads have been fitted on it.
+    """
+    score, mass, names = trust.folds.score, trust.folds.mass, np.asarray(subjects)
+    single = np.empty(len(score))
+    for i in range(len(score)):
+        rest = names != names[i]
+        new = np.full(int(rest.sum()), score[i])
+        p = classes.among(score[rest], mass[rest], y[rest], new, trust.by_class)
+        single[i] = len(classes.members(p, trust.level)) == 1
+    return float(np.average(single, weights=evaluate.masses(subjects)))

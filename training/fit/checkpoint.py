@@ -109,7 +109,8 @@ def load(path: Path, network: nn.Module, optimizer: Optimizer) -> State:
     ):
         raise InputError(f"{path} holds another network than this run trains; name another folder")
     network.load_state_dict(weights)
-    _restore(optimizer, safetensors.torch.load_file(path / OPTIMIZER), content["groups"])
+    tensors = safetensors.torch.load_file(path / OPTIMIZER)
+    optimizer.load_state_dict(_unflattened(tensors, content["groups"]))
     return state
 
 
@@ -151,11 +152,23 @@ def _flatten(optimizer: Optimizer) -> tuple[dict[str, Tensor], list[dict[str, An
     return tensors, state["param_groups"]
 
 
-def _restore(
-    optimizer: Optimizer, tensors: dict[str, Tensor], groups: list[dict[str, Any]]
-) -> None:
+def optimizer_state(path: Path) -> dict[str, Any]:
+    """The optimizer's state dictionary of a checkpoint.
+
+    Raises:
+        InputError: if it is damaged or of another format.
+    """
+    read_state(path)
+    content = json.loads((path / STATE).read_text(encoding="utf-8"))
+    file = path / OPTIMIZER
+    if not file.is_file() or sha256(file) != content["sha256"][OPTIMIZER]:
+        raise InputError(f"{file} is damaged; take another checkpoint")
+    return _unflattened(safetensors.torch.load_file(file), content["groups"])
+
+
+def _unflattened(tensors: dict[str, Tensor], groups: list[dict[str, Any]]) -> dict[str, Any]:
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    return {"state": state, "param_groups": groups}

@@ -58,7 +58,8 @@ def resumed(
         changed.append("the scans or their labels are others")
     if changed:
         raise InputError(
-            f"{folder.parent} cannot be resumed: {'; '.join(changed)}; name another folder"
+            f"{folder.parent} cannot be resumed: {'; '.join(changed)}; move it away, or name "
+            "another folder"
         )
     return checkpoint.load(found, network, optimizer)
 

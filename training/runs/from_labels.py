@@ -9,11 +9,13 @@ from torch import nn
 
 from fmtool import bundle as bundles
 from fmtool import task as tasks
+from fmtool.bundle.exposure import Exposure
 from fmtool.errors import UsageError
 from fmtool.task import Task
 from training import cohort as cohorts
-from training import encoders
+from training import encoders, evidence
 from training.cohort import Cohort, split
+from training.cohort.duplicates import refuse_twins
 from training.cohort.prepared import PreparedCohort
 from training.cohort.split import SplitCohort
 from training.fit import devices
@@ -28,7 +30,7 @@ def run(
     table: Path,
     asked: LabelledTask,
     recipe: type[Supervised],
-    encoder_of: Callable[[], nn.Module],
+    encoder_of: Callable[[], tuple[nn.Module, Exposure]],
     files: RunFiles,
     settings: Settings,
     remark: Callable[[str], None] = print,
@@ -39,7 +41,7 @@ def run(
         table: a CSV or a BIDS folder, see `training.cohort.read`.
         asked: task and parts.
         recipe: supervised or fine-tuning.
-        encoder_of: makes the encoder to start from.
+        encoder_of: makes the encoder to start from, and says whose scans set its weights.
         files: of the run.
         settings: how long and on what.
         remark: told what whoever trains should know.
@@ -54,6 +56,7 @@ def run(
     """
     task = tasks.get(asked.task)
     parts = _parts(table, task, asked)
+    evidence.check_enough(parts.test, "the test part")
     every = [parts.train, parts.validation, parts.test]
     whole = Cohort(table, task, [row for part in every for row in part.rows])
     fabric = devices.launch(settings)
@@ -62,13 +65,15 @@ def run(
             remark(sentence)
     with fabric.rank_zero_first(), bundles.open(files.bundle) as opened:
         entries = prepare(whole, files.cache / "volumes", opened)
+    refuse_twins(whole, entries)
     left = iter(entries)
     training, validation, test = (
         PreparedCohort(part.path, task, part.rows, entries=[next(left) for _ in part.rows])
         for part in every
     )
+    encoder, seen = encoder_of()
     made = recipe(
-        encoder_of(),
+        encoder,
         task,
         training.labels.tolist(),
         settings.seed,
@@ -76,11 +81,14 @@ def run(
         asked.input_shape,
         asked.recompute,
     )
-    trained = train(fabric, made, training, validation, test, settings, files.out, files.resume)
+    trained = train(
+        fabric, made, training, validation, test, settings, files.out, files.resume, seen
+    )
     if fabric.is_global_zero:
         source = f"{made.name} for {task.name}, best of {settings.epochs} epochs"
         encoder = made.network.get_submodule("encoder")
-        encoders.save_encoder(files.out / ENCODER, encoder, source, overwrite=True)
+        seen = trained.head.exposure
+        encoders.save_encoder(files.out / ENCODER, encoder, source, overwrite=True, seen=seen)
         trained.head.save(files.out / HEAD)
     fabric.barrier()
     return trained if fabric.is_global_zero else None
@@ -89,12 +97,11 @@ def run(
 def _parts(table: Path, task: Task, asked: LabelledTask) -> SplitCohort:
     """Of one table by a split's file, or of three tables."""
     tables = asked.validation, asked.test
+    said = asked.allow_sites, asked.strict, asked.each_scan_is_a_person
     if asked.split is not None and tables == (None, None):
-        return split.read(asked.split, cohorts.read(table, task, asked.allow_sites, asked.strict))
+        return split.read(asked.split, cohorts.read(table, task, *said))
     if asked.split is None and asked.validation is not None and asked.test is not None:
-        return split.from_tables(
-            table, asked.validation, asked.test, task, asked.allow_sites, asked.strict
-        )
+        return split.from_tables(table, asked.validation, asked.test, task, *said)
     raise UsageError(
         "say what validates and what tests: --split FILE of `fmtool train split`, "
         "or both --validation TABLE and --test TABLE"

@@ -14,14 +14,17 @@ import numpy as np
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
 
+from fmtool.bundle.exposure import UNKNOWN, Exposure
 from fmtool.space import CROP_SHAPE
 from training import encoders, evidence
+from training.cohort.exposure import exposure, overlap, refuse_labelled
 from training.cohort.prepared import PreparedCohort
 from training.evidence import sample, trust
 from training.evidence.head import Head
 from training.fit.data import ScanDataset
 from training.fit.loop import Loop
 from training.fit.settings import Settings
+from training.probe import one_number
 from training.runs.best import Best
 from training.store.embed import embeddings
 from training.supervised import Supervised
@@ -51,6 +54,7 @@ def train(
     settings: Settings,
     folder: Path,
     resume: bool = False,
+    seen: Exposure = UNKNOWN,
 ) -> Trained:
     """Train, choose the best epoch, test; the recipe's network is left at that epoch.
 
@@ -63,11 +67,43 @@ def train(
         settings: how long and on what.
         folder: of the run.
         resume: go on where an earlier run in the folder stopped.
+        seen: whose scans and labels set the encoder's first weights.
 
     Raises:
-        InputError: for parts that are empty, too small, or without both classes.
+        InputError: for parts that are empty, too small, or without both classes, or a test part
+            whose labels have set the encoder's first weights.
         Stopped: after SIGTERM, once a checkpoint is written.
     """
+    for part in (training, validation):
+        seen |= exposure(part, part.entries, labels=True)
+    tested = overlap(seen, test, test.entries)
+    refuse_labelled(tested, test, "the test part")
+    evidence.check_enough(test, "the test part")
+    predictions, epoch = fit(fabric, recipe, training, validation, test, settings, folder, resume)
+    weight, bias = recipe.affine()
+    encoder = recipe.network.get_submodule("encoder")
+    found = _evidence(recipe, training, test, predictions)
+    found["exposure"] = tested.to_dict()
+    # Calibrated by the test part: the epoch was chosen by the validation part's errors, which are
+    # therefore too small.
+    x = embeddings(encoder, test.entries, folder / "embeddings", recipe.input_shape)
+    limits, found["trust"] = trust.split(x.astype(np.float64), test, weight, bias, settings.seed)
+    digest, whom = encoders.digest(encoder), sample.describe(training)
+    head = Head(recipe.task, weight, bias, found, digest, whom, limits, seen)
+    return Trained(head, predictions, epoch)
+
+
+def fit(
+    fabric: Fabric,
+    recipe: Supervised,
+    training: PreparedCohort,
+    validation: PreparedCohort,
+    test: PreparedCohort,
+    settings: Settings,
+    folder: Path,
+    resume: bool = False,
+) -> tuple[NDArray[np.float64], int]:
+    """The test part's predictions and the best epoch, without evidence; else as `train`."""
     best = Best(recipe, validation, folder, fabric.is_global_zero)
     scans = ScanDataset(training.entries, training.labels.tolist())
     loop = Loop(fabric, recipe, scans, settings, folder, resume)
@@ -75,17 +111,7 @@ def train(
     fabric.barrier()
     epoch = best.restore(loop.record)
     recipe.network.eval()
-    predictions = recipe.predict(test.entries)
-    weight, bias = recipe.affine()
-    encoder = recipe.network.get_submodule("encoder")
-    found = _evidence(recipe, training, test, predictions, settings.seed)
-    # Calibrated by the test part: the epoch was chosen by the validation part's errors, which are
-    # therefore too small.
-    x = embeddings(encoder, test.entries, folder / "embeddings", recipe.input_shape)
-    limits, found["trust"] = trust.split(x.astype(np.float64), test, weight, bias, settings.seed)
-    digest, whom = encoders.digest(encoder), sample.describe(training)
-    head = Head(recipe.task, weight, bias, found, digest, whom, limits)
-    return Trained(head, predictions, epoch)
+    return recipe.predict(test.entries), epoch
 
 
 def _evidence(
@@ -93,11 +119,13 @@ def _evidence(
     training: PreparedCohort,
     test: PreparedCohort,
     predictions: NDArray[np.float64],
-    seed: int,
 ) -> dict[str, Any]:
-    """The test part's figures, and what the training labels' mean achieves on it."""
-    mean = np.full((1, len(test.rows)), training.labels.mean())
-    found = evidence.against_mean(test, predictions[None], mean, seed)
+    """The test part's figures, and what one answer for all and brain volume achieve on it."""
+    fixed = np.full((1, len(test.rows)), evidence.constant(training))
+    found = evidence.against_constant(test, predictions[None], fixed)
+    weight, bias = one_number(training.volumes_ml, training)
+    alone = (weight * test.volumes_ml + bias)[None]
+    found["brain_volume"] = evidence.against_volume(test, predictions[None], alone)
     tested = sample.describe(test)
     return {
         **found,
@@ -105,5 +133,5 @@ def _evidence(
         "sample": sample.sentence(tested, recipe.task),
         "how": "held-out test",
         "input_shape": list(recipe.input_shape or CROP_SHAPE),
-        "baseline_name": "chance" if recipe.task.kind == "binary" else "mean of the training part",
+        "baseline_name": found["baseline_name"].replace("folds", "part"),
     }

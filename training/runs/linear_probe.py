@@ -8,8 +8,11 @@ from pathlib import Path
 
 from fmtool import bundle as bundles
 from fmtool import task as tasks
+from fmtool.bundle.exposure import Exposure
 from training import cohort as cohorts
 from training import encoders, probe
+from training.cohort.duplicates import refuse_twins
+from training.cohort.exposure import exposure, overlap, refuse_labelled
 from training.cohort.prepared import brain_ml
 from training.probe import FittedProbe
 from training.store.embed import embeddings
@@ -27,6 +30,7 @@ def run(
     strict: bool = False,
     seed: int = 0,
     remark: Callable[[str], None] = lambda sentence: None,
+    each_scan_is_a_person: bool = False,
 ) -> FittedProbe:
     """Fit a linear probe on a cohort and write its head.
 
@@ -41,12 +45,14 @@ def run(
         strict: refuse rows without a label, which are left out otherwise.
         seed: of the folds and the bootstrap.
         remark: told what whoever trains should know.
+        each_scan_is_a_person: see `training.cohort.read`.
 
     Raises:
-        InputError: for a table, a scan or a checkpoint that cannot be used.
+        InputError: for a table, a scan or a checkpoint that cannot be used, or people whose labels
+            have set the encoder's weights.
         UsageError: for an unknown task.
     """
-    cohort = cohorts.read(table, tasks.get(task), allow_sites, strict)
+    cohort = cohorts.read(table, tasks.get(task), allow_sites, strict, each_scan_is_a_person)
     for sentence in cohort.remarks:
         remark(sentence)
     network, info = encoders.load_checkpoint(encoder)
@@ -54,12 +60,18 @@ def run(
         remark(sentence)
     with bundles.open(bundle) as opened:
         entries = prepare(cohort, Path(cache) / "volumes", opened)
+    refuse_twins(cohort, entries)
+    seen: Exposure = info["exposure"]
+    tested = overlap(seen, cohort, entries)
+    refuse_labelled(tested, cohort, "the table")
     found = probe.fit(
         embeddings(network, entries, Path(cache) / "embeddings"),
         cohort,
         seed=seed,
         encoder_sha256=encoders.digest(network),
         brain_volume_ml=[brain_ml(entry) for entry in entries],
+        seen=tested,
     )
+    found.head.exposure = seen | exposure(cohort, entries, labels=True)
     found.head.save(out)
     return found

@@ -9,6 +9,8 @@ from typing import Any
 from fmtool import bundle as bundles
 from training import cohort as cohorts
 from training import encoders
+from training.cohort import split as splits
+from training.cohort.exposure import exposure
 from training.fit import devices
 from training.fit.data import ScanDataset
 from training.fit.loop import Loop
@@ -25,6 +27,7 @@ def run(
     files: RunFiles,
     settings: Settings,
     remark: Callable[[str], None] = print,
+    split: Path | None = None,
 ) -> Path | None:
     """Prepare the scans, train, and write the encoder.
 
@@ -37,6 +40,7 @@ def run(
         files: of the run: `encoder/`, `checkpoints/`, `metrics.csv`, `tensorboard/` are written.
         settings: how long and on what.
         remark: told what whoever trains should know, epochs that go wrong included.
+        split: of `fmtool train split`: those who validate and test by it are left out.
 
     Raises:
         InputError: for scans that cannot be used, or a folder of another run.
@@ -45,6 +49,13 @@ def run(
     cohort = cohorts.read(table, None)
     for sentence in cohort.remarks:
         remark(sentence)
+    if split is not None:
+        cohort = splits.without_tested(split, cohort)
+    else:
+        remark(
+            "All scans of the table are seen: figures of the same people by this encoder will not "
+            "hold for new ones; --split leaves those out who validate and test."
+        )
     fabric = devices.launch(settings)
     with fabric.rank_zero_first(), bundles.open(files.bundle) as opened:
         entries = prepare(cohort, files.cache / "volumes", opened)
@@ -65,6 +76,7 @@ def run(
     if fabric.is_global_zero:
         source = f"{recipe.name}, {settings.epochs} epochs on {len(entries)} scans"
         encoder = recipe.network.get_submodule("encoder")
-        encoders.save_encoder(folder, encoder, source, overwrite=True)
+        seen = exposure(cohort, entries, labels=False)
+        encoders.save_encoder(folder, encoder, source, overwrite=True, seen=seen)
     fabric.barrier()
     return folder if fabric.is_global_zero else None

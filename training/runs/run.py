@@ -38,6 +38,7 @@ class LabelledTask:
         test: a table of its own to test on.
         allow_sites: accept scans of more than one site.
         strict: refuse rows without a label, which are left out otherwise.
+        each_scan_is_a_person: where neither table nor paths say whom a scan shows.
         balance: weigh the classes of a binary task equally.
         input_shape: resize scans to these voxels, z y x; a bundle needs the full size.
         recompute: recompute activations in the backward pass: less memory.
@@ -49,6 +50,7 @@ class LabelledTask:
     test: Path | None = None
     allow_sites: bool = False
     strict: bool = False
+    each_scan_is_a_person: bool = False
     balance: bool = False
     input_shape: tuple[int, int, int] = CROP_SHAPE
     recompute: bool = False

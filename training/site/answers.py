@@ -30,6 +30,7 @@ from runtime.ledger.content import content_digest
 from runtime.predict import Predictor
 from runtime.system import atomic
 from training.cohort import Cohort
+from training.cohort.exposure import DescribedScan
 from training.cohort.row import Row
 from training.store import code_digest
 
@@ -46,6 +47,7 @@ class SiteAnswers:
         brain_ml: (N,) brain volume.
         facts: of each scan, what the checks measured, by key; nothing of a batch's results.
         checks: of each scan, the checks' values by name.
+        contents: the SHA-256 of each scan's file; None where it is not known.
     """
 
     cohort: Cohort[Task]
@@ -53,6 +55,12 @@ class SiteAnswers:
     brain_ml: NDArray[np.float64]
     facts: list[dict[str, Any]]
     checks: list[dict[str, float]]
+    contents: list[str | None]
+
+    @property
+    def scans(self) -> list[DescribedScan]:
+        """What is known of each scan's content."""
+        return [_SiteScan({"source_sha256": content}) for content in self.contents]
 
     def take(self, indices: Sequence[int]) -> SiteAnswers:
         """Some of the scans, in the order of `indices`."""
@@ -60,8 +68,14 @@ class SiteAnswers:
         facts, checks = (
             [part[i] for i in rows] if part else [] for part in (self.facts, self.checks)
         )
+        contents = [self.contents[i] for i in rows]
         embeddings, volumes = self.embeddings[rows], self.brain_ml[rows]
-        return SiteAnswers(self.cohort.take(rows), embeddings, volumes, facts, checks)
+        return SiteAnswers(self.cohort.take(rows), embeddings, volumes, facts, checks, contents)
+
+
+@dataclass(frozen=True)
+class _SiteScan:
+    facts: dict[str, Any]
 
 
 def answered(
@@ -104,6 +118,7 @@ def answered(
         np.array([one["facts"]["brain_volume_ml"] for one in found], dtype=np.float64),
         [one["facts"] for one in found],
         [one["checks"] for one in found],
+        [one["content"] for one in found],
     )
 
 
@@ -145,13 +160,14 @@ def _one(row: Row, folder: Path, answer: Callable[[Row], dict[str, Any]]) -> dic
     if target.exists():
         try:
             known = plain_json.loads(target.read_bytes())
-            return {name: known[name] for name in ("embedding", "facts", "checks")}
+            kept = {name: known[name] for name in ("embedding", "facts", "checks")}
+            return {**kept, "content": content}
         except (OSError, ValueError, KeyError, TypeError):
             pass  # damaged: it is computed again
     found = answer(row)
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(target, json.dumps(found, allow_nan=False).encode())
-    return found
+    return {**found, "content": content}
 
 
 def _made_by(bundle: Bundle) -> str:

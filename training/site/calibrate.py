@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fmtool.bundle import Bundle
+from fmtool.bundle.exposure import Overlap
 from fmtool.errors import InputError
 from fmtool.task import Task
 from runtime import trust as trusts
@@ -67,13 +68,16 @@ class Calibrated:
     after: Array
 
 
-def calibrate(answers: SiteAnswers, bundle: Bundle, seed: int = 0) -> Calibrated:
+def calibrate(
+    answers: SiteAnswers, bundle: Bundle, seed: int = 0, seen: Overlap | None = None
+) -> Calibrated:
     """What the site's controls make of the bundle's head of their task.
 
     Args:
         answers: of the bundle; their cohort's task names the head.
         bundle: the parent.
         seed: of the folds and the bootstrap.
+        seen: whom of the cohort the bundle had seen; not known where absent.
 
     Raises:
         UsageError: if the bundle has no such head.
@@ -91,7 +95,7 @@ def calibrate(answers: SiteAnswers, bundle: Bundle, seed: int = 0) -> Calibrated
     before = answers.embeddings @ weight + bias
     known = trusts.read(bundle).get(task.name)
     parent = bundle.evidence(task.name)
-    made = SiteHead(answers, weight, bias, before, seed)
+    made = SiteHead(answers, weight, bias, before, seed, seen)
     return made.binary(known, parent) if task.kind == "binary" else made.regression(known, parent)
 
 
@@ -121,6 +125,7 @@ class SiteHead:
         bias: of the head.
         values: (N,) the head's, or its logits.
         seed: of the folds and the bootstrap.
+        seen: whom the bundle had seen; None where that is not known.
     """
 
     answers: SiteAnswers
@@ -128,6 +133,7 @@ class SiteHead:
     bias: float
     values: Array
     seed: int
+    seen: Overlap | None = None
 
     @property
     def cohort(self) -> Cohort[Task]:
@@ -143,8 +149,10 @@ class SiteHead:
         fold = fold_of(plan, len(y))
         after = np.array([parts[k](v) for k, v in zip(fold, self.values, strict=True)])
         mean, alone = self._baselines(plan)
-        found = evidence.against_mean(cohort, after[None], mean[None], self.seed)
-        found["brain_volume"] = evidence.against_volume(cohort, after[None], alone[None], self.seed)
+        found = evidence.against_constant(cohort, after[None], mean[None], fold[None])
+        found["brain_volume"] = evidence.against_volume(
+            cohort, after[None], alone[None], fold[None]
+        )
         method = f"CV+ over {len(plan)} folds at the site"
         folds = self.folds(plan, parts)
         limits, told = trust.of_folds(method, x, cohort, folds, None, after[None], self.seed)
@@ -154,8 +162,8 @@ class SiteHead:
             "offset": whole.offset,
             "mean_error_interval": list(whole.mean_interval),
             "slope_interval": whole.slope_interval and list(whole.slope_interval),
-            "before": self._error(self.values, _covered(x, y, known)),
-            "after": self._error(after, self._coverage(plan)),
+            "before": self._error(self.values, self._covered(known)),
+            "after": self._error(after, self._coverage(plan), evaluate.SHARED),
         }
         agrees = whole.kind == "agreement"
         return self._made(whole, found, site, told, parent, limits, agrees, self.values, after)
@@ -169,24 +177,26 @@ class SiteHead:
         for train, test in left_out(cohort, self.seed):
             part, _ = calibration.choose(self.values[train], cohort.take(train), self.seed)
             after[test] = [part(z) for z in self.values[test]]
-        gain = _log_loss(y, before) - _log_loss(y, after)
-        between = evaluate.interval(lambda i: float(gain[i].mean()), cohort.subjects, self.seed)
+        before_loss = _log_loss(y, before)
+        gain = before_loss - _log_loss(y, after)
+        between = evaluate.mean_interval(gain, cohort.subjects, widened=evaluate.SHARED)
         agrees = between[0] <= 0.0
         if agrees:  # the parent's probabilities are as good: the site's few would only add noise
             limits, after = replace(limits, probability=old), before
-            told["probability"] = old.to_dict()["kind"]
+            told |= {"probability": old.to_dict()["kind"], "log_loss": self._mean(before_loss)}
+            told |= trust.sides(before, cohort)
         mean = np.full((1, len(y)), y.mean())
-        found = evidence.against_mean(cohort, self.values[None], mean, self.seed)
+        found = evidence.against_constant(cohort, self.values[None], mean)
         site = {
             "kind": "agreement" if agrees else "probability",
-            "prior": float(np.average(y, weights=conformal.masses(cohort.subjects))),
+            "prior": self._mean(y),
             "log_loss_gain_interval": list(between),
             "before": {
-                "log_loss": float(_log_loss(y, before).mean()),
+                "log_loss": self._mean(before_loss),
                 "coverage": _in_set(x, y, known),
             },
             "after": {
-                "log_loss": float(_log_loss(y, after).mean()),
+                "log_loss": self._mean(_log_loss(y, after)),
                 "coverage": self._set_coverage(),
             },
         }
@@ -215,6 +225,8 @@ class SiteHead:
             "site": site,
             "parent": parent,
         }
+        if self.seen is not None:
+            facts["exposure"] = self.seen.to_dict()
         truth = self.cohort.labels
         return Calibrated(task, found_correction, facts, limits, agrees, truth, before, after)
 
@@ -247,7 +259,7 @@ class SiteHead:
             for row in test:
                 span = interval(folds, x[row], LEVEL)
                 hit[row] = span is None or span.low <= y[row] <= span.high
-        return float(np.average(hit, weights=conformal.masses(self.cohort.subjects)))
+        return self._mean(hit)
 
     def _set_coverage(self) -> dict[str, float]:
         """Of each class: how often a set made without the subject holds the truth."""
@@ -269,7 +281,7 @@ class SiteHead:
         y, volume = self.cohort.labels, self.answers.brain_ml
         mean, alone = np.empty(len(y)), np.empty(len(y))
         for train, test in plan:
-            mass = conformal.masses(self.cohort.take(train).subjects)
+            mass = evaluate.masses(self.cohort.take(train).subjects)
             mean[test] = np.average(y[train], weights=mass)
             around = volume[train] - np.average(volume[train], weights=mass)
             spread = float(mass @ around**2)
@@ -278,18 +290,30 @@ class SiteHead:
             alone[test] = mean[test] + slope * (volume[test] - centre)
         return mean, alone
 
-    def _error(self, values: Array, coverage: float | None) -> dict[str, Any]:
+    def _covered(self, known: Trust | None) -> float | None:
+        """How often the parent's own intervals hold the site's truth; None where it has none."""
+        if known is None:
+            return None
+        hit = np.full(len(self.values), np.nan)
+        for i, (e, t) in enumerate(zip(self.answers.embeddings, self.cohort.labels, strict=True)):
+            span = interval(known.folds, e, known.level, known.difficulty)
+            if span is not None:
+                hit[i] = span.low <= t <= span.high
+        return None if np.isnan(hit).any() else self._mean(hit)
+
+    def _error(self, values: Array, coverage: float | None, widened: float = 1.0) -> dict[str, Any]:
         error = self.cohort.labels - values
-        size = np.abs(error)
-        between = evaluate.interval(
-            lambda i: float(size[i].mean()), self.cohort.subjects, self.seed
-        )
+        size, subjects = np.abs(error), self.cohort.subjects
         return {
-            "value": float(size.mean()),
-            "interval": list(between),
-            "mean_error": float(-error.mean()),
+            "value": self._mean(size),
+            "interval": list(evaluate.mean_interval(size, subjects, True, widened)),
+            "mean_error": -self._mean(error),
             "coverage": coverage,
         }
+
+    def _mean(self, values: Array) -> float:
+        """Over the scans, every subject counting once."""
+        return float(np.average(values, weights=evaluate.masses(self.cohort.subjects)))
 
 
 def left_out(cohort: Cohort[Task], seed: int) -> list[Split]:
@@ -298,15 +322,6 @@ def left_out(cohort: Cohort[Task], seed: int) -> list[Split]:
     order = np.random.default_rng(seed).permutation(np.unique(names))
     tested = (np.isin(names, g) for g in np.array_split(order, min(GROUPS, len(order))))
     return [(np.flatnonzero(~test), np.flatnonzero(test)) for test in tested]
-
-
-def _covered(x: Array, y: Array, known: Trust | None) -> float | None:
-    """How often the parent's own intervals hold the site's truth; None where it has none."""
-    if known is None:
-        return None
-    spans = [interval(known.folds, e, known.level, known.difficulty) for e in x]
-    held = [s.low <= t <= s.high for s, t in zip(spans, y, strict=True) if s is not None]
-    return float(np.mean(held)) if held else None
 
 
 def _in_set(x: Array, y: Array, known: Trust | None) -> dict[str, float] | None:

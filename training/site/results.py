@@ -14,7 +14,7 @@ from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, InputError
 from fmtool.task import Task
 from runtime.scan import stem
-from training.cohort import Cohort
+from training.cohort import Cohort, names
 from training.cohort import labels as label_columns
 from training.cohort.labels import LabelColumn, LeftOut
 from training.cohort.row import Row, Table, no_label_column, read_table
@@ -23,7 +23,7 @@ from training.site.answers import SiteAnswers
 SUFFIX = ".parquet"
 
 _NAMES = ("scan", "image_path", "participant_id", "subject")
-_WANTED = ("scan", "embedding", "brain_volume_ml", "bundle_digest", "engine")
+_WANTED = ("scan", "content", "embedding", "brain_volume_ml", "bundle_digest", "engine")
 _MAX_BYTES = 4 << 30
 
 
@@ -67,7 +67,8 @@ def read(
     if embeddings.ndim != 2 or embeddings.shape[1] != bundle.manifest.encoder.features:
         raise InputError(f"{results} holds embeddings of another encoder than {bundle.name}'s")
     volumes = np.array([row["brain_volume_ml"] for row in kept], dtype=np.float64)
-    return SiteAnswers(Cohort(table, task, rows), embeddings, volumes, [], [])
+    contents = [row["content"] for row in kept]
+    return SiteAnswers(Cohort(table, task, rows), embeddings, volumes, [], [], contents)
 
 
 def truths_of(
@@ -115,8 +116,8 @@ def _labelled(
     table: Table, task: Task, scans: Sequence[str], say: Callable[[str], None]
 ) -> dict[int, Row]:
     """The row of each result that the table labels, by its position."""
-    names = [one for one in _NAMES if one in table.columns]
-    if not names:
+    given = [one for one in _NAMES if one in table.columns]
+    if not given:
         raise InputError(f"{table.path} has none of the columns {', '.join(_NAMES)}")
     column = next((one for one in (task.label, "label") if one in table.columns), None)
     if column is None:
@@ -136,8 +137,8 @@ def _labelled(
     for line, cells in table.rows:
         try:
             label = read.label(cells[column])
-            given = [word for name in names for word in (cells[name], Path(cells[name]).name)]
-            places: set[int] = next((at[word] for word in given if word in at), set())
+            words = [word for name in given for word in (cells[name], Path(cells[name]).name)]
+            places: set[int] = next((at[word] for word in words if word in at), set())
             if twice := places & found.keys():
                 raise InputError(f"{scans[min(twice)]} has a label already")
         except InputError as error:
@@ -147,8 +148,9 @@ def _labelled(
             empty += 1
             continue
         for place in places:
-            who = cells.get("participant_id") or cells.get("subject") or _subject(scans[place])
             image = Path(scans[place])
+            said = cells.get("participant_id") or cells.get("subject")
+            who = names.person(said) if said else names.subject_of(image) or str(image)
             found[place] = Row(who, image, None, label, cells.get("site") or None, line)
     if problems:
         raise InputError(f"{table.path} cannot be used: {'; '.join(problems[:5])}")
@@ -163,8 +165,3 @@ def _called(scan: str) -> set[str]:
     short = stem(parts[-1]) if parts else scan
     begins = short.split("_")
     return {scan, *parts, short, *("_".join(begins[:n]) for n in range(1, len(begins)))}
-
-
-def _subject(scan: str) -> str:
-    found = [part for part in reversed(Path(scan).parts) if part.startswith("sub-")]
-    return found[0].partition("_")[0] if found else scan

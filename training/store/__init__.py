@@ -83,6 +83,7 @@ class Store:
         else:
             prepared = prepare(row.image)
             volume, mask, facts = prepared.volume, prepared.mask, prepared.facts
+        facts = {**facts, "source_sha256": self._content(row.image)}
         try:
             return self._write(target, volume, mask, facts)
         except OSError as error:

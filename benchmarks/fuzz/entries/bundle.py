@@ -75,7 +75,7 @@ def _files(bundle: Bundle) -> None:
     for name in (bundle.manifest.strip.locate, bundle.manifest.strip.segment):
         bundle.file(name)
     bundle.file("MODEL_CARD.md").read_text(encoding="utf-8")
-    Template.load(bundle.template)
+    Template.of(bundle)
 
 
 def _open(bundle: Bundle) -> None:

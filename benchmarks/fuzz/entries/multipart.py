@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Request
 
 from benchmarks.fuzz.entry import Entry
+from runtime.service.guard import SpaceGuard
 from runtime.service.http import upload
 from runtime.service.http.limits import Limits, Refusal
 
@@ -36,7 +37,8 @@ def _trial(data: bytes, folder: Path) -> None:
     path = folder / "upload"
     try:
         upload.check_head(request, _LIMITS)
-        asyncio.run(upload.receive(request, path, _LIMITS))
+        with SpaceGuard(folder, 0).reserved(0) as space:
+            asyncio.run(upload.receive(request, path, _LIMITS, space))
     except Refusal:
         assert not path.exists(), "a refused upload was left behind"
         raise

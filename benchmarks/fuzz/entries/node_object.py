@@ -61,7 +61,7 @@ def _event(data: bytes, syntax: UID) -> Any:
         context=SimpleNamespace(abstract_syntax=sop_class, transfer_syntax=syntax),
         encoded_dataset=lambda include_meta: data,
         file_meta=meta,
-        assoc=None,
+        assoc=SimpleNamespace(requestor=SimpleNamespace(ae_title="SCANNER", address="127.0.0.1")),
     )
 
 

@@ -23,12 +23,12 @@ from pynetdicom import AE
 
 from benchmarks.fuzz.entries import made_dicom
 from benchmarks.fuzz.entry import Entry
-from runtime.service.log import FACTS
 from runtime.service.node.listener import DicomListener
 from runtime.service.node.log import hush_libraries, logger
 from runtime.service.node.policy import Policy
 from runtime.service.node.scp import listen
 from runtime.service.node.storage import Inbox
+from runtime.service.repeats import FACTS
 
 _ECHO = "1.2.840.10008.1.1"
 _POLICY = Policy(

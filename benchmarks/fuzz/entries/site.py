@@ -14,20 +14,19 @@ from runtime.trust import drift
 
 
 def _graph_seeds() -> list[bytes]:
-    graph = ModelGraph.read(DEMO / "model.onnx")
+    graph = ModelGraph.read((DEMO / "model.onnx").read_bytes())
     graph.cut(["age", "sex"])
     return [bytes(graph)]
 
 
 def _graph_trial(data: bytes, folder: Path) -> None:
-    file = folder / "model.onnx"
-    file.write_bytes(data)
-    graph = ModelGraph.read(file)
+    del folder
+    graph = ModelGraph.read(data)
     graph.rescale("age", 0.5, 1.0)
     graph.add_head("gap", "gap_map", [1.0, 2.0], 0.0)
     graph.keep([EMBEDDING, "gap"])
     bytes(graph)
-    ModelGraph.read(file).cut(["age"])
+    ModelGraph.read(data).cut(["age"])
 
 
 GRAPH = Entry(
@@ -41,10 +40,9 @@ def _reference_seeds() -> list[bytes]:
 
 
 def _reference_trial(data: bytes, folder: Path) -> None:
-    file = folder / drift.FILE
-    file.write_bytes(data)
     manifest = SimpleNamespace(reference=drift.FILE)
-    known = drift.read(cast(Bundle, SimpleNamespace(manifest=manifest, file=lambda name: file)))
+    given = {"read": lambda name: data, "file": lambda name: folder / name}
+    known = drift.read(cast(Bundle, SimpleNamespace(manifest=manifest, **given)))
     result = {"values": {}, "novelty_p": 0.5, "quality": [{"name": "noise", "value": 2.0}]}
     if known is not None:
         drift.look(known, [result] * 12, {"age": [1.0] * 12})

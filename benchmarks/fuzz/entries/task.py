@@ -37,4 +37,7 @@ _WORDS = (
 )
 _MARKS = (b"[", b"]", b"[" * 300, b'"""', b"'", b"-", b"= {", b"\xef\xbb\xbf", b"\x85", b"9" * 5000)
 
-ENTRY = Entry(lambda: [_REGRESSION, _BINARY], _trial, _WORDS + _MARKS)
+TOML = _WORDS + _MARKS
+"""What to try in TOML."""
+
+ENTRY = Entry(lambda: [_REGRESSION, _BINARY], _trial, TOML)

@@ -12,14 +12,12 @@ from pathlib import Path
 from fmtool.bundle.signing import minisign
 from fmtool.bundle.signing.minisign import PrivateKey, PublicKey
 from fmtool.errors import InputError
-from fmtool.files import open_regular
+from fmtool.files import open_regular, secret
 
 SUFFIX = ".pub"
 TRUSTED = "FMTOOL_TRUSTED_KEYS"
 """The environment variable that names a public key, or a folder of them: once it is set, every
 bundle that is opened must be signed by one of them."""
-
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def generate(path: Path) -> PublicKey:
@@ -46,17 +44,12 @@ def read_private(path: Path) -> PrivateKey:
         InputError: if it cannot be read, is open to others, or holds none.
         CapabilityError: if `cryptography` is not installed.
     """
-    text, mode = _read(path)
-    if mode & _OTHERS:
-        raise InputError(
-            f"the private key {path} is open to others; chmod 600 it, and make a new one"
-        )
+    remedy = "`fmtool bundle keygen` makes one"
+    raw = secret(path, minisign.MOST_BYTES, "the private key", remedy)
     try:
-        return minisign.read_private(text)
+        return minisign.read_private(raw.decode("ascii", "replace"))
     except ValueError as error:
-        raise InputError(
-            f"{path} cannot be used as a private key: {error}; `fmtool bundle keygen` makes one"
-        ) from None
+        raise InputError(f"{path} cannot be used as a private key: {error}; {remedy}") from None
 
 
 def read_public(path: Path) -> PublicKey:
@@ -65,9 +58,8 @@ def read_public(path: Path) -> PublicKey:
     Raises:
         InputError: if it cannot be read or holds none.
     """
-    text, _ = _read(path)
     try:
-        return minisign.read_public(text)
+        return minisign.read_public(_read(path))
     except ValueError as error:
         raise InputError(
             f"{path} cannot be used as a public key: {error}; name the file that ends in {SUFFIX}"
@@ -93,15 +85,17 @@ def trusted() -> list[PublicKey] | None:
     return [read_public(file) for file in files]
 
 
-def _read(path: Path) -> tuple[str, int]:
-    """The text of a small regular file, and its mode; never waits for a pipe."""
+def _read(path: Path) -> str:
+    """The text of a small regular file that others may not change; never waits for a pipe."""
     try:
         with open_regular(path) as stream:
             mode = os.fstat(stream.fileno()).st_mode
             raw = stream.read(minisign.MOST_BYTES + 1)
     except OSError as error:
         raise InputError(f"the key {path} cannot be read ({error.strerror}); check it") from None
-    return raw.decode("ascii", "replace"), mode
+    if mode & stat.S_IWOTH:
+        raise InputError(f"everybody may change the key {path}; chmod 644 it, and look into it")
+    return raw.decode("ascii", "replace")
 
 
 @contextmanager

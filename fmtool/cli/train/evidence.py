@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fmtool.bundle import exposure
 from fmtool.cli import console
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def table(task: str, evidence: dict[str, Any], name: str) -> Any:
         table.add_row("brain volume alone", f"{evidence['brain_volume']['value']:.3f}{unit}", "")
     beats = evidence["beats_baseline"]
     said = [f"{'beats' if beats else 'does not beat'} its baseline: {evidence['baseline_name']}"]
+    said.append(textwrap.fill(exposure.sentence(evidence), 72))
     said += limits(evidence["trust"], evidence["unit"])
     table.caption = "\n".join(said)
     return table
@@ -42,8 +45,14 @@ def limits(trust: dict[str, Any], unit: str) -> list[str]:
     if "probability" in trust:
         said.append(
             f"probabilities by {trust['probability']}; {level} prediction sets, {method}: "
-            f"{100 * trust['one_class']:.0f} % name one class"
+            f"{100 * trust['one_class']:.0f} % name one class, out of fold"
         )
+        said.append(f"the probabilities hold where {100 * trust['prevalence']:.0f} % are class 1")
+        for side in ("sensitivity", "specificity"):
+            if side in trust:
+                low, high = trust[side]["interval"]
+                value = trust[side]["value"]
+                said.append(f"{side} {value:.2f} ({low:.2f} to {high:.2f}), out of fold")
     elif trust.get("width") is not None:
         said.append(f"{level} intervals, {method}: {trust['width']:.3g} {unit} wide (median)")
         slope = trust["slope"]
@@ -52,6 +61,8 @@ def limits(trust: dict[str, Any], unit: str) -> list[str]:
             if slope is None
             else f"regression to the mean: slope {slope:.2f}, corrected values are given beside"
         )
+        if trust.get("corrected_mae") is not None:
+            said[-1] += f", MAE {trust['corrected_mae']:.3g} {unit}"
     else:
         said.append(f"no {level} limits: {trust['subjects']} subjects are too few or of one class")
     if trust["novelty"] is not None:

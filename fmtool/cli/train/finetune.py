@@ -16,17 +16,18 @@ def finetune(
     settings: Settings = o.FROM_LABELS,
 ) -> None:
     """Train all weights from a pretrained encoder; the best epoch by validation is kept."""
+    from fmtool.bundle.exposure import Exposure
     from fmtool.cli import console
     from fmtool.cli.train import evidence
     from training import encoders
     from training.runs import from_labels
     from training.supervised import Finetune
 
-    def start() -> encoders.nn.Module:
+    def start() -> tuple[encoders.nn.Module, Exposure]:
         network, info = encoders.load_checkpoint(encoder)
         for sentence in info["remarks"]:
             console.say(sentence)
-        return network
+        return network, info["exposure"]
 
     trained = from_labels.run(cohort, asked, Finetune, start, files, settings, console.say)
     if trained is not None:  # else another process speaks

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from fmtool.task import BUILT_IN
+
 
 def import_(
     checkpoint: Annotated[
@@ -18,11 +20,29 @@ def import_(
         ),
     ],
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "--out", "-o", help="Folder for the encoder; a .pt, .pth or .tar is upstream's layout."
+            "--out",
+            "-o",
+            help="Folder for the encoder; a .pt, .pth or .tar is upstream's layout. The "
+            "checkpoint's name up to its first dot, here, if absent.",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            "-t",
+            help="What a fine-tuned checkpoint of upstream predicts: "
+            f"{', '.join(BUILT_IN)}, or a task's .toml file.",
+            show_default=False,
+        ),
+    ] = None,
+    head: Annotated[
+        Path | None,
+        typer.Option("--head", help="Keep its head in this JSON file.", show_default=False),
+    ] = None,
     stem_stride: Annotated[
         int | None,
         typer.Option(
@@ -46,13 +66,16 @@ def import_(
     ] = None,
 ) -> None:
     """Read a checkpoint and keep its encoder as safetensors, or write it as upstream would."""
+    from fmtool import task as tasks
     from fmtool.cli import console
-    from training.encoders import upstream
     from training.encoders.architecture import some
     from training.encoders.told import Told
+    from training.runs import imported
 
     told = Told(stem_stride, max_pool, prefix, reference)
-    info = upstream.convert(checkpoint, out, told)
+    asked = tasks.get(task) if task is not None else None
+    out = out or Path(checkpoint.name.partition(".")[0])
+    info = imported.convert(checkpoint, out, told, asked, head)
     for sentence in info["remarks"]:
         console.say(sentence)
     if info["unexpected"]:
@@ -62,3 +85,9 @@ def import_(
     console.put(
         f"{out}: {info['architecture']}, width {info['width']:g}, {info['features']} features"
     )
+    if head is not None:
+        console.say(
+            f"{head}: how good this head is, is not known, and every answer will say so; nobody "
+            "was tested here"
+        )
+        console.put(str(head))

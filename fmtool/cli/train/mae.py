@@ -29,6 +29,7 @@ def mae(
             "--input", help="Resize scans to these voxels, z y x; a bundle needs the full size."
         ),
     ] = CROP_SHAPE,
+    split: o.SplitOption = None,
     settings: Settings = o.PRETRAINING,
 ) -> None:
     """Pretrain a transformer as a masked autoencoder; labels are not read."""
@@ -39,5 +40,5 @@ def mae(
     recipe = MAE(
         architecture.value, width, seed=settings.seed, output_shape=input_shape, ratio=mask_ratio
     )
-    if folder := pretrain.run(cohort, recipe, files, settings, remark=console.say):
+    if folder := pretrain.run(cohort, recipe, files, settings, console.say, split):
         console.put(str(folder))

@@ -57,6 +57,7 @@ def probe(
     cache: o.CacheOption = o.CACHE,
     allow_sites: o.AllowSitesOption = False,
     strict: o.StrictOption = False,
+    each_scan_is_a_person: o.EachScanOption = False,
     seed: Annotated[int, typer.Option(help="Of the folds and the bootstrap.")] = 0,
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
@@ -82,14 +83,26 @@ def probe(
         from training.runs import linear_probe
 
         found = linear_probe.run(
-            cohort, task, encoder, out, cache, bundle, allow_sites, strict, seed, console.say
+            cohort,
+            task,
+            encoder,
+            out,
+            cache,
+            bundle,
+            allow_sites,
+            strict,
+            seed,
+            remark=console.say,
+            each_scan_is_a_person=each_scan_is_a_person,
         )
         evidence.show(found.head, "linear probe", out)
         return
     if encoder is not None and bundle is not None and encoder.resolve() != bundle.resolve():
         raise UsageError(f"{encoder} and {bundle} are two bundles; name one")
     wish = Wish(engine=engine, device=device)
-    asked = run.SiteCohort(cohort, task, cache, labels, wish, allow_sites, strict)
+    asked = run.SiteCohort(
+        cohort, task, cache, labels, wish, allow_sites, strict, each_scan_is_a_person
+    )
     head = _on_bundle(asked, encoder or bundle, out, drop_heads, overwrite, seed)
     evidence.show(head, "linear probe", out)
 
@@ -132,6 +145,7 @@ def _on_bundle(
             keeps=not drop_heads,
             ranges=scans.ranges,
             reference=scans.reference,
+            exposure=scans.exposure,
             limits=[f"The head of {name} was fitted on {whom}."],
         )
         child.write(out, parent, descent, overwrite, console.say)

@@ -63,6 +63,20 @@ StrictOption = Annotated[
     bool,
     typer.Option("--strict", help="Refuse rows without a label, which are left out otherwise."),
 ]
+EachScanOption = Annotated[
+    bool,
+    typer.Option(
+        "--each-scan-is-a-person", help="Where neither table nor paths say whom a scan shows."
+    ),
+]
+SplitOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--split",
+        help="Of `train split`: who validates and tests by it is left out.",
+        show_default=False,
+    ),
+]
 
 _READY: dict[str, Any] = {"bundle": BundleOption, "task": TaskOption}
 _WORDS = {"out": ("--out", "-o"), "clip_norm": ("--clip",), "input_shape": ("--input",)}

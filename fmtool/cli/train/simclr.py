@@ -32,6 +32,7 @@ def simclr(
     noise: Annotated[float, typer.Option(help="Largest added noise, in brain deviations.")] = 0.0,
     blur: Annotated[float, typer.Option(help="Largest added blur, in voxels.")] = 0.0,
     recompute: o.RecomputeOption = False,
+    split: o.SplitOption = None,
     settings: Settings = o.PRETRAINING,
 ) -> None:
     """Pretrain an encoder with SimCLR; labels are not read. The defaults are the paper's."""
@@ -48,5 +49,5 @@ def simclr(
         intensity=Intensity(blur, bias, noise),
     )
     recipe = SimCLR(architecture.value, width, settings.seed, augment, temperature, recompute)
-    if folder := pretrain.run(cohort, recipe, files, settings, remark=console.say):
+    if folder := pretrain.run(cohort, recipe, files, settings, console.say, split):
         console.put(str(folder))

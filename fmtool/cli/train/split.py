@@ -28,6 +28,7 @@ def split(
     ] = None,
     allow_sites: o.AllowSitesOption = False,
     strict: o.StrictOption = False,
+    each_scan_is_a_person: o.EachScanOption = False,
 ) -> None:
     """Split a cohort by subject, the labels balanced between the parts."""
     shares = _numbers("--fractions", fractions)
@@ -39,8 +40,10 @@ def split(
     from training import cohort as cohorts
     from training.cohort import split as split_file
     from training.cohort import split_make
+    from training.evidence import FEWEST
 
-    table = cohorts.read(cohort, tasks.get(task), allow_sites or bool(test_site), strict)
+    sites = allow_sites or bool(test_site)
+    table = cohorts.read(cohort, tasks.get(task), sites, strict, each_scan_is_a_person)
     for sentence in table.remarks:
         console.say(sentence)
     made = split_make.make(
@@ -49,6 +52,8 @@ def split(
     split_file.write(out, made)
     for part, subjects in (*made.subjects.items(), *made.subsets.items()):
         console.say(f"{part}: {len(subjects)} subjects")
+    if len(made.subjects["test"]) < FEWEST:
+        console.say(f"A training from labels needs {FEWEST} subjects to test on.")
     console.put(str(out))
 
 

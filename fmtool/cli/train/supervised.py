@@ -17,6 +17,7 @@ def supervised(
     settings: Settings = o.FROM_LABELS,
 ) -> None:
     """Train an encoder and a head from scratch; the best epoch by validation is kept."""
+    from fmtool.bundle.exposure import Exposure
     from fmtool.cli import console
     from fmtool.cli.train import evidence
     from training import encoders
@@ -27,7 +28,7 @@ def supervised(
         cohort,
         asked,
         Supervised,
-        lambda: encoders.fresh(architecture.value, width, seed=settings.seed),
+        lambda: (encoders.fresh(architecture.value, width, seed=settings.seed), Exposure()),
         files,
         settings,
         console.say,

@@ -13,16 +13,20 @@ from filelock import FileLock
 
 from fmtool import bundle as bundles
 from fmtool import files
-from fmtool.bundle import MANIFEST, Bundle
+from fmtool.bundle import MANIFEST, Bundle, seal
+from fmtool.bundle.signing.bundle import SIGNATURE
 from fmtool.errors import BundleError
 
 
 def pack(bundle: Bundle) -> bytes:
-    """A bundle's files in an uncompressed zip; nothing but what its manifest lists."""
+    """A bundle's files in an uncompressed zip: what its manifest lists, its seal, its signature."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        for name in (MANIFEST, *bundle.manifest.files):
-            archive.write(bundle.path / name, name)
+        for name in (MANIFEST, seal.FILE, SIGNATURE):
+            if (bundle.path / name).is_file():
+                archive.write(bundle.path / name, name)
+        for name in bundle.manifest.files:
+            archive.writestr(name, bundle.read(name))
     return stream.getvalue()
 
 

@@ -20,7 +20,7 @@ class OnnxRuntimeEngine(Engine):
     """An ONNX model in an ONNX Runtime session.
 
     Args:
-        model: an ONNX file.
+        model: an ONNX file, or its bytes.
         device: "cpu", "cuda" (the first GPU) or "cuda:N".
         precision: what the model was exported in.
         library: on a GPU, with which provider; a name of `ort_providers.PROVIDERS`.
@@ -33,7 +33,7 @@ class OnnxRuntimeEngine(Engine):
 
     def __init__(
         self,
-        model: Path,
+        model: Path | bytes,
         device: str = "cpu",
         precision: str = "float32",
         library: str = "onnxruntime",

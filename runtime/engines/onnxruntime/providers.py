@@ -76,13 +76,13 @@ def settings(ort: Any) -> Any:
 
 
 def session(
-    ort: Any, model: Path, engine: str, number: int, precision: str, cache: Path | None
+    ort: Any, model: Path | bytes, engine: str, number: int, precision: str, cache: Path | None
 ) -> Any:
     """A session on GPU `number` and on nothing else.
 
     Args:
         ort: the ONNX Runtime module.
-        model: an ONNX file.
+        model: an ONNX file, or its bytes.
         engine: a name of `PROVIDERS`.
         number: the GPU's.
         precision: of the model's graph.

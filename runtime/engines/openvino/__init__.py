@@ -35,7 +35,7 @@ class OpenVINOEngine(Engine):
     that may have any size OpenVINO plans its memory badly, and needs twice as much.
 
     Args:
-        model: an ONNX file; for "int8" a quantised one.
+        model: an ONNX file, or its bytes; for "int8" a quantised one.
         device: "cpu".
         precision: "float32", "bfloat16" or "int8"; OpenVINO's own default would be whichever of
             the first two is faster. With "int8", the layers that are not quantised are computed
@@ -47,7 +47,9 @@ class OpenVINOEngine(Engine):
 
     library = "openvino"
 
-    def __init__(self, model: Path, device: str = "cpu", precision: str = "float32") -> None:
+    def __init__(
+        self, model: Path | bytes, device: str = "cpu", precision: str = "float32"
+    ) -> None:
         if device != "cpu":
             raise CapabilityError(f"OpenVINO runs on the CPU here, not on {device!r}")
         can = precisions()
@@ -88,7 +90,7 @@ class OpenVINOEngine(Engine):
         self._request = None
 
 
-def _compile(model: Path, settings: dict[str, str], precision: str) -> tuple[Any, bool]:
+def _compile(model: Path | bytes, settings: dict[str, str], precision: str) -> tuple[Any, bool]:
     """The compiled model, and whether it takes one volume where the file takes any number."""
     network = openvino_core.core().read_model(model)
     one_by_one = _for_one(network)

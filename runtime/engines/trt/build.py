@@ -51,7 +51,7 @@ class Plan:
 
 
 def build(
-    onnx_path: str | os.PathLike[str],
+    onnx: str | os.PathLike[str] | bytes,
     library: str = "rtx",
     target: str | None = None,
     batches: Batches = (1, 1, 1),
@@ -65,7 +65,7 @@ def build(
     engine inspector; any other is described by what the builder logged.
 
     Args:
-        onnx_path: the model; weights in files beside it are found.
+        onnx: the model's file, where weights beside it are found, or its bytes.
         library: "rtx" or "tensorrt".
         target: the GPU architecture, "sm89"; that of the GPU at hand when absent.
         batches: the smallest, usual and largest batch.
@@ -87,11 +87,12 @@ def build(
     target = aim(library, target, number)
     if number:
         driver.use(number)  # the libraries build on the thread's current GPU
-    path = Path(onnx_path)
+    model = onnx if isinstance(onnx, bytes) else Path(onnx)
+    path = model if isinstance(model, Path) else Path("the bundle's model")
     with listen(trt) as (logger, record):
         builder = trt.Builder(logger)
         network = builder.create_network(_network_flags(trt))
-        _parse(trt, logger, network, path, library)
+        _parse(trt, logger, network, model, library)
         config = builder.create_builder_config()
         configure(trt, config, options, target, library)
         timings = timing_cache if library == "tensorrt" else None
@@ -147,12 +148,15 @@ def _network_flags(trt: Any) -> int:
     return 0 if flag is None else 1 << int(flag)
 
 
-def _parse(trt: Any, logger: Any, network: Any, path: Path, library: str) -> None:
-    if not path.is_file():
-        raise EngineError(f"{path} does not exist; nothing to build an engine from")
+def _parse(trt: Any, logger: Any, network: Any, onnx: Path | bytes, library: str) -> None:
     parser = trt.OnnxParser(network, logger)
-    # By path, not from memory: only then are weights in files beside the model found.
-    if not parser.parse_from_file(os.fspath(path)):
+    if isinstance(onnx, bytes):
+        path, parsed = Path("the bundle's model"), parser.parse(onnx)
+    elif onnx.is_file():
+        path, parsed = onnx, parser.parse_from_file(os.fspath(onnx))
+    else:
+        raise EngineError(f"{onnx} does not exist; nothing to build an engine from")
+    if not parsed:
         errors = [parser.get_error(i) for i in range(parser.num_errors)]
         said = "; ".join(map(_parser_error, errors)) or "it gives no reason"
         raise EngineError(f"{LIBRARIES[library].name} cannot read {path}: {said}")

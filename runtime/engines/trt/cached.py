@@ -94,7 +94,7 @@ def build_into(
         EngineError: if the library cannot read or compile the model.
         InputError: if the cache cannot be written.
     """
-    model = bundle.model(key.precision)
+    model = bundle.graph(key.precision)
 
     def make() -> tuple[bytes, dict[str, object]]:
         began = time.perf_counter()

@@ -59,7 +59,8 @@ def card(task: str, value: Mapping[str, Any]) -> str:
     if judged is not None and not told:
         parts.append(say(judged[1], "ok" if judged[0] else "warn"))
     parts += [say(sentence, "warn") for sentence in value["warnings"]]
-    said = [s for s in (words.evidence(value), words.baseline(value)) if s is not None]
+    sentences = words.prevalence(value), words.evidence(value), words.baseline(value)
+    said = [s for s in sentences if s is not None]
     if said:
         parts.append(f'<p class="note soft">{escape(" ".join(said))}</p>')
     return f"<section>{''.join(parts)}</section>"

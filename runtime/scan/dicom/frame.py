@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runtime.scan.dicom import values
 from runtime.scan.dicom.parse import Dataset
 
+_UID = "SOPInstanceUID"
 _GE, _GE_PART = 0x00430010, 0x0043102F  # GEMS_PARM_01's raw data type
 _PARTS = ("MAGNITUDE", "PHASE", "REAL", "IMAGINARY")
 
@@ -26,6 +27,7 @@ KEYWORDS: tuple[str | int, ...] = (
     "PixelSpacing",
     "RescaleIntercept",
     "RescaleSlope",
+    _UID,
     "SharedFunctionalGroupsSequence",
     "TemporalPositionIdentifier",
     "TriggerTime",
@@ -76,6 +78,8 @@ class Frame:
         intercept: see `slope`.
         dimensions: what else may tell it from another slice of the place, in words.
         packed: more than 1 for the first of several that have no place of their own.
+        instance: SOPInstanceUID of its object; never shown.
+        many: whether that is a multi-frame object.
     """
 
     item: int
@@ -88,6 +92,8 @@ class Frame:
     intercept: float
     dimensions: tuple[tuple[str, str], ...]
     packed: int = 1
+    instance: str = ""
+    many: bool = False
 
 
 def frames(data: Dataset, item: int, shape: tuple[int, int], count: int) -> Iterator[Frame]:
@@ -97,7 +103,7 @@ def frames(data: Dataset, item: int, shape: tuple[int, int], count: int) -> Iter
             *((name, values.text(data, word)) for name, word in _DIMENSIONS.items()),
             ("complex parts", "".join(raw_part(data))),
         )
-        yield _frame(item, 0, shape, [data] * 4, told, count)
+        yield _frame(item, 0, shape, [data] * 4, told, values.text(data, _UID), count)
         return
     shared = values.items(data, "SharedFunctionalGroupsSequence")
     groups = values.items(data, "PerFrameFunctionalGroupsSequence")
@@ -119,7 +125,7 @@ def frames(data: Dataset, item: int, shape: tuple[int, int], count: int) -> Iter
             for name, (sequence, keyword) in _ENHANCED_DIMENSIONS.items()
             for whole in ["ImageType" if name == "image types" else ""]
         )
-        yield _frame(item, index, shape, places, told)
+        yield replace(_frame(item, index, shape, places, told, values.text(data, _UID)), many=True)
 
 
 def raw_part(data: Dataset) -> tuple[str, ...]:
@@ -137,6 +143,7 @@ def _frame(
     shape: tuple[int, int],
     places: list[Dataset],
     dimensions: tuple[tuple[str, str], ...],
+    instance: str,
     packed: int = 1,
 ) -> Frame:
     position, orientation, measures, transformation = places
@@ -153,6 +160,7 @@ def _frame(
         0.0 if intercept is None else intercept,
         dimensions,
         packed,
+        instance,
     )
 
 

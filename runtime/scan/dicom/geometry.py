@@ -46,11 +46,13 @@ class Stack:
         frames: in order along the third axis.
         affine: 4x4, voxel (column, row, slice) -> scanner RAS mm.
         shape: columns, rows, slices.
+        study: StudyInstanceUID, where it is known; never shown.
     """
 
     frames: list[Frame]
     affine: NDArray[np.float64]
     shape: tuple[int, int, int]
+    study: str = ""
 
 
 def stack(name: str, frames: Sequence[Frame]) -> Stack:

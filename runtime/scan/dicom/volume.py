@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,21 @@ from numpy.typing import NDArray
 from fmtool.errors import InputError
 from fmtool.errors.advice import option
 from runtime.scan import frame as places
-from runtime.scan.dicom import acquisition, pixels
+from runtime.scan.dicom import acquisition, pixels, values
 from runtime.scan.dicom.choose import SeriesChoice, choose
 from runtime.scan.dicom.find import found
 from runtime.scan.dicom.found import IS_OTHER, Found
-from runtime.scan.dicom.geometry import stack
+from runtime.scan.dicom.frame import Frame
+from runtime.scan.dicom.geometry import Stack, stack
 from runtime.scan.dicom.library import pydicom
 from runtime.scan.dicom.limits import Deadline
+from runtime.scan.dicom.parse import header
 from runtime.scan.dicom.parts import apart
 from runtime.scan.dicom.series import IS_INDEX, Series, grouped
 from runtime.scan.header import Header
 from runtime.scan.nifti import ENDINGS
 
+_STUDY = "StudyInstanceUID"
 _EXPECTED = (IS_OTHER, IS_INDEX)  # left out without a word
 
 
@@ -36,11 +39,17 @@ class Volume:
         array: float32 (x, y, z), rescaled.
         affine: 4x4, voxel -> scanner RAS mm.
         facts: as `runtime.scan.Scan` has them, and "series", "other_series" and "files".
+        stack: the slices that it was made of, in their own order.
     """
 
     array: NDArray[np.float32]
     affine: NDArray[np.float64]
     facts: dict[str, Any]
+    stack: Stack
+
+
+Fill = Callable[[str, NDArray[np.float32], Sequence[Frame]], str]
+"""Decodes slices into a volume (columns, rows, slices), told what to call it; its number type."""
 
 
 def called(source: Path | Sequence[Path]) -> str:
@@ -68,33 +77,62 @@ def read(source: Path | Sequence[Path], series: str | None = None) -> Volume:
         if not held.items:
             raise InputError(_none(name, source, held))
         pydicom()
-        all_series = [part for one in grouped(held, deadline) for part in apart(one)]
-        acquisition.tell(all_series)
-        if not all_series:
+        every = grouped(held, deadline)
+        if not every:
             raise InputError(f"{name} holds no DICOM file that can be used{_counted(held)}")
-        choice = choose(name, all_series, series)
-        chosen = choice.series
-        about = f"{name}: {chosen.name}"
-        if never := _never(chosen):
-            raise InputError(f"{about} cannot be read: {never}")
-        ordered = stack(about, chosen.frames)
-        header = Header(
-            ordered.shape,
-            np.dtype(np.float32),
-            0,
-            1.0,
-            0.0,
-            _sizes(ordered.affine),
-            "mm",
-            {"dicom": ordered.affine},
-        )
-        place = places.locate(Path(name), header, assume_ras=False)
-        order, flips, affine = places.to_canonical(ordered.affine, ordered.shape)
-        array = np.empty([ordered.shape[axis] for axis in order], dtype=np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows, the caller refuses
-            kind = pixels.fill(
-                about, _stored(array, order, flips), ordered.frames, held.items, deadline
-            )
+
+        def fill(about: str, array: NDArray[np.float32], frames: Sequence[Frame]) -> str:
+            return pixels.fill(about, array, frames, held.items, deadline)
+
+        made = assembled(name, every, fill, series, lambda: _left_out(held))
+        lead = header(held.items[made.stack.frames[0].item], [_STUDY], deadline)
+        made = replace(made, stack=replace(made.stack, study=values.text(lead, _STUDY)))
+        made.facts["files"] = {"dicom": len(held.items), "left_out": dict(held.left_out)}
+    return made
+
+
+def assembled(
+    name: str,
+    held: Sequence[Series],
+    fill: Fill,
+    asked: str | None = None,
+    remarks: Callable[[], list[str]] = list,
+) -> Volume:
+    """The best-suited of some series, or the one asked for, as a volume.
+
+    Args:
+        name: of the source, which begins each complaint.
+        held: the series, whole, wherever they come from.
+        fill: decodes slices.
+        asked: as `read`.
+        remarks: what else is to be said of the source, once it is read.
+
+    Raises:
+        InputError: if there is no such series or it cannot be used, saying why.
+    """
+    parts = [part for one in held for part in apart(one)]
+    acquisition.tell(parts)
+    choice = choose(name, parts, asked)
+    chosen = choice.series
+    about = f"{name}: {chosen.name}"
+    if never := _never(chosen):
+        raise InputError(f"{about} cannot be read: {never}")
+    ordered = stack(about, chosen.frames)
+    told = Header(
+        ordered.shape,
+        np.dtype(np.float32),
+        0,
+        1.0,
+        0.0,
+        _sizes(ordered.affine),
+        "mm",
+        {"dicom": ordered.affine},
+    )
+    place = places.locate(Path(name), told, assume_ras=False)
+    order, flips, affine = places.to_canonical(ordered.affine, ordered.shape)
+    array = np.empty([ordered.shape[axis] for axis in order], dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows, the caller refuses
+        kind = fill(about, _stored(array, order, flips), ordered.frames)
     facts: dict[str, Any] = {
         "shape": list(array.shape),
         "spacing": [round(float(s), 4) for s in np.linalg.norm(affine[:3, :3], axis=0)],
@@ -102,12 +140,11 @@ def read(source: Path | Sequence[Path], series: str | None = None) -> Volume:
         "orientation": place.orientation,
         "frame": place.source,
         "prepared": False,
-        "warnings": [*_said(choice), *choice.warnings, *_left_out(held), *place.warnings],
+        "warnings": [*_said(choice), *choice.warnings, *remarks(), *place.warnings],
         "series": {**_public(chosen), "chosen": choice.why},
         "other_series": [{**_public(s), "why_not": why} for s, why in choice.others],
-        "files": {"dicom": len(held.items), "left_out": dict(held.left_out)},
     }
-    return Volume(array, affine, facts)
+    return Volume(array, affine, facts, ordered)
 
 
 def _stored(array: NDArray[np.float32], order: list[int], flips: list[bool]) -> NDArray[np.float32]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -17,8 +17,9 @@ from pydantic import BaseModel
 
 from fmtool import NOTICE, __version__
 from fmtool.errors import LedgerError
+from runtime.report.page.script import SLICES, policy
 from runtime.service.ending import Ending
-from runtime.service.guard import SpaceGuard
+from runtime.service.guard import NoSpace, Reservation, SpaceGuard
 from runtime.service.http import upload
 from runtime.service.http.auth import Auth
 from runtime.service.http.jobs import Jobs, JobTold
@@ -30,6 +31,7 @@ from runtime.service.loop import SHORT, AnswerLoop
 logger = logging.getLogger("fmtool.http")
 
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+_PAGE_POLICY = f"{policy(SLICES)}; frame-ancestors 'none'"
 _NO_JOB = "there is no such job, or it was deleted"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
@@ -114,16 +116,25 @@ async def post_scan(request: Request, response: Response) -> Accepted:
     """Send a T1-weighted head, NIfTI, MGH or a zip of a DICOM series, to be answered."""
     parts = parts_of(request)
     announced = upload.check_head(request, parts.limits)
-    if parts.ending.asked or not parts.guard.enough(announced):
-        why = "the service is ending" if parts.ending.asked else "the disk is full"
-        raise Refusal(503, why, parts.limits.retry_s)
-    with parts.jobs.place() as (identity, path):
-        content, size = await upload.receive(request, path, parts.limits)
-        await run_in_threadpool(parts.jobs.add, identity, content)
+    if parts.ending.asked:
+        raise Refusal(503, "the service is ending", parts.limits.retry_s)
+    with _space(parts, announced) as space, parts.jobs.place() as (identity, path):
+        content, size = await upload.receive(request, path, parts.limits, space)
+        await run_in_threadpool(parts.jobs.add, identity, content, peer_of(request))
     parts.metrics.received(size)
-    tell(logger, "accepted", job=identity[:SHORT], item=content[:SHORT], bytes=size)
+    facts = {"peer": peer_of(request), "item": content[:SHORT], "bytes": size}
+    tell(logger, "accepted", job=identity[:SHORT], **facts)
     response.headers["Location"] = f"{parts.root_path}/v1/scans/{identity}"
     return Accepted(id=identity)
+
+
+@contextmanager
+def _space(parts: Serving, announced: int) -> Iterator[Reservation]:
+    try:
+        with parts.guard.reserved(announced) as space:
+            yield space
+    except NoSpace:
+        raise Refusal(503, "the disk is full", parts.limits.retry_s) from None
 
 
 @private.head("/v1/scans/{identity}", include_in_schema=False)
@@ -147,7 +158,9 @@ def get_report(request: Request, identity: str) -> FileResponse:
     path = parts_of(request).jobs.page(identity)
     if path is None:
         raise Refusal(404, "there is no page: the job is not done, or there is no such job")
-    return FileResponse(path, media_type="text/html")
+    return FileResponse(
+        path, media_type="text/html", headers={"Content-Security-Policy": _PAGE_POLICY}
+    )
 
 
 @private.head("/metrics", include_in_schema=False)
@@ -219,6 +232,10 @@ async def _account(request: Request, answer: Callable[[Request], Awaitable[Respo
 
     A proxy may leave the path that the service has there in front of what it passes on, or not.
     """
+    if _contradicts(request):
+        tell(logger, "refused", logging.WARNING, peer=peer_of(request), status=400, why="framing")
+        said = {"detail": "the request says in two ways where it ends; send one"}
+        return JSONResponse(said, 400, {**_HEADERS, "Connection": "close"})
     request.scope["root_path"] = parts_of(request).root_path
     request.scope["path"] = request.scope["path"].rstrip("/") or "/"
     response = await answer(request)
@@ -227,6 +244,18 @@ async def _account(request: Request, answer: Callable[[Request], Awaitable[Respo
     parts_of(request).metrics.request(_method(request), pattern, response.status_code)
     response.headers.update(_HEADERS)
     return response
+
+
+def _contradicts(request: Request) -> bool:
+    """Whether another reader of the request might see it end elsewhere (RFC 9112, 6.3)."""
+    names = [name.lower() for name, _ in request.scope["headers"]]
+    lengths, coded = names.count(b"content-length"), b"transfer-encoding" in names
+    return lengths > 1 or (coded and (lengths > 0 or request.scope["http_version"] == "1.0"))
+
+
+def peer_of(request: Request) -> str:
+    """The address that a request came from; a proxy's, where there is one."""
+    return request.client.host if request.client else ""
 
 
 def _method(request: Request) -> str:
@@ -241,7 +270,7 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
         headers["Retry-After"] = str(error.retry_s)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    facts = {"status": error.status, "method": _method(request)}
+    facts = {"peer": peer_of(request), "status": error.status, "method": _method(request)}
     if error.status not in (404, 503):
         tell(logger, "refused", logging.WARNING, **facts, why=error.sentence)
     return JSONResponse({"detail": error.sentence}, error.status, headers)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from fmtool.errors import InputError, UsageError
-from fmtool.files import open_regular
+from fmtool.files import secret
+from runtime.service.tls import is_loopback
 
 SHORTEST = 16
 LONGEST = 4096
-_LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 
 
 def read_token(path: Path) -> str:
@@ -24,30 +21,15 @@ def read_token(path: Path) -> str:
     Raises:
         InputError: if the file cannot be read, is open to others, or its token is too short.
     """
-    try:
-        with open_regular(path) as stream:
-            facts = os.fstat(stream.fileno())
-            text = stream.read(LONGEST + 1)
-    except OSError as error:
-        raise InputError(
-            f"the token file {path} cannot be read ({error.strerror}); make one: "
-            "(umask 077; openssl rand -hex 32 > FILE)"
-        ) from None
-    if facts.st_mode & (stat.S_IRWXO | (0 if _is_credential(path) else stat.S_IRWXG)):
-        raise InputError(f"the token file {path} is open to others; chmod 600 it, then renew it")
+    remedy = "make one: (umask 077; openssl rand -hex 32 > FILE)"
+    text = secret(path, LONGEST, "the token file", remedy)
     token = text.strip()
     if not SHORTEST <= len(token) <= LONGEST or not all(33 <= c < 127 for c in token):
         raise InputError(
-            f"the token file {path} must hold one line of at least {SHORTEST} letters and digits: "
-            "(umask 077; openssl rand -hex 32 > FILE)"
+            f"the token file {path} must hold one line of at least {SHORTEST} letters and digits; "
+            f"{remedy}"
         )
     return token.decode("ascii")
-
-
-def _is_credential(path: Path) -> bool:
-    """Whether systemd keeps the file for this service: the bits of the group are its ACL's mask."""
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    return folder is not None and path.absolute().parent == Path(folder)
 
 
 def check_host(host: str, has_token: bool) -> None:
@@ -60,15 +42,6 @@ def check_host(host: str, has_token: bool) -> None:
         raise UsageError(
             f"{host} may be reached from other machines: give --token-file, or listen on 127.0.0.1"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address or a host's name means this machine and no other."""
-    bare = host.strip("[]").lower()
-    try:
-        return ipaddress.ip_address(bare).is_loopback
-    except ValueError:
-        return bare in _LOCAL_NAMES
 
 
 class Auth:

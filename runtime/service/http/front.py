@@ -26,6 +26,7 @@ class HttpFront(Front):
 
     logger = logging.getLogger("fmtool.http")
     poll_s = 0.1
+    spools = True
 
     def __init__(self, spool: Spool, ledger: Ledger, metrics: Metrics, keep_days: float) -> None:
         self._spool = spool

@@ -139,11 +139,11 @@ class Jobs:
             with self._lock:
                 self._arriving -= 1
 
-    def add(self, identity: str, content: str) -> None:
-        """Enter an upload that is on disk; from now on it will be answered."""
+    def add(self, identity: str, content: str, sender: str = "") -> None:
+        """Enter an upload that is on disk, and whose it is; from now on it will be answered."""
         guard.sync(self._spool.uploads)
         with self._lock:
-            self._ledger.add(identity, content, self._spool.bundle, {})
+            self._ledger.add(identity, content, self._spool.bundle, {}, sender=sender)
 
     def find(self, identity: str) -> JobTold | None:
         """A job by its id."""

@@ -26,8 +26,8 @@ class Limits:
     Attributes:
         max_bytes: of one upload, as it is sent.
         queue: jobs that wait, run or are being uploaded; one more gets 429.
-        connections: at once; one more is closed.
-        header_s: until a request's head must have arrived.
+        connections: at once, from accept on; of one address, an eighth less.
+        header_s: from accept, or the last answer, until a request's head must have arrived.
         body_s: without a byte of a body until it is given up; and the time that a body may take
             whatever its size.
         min_bytes_per_s: what a longer body must keep up on average.
@@ -45,6 +45,11 @@ class Limits:
     linger_s: float = 5.0
     request_s: float = 3600.0
     retry_s: int = 10
+
+    @property
+    def connections_each(self) -> int:
+        """Connections of one address at once."""
+        return self.connections - self.connections // 8
 
     def too_slow(self, count: int, seconds: float) -> bool:
         """Whether a body of which `count` bytes took so long is given up."""

@@ -19,6 +19,7 @@ from runtime.report.publish import check_writable
 from runtime.service import tls
 from runtime.service.alone import alone
 from runtime.service.ending import Ending
+from runtime.service.gate import Door, Gate
 from runtime.service.guard import MIN_FREE_BYTES, SpaceGuard
 from runtime.service.http import app as apps
 from runtime.service.http.auth import Auth, check_host, read_token
@@ -30,6 +31,7 @@ from runtime.service.http.protocol import timed
 from runtime.service.log import tell
 from runtime.service.loop import SHORT, AnswerLoop
 from runtime.service.worker import OrderWorker
+from runtime.system.private import own, unshared
 
 logger = logging.getLogger("fmtool.http")
 
@@ -94,8 +96,7 @@ def serve(settings: HttpSettings, make: Callable[[], OrderWorker], ending: Endin
     auth = Auth(read_token(settings.token_file) if settings.token_file else None)
     if settings.tls is not None:
         tls.server_context(settings.tls)
-    check_writable(settings.spool)
-    with alone(settings.spool, "service"), _listening(settings) as listener:
+    with unshared(), alone(_spool(settings.spool), "service"), _listening(settings) as listener:
         worker = make()
         try:
             with Ledger(settings.spool / FILE) as ledger:  # of the loop's thread
@@ -104,12 +105,20 @@ def serve(settings: HttpSettings, make: Callable[[], OrderWorker], ending: Endin
             worker.close()
 
 
+def _spool(folder: Path) -> Path:
+    """The folder, which is this user's alone from now on."""
+    if own(folder, FILE):
+        tell(logger, "folder_closed", logging.WARNING, why="others could read it")
+    check_writable(folder)
+    return folder
+
+
 def _run(
     settings: HttpSettings,
     worker: OrderWorker,
     ledger: Ledger,
     auth: Auth,
-    listener: socket.socket,
+    listener: Door,
     ending: Ending,
 ) -> None:
     about = worker.about
@@ -128,10 +137,12 @@ def _run(
     def end() -> None:
         server.should_exit = True
 
+    most, each = settings.limits.connections, settings.limits.connections_each
+    listener.gate = Gate(most, each, settings.limits.header_s, _told)
     pem = settings.tls
     config = uvicorn.Config(
         apps.create(serving, end),
-        http=timed(settings.limits),
+        http=timed(settings.limits, listener.gate),
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -145,7 +156,7 @@ def _run(
         ssl_certfile=pem.cert if pem else None,
         ssl_keyfile=pem.key if pem else None,
     )
-    server = _Server(config)
+    server = _Server(config, listener.gate)
     answering.start()
     try:
         host, port = listener.getsockname()[:2]
@@ -163,16 +174,29 @@ def _run(
 class _Server(uvicorn.Server):
     """Leaves the signals to `Ending`, which also ends what is being answered."""
 
+    def __init__(self, config: uvicorn.Config, gate: Gate) -> None:
+        super().__init__(config)
+        self._gate = gate
+
+    async def on_tick(self, counter: int) -> bool:
+        """Several times a second."""
+        self._gate.sweep()
+        return await super().on_tick(counter)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
 
 
+def _told(event: str, host: str, why: str) -> None:
+    tell(logger, event, logging.WARNING, peer=host, why=why)
+
+
 @contextmanager
-def _listening(settings: HttpSettings) -> Iterator[socket.socket]:
+def _listening(settings: HttpSettings) -> Iterator[Door]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = Door(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         try:

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from runtime.scan.dicom.found import is_dicom
 from runtime.scan.stream import MAGICS
-from runtime.service.guard import is_full
+from runtime.service.guard import Reservation, is_full
 from runtime.service.http.limits import Limits, Refusal
 from runtime.service.http.parts import FilePart
 
@@ -55,11 +55,13 @@ class Sink:
         self._buffer += data
         self.size += len(data)
 
-    async def flush(self, least: int = 0) -> None:
-        """Write what is held, if it is as much as `least`; the event loop goes on meanwhile."""
-        if len(self._buffer) > least:
-            data, self._buffer = bytes(self._buffer), bytearray()
-            await run_in_threadpool(self._put, data)
+    async def flush(self, least: int = 0) -> bool:
+        """Write what is held, if it is more than `least`; the event loop goes on meanwhile."""
+        if len(self._buffer) <= least:
+            return False
+        data, self._buffer = bytes(self._buffer), bytearray()
+        await run_in_threadpool(self._put, data)
+        return True
 
     async def close(self) -> str:
         """Have everything on disk for good; the SHA-256 of the content."""
@@ -102,8 +104,16 @@ def check_head(request: Request, limits: Limits) -> int:
     return count
 
 
-async def receive(request: Request, path: Path, limits: Limits) -> tuple[str, int]:
+async def receive(
+    request: Request, path: Path, limits: Limits, space: Reservation
+) -> tuple[str, int]:
     """Write a request's scan to `path`; the SHA-256 and the size of it.
+
+    Args:
+        request: whose head was checked.
+        path: of the file, which is not there yet.
+        limits: see there.
+        space: that was promised for it.
 
     Raises:
         Refusal: if it is too large, too slow, malformed, or no scan; then there is no file.
@@ -120,12 +130,14 @@ async def receive(request: Request, path: Path, limits: Limits) -> tuple[str, in
                 sink.write(chunk)
             else:
                 part.feed(chunk)
-            await sink.flush(_BUFFER)
+            if await sink.flush(_BUFFER):
+                space.wrote(sink.size)
         if part is not None:
             part.close()
         if not sink.start.startswith(_STARTS) and not is_dicom(sink.start):
             raise Refusal(415, "the file is not NIfTI, MGH, DICOM or a zip of DICOM files")
         content = await sink.close()
+        space.wrote(sink.size)
         kept = True
         return content, sink.size
     except OSError as error:

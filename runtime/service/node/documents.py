@@ -21,7 +21,7 @@ def answerer(bundle: str | PathLike[str] | None, tasks: Sequence[str] | None) ->
 
 
 def documents(order: Order, result: Result, template: Template) -> dict[str, bytes]:
-    """The report and the page, as DICOM files.
+    """The report, the page and, where the slices have a frame of reference, mask and maps.
 
     Args:
         order: whose source is a series' folder in the inbox.
@@ -31,19 +31,24 @@ def documents(order: Order, result: Result, template: Template) -> dict[str, byt
     Raises:
         InputError: if the folder holds no object.
     """
-    from runtime.service.node import (
-        page,
-        source,
-        sr,
-        studies,
-    )  # not for the node's own process: large
+    from runtime.documents import page, parametric_map, segmentation, slices, source, sr
+    from runtime.service.node import studies  # not for the node's own process: large
 
     del template
     wanted = order.tasks or tuple(result.predictions)
     shown = replace(result, predictions={n: result.predictions[n] for n in wanted})
     headers, name = source.read(order.source), job(order.source)
-    earlier = studies.earlier(order.source, headers[0], name)
-    made = (sr.report(shown, headers, name, earlier), page.page(shown, headers[0], name))
+    first, stack, brain, maps = headers[0], result.stack, None, []
+    if stack is not None and first.get("FrameOfReferenceUID"):  # without it nothing lies on it
+        place = slices.BrainSlices.of(stack, first, result.prepared)
+        brain = segmentation.segmentation(shown, place, name)
+        maps = [
+            parametric_map.parametric_map(shown, one, number, place, name)
+            for number, one in enumerate(parametric_map.trusted(shown), 1)
+        ]
+    earlier = studies.earlier(order.source, first, name)
+    report = sr.report(shown, headers, name, earlier, brain)
+    made = [report, page.page(shown, first, name), *([brain] if brain is not None else []), *maps]
     files = {}
     for number, document in enumerate(made, 1):
         stream = BytesIO()

@@ -36,20 +36,33 @@ class NodeFront(Front):
     ) -> None:
         self.poll_s, self.tasks, self.staging = _PAUSE_S, tasks, inbox.temporary
         self._inbox, self._outbox, self._policy = inbox, outbox, policy
+        self._cut = False
 
     def ready(self) -> Sequence[Work]:
         """The series that are settled; what was begun and not ended waits again first."""
         self._inbox.recover()
         return [
-            Work(series, self._inbox.taken(series), "the series", {"series": series}, lacks)
+            self._work(series, lacks)
             for series, lacks in self._inbox.settled(self._policy.settle_s).items()
         ]
+
+    def _work(self, series: str, lacks: str) -> Work:
+        senders = self._inbox.senders.of(series)
+        facts = {"series": series, "senders": senders}
+        place, sender = self._inbox.taken(series), " ".join(senders)
+        return Work(series, place, "the series", facts, lacks, sender=sender)
 
     def begin(self, work: Work) -> str:
         """Have the series, with what came of it before, where nothing is added to it."""
         folder = self._inbox.take(work.name)
-        node_log("series_complete", objects=len(list(folder.iterdir())), **work.facts)
+        self._cut = self._inbox.lacks(work.name)  # since it was settled
+        if not self._cut:
+            node_log("series_complete", objects=len(list(folder.iterdir())), **work.facts)
         return content_digest(folder)
+
+    def unchanged(self, work: Work) -> bool:
+        """Whether nothing of the series was lost before it was taken."""
+        return not self._cut
 
     def recall(self, work: Work, content: str, data: Mapping[str, Any]) -> bool:
         """Whether the documents are in the outbox, or sent: they are not made from the ledger."""

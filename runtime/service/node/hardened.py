@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from pynetdicom.acse import ACSE
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.fsm import StateMachine
@@ -10,6 +12,8 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from runtime.service.node.log import node_log
 
+_COMMAND, _LAST = 1, 2  # bits of a fragment's first byte (PS3.8, E.2)
+_MOST_COMMAND = 16 << 10
 _INVALID = "Evt19"  # of the state machine of PS3.8, 9.2.1: answered with an A-ABORT
 
 
@@ -18,21 +22,34 @@ class Dimse(DIMSEServiceProvider):
 
     pynetdicom 3.0 lets what a command set without its elements raises end the thread that reads the
     connection; the association then stays open until its time is up, and holds a place that others
-    need.
+    need. Of a command set it makes objects, element by element: one has a few hundred bytes.
     """
+
+    _command = 0  # bytes of the command set that is arriving
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """A part of a message."""
         try:
+            self._count(primitive)
             super().receive_primitive(primitive)
         except Exception as error:  # whatever hostile bytes raise in the decoder
             node_log(
                 "connection_ended",
+                logging.WARNING,
                 peer=self.assoc.requestor.address,
                 why="a message cannot be decoded",
                 exception=type(error).__name__,
             )
             self.dul.event_queue.put(_INVALID)
+
+    def _count(self, primitive: P_DATA) -> None:
+        for _, data in primitive.presentation_data_value_list:
+            if data[0] & _COMMAND:
+                self._command += len(data)
+                if self._command > _MOST_COMMAND:
+                    raise ValueError("too large a command set")
+                if data[0] & _LAST:
+                    self._command = 0
 
 
 class Acse(ACSE):
@@ -49,6 +66,7 @@ class Acse(ACSE):
         except Exception as error:  # whatever hostile bytes raise in the negotiation
             node_log(
                 "connection_ended",
+                logging.WARNING,
                 peer=self.assoc.requestor.address,
                 why="an association cannot be negotiated",
                 exception=type(error).__name__,
@@ -88,6 +106,7 @@ def guard(machine: StateMachine) -> None:
                 raise
             node_log(
                 "connection_ended",
+                logging.WARNING,
                 peer=machine.dul.assoc.requestor.address,
                 why="a PDU has a value that it must not have",
                 exception=type(error).__name__,

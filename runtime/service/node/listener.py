@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+import logging
+import select
 import socket
 import ssl
 import sys
-import weakref
+import time
 from typing import Any, cast
 
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
+from runtime.service.gate import Gate
 from runtime.service.node.log import node_log
 from runtime.service.node.metered import Budget, ConnectionMeter, MeteredSocket, MeteredTls
 from runtime.service.node.policy import Policy
+
+_PAUSE_S = 0.01
 
 
 class Handshake(RequestHandler):
     """Finishes the TLS handshake in the connection's own thread, so that none holds up another."""
 
+    server: DicomListener
+
     def handle(self) -> None:
-        """Handshake, then pynetdicom's association."""
+        """Handshake, and once the peer says something, pynetdicom's association.
+
+        pynetdicom asks a silent connection a thousand times a second; here it is waited for.
+        """
         if isinstance(self.request, ssl.SSLSocket):
             self.request.do_handshake()
-        super().handle()
+        if _speaks(self.request, self.server.policy.acse_s):
+            super().handle()
+        else:
+            self.request.close()
+
+
+def _speaks(wire: socket.socket, seconds: float) -> bool:
+    """Whether something comes in that time; the end of the connection is nothing."""
+    if isinstance(wire, ssl.SSLSocket) and wire.pending():
+        return True
+    poll = select.poll()
+    poll.register(wire, select.POLLIN)
+    found = poll.poll(seconds * 1000)
+    return bool(found) and not found[0][1] & (select.POLLHUP | select.POLLERR)
 
 
 class DicomListener(ThreadedAssociationServer):
@@ -32,19 +55,23 @@ class DicomListener(ThreadedAssociationServer):
     daemon_threads = True
 
     def __init__(self, *args: Any, policy: Policy, **kwargs: Any) -> None:
-        self._policy = policy
+        self.policy = policy
+        self.gate = Gate(policy.max_connections, policy.max_connections_each, policy.acse_s, _told)
         self._budget = Budget(policy.max_in_flight_bytes)
-        self._wires: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         super().__init__(*args, **kwargs)
 
+    def service_actions(self) -> None:
+        """Several times a second."""
+        self.gate.sweep()
+        super().service_actions()
+
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-        """The next connection; closed at once if there are too many."""
+        """The next connection that the gate lets in."""
+        if self.gate.crowded:
+            time.sleep(_PAUSE_S)  # for their threads to close them
+            raise BlockingIOError
         client, address = cast(socket.socket, self.socket).accept()
-        if sum(wire.fileno() >= 0 for wire in self._wires) >= 2 * self._policy.max_associations:
-            client.close()
-            node_log("connection_refused", peer=address[0], why="too many connections")
-            raise ConnectionRefusedError
-        client.settimeout(self._policy.acse_s)
+        client.settimeout(self.policy.acse_s)
         wire: MeteredSocket | MeteredTls
         if self.ssl_context:
             wire = cast(
@@ -55,13 +82,13 @@ class DicomListener(ThreadedAssociationServer):
             )
         else:
             wire = MeteredSocket(fileno=client.detach())
-            wire.settimeout(self._policy.acse_s)
+            wire.settimeout(self.policy.acse_s)
+        if not self.gate.admit(wire, address):
+            wire.close()
+            raise ConnectionRefusedError
         wire.meter = ConnectionMeter(
-            self._policy,
-            self._budget,
-            lambda why: node_log("connection_ended", peer=address[0], why=why),
+            self.policy, self._budget, lambda why: _told("connection_ended", address[0], why)
         )
-        self._wires.add(wire)
         return wire, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -69,7 +96,12 @@ class DicomListener(ThreadedAssociationServer):
         kind = sys.exc_info()[0]
         node_log(
             "connection_refused",
+            logging.WARNING,
             peer=client_address[0],
             why="no TLS" if kind and issubclass(kind, OSError) and self.ssl_context else "failed",
             exception=kind.__name__ if kind else None,
         )
+
+
+def _told(event: str, host: str, why: str) -> None:
+    node_log(event, logging.WARNING, peer=host, why=why)

@@ -19,9 +19,9 @@ _LIBRARIES = ("pydicom", "pynetdicom", "highdicom")
 logger = logging.getLogger("fmtool.node")
 
 
-def node_log(event: str, **facts: Any) -> None:
+def node_log(event: str, level: int = logging.INFO, /, **facts: Any) -> None:
     """Tell of an event, with its facts."""
-    tell(logger, event, **facts)
+    tell(logger, event, level, **facts)
 
 
 class _Bare(logging.Handler):

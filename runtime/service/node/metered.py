@@ -19,6 +19,8 @@ from contextlib import suppress
 from runtime.service.node.policy import Policy
 
 _HEAD = 6  # bytes of a PDU before its body: type, reserved, length (PS3.8, 9.3.1)
+EACH = 16 << 10  # memory that a message takes beside its bytes
+_MOST_WAITING = 32  # a peer waits for an answer before its next message (PS3.7, D.3.3.3)
 _ABORT = bytes((7, 0, 0, 0, 0, 4, 0, 0, 2, 0))  # A-ABORT by the service provider, no reason given
 
 
@@ -46,7 +48,7 @@ class Budget:
     def check(self) -> None:
         """Refuse whoever asks while too much is under way."""
         with self._lock:
-            held = sum(meter.held for meter in self._meters)
+            held = sum(meter.memory for meter in self._meters)
         if held > self._limit:
             raise BeyondLimit("too much is being received at once")
 
@@ -71,6 +73,11 @@ class ConnectionMeter:
     def held(self) -> int:
         """Bytes of the messages that have arrived, or are arriving, and are not dealt with."""
         return self._fresh + sum(self._waiting)
+
+    @property
+    def memory(self) -> int:
+        """What they take, beside their bytes too."""
+        return self.held + EACH * len(self._waiting)
 
     def arrived(self) -> None:
         """A message is whole."""
@@ -127,6 +134,8 @@ class ConnectionMeter:
         self._pdu_end = None
         if self.held > self._policy.max_object_bytes:
             raise BeyondLimit("an object is too large")
+        if len(self._waiting) > _MOST_WAITING:
+            raise BeyondLimit("messages come without waiting for answers")
         self._budget.check()
 
 

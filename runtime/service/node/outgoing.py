@@ -34,6 +34,9 @@ from runtime.system.atomic import write_bytes
 _FIRST_S, _LONGEST_S = 5.0, 600.0  # between attempts: doubled from the one to the other
 _TRIES = 10  # at a document whose refusal does not say whether it may pass
 
+TRANSFER_SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+"""What documents are offered in."""
+
 # Statuses of PS3.7, annex C, and PS3.4, B.2.3
 _WARNINGS = (0x0001, 0x0107, 0x0116)  # stored, with a remark; and all of 0xBxxx
 _DUPLICATE = 0x0111  # stored before: the acknowledgement got lost
@@ -238,7 +241,7 @@ class Sender:
         """An association in which documents of a class may be sent."""
         peer = self._peer
         self._ae.requested_contexts = []
-        self._ae.add_requested_context(sop_class, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+        self._ae.add_requested_context(sop_class, TRANSFER_SYNTAXES)
         association = self._ae.associate(
             peer.host,
             peer.port,

@@ -19,8 +19,8 @@ class Policy:
     Attributes:
         aet: the node's own AE title; an association for another one is refused.
         allow: the AE titles that may call. A title is a name, not a proof: use TLS for that.
-        max_associations: at once; one more is refused for now, and so are connections beyond
-            twice as many, whatever they say.
+        max_associations: at once; one more is refused for now. Of connections, whatever they say,
+            there may be twice as many.
         max_pdu: the largest P-DATA-TF PDU asked for, bytes.
         max_any_pdu: the largest PDU of any kind that is read, bytes.
         max_object_bytes: of one message as it arrives; beyond it the association is aborted.
@@ -63,6 +63,16 @@ class Policy:
     unsuited_days: float = 7.0
     failed_days: float = 30.0
     max_quarantine_bytes: int = 20 * _GIB
+
+    @property
+    def max_connections(self) -> int:
+        """At once, from accept on."""
+        return 2 * self.max_associations
+
+    @property
+    def max_connections_each(self) -> int:
+        """Of one address."""
+        return self.max_connections - self.max_connections // 8
 
     def __post_init__(self) -> None:
         for title in (self.aet, *self.allow):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from ssl import SSLContext
 from typing import Any
 
@@ -32,6 +33,8 @@ from runtime.service.node.metered import ConnectionMeter, MeteredTls
 from runtime.service.node.policy import Policy
 from runtime.service.node.receive import SUCCESS, receive
 from runtime.service.node.storage import Inbox
+
+SOP_CLASSES = (MRImageStorage, EnhancedMRImageStorage)
 
 TRANSFER_SYNTAXES = [
     ExplicitVRLittleEndian,
@@ -72,7 +75,7 @@ def listen(
     ae.dimse_timeout = policy.dimse_s
     ae.network_timeout = policy.network_s
     ae.add_supported_context(Verification)
-    for sop_class in (MRImageStorage, EnhancedMRImageStorage):
+    for sop_class in SOP_CLASSES:
         ae.add_supported_context(sop_class, TRANSFER_SYNTAXES)
 
     def store(event: evt.Event) -> int:
@@ -82,8 +85,7 @@ def listen(
             _handled(event)
 
     def told(name: str) -> Any:
-        # The titles are not logged: whoever is not known may put anything there.
-        return lambda event: node_log(name, peer=event.assoc.requestor.address)
+        return lambda event: node_log(name, logging.WARNING, peer=event.assoc.requestor.address)
 
     def opened(event: evt.Event) -> None:
         guard(event.assoc.dul.state_machine)
@@ -92,12 +94,20 @@ def listen(
         event.assoc.acse = Acse(event.assoc)
         event.assoc.dimse = Dimse(event.assoc)
 
+    def accepted(event: evt.Event) -> None:
+        requestor = event.assoc.requestor
+        assert isinstance(listener, DicomListener)
+        listener.gate.busy((requestor.address, requestor.port))
+        # The title is one of those that may call: whoever is not known may put anything there.
+        node_log("association_accepted", peer=requestor.address, aet=requestor.ae_title)
+
     handlers: list[Any] = [
         (evt.EVT_CONN_OPEN, opened),
         (evt.EVT_REQUESTED, requested),
         (evt.EVT_C_ECHO, _echo),
         (evt.EVT_C_STORE, store),
         (evt.EVT_DIMSE_RECV, _arrived),
+        (evt.EVT_ACCEPTED, accepted),
         (evt.EVT_REJECTED, told("association_refused")),
         (evt.EVT_ABORTED, told("association_aborted")),
     ]

@@ -43,6 +43,7 @@ class NodeSettings:
         peer_tls: whether the peer is spoken to over TLS, with the same files.
         tls: without these the port is plain DICOM.
         tasks: in the documents; all when None.
+        any_client: whether other machines may send without a certificate.
     """
 
     policy: Policy
@@ -53,6 +54,7 @@ class NodeSettings:
     peer_tls: bool = False
     tls: tls.TlsFiles | None = None
     tasks: tuple[str, ...] | None = None
+    any_client: bool = False
 
 
 class DicomNode:

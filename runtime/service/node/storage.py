@@ -5,6 +5,7 @@
     answered/SERIES/               its results are in the outbox, or sent
     quarantine/SERIES/             could not be answered; SERIES.json beside it says why
     missing/, deleted/             what series lack; see `runtime.service.node.missing`
+    senders/                       who sent them; see `runtime.service.node.senders`
 
 A series moves between them by one rename, so that a crash leaves it in one of them; these folders
 are all that the node remembers. Names are hashes of the UIDs: nothing that a peer says becomes part
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import os
 import secrets
@@ -26,21 +28,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.ledger import FILE
 from runtime.report.publish import check_writable
 from runtime.service import guard, move
 from runtime.service.alone import alone
+from runtime.service.node.log import node_log
 from runtime.service.node.missing import LostObjects
 from runtime.service.node.policy import Policy
+from runtime.service.node.senders import Senders
 from runtime.system.atomic import write_bytes
+from runtime.system.private import own
 
 _PLACES = ("receiving", "answering", "answered", "quarantine")
 _PATIENCE = 20
 RECORD_DAYS = 90.0
 """What is known of a series that is gone, or of a study's reports, is kept for so long."""
-
-
-class NoSpace(OSError):
-    """The disk is too full to accept anything."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class Inbox:
     """
 
     def __init__(self, folder: Path, min_free_bytes: int) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # patients' data: for the owner alone
+        if own(folder, FILE):
+            node_log("folder_closed", logging.WARNING, why="others could read it")
         check_writable(folder)
         self.folder = folder
         self.temporary = folder / "temporary"
@@ -98,6 +101,7 @@ class Inbox:
         self._lock = threading.Lock()
         self._arrivals: dict[str, float] = {}
         self._missing = LostObjects(folder)
+        self.senders = Senders(folder)
         for place in (*_PLACES, self.temporary.name):
             (folder / place).mkdir(exist_ok=True)
         for scratch in self.temporary.iterdir():
@@ -109,11 +113,6 @@ class Inbox:
     def close(self) -> None:
         """Let another node use the folder."""
         self._owned.close()
-
-    def check_space(self, more: int = 0) -> None:
-        """Raise NoSpace if `more` bytes would leave too little."""
-        if not self._space.enough(more):
-            raise NoSpace("the disk is too full")
 
     def store(self, name: Names, parts: Iterable[bytes], size: int, sender: object = None) -> bool:
         """Put an object on disk for good; False if it was there already.
@@ -142,10 +141,9 @@ class Inbox:
             raise
 
     def _write(self, name: Names, parts: Iterable[bytes], size: int) -> bool:
-        self.check_space(size)
         scratch = self.temporary / secrets.token_hex(16)
         try:
-            with scratch.open("xb") as stream:
+            with self._space.reserved(size), scratch.open("xb") as stream:
                 for part in parts:
                     stream.write(part)
                 stream.flush()
@@ -178,7 +176,8 @@ class Inbox:
                     self._missing.forget(folder.name)
                     self._arrivals[folder.name] = now
             for series, arrival in self._arrivals.items():
-                why, sending = self._missing.why(series), self._missing.sending(series)
+                # In this order: a sender that is cut off in between is then known to be.
+                sending, why = self._missing.sending(series), self._missing.why(series)
                 patience = _PATIENCE if why else 4 if sending else 1
                 if now - arrival >= patience * settle_s:
                     found[series] = why
@@ -199,6 +198,11 @@ class Inbox:
             if not self._missing.why(series):
                 self._missing.forget(series)
         return target
+
+    def lacks(self, series: str) -> bool:
+        """Whether a series is known not to be whole, by now."""
+        with self._lock:
+            return self._missing.why(series) != ""
 
     def answered(self, series: str) -> None:
         """The results of a series are safe."""
@@ -266,6 +270,7 @@ class Inbox:
             if (full or now - one.since > days * 86400) and self._delete(one.folder):
                 excess, short, count = excess - one.bytes, short - one.bytes, count + 1
         oldest = now - RECORD_DAYS * 86400
+        self.senders.sweep(RECORD_DAYS)
         with self._lock:
             self._missing.sweep(oldest)
             for file in (self.folder / "quarantine").glob("*.json"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,11 +60,20 @@ class WatchFront(Front):
         settings: see there.
         outbox: where answers go.
         identifiers: what the ledger keeps of the items' names.
+        digest: gives the digest of an item; raises OSError if it cannot be read.
     """
 
     logger = logger
+    takes_in = True
 
-    def __init__(self, settings: WatchSettings, outbox: Outbox, identifiers: Identifiers) -> None:
+    def __init__(
+        self,
+        settings: WatchSettings,
+        outbox: Outbox,
+        identifiers: Identifiers,
+        digest: Callable[[Path], str] = content_digest,
+    ) -> None:
+        self._digest = digest
         self.poll_s, self.tasks, self.staging = settings.poll_s, settings.tasks, outbox.folder
         self.stuck: set[str] = set()
         self._settings = settings
@@ -84,7 +93,7 @@ class WatchFront(Front):
 
     def begin(self, work: Work) -> str:
         """The digest of the item's bytes."""
-        return content_digest(work.source)
+        return self._digest(work.source)
 
     def unchanged(self, work: Work) -> bool:
         """Whether an item is still as it was."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from fmtool.errors import InputError, UsageError
@@ -17,6 +19,7 @@ from runtime.service.loop import SHORT, AnswerLoop
 from runtime.service.watch.front import WatchFront, WatchSettings, logger
 from runtime.service.watch.outbox import Outbox
 from runtime.service.worker import OrderWorker
+from runtime.system.private import own, unshared
 
 
 def watch(
@@ -43,10 +46,11 @@ def watch(
         FmtoolError: if the bundle cannot be loaded.
     """
     check(settings.inbox, out)
-    with alone(out, "watch"), Ledger(out / FILE, identifiers) as ledger:
+    with unshared(), alone(out, "watch"), Ledger(out / FILE, identifiers) as ledger:
         worker = make()
         try:
-            front = WatchFront(settings, Outbox(out), identifiers)
+            digest = partial(worker.digest, give_up=ending.give_up)
+            front = WatchFront(settings, Outbox(out), identifiers, digest)
             loop = AnswerLoop(front, ledger, worker, SpaceGuard(out, min_free_bytes), ending)
             about = worker.about
             tell(logger, "started", bundle=about.digest[:SHORT], engine=about.engine)
@@ -73,4 +77,6 @@ def check(inbox: Path, out: Path) -> None:
     if not inbox.is_dir():
         raise InputError(f"{inbox} is not a folder; make it, or name the one to watch")
     check_writable(inbox)  # scans are moved out of it
+    if own(out, FILE):
+        tell(logger, "folder_closed", logging.WARNING, why="others could read it")
     check_writable(out)

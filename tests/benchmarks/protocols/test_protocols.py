@@ -24,12 +24,12 @@ def test_methods(study_of: StudyOf, bench: Bench) -> None:
     assert [(row["task"], row["system"]) for row in report.rows] == [
         (task, name)
         for task in ("age", "sex")
-        for name in ("mean", "brain volume", "LP SimCLR", "supervised ViT-Tiny")
+        for name in ("constant", "brain volume", "LP SimCLR", "supervised ViT-Tiny")
     ]
     for row in report.rows:
         assert row["repeats"] == 2
         assert row["low"] <= row["value"] <= row["high"]
-        if row["system"] == "mean":
+        if row["system"] == "constant":
             assert row["difference"] == pytest.approx(0)
             assert not row["beats_baseline"]
     assert report.rows[4]["value"] == 0.5  # one answer for everybody

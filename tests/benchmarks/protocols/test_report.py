@@ -25,7 +25,7 @@ def test_a_row_has_the_figure_its_interval_and_the_baseline(study_of: StudyOf) -
     rng = np.random.default_rng(0)
     found = study.labels + rng.normal(0, 2, 24)
     mean = np.full(24, study.labels.mean())
-    row = score(study, "a", found, mean, 0, folds=3)
+    row = score(study, "a", found, mean, folds=3)
     assert row["value"] == pytest.approx(np.abs(found - study.labels).mean())
     assert value(study, found) == row["value"]
     assert row["low"] < row["value"] < row["high"]
@@ -40,7 +40,7 @@ def test_untested_scans_are_left_out(study_of: StudyOf) -> None:
     study = study_of(SEX, 12)
     found = study.labels.copy()
     found[:4] = np.nan
-    row = score(study, "a", found, np.zeros(12), 0)
+    row = score(study, "a", found, np.zeros(12))
     assert row["scans"] == 8
     assert row["value"] == 1.0 == value(study, found)
     assert row["baseline"] == 0.5
@@ -50,17 +50,19 @@ def test_the_difference_of_two_systems_is_paired(study_of: StudyOf) -> None:
     study = study_of(SEX, 24)
     rng = np.random.default_rng(0)
     one, two = (study.labels + rng.normal(0, s, 24) for s in (0.1, 1.5))
-    row = versus(study, one, two, 0)
+    row = versus(study, one, two)
     gain = evaluate.auc(study.labels, one) - evaluate.auc(study.labels, two)
     assert row["versus"] == pytest.approx(gain)
     assert row["versus_better"]
-    same = versus(study, one, one, 0)
+    many = versus(study, one, two, comparisons=9)
+    assert many["versus_low"] < row["versus_low"] < row["versus_high"] < many["versus_high"]
+    same = versus(study, one, one)
     assert (same["versus"], same["versus_low"], same["versus_high"]) == (0, 0, 0)
 
 
 def report(study: Study) -> ProtocolReport:
     mean = np.zeros(len(study.rows))
-    rows = [score(study, name, study.labels * f, mean, 0) for name, f in (("a", 1), ("b", -1))]
+    rows = [score(study, name, study.labels * f, mean) for name, f in (("a", 1), ("b", -1))]
     rows[1] |= {"extra": float("nan")}
     return ProtocolReport("demo", "what?", {"seed": 1, "synthetic": True}, rows, ["a remark"])
 
@@ -89,5 +91,5 @@ def test_the_table_says_that_scans_are_synthetic(study_of: StudyOf) -> None:
     report(study_of(SEX, 12)).print(("system", "value", "beats_baseline"), console)
     text = stream.getvalue()
     assert "SYNTHETIC" in text
-    assert "1.000 [0.689, 1.000]" in text  # of twelve subjects
+    assert "1.000 [0.630, 1.000]" in text  # of twelve subjects
     assert "a remark" in text

@@ -17,15 +17,15 @@ def test_the_interval_of_one_system_is_its_scores(task: object, study_of: StudyO
     study = study_of(task, 30, 2)
     rng = np.random.default_rng(0)
     predictions = study.labels + rng.normal(0, 0.6, len(study.rows))
-    row = score(study, "x", predictions, np.zeros(len(predictions)), 0)
+    row = score(study, "x", predictions, np.zeros(len(predictions)))
     low, high = interval(draws(study, [predictions], 1)[:, 0])
     width = row["high"] - row["low"]
     assert figure(study, predictions) == pytest.approx(row["value"])
-    assert high == pytest.approx(row["high"], abs=0.25 * width)
+    assert high == pytest.approx(row["high"], abs=0.3 * width)
     if task is AGE:
-        assert low == pytest.approx(row["low"], abs=0.25 * width)
-    else:  # an AUC's own interval is never narrower than Newcombe's
-        assert row["low"] - 0.05 * width <= low < row["value"]
+        assert low == pytest.approx(row["low"], abs=0.3 * width)
+    else:  # an AUC's own interval is skewed: it reaches further from 1
+        assert row["low"] < low < row["value"]
 
 
 def test_systems_are_drawn_together_and_missing_scans_left_out(study_of: StudyOf) -> None:

@@ -56,7 +56,7 @@ def grown(moved, tmp_path_factory):
 
 def test_a_child_names_its_parent(demo, moved):
     assert moved.manifest.parent.digest == demo.digest
-    assert moved.manifest.format == "1.5.0"
+    assert moved.manifest.format == "1.6.0"
     card = moved.file("MODEL_CARD.md").read_text()
     assert f"A child of the bundle demo, digest `{demo.digest}`: its head of age was moved" in card
     assert demo.manifest.parent is None

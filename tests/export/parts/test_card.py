@@ -153,14 +153,42 @@ def test_intervals_sets_and_what_breaks_them(manifest):
     assert "too little to correct regression to the mean" in text
     assert "p-value, at least 0.034" in text
     assert "Platt's sigmoid (cross-validated log loss 0.410)" in text
-    assert "within F and within M; 75 % of the cohort's name one class" in text
+    assert "on 28 subjects, within F and within M; proven for at least 66 %" in text
+    assert "name one class" not in text  # an earlier version's share was of its own scans
+    assert text.count("if the encoder had seen none of them") == 2
     assert "No novelty check" in text
     assert "Another scanner, sequence, age range, disease, skull strip" in text
     exact = {"method": "split conformal", "guarantee": 0.9, "normalised": True, "slope": 0.5}
     manifest.tasks["age"].evidence["trust"] = AGE_TRUST | exact
     text = card(manifest)
-    assert "coverage of 90 % is proven" in text
+    assert "coverage of 90 % is proven for exchangeable subjects, if the encoder" in text
     assert "scaled by the error expected of each scan" in text
     assert "(slope 0.50)" in text
     manifest.tasks["age"].evidence["trust"] = AGE_TRUST | {"width": None, "subjects": 6}
     assert "No interval: 6 calibration subjects are too few." in card(manifest)
+
+
+def test_what_the_encoder_had_seen_is_told_and_then_nothing_is_proven(manifest):
+    evidence = manifest.tasks["age"].evidence
+    evidence["trust"] = AGE_TRUST | {"guarantee": 0.9, "slope": 0.5, "corrected_mae": 9.25}
+    assert "had seen these subjects is not recorded" in card(manifest)
+    evidence["exposure"] = {"images": 0, "labels": 0, "of": 28, "complete": True}
+    text = card(manifest)
+    assert "The encoder had seen none of these subjects." in text
+    assert "coverage of 90 % is proven for exchangeable subjects." in text
+    assert "the corrected value (MAE 9.25 years, out of fold) divides" in text
+    evidence["exposure"] |= {"images": 20}
+    text = card(manifest)
+    assert "had seen the images of 20 of these 28 subjects" in text
+    assert "no coverage is proven" in text
+    assert "is proven for" not in text
+
+
+def test_the_share_of_a_class_and_what_is_found_of_it_are_told(manifest):
+    side = {"value": 0.8, "interval": [0.6, 0.92]}
+    more = {"prevalence": 0.32, "sensitivity": side, "specificity": side}
+    manifest.tasks["sex"].evidence["trust"] = SEX_TRUST | more
+    text = card(manifest)
+    assert "Out of fold, 75 % of the sets name one class." in text
+    assert "hold where 32 % are M" in text
+    assert "sensitivity (M) 0.80 (95 % interval 0.60 to 0.92), specificity (F) 0.80" in text

@@ -66,12 +66,12 @@ def run(graph, tmp_path, **inputs):
 
 
 def test_what_is_read_is_written(model, tmp_path):
-    assert onnx.load_from_string(bytes(ModelGraph.read(model))) == onnx.load(model)
+    assert onnx.load_from_string(bytes(ModelGraph.read(model.read_bytes()))) == onnx.load(model)
 
 
 def test_an_output_is_rescaled_and_its_map_with_it(model, tmp_path):
-    before = run(ModelGraph.read(model), tmp_path)
-    graph = ModelGraph.read(model)
+    before = run(ModelGraph.read(model.read_bytes()), tmp_path)
+    graph = ModelGraph.read(model.read_bytes())
     for name in ("age", "age_map"):
         graph.rescale(name, 0.5, 3.0)
         graph.rescale(name, 2.0, -1.0)  # a child's child
@@ -82,7 +82,7 @@ def test_an_output_is_rescaled_and_its_map_with_it(model, tmp_path):
 
 
 def test_a_head_is_added_with_its_map(model, tmp_path):
-    graph = ModelGraph.read(model)
+    graph = ModelGraph.read(model.read_bytes())
     weight = RNG.normal(size=6)
     assert graph.add_head("gap", "gap_map", weight, 1.5)
     found = run(graph, tmp_path)
@@ -98,13 +98,13 @@ def test_a_model_that_hides_its_features_gets_a_head_without_a_map(model, tmp_pa
     hidden.graph.node[1].output[0] = "mean"
     hidden.graph.node.insert(2, helper.make_node("Identity", ["mean"], ["embedding"]))
     onnx.save(hidden, model)
-    graph = ModelGraph.read(model)
+    graph = ModelGraph.read(model.read_bytes())
     assert not graph.add_head("gap", "gap_map", np.ones(6), 0.0)
     assert set(run(graph, tmp_path)) == {"embedding", "age", "other", "age_map", "gap"}
 
 
 def test_what_serves_no_output_goes(model, tmp_path):
-    graph = ModelGraph.read(model)
+    graph = ModelGraph.read(model.read_bytes())
     graph.keep(["embedding", "other"])
     assert set(run(graph, tmp_path)) == {"embedding", "other"} == set(graph.outputs)
     left = {i.name for i in onnx.load(tmp_path / "changed.onnx").graph.initializer}
@@ -112,7 +112,7 @@ def test_what_serves_no_output_goes(model, tmp_path):
 
 
 def test_the_heads_alone_read_an_embedding(model, tmp_path):
-    graph = ModelGraph.read(model)
+    graph = ModelGraph.read(model.read_bytes())
     graph.cut(["age"])
     embedding = RNG.normal(size=(2, 6)).astype(np.float32)
     found = run(graph, tmp_path, embedding=embedding)
@@ -120,16 +120,13 @@ def test_the_heads_alone_read_an_embedding(model, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x3a\xff\xff\xff\xff\x0f", b"\xff" * 40, b"no model"])
-def test_what_is_no_model_is_refused(tmp_path, content):
-    path = tmp_path / "model.onnx"
-    path.write_bytes(content)
+def test_what_is_no_model_is_refused(content):
     with pytest.raises(BundleError, match=r"model\.onnx is no ONNX model"):
-        ModelGraph.read(path)
+        ModelGraph.read(content, "model.onnx")
 
 
 def test_a_cut_model_is_refused_or_read_wherever_it_ends(model):
     whole = model.read_bytes()
     for end in range(0, len(whole), 7):
-        model.write_bytes(whole[:end])
         with pytest.raises(BundleError):
-            ModelGraph.read(model)
+            ModelGraph.read(whole[:end])

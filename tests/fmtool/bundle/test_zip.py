@@ -7,6 +7,8 @@ import pytest
 
 from fmtool import bundle
 from fmtool.bundle import zip as bundle_zip
+from fmtool.bundle.signing import bundle as signature
+from fmtool.bundle.signing import key_files
 from fmtool.errors import BundleError
 
 
@@ -56,3 +58,44 @@ def test_a_zip_with_names_that_cannot_be(tmp_path, names):
             archive.writestr(zipfile.ZipInfo(name), b"x")
     with pytest.raises(BundleError):
         bundle.open(path)
+
+
+def test_what_unpacks_to_many_times_its_size_is_refused(tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", b"{}")
+        archive.writestr("model.onnx", bytes(40 << 20))
+    with pytest.raises(BundleError, match="times its size"):
+        bundle.open(path)
+
+
+def test_the_signature_is_asked_for_before_the_rest_is_unpacked(toy, tmp_path, monkeypatch):
+    pytest.importorskip("cryptography", reason="the sign extra is absent")
+    key_files.generate(tmp_path / "key")
+    monkeypatch.setenv(key_files.TRUSTED, str(tmp_path / "key.pub"))
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", toy.path.parent, toy.path.name)
+    seen, unpack = [], bundle_zip.Zipped.unpack
+
+    def watched(self, folder, names, sizes=None):
+        top = unpack(self, folder, names, sizes)
+        seen.extend(path.name for path in top.rglob("*") if path.is_file())
+        return top
+
+    monkeypatch.setattr(bundle_zip.Zipped, "unpack", watched)
+    with pytest.raises(BundleError, match="not signed"):
+        bundle.open(archive)
+    assert set(seen) <= {"manifest.json", "manifest.sha256"}
+    folder = tmp_path / "signed.fmtool"
+    shutil.copytree(toy.path, folder)
+    signature.sign(folder / "manifest.json", key_files.read_private(tmp_path / "key"))
+    archive = shutil.make_archive(str(tmp_path / "signed"), "zip", folder)
+    with bundle.open(archive) as opened:
+        assert opened.digest == toy.digest
+
+
+def test_only_what_the_manifest_lists_is_unpacked(toy, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", toy.path)
+    with zipfile.ZipFile(archive, "a") as more:
+        more.writestr("planted.bin", b"x")
+    with bundle.open(archive) as opened:
+        assert not (opened.path / "planted.bin").exists()

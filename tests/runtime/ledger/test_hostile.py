@@ -63,7 +63,6 @@ def _read(file):
 @pytest.mark.parametrize(
     "script",
     [
-        "UPDATE settings SET value = CAST(x'64ff65' AS TEXT) WHERE name = 'salt'",
         "UPDATE items SET state = CAST(x'64ff65' AS TEXT)",
         "UPDATE items SET bundle = CAST(x'64ff65' AS TEXT)",
     ],

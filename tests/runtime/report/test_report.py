@@ -19,6 +19,7 @@ from fmtool import NOTICE
 from fmtool.errors import InputError
 from runtime import report
 from runtime.report import table
+from runtime.result import Failure
 
 
 def jpeg(width: int = 8) -> bytes:
@@ -327,3 +328,26 @@ def test_the_table_shows_answers_errors_and_failures() -> None:
 def test_the_table_takes_names_as_they_are() -> None:
     assert "[red]x[/red].nii" in shown([RESULT | {"scan": "[red]x[/red].nii"}])
     assert "scan" in shown([])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "\n=1", " =1", "\xa0=1", "\ufeff=1",
+     "\u200b=1",     "\uff1d1", "\uff0b1", "\uff0d1+1", "\uff20a", "|a", "%a", "\x00=1", "\x1b=1"],
+)  # fmt: skip
+def test_no_cell_is_taken_for_a_formula_in_any_way(name):
+    text = report.csv_rows([Failure(name, f"{name} is empty").to_dict()])
+    for delimiter in ",;\t":  # as programs of other languages read it
+        for row in csv.reader(io.StringIO(text), delimiter=delimiter):
+            assert not [c for c in row if c.lstrip().startswith(("=", "+", "-", "@", "\uff1d"))]
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert row["scan"].startswith("'")
+    assert "\x1b" not in text
+    assert "\x00" not in text
+
+
+def test_a_cell_is_not_parted_where_a_semicolon_parts_cells():
+    text = report.csv_rows([Failure("a;=1+1", "b\t=2").to_dict()])
+    assert '"a;=1+1"' in text
+    for row in csv.reader(io.StringIO(text), delimiter=";"):
+        assert not [cell for cell in row if cell.startswith("=")]

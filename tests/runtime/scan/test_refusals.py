@@ -144,7 +144,7 @@ def test_an_unreadable_file_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     def denied(*_: Any) -> None:  # root may read everything, so the refusal itself is made
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", denied)
+    monkeypatch.setattr(os, "open", denied)
     with pytest.raises(InputError, match=r"cannot be read.*Permission denied"):
         scan.read(path)
 

@@ -210,6 +210,24 @@ def test_bzip2_is_read_by_its_content(tmp_path: Path, pack: Callable[[bytes], by
     np.testing.assert_array_equal(scan.read(tmp_path / "b.nii.bz2").array, scan.read(path).array)
 
 
+def test_nan_around_the_image_is_background_and_said(tmp_path: Path) -> None:
+    array = ramp().astype(np.float32)
+    inside = np.zeros(array.shape, bool)
+    inside[2:-2, :-2, 2:-2] = True  # all but one side
+    array[~inside] = np.nan
+    got = scan.read(save(tmp_path / "a.nii", array, np.eye(4)))
+    np.testing.assert_array_equal(got.array, np.nan_to_num(array))
+    (said,) = got.facts["warnings"]
+    assert (
+        said
+        == f"{100 * np.isnan(array).mean():.2g} % of the voxels, around the image, are NaN; "
+        + ("they are taken as background.")
+    )
+    array[4, 3, 3] = np.nan
+    with pytest.raises(InputError, match=r"has 1 voxels of \d+ that are not finite"):
+        scan.read(save(tmp_path / "b.nii", array, np.eye(4)))
+
+
 def test_a_folder_of_volumes_is_no_scan_and_is_not_taken_for_dicom(tmp_path: Path) -> None:
     for name in ("a.nii", "sub/b.NII.gz"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

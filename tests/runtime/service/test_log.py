@@ -83,7 +83,7 @@ def test_kept_identifiers_keep_the_words_and_the_traceback(lines):
 def test_a_log_is_rotated_and_only_its_owner_reads_it(lines, tmp_path):
     lines(max_bytes=1000, kept=2)
     for number in range(200):
-        tell(logger, "seen", number=number)
+        tell(logger, "seen", item=number)
     files = sorted((tmp_path / "logs").iterdir())
     assert [f.name for f in files] == ["fmtool.log", "fmtool.log.1", "fmtool.log.2"]
     assert all(f.stat().st_size <= 1000 for f in files)

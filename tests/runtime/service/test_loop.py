@@ -23,6 +23,7 @@ pytest.importorskip("highdicom", reason="the dicom extra is absent")
 from fmtool.errors import InputError
 from runtime.ledger import FILE, Identifiers, Ledger
 from runtime.ledger.outcomes import items
+from runtime.service import loop as loops
 from runtime.service.answer import Fate, Order, Outcome, answered
 from runtime.service.ending import Ending
 from runtime.service.guard import SpaceGuard
@@ -226,13 +227,49 @@ def test_disk_full_and_back(place, worker, monkeypatch, when):
         blocked = Outcome(Fate.blocked, "disk_full", "cannot write the result")
         worker.first = lambda order, give_up: blocked if full[0] else None
     place.send(b"good")
+    takes_in = isinstance(place, Watched)  # where others take in, the minimum is for them
     with running(place, worker):
-        time.sleep(0.4)
-        assert place.came() is None
-        assert bool(worker.orders) == (when != "before")
+        if when == "before" and not takes_in:
+            assert until(place.came) == "answered"
+        else:
+            time.sleep(0.4)
+            assert place.came() is None
+            assert bool(worker.orders) == (when != "before")
         full[0] = False
         assert until(place.came) == "answered"
     assert states(place) == [("done", 0)]
+
+
+def test_an_answer_that_never_finds_space(place, worker, monkeypatch):
+    """An upload that fills the disk itself is let go of; what has another home waits."""
+    monkeypatch.setattr(loops.Backoff, "longer", lambda self: 0.01)
+    blocked = Outcome(Fate.blocked, "disk_full", "cannot write the result")
+    worker.first = lambda order, give_up: blocked
+    place.send(b"good")
+    with running(place, worker):
+        if isinstance(place, Served):
+            assert "cannot write the result" in until(place.came)
+            assert not list((place.folder / "uploads").iterdir())
+        else:
+            until(lambda: len(worker.orders) > 12)
+            assert place.came() is None
+
+
+def test_what_ends_every_process_that_reads_it_is_put_aside(place, worker):
+    """As a memory limit on the whole service would: each start finds it claimed by a dead one."""
+    place.send(b"good")
+    worker.first = lambda order, give_up: Outcome(Fate.stopped)
+    for number in range(4):
+        with running(place, worker):
+            until(lambda: place.came() or worker.orders)
+        worker.orders.clear()
+        with Ledger(place.folder / FILE) as ledger:
+            ledger.run(
+                "UPDATE items SET state = 'running', owner = 'gone|1|2', heartbeat = 0 "
+                "WHERE state = 'waiting'"
+            )
+        assert bool(place.came()) == (number == 3)
+    assert "ended from outside" in place.came()
 
 
 def test_stopped_in_the_middle(place, worker):

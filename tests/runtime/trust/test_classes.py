@@ -41,7 +41,8 @@ def test_p_values_are_shares_of_scans_at_least_as_strange(by_class):
 def test_a_class_stays_while_its_p_value_is_above_the_error():
     assert members((0.5, 0.02), 0.9) == [0]
     assert members((0.5, 0.11), 0.9) == [0, 1]
-    assert members((0.1, 0.1), 0.9) == []  # exactly the error is excluded
+    assert members((0.5, 0.1), 0.9) == [0]  # exactly the error is excluded
+    assert members((0.05, 0.1), 0.9) == [1]  # but never the likelier class
 
 
 @pytest.mark.parametrize(

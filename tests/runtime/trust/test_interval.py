@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -87,11 +88,13 @@ def test_a_subject_counts_once_however_many_scans_it_has():
     assert interval(often, x, 0.9) == interval(folds, x, 0.9)
 
 
-@pytest.mark.parametrize("count", [9, 10, 28, 99, 100, 499])
-def test_the_quantile_is_the_order_statistic(count):
-    values = np.random.default_rng(count).normal(size=count)
-    wanted = np.sort(values)[math.ceil(round(0.9 * (count + 1), 9)) - 1]
-    assert quantile(values, np.ones(count), 0.9) == wanted
+@pytest.mark.parametrize("level", ["0.8", "0.9", "0.95", "0.99"])
+def test_the_quantile_is_the_order_statistic(level):
+    for count in (4, 9, 10, 14, 19, 28, 29, *range(39, 500, 10)):
+        values = np.random.default_rng(count).permutation(np.arange(1.0, count + 1))
+        rank = math.ceil(Fraction(level) * (count + 1))  # exact: 0.9 x 20 is 18, not a little more
+        wanted = rank if rank <= count else None
+        assert quantile(values, np.ones(count), float(level)) == wanted
 
 
 def test_plain_data_comes_back_the_same():

@@ -8,6 +8,7 @@ import pytest
 from fmtool import bundle as bundles
 from fmtool.bundle.manifest import FileFacts
 from fmtool.errors import BundleError
+from fmtool.files import sha256
 from runtime.trust import robustness
 
 FOUND = {
@@ -30,21 +31,22 @@ FOUND = {
 }
 
 
-@pytest.fixture
-def bundle(tmp_path):
-    listed = {"r.json": FileFacts("", 0)}
+def made(folder, text):
+    """A bundle with such a file."""
+    (folder / "r.json").write_text(text, encoding="utf-8")
+    listed = {"r.json": FileFacts(sha256(folder / "r.json"), len(text))}
     manifest = replace(bundles.open().manifest, files=listed, robustness="r.json")
-    return bundles.Bundle(tmp_path, manifest, "ab")
+    return bundles.Bundle(folder, manifest, "ab")
 
 
-def test_a_bundle_that_was_not_measured_says_nothing(bundle):
+def test_a_bundle_that_was_not_measured_says_nothing(tmp_path):
+    bundle = made(tmp_path, "")
     bundle.manifest = replace(bundle.manifest, robustness=None)
     assert robustness.read(bundle) == []
 
 
-def test_a_measured_bundle_says_how_far_it_moves(bundle, tmp_path):
-    (tmp_path / "r.json").write_text(json.dumps(FOUND), encoding="utf-8")
-    said = robustness.read(bundle)
+def test_a_measured_bundle_says_how_far_it_moves(tmp_path):
+    said = robustness.read(made(tmp_path, json.dumps(FOUND)))
     assert said[0].startswith("Measured with an engine on 3 heads")
     assert "at most 0.4 years (turned, 8% of its cross-validated error)" in said[1]
     assert "own values spans 15 years" in said[1]
@@ -54,7 +56,6 @@ def test_a_measured_bundle_says_how_far_it_moves(bundle, tmp_path):
 @pytest.mark.parametrize(
     "damage", ["[" * 100_000, '{"format": 2}', "[]", "{", '{"format": 1, "perturbations": 3}']
 )
-def test_a_damaged_file_is_told_in_one_sentence(bundle, tmp_path, damage):
-    (tmp_path / "r.json").write_text(damage, encoding="utf-8")
+def test_a_damaged_file_is_told_in_one_sentence(tmp_path, damage):
     with pytest.raises(BundleError, match=r"r\.json is damaged .* measure the bundle again"):
-        robustness.read(bundle)
+        robustness.read(made(tmp_path, damage))

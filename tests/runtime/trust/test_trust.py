@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from fmtool.bundle.manifest import EncoderFacts
-from fmtool.errors import BundleError
+from fmtool.errors import BundleError, UsageError
 from fmtool.task import AGE, SEX
 from runtime import trust
 from runtime.answer import answer, unlike
-from runtime.trust import Tendency, Trust
+from runtime.trust import Tendency, Trust, classes
 from runtime.trust.classes import Platt
 from runtime.trust.folds import Folds
 from runtime.trust.interval import Difficulty
@@ -52,9 +52,10 @@ def sex_trust():
 
 
 def test_a_regression_has_an_interval_a_corrected_value_and_a_p_value():
-    found = answer(AGE, 45.0, {}, np.array([0.5, 0, 0]), age_trust())
+    wide = age_trust(folds=make_folds(spread=20.0))
+    found = answer(AGE, 45.0, {}, np.array([0.5, 0, 0]), wide)
     assert found.interval.low < 45.0 < found.interval.high
-    assert found.corrected == pytest.approx((45.0 - 20.0) / 0.5)
+    assert found.corrected == pytest.approx((45.75 - 20.0) / 0.5)  # of the two folds' heads
     assert 0.5 < found.novelty <= 1
     assert found.warnings == []
     data = json.loads(json.dumps(found.to_dict()))
@@ -72,13 +73,56 @@ def test_an_interval_ends_where_no_truth_can_be():
     assert found.interval.high > 2.0
 
 
-@pytest.mark.parametrize(("x", "members"), [(-1.0, ["F"]), (1.0, ["M"]), (0.0, []), (-9.0, ["F"])])
+@pytest.mark.parametrize(
+    ("x", "members"), [(-1.0, ["F"]), (1.0, ["M"]), (0.0, ["F", "M"]), (-9.0, ["F"])]
+)
 def test_a_binary_task_has_a_probability_and_a_set(x, members):
     found = answer(SEX, 3 * x, {}, np.array([x, 0, 0]), sex_trust())
     assert found.members == members
     assert found.probability == pytest.approx(1 / (1 + np.exp(-1.5 * x)))
     assert found.level == 0.9
-    assert any("neither F nor M" in w for w in found.warnings) == (members == [])
+    assert found.prevalence == 0.5
+
+
+def test_the_likelier_class_stays_and_only_the_unusual_is_warned_of():
+    logits = np.r_[np.linspace(-3, -1, 100), np.linspace(1, 3, 100)]
+    ones, none = np.ones(200), np.zeros((1, 1))
+    folds = Folds(none, np.zeros(1), np.zeros(200, dtype=np.intp), logits, ones)
+    labels = np.r_[np.zeros(100), np.ones(100)]
+    assert classes.among(folds.score, folds.mass, labels, np.zeros(200), True) == (1 / 101, 1 / 101)
+    assert classes.members((0.05, 0.03), 0.9) == [0]
+    assert classes.members((0.03, 0.03), 0.9) == [0, 1]
+    assert classes.members((0.2, 0.15), 0.9) == [0, 1]
+    for at, warned in ((-1.05, False), (0.0, True)):
+        one = Folds(none, np.array([at]), folds.fold, logits, ones)
+        said = answer(SEX, at, {}, np.zeros(1), Trust(0.9, one, labels=labels, by_class=True))
+        assert said.members
+        assert any("neither F nor M" in w for w in said.warnings) is warned
+
+
+def test_a_prevalence_corrects_by_bayes_and_says_so():
+    known = sex_trust()
+    (rare,) = trust.used_at({"sex": known}, {"sex": 0.05}).values()
+    before, after = (answer(SEX, 3.0, {}, np.array([1.0, 0, 0]), t) for t in (known, rare))
+    odds = before.probability / (1 - before.probability) / 19
+    assert after.probability == pytest.approx(odds / (1 + odds))
+    assert (before.prevalence, after.prevalence) == (0.5, 0.05)
+    assert after.members == before.members == ["M"]
+    assert (before.label, after.label) == ("M", "F")
+    assert any("F, is not in the prediction set" in w for w in after.warnings)
+    assert not any("prediction set" in w for w in before.warnings)
+    again = Trust.from_dict(json.loads(json.dumps(rare.to_dict())))
+    assert again.prevalence == 0.05
+    for wrong in ({"sex": 0.0}, {"sex": 1.5}, {"age": 0.1}):
+        with pytest.raises(UsageError, match=r"between 0 and 1|no calibrated probability"):
+            trust.used_at({"sex": known}, wrong)
+
+
+def test_the_corrected_value_stays_inside_the_interval():
+    tilted = age_trust(tendency=trust.Tendency(0.3, 31.5))
+    for x in (-1.5, 0.0, 1.5):
+        found = answer(AGE, 45.0 + 10 * x, {}, np.array([x, 0, 0]), tilted)
+        assert found.interval.low <= found.corrected <= found.interval.high
 
 
 def test_the_class_follows_the_calibrated_probability():
@@ -115,7 +159,11 @@ def make_bundle(tmp_path, content, features=FEATURES):
     path = tmp_path / trust.FILE
     path.write_text(content)
     manifest = SimpleNamespace(trust=trust.FILE, encoder=EncoderFacts(features=features))
-    return SimpleNamespace(manifest=manifest, file=lambda name: tmp_path / name)
+    return SimpleNamespace(
+        manifest=manifest,
+        file=lambda name: tmp_path / name,
+        read=lambda name: (tmp_path / name).read_bytes(),
+    )
 
 
 def test_a_bundle_gives_back_what_was_stored_to_the_last_bit(tmp_path):

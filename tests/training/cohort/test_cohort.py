@@ -44,7 +44,7 @@ def test_the_papers_csv(folder):
         "sub-02/ses-1/anat/sub-02_T1w.nii.gz, ,33",
         f"{folder}/scan one.nii,,20",
     )
-    first, second, third = cohort.read(path, AGE).rows
+    first, second, third = cohort.read(path, AGE, each_scan_is_a_person=True).rows
     assert first.mask == folder / "a/mask.nii.gz"
     assert (first.label, first.line, first.site) == (61.5, 2, None)
     assert (second.subject, second.mask, second.line) == ("sub-02", None, 4)
@@ -122,10 +122,21 @@ def test_the_same_bytes_under_another_name_are_a_duplicate(folder):
         cohort.read(path, AGE)
 
 
+def test_scans_of_nobody_are_refused_unless_each_is_said_to_be_a_person(folder):
+    path = csv_of(folder, "image_path,label", "scan one.nii,20", "b/sub-1_T1w.nii,30")
+    touch(folder, "b/sub-1_T1w.nii")
+    with pytest.raises(InputError, match=r"whom 1 of its 2 scans show, such as scan one\.nii on"):
+        cohort.read(path, AGE)
+    read = cohort.read(path, AGE, each_scan_is_a_person=True)
+    assert [row.named for row in read.rows] == [False, True]
+    assert read.remarks == ["1 scans are each taken for a person of its own."]
+    assert cohort.read(path, None).remarks == []
+
+
 @pytest.mark.parametrize("second", ["B", ""])
 def test_sites_are_never_mixed_silently(folder, second):
-    rows = ("scan one.nii,20,A", f"scan two.nii,30,{second}")
-    path = csv_of(folder, "image_path,label,site", *rows)
+    rows = ("scan one.nii,20,A,a", f"scan two.nii,30,{second},b")
+    path = csv_of(folder, "image_path,label,site,subject", *rows)
     with pytest.raises(InputError, match="mixes 2 sites"):
         cohort.read(path, AGE)
     allowed = cohort.read(path, AGE, allow_sites=True)
@@ -280,9 +291,15 @@ def test_a_bids_folder_without_labels(tmp_path):
 def test_sessions_of_a_csv(folder):
     touch(folder, "b/sub-1_ses-x_T1w.nii")
     lines = ("image_path,label", "b/sub-1_ses-x_T1w.nii,20", "scan one.nii,30")
-    assert [row.session for row in cohort.read(csv_of(folder, *lines), AGE).rows] == ["ses-x", None]
+    assert [
+        row.session
+        for row in cohort.read(csv_of(folder, *lines), AGE, each_scan_is_a_person=True).rows
+    ] == ["ses-x", None]
     lines = ("image_path,label,session", "b/sub-1_ses-x_T1w.nii,20,m06", "scan one.nii,30,")
-    assert [row.session for row in cohort.read(csv_of(folder, *lines), AGE).rows] == ["m06", None]
+    assert [
+        row.session
+        for row in cohort.read(csv_of(folder, *lines), AGE, each_scan_is_a_person=True).rows
+    ] == ["m06", None]
 
 
 def test_a_file_labels_any_task(folder):
@@ -293,7 +310,10 @@ def test_a_file_labels_any_task(folder):
     )
     iq = tasks.get(str(folder / "iq.toml"))
     path = csv_of(folder, "image_path,wais,label", "scan one.nii,101,3", "scan two.nii,99,3")
-    assert [row.label for row in cohort.read(path, iq).rows] == [101.0, 99.0]
+    assert [row.label for row in cohort.read(path, iq, each_scan_is_a_person=True).rows] == [
+        101.0,
+        99.0,
+    ]
     path = csv_of(folder, "image_path,wais", "scan one.nii,101", "scan two.nii,20")
     with pytest.raises(InputError, match="line 3: wais is 20 points; valid is 40 to 160"):
         cohort.read(path, iq)
@@ -353,8 +373,10 @@ def test_a_column_of_an_endless_name(folder):
     assert len(str(caught.value)) < 1000
 
 
-@pytest.mark.parametrize("missing", ["n/a", "", "NA", "NaN", "None", "-", " n/a "])
-def test_a_missing_label_leaves_its_row_out_and_says_so(folder, missing):
+@pytest.mark.parametrize(
+    "missing", ["n/a", "", "NA", "NaN", "None", "-", " n/a ", "89+", "89 +", ">89", "< 0.5", "8.5+"]
+)
+def test_a_missing_or_bounded_label_leaves_its_row_out_and_says_so(folder, missing):
     lines = ("image_path,label,subject", f"scan one.nii,{missing},p1", "scan two.nii,30,p2")
     read = cohort.read(csv_of(folder, *lines), AGE)
     assert [row.subject for row in read.rows] == ["p2"]
@@ -364,6 +386,15 @@ def test_a_missing_label_leaves_its_row_out_and_says_so(folder, missing):
         cohort.read(csv_of(folder, *lines), AGE, strict=True)
     with pytest.raises(InputError, match=r"lists no scans that can be used\. 1 left out"):
         cohort.read(csv_of(folder, *lines[:2]), AGE)
+
+
+def test_a_bound_on_an_age_says_that_it_is_one(folder):
+    lines = ("image_path,label,subject", "scan one.nii,89+,p1", "scan two.nii,30,p2")
+    (said,) = cohort.read(csv_of(folder, *lines), AGE).remarks
+    assert "line 2: age is '89+', a bound and not a value" in said
+    for word in ("89+y", "+", "about 89", "30+5"):  # no bound, and no number
+        with pytest.raises(InputError, match="is not a number"):
+            cohort.read(csv_of(folder, lines[0], f"scan one.nii,{word},p1", lines[2]), AGE)
 
 
 def test_a_participant_or_session_without_a_value_costs_no_other(tmp_path):
@@ -381,12 +412,14 @@ def test_a_participant_or_session_without_a_value_costs_no_other(tmp_path):
 def test_a_csv_as_spreadsheets_write_it(folder, mark):
     lines = ("image_path,age,site", "scan one.nii,34.5,x y", "scan two.nii,40,x y")
     path = csv_of(folder, *(line.replace(",", mark).replace("34.5", "34,5") for line in lines))
-    assert [(row.label, row.site) for row in cohort.read(path, AGE).rows] == [
+    assert [
+        (row.label, row.site) for row in cohort.read(path, AGE, each_scan_is_a_person=True).rows
+    ] == [
         (34.5, "x y"),
         (40.0, "x y"),
     ]
     path = csv_of(folder, *(line.replace(",", mark) for line in lines))
-    assert cohort.read(path, AGE).rows[0].label == 34.5
+    assert cohort.read(path, AGE, each_scan_is_a_person=True).rows[0].label == 34.5
 
 
 def test_a_comma_in_a_comma_separated_number_stays_an_error(folder):

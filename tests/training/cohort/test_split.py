@@ -208,14 +208,26 @@ def tables(folder, **lines):
     return paths
 
 
+def test_a_training_that_must_not_see_the_tested_leaves_them_out(tmp_path):
+    rows = [f"sub-{i}/a.nii,{20 + i}" for i in range(20)]
+    (table,) = tables(tmp_path, all=rows)
+    split_file.write(tmp_path / "split.json", make(cohort.read(table, AGE)))
+    parts = split_file.read(tmp_path / "split.json", cohort.read(table, AGE))
+    left = split_file.without_tested(tmp_path / "split.json", cohort.read(table, None))
+    assert left.subjects == parts.train.subjects
+    table.write_text("image_path\nsub-1/a.nii\n")
+    with pytest.raises(InputError, match="split it again"):
+        split_file.without_tested(tmp_path / "split.json", cohort.read(table, None))
+
+
 def test_a_split_moves_with_its_folder(tmp_path):
     names = [f"scan{i}.nii,{20 + i}" for i in range(20)]
     here = tmp_path / "here"
     here.mkdir()
     (table,) = tables(here, all=names)
-    split_file.write(here / "split.json", make(cohort.read(table, AGE)))
+    split_file.write(here / "split.json", make(cohort.read(table, AGE, each_scan_is_a_person=True)))
     here.rename(tmp_path / "there")
-    moved = cohort.read(tmp_path / "there" / "all.csv", AGE)
+    moved = cohort.read(tmp_path / "there" / "all.csv", AGE, each_scan_is_a_person=True)
     parts = split_file.read(tmp_path / "there" / "split.json", moved)
     assert sum(len(part.rows) for part in (parts.train, parts.validation, parts.test)) == 20
 
@@ -227,7 +239,7 @@ def test_three_tables(tmp_path):
         val=["sub-2/a.nii,20"],
         test=["sub-3/a.nii,20"],
     )
-    parts = split_file.from_tables(*paths, AGE)
+    parts = split_file.from_tables(*paths, AGE, each_scan_is_a_person=True)
     rows = [*parts.train.rows[:2], *parts.validation.rows, *parts.test.rows]
     assert [row.subject for row in rows] == [
         "sub-1", "sub-1", "sub-2", "sub-3",
@@ -245,4 +257,4 @@ def test_three_tables(tmp_path):
     (tmp_path / "copy.nii").write_bytes((tmp_path / "x.nii").read_bytes())
     paths = tables(tmp_path, train=["x.nii,30"], val=["sub-2/a.nii,20"], test=["copy.nii,30"])
     with pytest.raises(InputError, match=r"copy\.nii on line 2 of .*test\.csv is the same image"):
-        split_file.from_tables(*paths, AGE)
+        split_file.from_tables(*paths, AGE, each_scan_is_a_person=True)

@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from fmtool.task import SEX
+from fmtool.errors import InputError
+from fmtool.task import AGE, SEX
 from training import evidence
 from training.cohort import Cohort, Row
 from training.evidence import evaluate
@@ -45,12 +46,85 @@ def test_only_pairs_of_one_fold_count():
 
 
 @pytest.mark.parametrize(("value", "ones", "zeros"), [(1.0, 6, 6), (0.5, 20, 20), (0.0, 5, 9)])
-def test_limits_of_an_auc_have_a_width_and_hold_it(value, ones, zeros):
-    low, high = evaluate.auc_limits(value, ones, zeros)
+def test_an_aucs_interval_has_a_width_and_holds_it(value, ones, zeros):
+    low, high = evaluate.auc_interval(value, 0.0, ones, zeros)
     assert 0.0 <= low <= value <= high <= 1.0
     assert high - low > 0.2
-    wide = evaluate.auc_limits(value, ones * 10, zeros * 10)
-    assert wide[1] - wide[0] < high - low
+    many = evaluate.auc_interval(value, 0.0, ones * 10, zeros * 10)
+    assert many[1] - many[0] < high - low
+    wider = evaluate.auc_interval(0.8, 0.15, 20, 20)
+    assert np.ptp(wider) > np.ptp(evaluate.auc_interval(0.8, 0.07, 20, 20))
+
+
+def test_influences_are_what_leaving_a_scan_out_changes():
+    rng = np.random.default_rng(0)
+    truth, fold = (np.arange(60) % 2).astype(float), rng.integers(0, 3, 60)
+    score, mass = rng.normal(size=60) + truth, rng.uniform(0.3, 1.0, 60)
+    whole = evaluate.auc(truth, score, fold, mass)
+    moved = evaluate.auc_influence(truth, score, fold, mass)
+    for i in range(0, 60, 7):
+        kept = mass * (np.arange(60) != i)
+        pairs = evaluate.auc(truth, score, fold, kept)
+        share = 1.0 - evaluate._won(truth, score, fold, mass)[1][i] / (
+            evaluate._won(truth, score, fold, mass)[1][truth > 0.5].sum()
+        )
+        assert pairs == pytest.approx(whole - moved[i] / share)
+    spread, freedom = evaluate.auc_spread(moved, [str(i) for i in range(60)], truth)
+    assert 0.03 < spread < 0.12
+    assert freedom == 58
+
+
+def rows_of(labels, subjects, task=AGE):
+    pairs = enumerate(zip(labels, subjects, strict=True))
+    return Cohort(
+        Path("t.csv"), task, [Row(s, Path(f"{i}"), None, float(v), None, i) for i, (v, s) in pairs]
+    )
+
+
+def test_every_subject_counts_once_in_the_figure_and_in_its_interval():
+    subjects = ["often"] * 90 + [f"s{i}" for i in range(20)]
+    labels = np.r_[np.full(90, 50.0), np.linspace(20, 80, 20)]
+    cohort, predicted = rows_of(labels, subjects), labels + np.r_[np.full(90, 30.0), np.ones(20)]
+    found = evidence.against_constant(cohort, predicted[None], np.full((1, 110), 50.0))
+    assert found["value"] == pytest.approx((30.0 + 20 * 1.0) / 21)
+    assert found["interval"][0] < found["value"] < found["interval"][1]
+    y = np.r_[np.ones(90), np.tile([0.0, 1.0], 10)]
+    score = np.r_[np.full(90, -9.0), y[90:]]
+    twice = evidence.figure(rows_of(y, subjects, SEX), score[None])
+    assert twice == pytest.approx(10 / 11)  # of eleven women one ranks below, however often seen
+
+
+def test_the_constant_is_the_median_of_people():
+    skewed = [0.0, 1.0, 2.0, 20.0, 40.0]
+    assert evidence.constant(rows_of(skewed, "abcde")) == 2.0
+    assert evidence.constant(rows_of([*skewed, 60.0], "abcdef")) == 11.0
+    assert evidence.constant(rows_of([*skewed, 40.0, 40.0, 40.0], "abcdeeee")) == 2.0
+    assert evidence.constant(rows_of([0, 0, 0, 1], "aaab", SEX)) == 0.5
+    error = [np.abs(np.array(skewed) - c).mean() for c in (2.0, np.mean(skewed))]
+    assert error[0] < error[1]
+
+
+def test_several_comparisons_have_wider_intervals():
+    rng = np.random.default_rng(0)
+    cohort = rows_of(rng.uniform(20, 80, 40), map(str, range(40)))
+    one, two = (cohort.labels + rng.normal(0, s, 40) for s in (5.0, 6.0))
+    alone, among = (evidence.difference(cohort, one[None], two[None], None, c) for c in (1, 9))
+    assert alone[0] == among[0]
+    assert among[1] < alone[1] < alone[0] < alone[2] < among[2]
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "words"),
+    [
+        (np.arange(11), AGE, "11 subjects are too few for the test part of age; 12 are needed"),
+        (np.arange(14) < 9, SEX, "5 subjects of class F are too few"),
+        (np.zeros(14), SEX, "0 subjects of class M are too few"),
+        (np.full(14, 3.0), AGE, "all labels of age are the same"),
+    ],
+)
+def test_too_few_people_to_judge_by_are_refused(labels, task, words):
+    with pytest.raises(InputError, match=words):
+        evidence.check_enough(rows_of(labels, map(str, range(len(labels))), task), "the test part")
 
 
 def heads_of(rng, count, signal, folds=5, repeats=2, features=6):
@@ -74,14 +148,13 @@ def heads_of(rng, count, signal, folds=5, repeats=2, features=6):
 
 
 @pytest.mark.parametrize("signal", [0.0, 1.5, 3.0])
-def test_an_aucs_intervals_cover_and_noise_scores_chance(monkeypatch, signal):
-    monkeypatch.setattr(evaluate, "SAMPLES", 150)
+def test_an_aucs_intervals_cover_and_noise_scores_chance(signal):
     rng, held, values, truths = np.random.default_rng(1), [], [], []
     for _ in range(80):
         y, scores, fold, truth = heads_of(rng, 40, signal)
         rows = [Row(f"s{i}", Path(f"{i}"), None, v, None, i) for i, v in enumerate(y)]
         cohort = Cohort(Path("t.csv"), SEX, rows)
-        found = evidence.against_mean(cohort, scores, np.zeros_like(scores), 0, fold)
+        found = evidence.against_constant(cohort, scores, np.zeros_like(scores), fold)
         low, high = found["interval"]
         held.append(low <= truth <= high)
         values.append(found["value"])

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from fmtool.bundle.exposure import Exposure
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX, Task
 from training import encoders
+from training.cohort.exposure import exposure
 from training.cohort.prepared import PreparedCohort
 from training.cohort.row import Row
 from training.fit import devices
@@ -51,7 +53,9 @@ def test_it_learns_and_reports_on_scans_it_has_not_seen(task: Task, tmp_path: Pa
     recipe = recipe_of(task, parts[0])
     # After six epochs it depends on the rounding of the processor whether it has learnt.
     settings = replace(SETTINGS, epochs=20, learning_rate=1e-3)
-    found = labelled.train(devices.launch(settings), recipe, *parts, settings, tmp_path)
+    found = labelled.train(
+        devices.launch(settings), recipe, *parts, settings, tmp_path, seen=Exposure()
+    )
     evidence = found.head.evidence
     assert evidence["how"] == "held-out test"
     assert evidence["n"] == 12
@@ -60,10 +64,13 @@ def test_it_learns_and_reports_on_scans_it_has_not_seen(task: Task, tmp_path: Pa
     if task is AGE:
         error = np.abs(found.predictions - parts[2].labels).mean()
         assert evidence["value"] == pytest.approx(error)
-        mean = parts[0].labels.mean()
-        assert evidence["baseline"] == pytest.approx(np.abs(parts[2].labels - mean).mean())
+        fixed = np.median(parts[0].labels)
+        assert evidence["baseline"] == pytest.approx(np.abs(parts[2].labels - fixed).mean())
     encoder = recipe.network.get_submodule("encoder")
     assert found.head.encoder_sha256 == encoders.digest(encoder)
+    assert evidence["exposure"] == {"images": 0, "labels": 0, "of": 12, "complete": True}
+    assert evidence["brain_volume"]["value"] > 0.0
+    assert len(found.head.exposure.labelled_subjects) == 16 + 8
 
 
 def test_the_best_epoch_is_kept_and_found_again(tmp_path: Path) -> None:
@@ -87,7 +94,7 @@ def test_the_best_epoch_is_kept_and_found_again(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_ends_with_the_same_head(tmp_path: Path) -> None:
-    parts = [part(AGE, count, seed) for seed, count in enumerate((8, 4, 4))]
+    parts = [part(AGE, count, seed) for seed, count in enumerate((8, 4, 12))]
     fabric = devices.launch(SETTINGS)
     whole = labelled.train(fabric, recipe_of(AGE, parts[0]), *parts, SETTINGS, tmp_path / "whole")
     recipe = recipe_of(AGE, parts[0])
@@ -117,3 +124,18 @@ def test_validation_needs_scans_and_both_classes(tmp_path: Path) -> None:
         Best(recipe, training.take([]), tmp_path)
     with pytest.raises(InputError, match="are of one class"):
         Best(recipe, training.take([0]), tmp_path)
+
+
+def test_a_test_part_that_has_trained_the_encoder_is_refused_before_training(
+    tmp_path: Path,
+) -> None:
+    parts = [part(AGE, count, seed) for seed, count in enumerate((8, 4, 12))]
+    whole = exposure(parts[2].take(range(3)), parts[2].entries[:3], labels=True)
+    recipe = recipe_of(AGE, parts[0])
+    given = (devices.launch(SETTINGS), recipe, *parts, SETTINGS, tmp_path / "run")
+    with pytest.raises(InputError, match="labels of 3 of the 12 subjects of the test part"):
+        labelled.train(*given, seen=whole)
+    few = (*given[:4], parts[2].take(range(11)), *given[5:])
+    with pytest.raises(InputError, match="11 subjects are too few for the test part"):
+        labelled.train(*few)
+    assert not (tmp_path / "run").exists()

@@ -43,6 +43,8 @@ def site(demo):
             for i, (s, y) in enumerate(zip(who, label, strict=True))
         ]
         volumes = rng.normal(1400.0, 100.0, len(rows))
-        return SiteAnswers(Cohort(Path("made.csv"), which, rows), x, volumes, [], [])
+        return SiteAnswers(
+            Cohort(Path("made.csv"), which, rows), x, volumes, [], [], [None] * len(rows)
+        )
 
     return make

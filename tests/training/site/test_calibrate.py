@@ -95,4 +95,4 @@ def test_a_head_that_the_bundle_lacks_is_named(demo, site):
     stroke = task.STROKE_SCALE
     cohort = type(answers.cohort)(answers.cohort.path, stroke, answers.cohort.rows)
     with pytest.raises(UsageError, match="stroke_scale"):
-        calibrate(type(answers)(cohort, answers.embeddings, answers.brain_ml, [], []), demo)
+        calibrate(type(answers)(cohort, answers.embeddings, answers.brain_ml, [], [], []), demo)

@@ -20,6 +20,7 @@ def parquet(tmp_path, demo):
         random = np.random.default_rng(0)
         columns = {
             "scan": scans,
+            "content": [f"{i:064x}" for i in range(len(scans))],
             "embedding": [random.normal(size=64).tolist() for _ in scans],
             "brain_volume_ml": [1400.0] * len(scans),
             "bundle_digest": [digest] * len(scans),

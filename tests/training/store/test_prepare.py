@@ -33,11 +33,11 @@ def table(tmp_path_factory):
     mask = np.zeros(space.GRID_SHAPE, np.uint8)
     mask[60:90, 60:90, 60:90] = 1
     nib.save(nib.Nifti1Image(mask, space.grid_affine()), folder / "mask.nii")
-    lines = ["image_path,mask_path,label"]
+    lines = ["image_path,mask_path,label,subject"]
     for i in range(GOOD + 1):
         volume = mask * np.uint8(i + 1) if i != 2 else mask[50:80, 50:80, 50:80]
         nib.save(nib.Nifti1Image(volume, space.grid_affine()), folder / f"{i}.nii")
-        lines.append(f"{i}.nii,mask.nii,{20 + i}")
+        lines.append(f"{i}.nii,mask.nii,{20 + i},{i}")
     (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
     return folder / "cohort.csv"
 
@@ -137,6 +137,7 @@ def test_what_no_scan_could_survive_stops_the_run(table, opened, tmp_path):
 )
 def test_workers_share_the_cores_that_the_process_may_use(monkeypatch, jobs, expected):
     taken = []
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda who: {3, 4, 5, 6}, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", lambda who, c: taken.append(c), raising=False)
     counts = [prepare_worker._take_cores(number, jobs) for number in range(jobs)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from fmtool import bundle as bundles
+from fmtool.bundle.signing import bundle as signature
+from fmtool.bundle.signing import key_files
 from fmtool.errors import BundleError
 from runtime.batch.ray.ship import pack, unpacked
 
@@ -56,3 +59,16 @@ def test_another_bundle_is_refused(sent, tmp_path):
     with pytest.raises(BundleError, match="not bbbb"):
         unpacked("b" * 64, lambda: sent[1], tmp_path)
     assert not list(tmp_path.glob("*.fmtool"))
+
+
+def test_a_signed_bundle_arrives_signed(tmp_path, monkeypatch):
+    pytest.importorskip("cryptography", reason="the sign extra is absent")
+    folder = tmp_path / "signed.fmtool"
+    shutil.copytree(bundles.DEMO, folder)
+    key_files.generate(tmp_path / "key")
+    signature.sign(folder / "manifest.json", key_files.read_private(tmp_path / "key"))
+    monkeypatch.setenv(key_files.TRUSTED, str(tmp_path / "key.pub"))
+    with bundles.open(folder) as signed:
+        data = pack(signed)
+        there = unpacked(signed.digest, lambda: data, tmp_path / "cache")
+        assert there.digest == signed.digest

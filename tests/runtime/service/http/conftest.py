@@ -56,8 +56,10 @@ def served(tmp_path, worker, token_file):
             until(lambda: self.port or not self.thread.is_alive())
             logging.getLogger("fmtool.http").removeHandler(seen)
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            url = f"http://127.0.0.1:{self.port}"
-            self.client = httpx.Client(base_url=url, headers=headers, timeout=10, trust_env=False)
+            url = f"http{'s' * bool(settings.get('tls'))}://127.0.0.1:{self.port}"
+            self.client = httpx.Client(
+                base_url=url, headers=headers, timeout=10, trust_env=False, verify=False
+            )
             until(lambda: self.client.get("/health").status_code == 200)
             started.append(self)
 

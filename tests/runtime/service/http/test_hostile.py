@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import socket
 import time
 import zipfile
+from collections import namedtuple
 
 import pytest
 
+from runtime.service import guard
+from runtime.service.http import upload
 from runtime.service.http.limits import Limits
+from runtime.service.tls import TlsFiles
 
 QUICK = Limits(
     max_bytes=1 << 20, header_s=1.0, body_s=1.0, linger_s=1.0, min_bytes_per_s=1000, connections=8
@@ -79,6 +84,28 @@ def test_lies_about_the_length(one):
             assert b" 4" in ended(wire)[:16]
 
 
+@pytest.mark.parametrize(
+    ("version", "lines"),
+    [
+        ("1.1", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
+        ("1.1", "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n"),
+        ("1.0", "Transfer-Encoding: chunked\r\n"),
+        ("1.1", "Content-Length: 5\r\nContent-Length: 6\r\n"),
+        ("1.1", "Transfer-Encoding: identity, chunked\r\n"),
+        ("1.1", "Transfer-Encoding : chunked\r\n"),
+    ],
+)
+@pytest.mark.parametrize("head", [HEAD, "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
+def test_a_request_that_ends_in_two_ways_is_refused_and_closed(one, head, version, lines):
+    with connect(one) as wire:
+        smuggled = "0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+        head = head.replace("HTTP/1.1", f"HTTP/{version}")
+        wire.sendall((head + lines + "\r\n" + smuggled).encode())
+        said = ended(wire)
+    assert said.split()[1] in (b"400", b"501")
+    assert said.count(b"HTTP/1.1 ") == 1
+
+
 def test_a_body_that_is_cut_off(one):
     with connect(one) as wire:
         wire.sendall((HEAD + "Content-Length: 1000\r\n\r\nhalf").encode())
@@ -143,6 +170,39 @@ def test_more_connections_than_are_taken(one):
     time.sleep(0.1)
 
 
+def test_whoever_speaks_is_heard_among_many_that_are_silent(one):
+    wires = [connect(one) for _ in range(70)]
+    assert one.client.get("/health").status_code == 200
+    for wire in wires:
+        wire.close()
+
+
+def test_silent_connections_count_before_their_handshake_is_finished(served, certificates):
+    files = TlsFiles(certificates / "node.pem", certificates / "node.key")
+    one = served(Limits(header_s=0.5, connections=8), tls=files)
+    wires = [connect(one) for _ in range(20)]
+    wires[-1].sendall(b"\x16\x03\x01")  # of a handshake that goes no further
+    assert [ended(wire) for wire in wires] == [b""] * 20  # some at once, the rest in time
+    assert one.client.get("/health").status_code == 200
+
+
+def test_connections_beyond_the_descriptors_are_turned_away(one, monkeypatch):
+    accept, calls = socket.socket.accept, []
+
+    def none_left(self):
+        calls.append(1)
+        if len(calls) % 2:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return accept(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket.socket, "accept", none_left)
+        for _ in range(3):
+            with connect(one) as wire:
+                assert ended(wire) == b""
+    assert len(calls) < 50  # not asked for the same one over and over
+
+
 def test_what_is_no_http(one):
     for noise in (
         b"\x16\x03\x01\x02\x00\x01",
@@ -204,3 +264,41 @@ def test_a_zip_bomb_is_stored_as_small_as_it_came(one):
     assert packed.tell() < 100_000
     job = one.done(one.post(packed.getvalue()))
     assert job["state"] == "failed"  # what answers reads zips within `runtime.scan.dicom.limits`
+
+
+def test_an_upload_stops_before_the_disk_has_less_than_the_minimum(served, monkeypatch):
+    usage, left = namedtuple("usage", "total used free"), [5 << 20]
+    monkeypatch.setattr(guard.shutil, "disk_usage", lambda _: usage(0, 0, left[0]))
+    put = upload.Sink._put
+
+    def fills(self, data):
+        put(self, data)
+        left[0] -= len(data)
+
+    monkeypatch.setattr(upload.Sink, "_put", fills)
+    one = served(Limits(), min_free_bytes=2 << 20)
+
+    def unannounced():
+        for _ in range(64):
+            yield b"\x1f\x8b" + bytes(1 << 18)
+
+    assert one.post(unannounced()).status_code == 503
+    assert left[0] > 0
+    assert list((one.spool / "uploads").iterdir()) == []
+    left[0] = 5 << 20
+    assert one.post(b"\x1f\x8b" + bytes(4 << 20)).status_code == 503  # by what it announces
+    assert left[0] == 5 << 20
+
+
+def test_two_uploads_are_not_promised_the_same_space(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(guard.shutil, "disk_usage", lambda _: usage(0, 0, 100))
+    space = guard.SpaceGuard(tmp_path, 20)
+    with space.reserved(50) as one:
+        with pytest.raises(guard.NoSpace), space.reserved(50):
+            pass
+        one.wrote(40)
+        with space.reserved(50):
+            pass
+    assert space.enough(80)
+    assert not space.enough(81)

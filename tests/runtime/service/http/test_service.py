@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 
@@ -10,12 +11,15 @@ import pytest
 
 from fmtool.errors import InputError, UsageError
 from runtime.ledger import Ledger
+from runtime.ledger.outcomes import items
+from runtime.report.page import script
 from runtime.service import tls
 from runtime.service.answer import Fate, Outcome
 from runtime.service.guard import SpaceGuard
 from runtime.service.http import service
 from runtime.service.http.auth import Auth, read_token
 from runtime.service.http.limits import Limits
+from runtime.service.repeats import FACTS
 
 
 def test_a_scan_goes_in_and_its_result_and_page_come_out(served, scan):
@@ -323,3 +327,48 @@ def test_a_root_path_that_is_none_is_refused(given):
     with pytest.raises(UsageError, match="--root-path"):
         service.root_path(given)
     assert service.root_path("/") == service.root_path("") == ""
+
+
+def test_the_log_and_the_record_say_who_asked(served, scan, caplog):
+    one = served()
+    with caplog.at_level("INFO", "fmtool.http"):
+        assert httpx.get(f"{one.client.base_url}/v1/scans/x").status_code == 401
+        assert one.post(b"no scan").status_code == 415
+        one.done(one.post(scan()))
+    told = {r.msg: getattr(r, FACTS) for r in caplog.records if hasattr(r, FACTS)}
+    assert told["accepted"]["peer"] == told["refused"]["peer"] == "127.0.0.1"
+    statuses = [getattr(r, FACTS)["status"] for r in caplog.records if r.msg == "refused"]
+    assert statuses == [401, 415]
+    with Ledger(one.spool / "ledger.sqlite") as ledger:
+        assert [item.sender for item in items(ledger)] == ["127.0.0.1"]
+
+
+def test_a_page_carries_its_policy_as_a_header_too(served, scan):
+    one = served()
+    answer = one.post(scan())
+    one.done(answer)
+    page = one.client.get(answer.headers["location"] + "/report")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    (digest,) = re.findall(r"'sha256-[^']+'", policy)
+    assert digest in script.policy(script.SLICES)
+
+
+def test_another_account_reads_nothing_of_a_spool_that_was_open(served, scan, tmp_path, as_account):
+    spool = tmp_path / "spool"
+    (spool / "pages").mkdir(parents=True)
+    with Ledger(spool / "ledger.sqlite"):
+        (spool / "ledger.sqlite").chmod(0o644)
+    spool.chmod(0o755)
+    one = served()
+    one.done(one.post(scan()))
+    for path in (spool, *spool.rglob("*")):
+        assert not path.stat().st_mode & 0o077, path
+    for attempt in (
+        lambda: (spool / "ledger.sqlite").read_bytes(),
+        lambda: list(spool.iterdir()),
+        lambda: (spool / "pages").rename(spool / "gone"),
+        lambda: (spool / "planted").touch(),
+    ):
+        assert not as_account(54322, attempt)

@@ -12,10 +12,11 @@ from pydicom import config, dcmread
 
 from fmtool import NOTICE
 from fmtool.errors import InputError
+from runtime.documents import page, source, sr
 from runtime.ledger import Ledger
 from runtime.ledger.outcomes import outcomes
 from runtime.result import Failure
-from runtime.service.node import outgoing, page, source, sr
+from runtime.service.node import outgoing
 from runtime.service.status import status
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
-import subprocess
 import time
 from contextlib import suppress
 
@@ -20,8 +20,11 @@ from pynetdicom.pdu_items import (
 
 from fmtool.errors import InputError, UsageError
 from runtime.service import tls
-from runtime.service.node.metered import BeyondLimit, Budget, ConnectionMeter
+from runtime.service.ending import Ending
+from runtime.service.node import service
+from runtime.service.node.metered import EACH, BeyondLimit, Budget, ConnectionMeter
 from runtime.service.node.policy import Policy
+from runtime.service.node.server import NodeSettings
 
 _FAST = {"settle_s": 60.0, "acse_s": 0.6, "pdu_s": 0.6, "network_s": 1.0}
 
@@ -156,15 +159,16 @@ def test_a_request_with_a_value_that_it_must_not_have_is_aborted(run_node, kit, 
         assert kit.send(node, kit.objects(1)) == [0]
 
 
-def test_too_many_connections_are_refused_and_later_taken_again(run_node, kit):
+def test_silent_connections_give_way_to_who_speaks(run_node, kit):
     with run_node(max_associations=2, **_FAST) as node:
         many = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(8)]
-        assert node.wait("connection_refused")[0]["why"] == "too many connections"
+        assert kit.send(node, kit.objects(1)) == [0]
+        ended = node.wait("connection_ended")[0]
+        assert (ended["why"], ended["peer"]) == ("silent, and others came", "127.0.0.1")
         for sock in many:
             assert _gone(sock, 30.0)[0]
             sock.close()
-        kit.until(lambda: not node.node._listener.active_associations)
-        assert kit.send(node, kit.objects(1)) == [0]
+        assert not node.node._listener.active_associations
 
 
 def test_one_association_too_many_is_refused_for_now(run_node, kit):
@@ -180,7 +184,7 @@ def test_one_association_too_many_is_refused_for_now(run_node, kit):
 
 def test_a_meter_counts_over_all_connections():
     policy = Policy(allow=("A",), max_object_bytes=1000)
-    budget = Budget(1500)
+    budget = Budget(1500 + EACH)  # a message that has arrived takes more than its bytes
     pdu = struct.pack(">BBL", 4, 0, 494) + bytes(494)
     one, two = (ConnectionMeter(policy, budget, lambda why: None) for _ in range(2))
     one.read(pdu[:3])
@@ -197,29 +201,6 @@ def test_a_meter_counts_over_all_connections():
     one.closed()
     with pytest.raises(BeyondLimit, match="too large"):
         two.read(pdu)
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """An authority, and a node's, a client's and a stranger's certificates, made by openssl."""
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*words):
-        try:
-            subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
-        except FileNotFoundError:
-            pytest.skip("no openssl here to make certificates with")
-
-    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    for name in ("ca", "stranger"):
-        openssl(*new, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}")
-    for name in ("node", "client"):
-        openssl(
-            *new, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}",
-            "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE",
-            "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
-        )  # fmt: skip
-    return folder
 
 
 def _files(folder, name, ca="ca"):
@@ -271,3 +252,48 @@ def test_a_pdu_that_claims_too_much_is_refused_at_its_head():
     meter = ConnectionMeter(Policy(allow=("A",)), Budget(1 << 30), lambda why: None)
     with pytest.raises(BeyondLimit, match="PDU is too large"):
         meter.read(struct.pack(">BBL", 1, 0, 2**31 - 1))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "scanner.example"])
+def test_other_machines_need_a_certificate_or_a_word(tmp_path, certificates, host, monkeypatch):
+    policy = Policy(allow=("A",))
+    half = tls.TlsFiles(certificates / "node.pem", certificates / "node.key")
+    for files in (None, half):
+        settings = NodeSettings(policy, tmp_path / "inbox", host=host, tls=files)
+        with pytest.raises(UsageError, match="--any-client"):
+            service.serve(settings, None, Ending())
+    assert not (tmp_path / "inbox").exists()
+
+    def reached(settings, ending):
+        raise InputError("it goes on")
+
+    monkeypatch.setattr(service, "DicomNode", reached)
+    for settings in (
+        NodeSettings(policy, tmp_path / "inbox", host=host, any_client=True),
+        NodeSettings(policy, tmp_path / "inbox", host=host, tls=_files(certificates, "node")),
+        NodeSettings(policy, tmp_path / "inbox", host="127.0.0.1"),
+    ):
+        with pytest.raises(InputError, match="goes on"):
+            service.serve(settings, None, Ending())
+
+
+def test_a_peer_is_checked_against_the_authority_named_and_no_other(certificates):
+    context = tls.client_context(_files(certificates, "client"))
+    assert [dict(x[0] for x in ca["subject"])["commonName"] for ca in context.get_ca_certs()] == [
+        "ca"
+    ]
+    assert context.check_hostname
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    server = tls.server_context(_files(certificates, "node"))
+    assert len(server.get_ca_certs()) == 1
+
+
+def test_a_key_that_others_can_read_is_refused(certificates, tmp_path):
+    key = tmp_path / "node.key"
+    key.write_bytes((certificates / "node.key").read_bytes())
+    for mode in (0o640, 0o604, 0o644):
+        key.chmod(mode)
+        with pytest.raises(InputError, match="open to others"):
+            tls.server_context(tls.TlsFiles(certificates / "node.pem", key))
+    key.chmod(0o600)
+    tls.server_context(tls.TlsFiles(certificates / "node.pem", key))

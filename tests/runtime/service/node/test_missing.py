@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import namedtuple
 
 import pytest
 
 from runtime.service import guard
+from runtime.service.node.front import NodeFront
+from runtime.service.node.outgoing import Outgoing
+from runtime.service.node.policy import Policy
+from runtime.service.node.storage import Inbox, Names
 
 # A sender that stays connected is waited for four times as long, and a busy machine may pause one.
 LONG = {"settle_s": 2.0}
@@ -194,3 +199,45 @@ def test_an_association_that_this_side_ends_leaves_its_series_open(run_node, kit
         time.sleep(SETTLED_S)
         assert node.files("receiving")
         assert not node.events("series_complete")
+
+
+class Dying(threading.Thread):
+    """A sender that is aborted as soon as it was seen alive `seen` more times."""
+
+    is_released = False
+
+    def __init__(self, seen):
+        super().__init__()
+        self.seen = seen
+
+    def is_alive(self):
+        self.seen -= 1
+        return self.seen >= 0
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    made = Inbox(tmp_path / "inbox", 0)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("seen", range(3))
+def test_a_sender_that_is_cut_off_while_it_is_looked_at(inbox, seen):
+    sender = Dying(1000)
+    inbox.store(Names("a" * 32, "b" * 32), [b"x"], 1, sender)
+    sender.seen = seen
+    inbox._arrivals["a" * 32] = time.monotonic() - 200.0
+    assert inbox.settled(100.0).get("a" * 32) != ""  # as if it were whole
+    assert "was aborted" in inbox.settled(5.0)["a" * 32]
+
+
+def test_a_sender_that_is_cut_off_before_its_series_is_taken(inbox, tmp_path):
+    sender = Dying(1000)
+    inbox.store(Names("a" * 32, "b" * 32), [b"x"], 1, sender)
+    front = NodeFront(inbox, Outgoing(tmp_path), Policy(allow=("A",), settle_s=0.0), None)
+    (work,) = front.ready()
+    assert work.refused == ""  # it was quiet for long
+    sender.seen = 0
+    front.begin(work)
+    assert not front.unchanged(work)

@@ -99,17 +99,25 @@ def node(tmp_path):
 
 
 def _check(documents, source):
-    """A report and a page of the source's patient and study, clean where a checker is at hand."""
+    """All documents of the source's patient and study, clean where a checker is at hand."""
     by_class = {ds.SOPClassUID.keyword: ds for ds in documents.values()}
-    assert set(by_class) == {"ComprehensiveSRStorage", "SecondaryCaptureImageStorage"}
+    assert set(by_class) == {
+        "ComprehensiveSRStorage", "SecondaryCaptureImageStorage", "SegmentationStorage",
+        "ParametricMapStorage",
+    }  # fmt: skip
     for ds in by_class.values():
         for keyword in ("PatientName", "PatientID", "StudyInstanceUID"):
             assert ds[keyword].value == source[keyword].value
     report = by_class["ComprehensiveSRStorage"]
     groups = highdicom.sr.ComprehensiveSR.from_dataset(
         report
-    ).content.get_image_measurement_groups()
+    ).content.get_volumetric_roi_measurement_groups()
     values = {g.tracking_identifier: g.get_measurements()[0].value for g in groups}
+    mask = by_class["SegmentationStorage"]
+    assert {g.referenced_segment.referenced_sop_instance_uid for g in groups} == {
+        mask.SOPInstanceUID
+    }
+    assert mask.FrameOfReferenceUID == source.FrameOfReferenceUID
     assert 20 < values["age"] < 70
     assert NOTICE in report.to_json()
     assert by_class["SecondaryCaptureImageStorage"].pixel_array.ndim == 3
@@ -138,7 +146,7 @@ def test_dcmtk_sends_and_receives(series, node, tmp_path):
             p.read_text(encoding="utf-8") for p in inbox.glob("quarantine/*.json")
         ]
         documents = {path: dcmread(path) for path in out.iterdir()}
-    assert len(documents) == 2
+    assert len(documents) == 4
     _check(documents, dcmread(one))
 
 
@@ -184,10 +192,10 @@ def test_orthanc_sends_and_receives(series, node, tmp_path):
             (source,) = found("MR")
             rest("/modalities/fmtool/echo", "{}")
             rest("/modalities/fmtool/store", source)
-            _until(lambda: found("SR") and found("OT"))
+            _until(lambda: found("SR") and found("OT") and found("SEG") and len(found("MR")) == 2)
             documents = {}
-            for modality in ("SR", "OT"):
-                (its,) = found(modality)
+            for modality in ("SR", "OT", "SEG", "MR"):
+                (its,) = (one for one in found(modality) if one != source)
                 (instance,) = json.loads(rest(f"/series/{its}"))["Instances"]
                 path = tmp_path / f"{modality}.dcm"
                 path.write_bytes(rest(f"/instances/{instance}/file"))

@@ -9,8 +9,7 @@ import pytest
 
 from fmtool.errors import UsageError
 from fmtool.task import Task
-from runtime.result import Prediction
-from runtime.service.node import sr
+from runtime.documents import coding
 from runtime.service.node.policy import Peer, Policy, parse_peer
 
 
@@ -46,12 +45,12 @@ def test_somebody_must_be_allowed():
 def test_units_and_concepts_fit_their_fields():
     for unit, code in [("years", "a"), ("probability", "1"), ("NIHSS points", "{NIHSS_points}"),
                        ("µmol {each} of 100 millilitres", "{_mol__each__of}")]:  # fmt: skip
-        concept = sr.unit(unit)
-        assert (concept.value, concept.scheme_designator) == (code, "UCUM")
+        concept = coding.unit(unit)
+        assert concept[:2] == (code, "UCUM")
         assert len(concept.value) <= 16
     long = Task("a_task_with_a_very_long_name", "regression", "mm", "x")
     other = Task("a_task_with_a_very_long_name_2", "regression", "mm", "x")
-    codes = {sr.concept(Prediction(task, 1.0, {}, [])).value for task in (long, other)}
+    codes = {coding.concept(task.name, task.classes).value for task in (long, other)}
     assert len(codes) == 2
     assert all(len(code) <= 16 for code in codes)
 

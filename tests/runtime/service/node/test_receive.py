@@ -21,6 +21,8 @@ from pydicom.uid import (
 )
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage
 
+from runtime.ledger import FILE, Ledger
+from runtime.ledger.outcomes import items
 from runtime.service import guard
 from runtime.service.node import storage
 
@@ -216,3 +218,44 @@ def test_objects_that_overturn_a_parser_are_refused(run_node, kit):
                 assoc.dimse.send_msg = raw
                 assert assoc.send_c_store(ds).Status == 0xC000
         assert kit.send(node, kit.objects(1)) == [0]
+
+
+def test_the_record_and_the_log_say_who_sent_a_series_and_no_patient(run_node, kit):
+    with run_node() as node:
+        kit.send(node, kit.objects(2))
+        (done,) = node.wait("answered")
+        assert done["senders"] == ["SCANNER@127.0.0.1"]
+        (accepted,) = node.events("association_accepted")
+        assert (accepted["peer"], accepted["aet"]) == ("127.0.0.1", "SCANNER")
+        with Ledger(node.inbox / FILE) as ledger:
+            (item,) = items(ledger)
+        assert item.to_dict()["sender"] == "SCANNER@127.0.0.1"
+        (ds,) = kit.objects(1)
+        ds.SOPInstanceUID = "1.2.3"  # not the one that the request names
+        with kit.calling(node, aet="STRANGER"):
+            pass
+        (refused,) = node.wait("association_refused")
+        assert refused["peer"] == "127.0.0.1"
+        assert "STRANGER" not in node.log
+        assert "PLANTED" not in node.log
+
+
+def test_another_account_reads_nothing_of_an_inbox_that_was_open(
+    run_node, kit, tmp_path, as_account
+):
+    inbox = tmp_path / "inbox"
+    (inbox / "receiving").mkdir(parents=True)
+    with Ledger(inbox / FILE):
+        (inbox / FILE).chmod(0o644)
+    inbox.chmod(0o755)
+    with run_node() as node:
+        kit.send(node, kit.objects(1))
+        node.wait("answered")
+        (document, *_) = node.files("outgoing")
+        for attempt in (
+            lambda: document.read_bytes(),
+            lambda: (inbox / FILE).read_bytes(),
+            lambda: (inbox / "answered").rename(inbox / "gone"),
+        ):
+            assert not as_account(54322, attempt)
+        assert node.events("folder_closed")

@@ -305,18 +305,17 @@ def test_what_fails_otherwise_is_tried_three_times(inbox, out, run, worker, ledg
     assert ledger("SELECT state, attempts FROM items WHERE source = 'a.nii'") == [("failed", 3)]
 
 
-def test_an_unreadable_file_holds_up_no_other(inbox, out, run, monkeypatch):
+def test_an_unreadable_file_holds_up_no_other(inbox, out, run, worker, monkeypatch):
     (inbox / "a.nii").write_bytes(b"good")
     (inbox / "b.nii").write_bytes(b"good b")
-    real = service.WatchFront.__module__
-    whole = __import__(real, fromlist=["content_digest"]).content_digest
+    whole = worker.digest
 
-    def digest(path):
+    def digest(path, give_up):
         if path.name == "a.nii":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return whole(path)
+        return whole(path, give_up)
 
-    monkeypatch.setattr(f"{real}.content_digest", digest)
+    monkeypatch.setattr(worker, "digest", digest)
     assert run() == {"answered": 1, "quarantined": 1}
     assert "Permission denied" in (out / "quarantine" / "a" / "reason.txt").read_text(
         encoding="utf-8"

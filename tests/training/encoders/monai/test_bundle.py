@@ -11,8 +11,9 @@ import torch
 
 from fmtool.errors import InputError, UsageError
 from training import encoders
-from training.encoders import stem, upstream
+from training.encoders import stem
 from training.encoders.layout import Residual
+from training.runs.imported import convert
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -61,7 +62,7 @@ def imported(made, tmp_path):
 
     def run(network, definition):
         made.write(tmp_path / "bundle", definition, network.state_dict())
-        info = upstream.convert(tmp_path / "bundle", tmp_path / "encoder")
+        info = convert(tmp_path / "bundle", tmp_path / "encoder")
         encoder, again = encoders.load_checkpoint(tmp_path / "encoder")
         assert again["sha256"] == info["sha256"]
         assert info["format"] == "monai bundle"
@@ -194,7 +195,7 @@ def test_a_layout_that_upstream_cannot_say_is_not_written_so(made, tmp_path):
     network, definition = made.resnet()
     made.write(tmp_path / "a", definition, network.state_dict())
     with pytest.raises(UsageError, match="save the encoder's folder"):
-        upstream.convert(tmp_path / "a", tmp_path / "a.pt")
+        convert(tmp_path / "a", tmp_path / "a.pt")
     assert not (tmp_path / "a.pt").exists()
 
 

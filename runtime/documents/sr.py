@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import uuid
 from collections.abc import Sequence
-from hashlib import sha256
+from typing import Any
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import (
@@ -19,58 +17,42 @@ from highdicom.sr import (
     MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
+    ReferencedSegment,
     RelationshipTypeValues,
+    SourceSeriesForSegmentation,
     TextContentItem,
     TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ComprehensiveSRStorage
 
 from fmtool import NOTICE, __version__
+from runtime.documents.coding import SCHEME, concept, unit
+from runtime.documents.naming import REPORT, UTF8, description, equipment, long, series
+from runtime.documents.uid import derived
 from runtime.report import words
 from runtime.result import Prediction, Result
 
-UTF8 = "ISO_IR 192"
-"""What documents are written in, whatever the source was (PS3.3, C.12.1.1.2)."""
-
-SCHEME = "99FMTOOL"
-"""The coding scheme of fmtool's own concepts; 99 marks it as private (PS3.16, 8)."""
-
-_UCUM = {  # the units a task may have: UCUM code and its meaning
-    "years": ("a", "year"),
-    "months": ("mo", "month"),
-    "days": ("d", "day"),
-    "probability": ("1", "no units"),
-    "mm": ("mm", "millimeter"),
-    "mm3": ("mm3", "cubic millimeter"),
-    "ml": ("mL", "milliliter"),
-    "%": ("%", "percent"),
-}
-
-
-_SPACE = uuid.UUID("6fd1a8a3-7f0c-5c1e-9f2b-1d0b7a0f5e11")
-
-
-def derived(*words: str) -> str:
-    """The UID of something that these words name (2.25 and a UUID: PS3.5, B.2).
-
-    The same words give the same: a result that is computed anew after a crash is thereby the same
-    object to whom it was sent.
-    """
-    return f"2.25.{uuid.uuid5(_SPACE, chr(0).join(words)).int}"
+_Group = MeasurementsAndQualitativeEvaluations | VolumetricROIMeasurementsAndQualitativeEvaluations
 
 
 def report(
-    result: Result, source: Sequence[Dataset], name: str, earlier: Sequence[str] = ()
+    result: Result,
+    source: Sequence[Dataset],
+    name: str,
+    earlier: Sequence[str] = (),
+    brain: Dataset | None = None,
 ) -> ComprehensiveSR:
     """The report of a result.
 
     Args:
         result: what was predicted.
-        source: the headers of the series; `runtime.service.node.source`.
+        source: the headers of the series; `runtime.documents.source`.
         name: of this answer: the report's UIDs derive from it.
         earlier: the names of the study's answers before, whose reports are its predecessors.
+        brain: the segmentation of the brain, which each measurement refers to; None for none.
     """
     digest = str(result.bundle["digest"])
     observer = ObserverContext(
@@ -79,7 +61,7 @@ def report(
             uid=derived("device", digest),
             name="fmtool",
             manufacturer_name="fmtool",
-            model_name=_long(result.bundle["name"]),
+            model_name=long(result.bundle["name"]),
             serial_number=digest[:64],
         ),
     )
@@ -87,7 +69,8 @@ def report(
         observation_context=ObservationContext(observer_device_context=observer),
         procedure_reported=CodedConcept("24590-2", "LN", "MR Brain"),
         imaging_measurements=[
-            _measurement(prediction, result, name) for prediction in result.predictions.values()
+            *(_answer(each, result, name, brain) for each in result.predictions.values()),
+            *([_volume(result, name, brain)] if brain is not None else []),
         ],
         title=codes.DCM.ImagingMeasurementReport,
     )
@@ -96,16 +79,13 @@ def report(
             TextContentItem(codes.DCM.Comment, sentence, RelationshipTypeValues.CONTAINS)
         )
     return ComprehensiveSR(
-        evidence=list(source),
+        evidence=[*source, *([brain] if brain is not None else [])],
         content=content,
         series_instance_uid=derived("sr series", name),
-        series_number=9501,
+        series_number=REPORT,
         sop_instance_uid=derived("sr", name),
         instance_number=1,
-        manufacturer="fmtool",
-        manufacturer_model_name=_long(result.bundle["name"]),
-        software_versions=__version__,
-        device_serial_number=digest[:64],
+        **equipment(result),
         series_description=description(source[0]),
         previous_versions=[_reference(source[0], one) for one in earlier] or None,
         is_complete=True,
@@ -118,17 +98,6 @@ def report(
             )
         ],
     )
-
-
-def series(first: Dataset) -> str:
-    """What a series is called: "series 4"; "a series" if it has no number."""
-    number = first.get("SeriesNumber")
-    return "a series" if number is None else f"series {number}"
-
-
-def description(first: Dataset) -> str:
-    """The SeriesDescription of what is made of a series."""
-    return f"fmtool of {series(first)}: research, not for clinical use"
 
 
 def _of(first: Dataset) -> str:
@@ -147,46 +116,51 @@ def _reference(first: Dataset, name: str) -> Dataset:
     return referred
 
 
-def _measurement(
-    prediction: Prediction, result: Result, name: str
-) -> MeasurementsAndQualitativeEvaluations:
+def _answer(prediction: Prediction, result: Result, name: str, brain: Dataset | None) -> _Group:
     task = prediction.task
-    return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(
-            uid=derived("measurement", task.name, name), identifier=task.name
+    measured = Measurement(
+        name=CodedConcept(*concept(task.name, task.classes)),
+        value=_decimal(prediction.value),
+        unit=CodedConcept(*unit(task.unit)),
+    )
+    return _group(measured, task.name, result, name, brain)
+
+
+def _volume(result: Result, name: str, brain: Dataset) -> _Group:
+    measured = Measurement(
+        name=codes.SCT.Volume,
+        value=_decimal(result.prepared.facts["brain_volume_ml"]),
+        unit=CodedConcept(*unit("ml")),
+    )
+    return _group(measured, "brain volume", result, name, brain)
+
+
+def _group(
+    measured: Measurement, called: str, result: Result, name: str, brain: Dataset | None
+) -> _Group:
+    """A group of one measurement: of the segmented brain (TID 1411) where it is at hand."""
+    about: dict[str, Any] = {
+        "tracking_identifier": TrackingIdentifier(
+            uid=derived("measurement", called, name), identifier=called
         ),
-        algorithm_id=AlgorithmIdentification(
+        "algorithm_id": AlgorithmIdentification(
             name=f"fmtool {__version__}, bundle {result.bundle['name']}",
             version=str(result.bundle["digest"]),
             parameters=[f"engine: {result.engine}", NOTICE],
         ),
-        finding_sites=[FindingSite(codes.SCT.Brain)],
-        measurements=[
-            Measurement(
-                name=concept(prediction), value=_decimal(prediction.value), unit=unit(task.unit)
-            )
-        ],
+        "finding_sites": [FindingSite(codes.SCT.Brain)],
+        "measurements": [measured],
+    }
+    if brain is None:
+        return MeasurementsAndQualitativeEvaluations(**about)
+    (series,) = brain.ReferencedSeriesSequence
+    segment = ReferencedSegment(
+        sop_class_uid=brain.SOPClassUID,
+        sop_instance_uid=brain.SOPInstanceUID,
+        segment_number=1,
+        source_series=SourceSeriesForSegmentation(series.SeriesInstanceUID),
     )
-
-
-def concept(prediction: Prediction) -> CodedConcept:
-    """What is measured, in fmtool's own coding scheme: its code is the task's name."""
-    task = prediction.task
-    code = re.sub(r"[^A-Za-z0-9_-]", "_", task.name)
-    if len(code) > 16:  # the VR SH
-        code = f"{code[:9]}_{sha256(task.name.encode()).hexdigest()[:6]}"
-    what = f"Predicted {task.name}" if task.classes is None else f"Probability of {task.classes[1]}"
-    about = "" if task.classes is None else f" ({task.name})"
-    return CodedConcept(code, SCHEME, _long(f"{what}{about}, from brain MRI"))
-
-
-def unit(name: str) -> CodedConcept:
-    """A task's unit as UCUM: a code of its own, or an annotation, such as {NIHSS_points}."""
-    if name in _UCUM:
-        code, meaning = _UCUM[name]
-        return CodedConcept(code, "UCUM", meaning)
-    plain = re.sub(r"[^!-z]", "_", name)[:14]  # the VR SH, less the braces
-    return CodedConcept(f"{{{plain}}}", "UCUM", _long(name))
+    return VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=segment, **about)
 
 
 def _sentences(result: Result) -> list[str]:
@@ -206,8 +180,3 @@ def _sentences(result: Result) -> list[str]:
 def _decimal(value: float) -> float:
     """Six digits: more than any of this means, and short enough for the VR DS."""
     return float(f"{value:.6g}")
-
-
-def _long(text: object) -> str:
-    """Text for the VR LO."""
-    return str(text).replace("\\", "/")[:64]

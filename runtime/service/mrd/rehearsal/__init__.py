@@ -1,0 +1,1 @@
+"""A rehearsal without a scanner: what one would send, a client that sends it, and its DICOM."""

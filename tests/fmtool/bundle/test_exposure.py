@@ -1,0 +1,52 @@
+"""Whose scans and labels set weights, and who of others is among them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fmtool.bundle import exposure
+from fmtool.bundle.exposure import UNKNOWN, Exposure, scan_digest, subject_digest
+
+A, B, C = (subject_digest(name) for name in "abc")
+ONE, TWO = scan_digest("1"), scan_digest("2")
+SEEN = Exposure(frozenset({ONE}), frozenset({A, B}), frozenset(), frozenset({B}))
+
+
+def test_people_are_found_by_their_name_or_by_a_scan():
+    found = SEEN.overlap({A: ["x"], B: ["y"], C: [ONE]})
+    assert found.to_dict() == {"images": 3, "labels": 1, "of": 3, "complete": True}
+    assert SEEN.overlap({C: [TWO]}).images == 0
+    assert subject_digest("sub-A") == A != scan_digest("a")
+
+
+def test_what_was_added_is_seen_and_what_is_not_known_stays_so():
+    both = SEEN | Exposure(frozenset({TWO}))
+    assert both.overlap({C: [TWO]}).images == 1
+    assert both.complete
+    assert not (both | UNKNOWN).complete
+
+
+def test_it_comes_back_from_a_file_and_damage_is_refused():
+    plain = json.loads(json.dumps(SEEN.to_dict()))
+    assert Exposure.from_dict(plain) == SEEN
+    assert Exposure.from_dict(None) == UNKNOWN
+    for wrong in ({"scans": ["sub-01"]}, {"subjects": [3]}, {"complete": 1}):
+        with pytest.raises(ValueError, match=r"no digest|true or false"):
+            Exposure.from_dict(plain | wrong)
+
+
+@pytest.mark.parametrize(
+    ("found", "unseen", "words"),
+    [
+        (None, False, "is not recorded"),
+        ({"images": 0, "labels": 0, "of": 9, "complete": False}, False, "is not recorded"),
+        ({"images": 4, "labels": 0, "of": 9, "complete": False}, False, "images of 4 of these 9"),
+        ({"images": 0, "labels": 0, "of": 9, "complete": True}, True, "none of these"),
+    ],
+)
+def test_it_is_told_in_words(found, unseen, words):
+    evidence = {"exposure": found} if found else {}
+    assert words in exposure.sentence(evidence)
+    assert exposure.unseen(evidence) is unseen
