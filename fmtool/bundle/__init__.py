@@ -285,7 +285,9 @@ def _verified(folder: Path, name: str, facts: FileFacts) -> bytes:
     except FileNotFoundError:
         raise BundleError(f"bundle {folder} is damaged: {name} is missing") from None
     except OSError as error:
-        raise BundleError(f"bundle {folder}: {name} cannot be read ({error.strerror})") from None
+        raise BundleError(
+            f"bundle {folder}: {name} cannot be read ({error.strerror}); copy the bundle anew"
+        ) from None
     if hashlib.sha256(data).hexdigest() != facts.sha256:
         raise BundleError(
             f"bundle {folder} is damaged: {name} does not match its SHA-256; copy the bundle anew"

@@ -141,6 +141,8 @@ VERBS = {
     "train probe": ("{top}/cohort.csv --task age --encoder {top}/e -o {top}/o", *TRAINING),
     "train import": ("{top}/checkpoint.pt -o {top}/o", *TRAINING),
     "train synth": ("{top}/o --subjects 2 --seed 1", *TRAINING),
+    "bids": ("{top}/scans {top}/derived participant", 1, "is no BIDS data set"),
+    "init": ("{top}/cohort.csv --project {top}", *TRAINING),
     "bundle show": ("", 0, "deepbet"),
     "bundle verify": ("", 0, "self-test passed"),
     "bundle robustness": ("{top}/absent.json --bundle {top}/empty", 1, "not a bundle"),

@@ -14,7 +14,7 @@ OURS = (
 )  # fmt: skip
 FILE = re.compile(rf"`((?:{'|'.join(OURS)})/[\w./-]+)`")
 MODULE = re.compile(rf"(?:python -m |`)((?:{'|'.join(OURS[:6])})(?:\.\w+)+)")
-ELSEWHERE = {"fmtool.tensorrt", "fmtool.bench"}  # a logger, a format
+ELSEWHERE = {"fmtool.tensorrt", "fmtool.bench", "fmtool.toml"}  # a logger, a format, a file
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 

@@ -65,9 +65,11 @@ EDGE = {
     "bundle sign": "mine.fmtool --key key",
     "bundle robustness": "mine.fmtool/robustness.json --bundle mine.fmtool",
     "serve openrecon": "openrecon",
+    "bids": "bids derived participant",
 }
 TINY = "--epochs 1 --batch 4 --cache cache --device cpu"
 TRAINING = {
+    "train": "--project nowhere",  # what it does, the verbs below do
     "train synth": "heads -n 20 --seed 1 --prepared",
     "train prepare": "heads/cohort.csv --cache cache -j 2",
     "train split": "heads/cohort.csv --task age -o split.json --fractions 0.3,0.1,0.6",
@@ -78,6 +80,7 @@ TRAINING = {
     "--width 0.03125 --input 40 48 48",
     "train finetune": f"heads/cohort.csv --task age --split split.json -o tuned {TINY} "
     "--encoder run/encoder --input 40 48 48",
+    "init": "heads/cohort.csv",
     "train probe": "heads/cohort.csv --task age --encoder run/encoder -o age.json --cache cache",
     "train import": "run/encoder -o imported",
     "export": "run/encoder --head age.json -o made.fmtool",
@@ -89,6 +92,7 @@ SERVICES = {
 }
 SENDS = {"serve rehearse"}  # to the server that it is told
 REFUSED = {
+    "train": 1,
     "engines build": 3,  # needs a GPU's library
     "bundle robustness": 1,  # the summary that a bundle carries is of the bundle before it had it
 }
@@ -134,6 +138,11 @@ class Site:
         (self.work / "inbox").mkdir()
         shutil.copy(self.work / "template" / "normalized.nii.gz", self.work / "inbox")
         shutil.copytree(bundle.DEMO, self.work / "mine.fmtool")
+        data_set = self.work / "bids" / "sub-01" / "anat"
+        data_set.mkdir(parents=True)
+        shutil.copy(self.work / "template" / "normalized.nii.gz", data_set / "sub-01_T1w.nii.gz")
+        about = {"Name": "template", "BIDSVersion": "1.10.0"}
+        (self.work / "bids" / "dataset_description.json").write_text(json.dumps(about))
 
     def run(self, verb: str, words: str) -> None:
         """Run it to its end, and hold it to what this file says."""
