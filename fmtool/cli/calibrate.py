@@ -53,6 +53,9 @@ def calibrate(
     json: JsonOption = False,
 ) -> None:
     """Make a child of a bundle that errs less and covers at this site; nothing is retrained."""
+    from training.site import needs_scikit_learn
+
+    needs_scikit_learn()
     from export import child
     from export.child import ChildHead, Descent
     from export.parts import site
@@ -62,7 +65,6 @@ def calibrate(
     from runtime.engines.choose import Wish
     from training.site import run
 
-    run.needs_scikit_learn()
     bundle_write.claim(out, overwrite)
     wish = Wish(engine=engine, device=device)
     asked = run.SiteCohort(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fmtool import bundle
+from fmtool.bundle import exposure
 from fmtool.cli.bundle import show
 from fmtool.cli.bundle import verify as verify_bundle
 from fmtool.cli.calibrate import calibrate
@@ -61,6 +62,18 @@ def site(tmp_path_factory):
     return folder
 
 
+def calibrate_again(site, child):
+    """On the results of the child itself: the same scans under its digest."""
+    from pyarrow import parquet
+
+    with bundle.open(child) as opened:
+        table = parquet.read_table(site / "results.parquet").to_pydict()
+        table["bundle_digest"] = [opened.digest] * 24
+    again = child.parent / "again.parquet"
+    parquet.write_table(pyarrow.table(table), again)
+    calibrate(again, "age", child.parent / "c.fmtool", bundle=child, labels=site / "labels.csv")
+
+
 def test_from_twenty_four_scans_to_a_child(site, tmp_path, capsys):
     out, page = tmp_path / "site.fmtool", tmp_path / "page.html"
     results, labels = site / "results.parquet", site / "labels.csv"
@@ -74,6 +87,9 @@ def test_from_twenty_four_scans_to_a_child(site, tmp_path, capsys):
         assert made.manifest.parent.digest == demo.digest == told["parent"]["digest"]
         assert made.manifest.calibration == demo.manifest.calibration
         assert trust.read(made)["age"].folds.subjects == pytest.approx(24.0)
+        assert len(exposure.read(made).of("age").labelled_subjects) == 24
+    with pytest.raises(InputError, match="24 of the 24 subjects of the controls have trained this"):
+        calibrate_again(site, out)
     text = page.read_text()
     assert text.count("<svg") == 3
     assert "coverage at 90 %" in text
@@ -106,6 +122,7 @@ def test_a_head_of_ones_own_as_a_child_and_as_json(site, tmp_path, capsys):
     results, labels, gap = site / "results.parquet", site / "labels.csv", str(site / "gap.toml")
     probe(results, gap, tmp_path / "head.json", labels=labels, cache=tmp_path)
     head = heads.load(tmp_path / "head.json")
+    assert len(head.exposure.labelled_subjects) == 24
     probe(results, gap, tmp_path / "own.fmtool", bundle.DEMO, labels=labels, cache=tmp_path)
     assert "gap: 24 scans of 24 subjects" in capsys.readouterr().out
     with bundle.open(tmp_path / "own.fmtool") as made:

@@ -138,7 +138,7 @@ VERBS = {
     "train mae": ("{top}/cohort.csv -o {top}/o", *TRAINING),
     "train supervised": ("{top}/cohort.csv --task age -o {top}/o", *TRAINING),
     "train finetune": ("{top}/cohort.csv --task age --encoder {top}/e -o {top}/o", *TRAINING),
-    "train probe": ("{top}/cohort.csv --task age --encoder {top}/e -o {top}/o", *TRAINING),
+    "train probe": ("{top}/cohort.csv --task age -o {top}/o", 3, "fmtool[site]"),
     "train import": ("{top}/checkpoint.pt -o {top}/o", *TRAINING),
     "train synth": ("{top}/o --subjects 2 --seed 1", *TRAINING),
     "bids": ("{top}/scans {top}/derived participant", 1, "is no BIDS data set"),
@@ -175,6 +175,11 @@ HEAVY = ("bench", "watch", "preprocess", "bundle verify")
 
 def test_no_verb_is_forgotten():
     assert sorted(verbs(get_command(app))) == sorted(VERBS)
+
+
+def test_a_head_on_a_checkpoint_needs_torch(edge, site):
+    done = edge(*f"train probe {site[0]}/cohort.csv --task age -e {site[0]}/e -o o".split())
+    assert (done.returncode, "fmtool[train]" in done.stderr) == (3, True)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from fmtool import task as tasks
 from fmtool.bundle import Bundle
 from fmtool.bundle import exposure as exposures
 from fmtool.bundle.exposure import Exposure
-from fmtool.errors import CapabilityError, UsageError
+from fmtool.errors import UsageError
 from runtime.engines.choose import Wish
 from runtime.trust import drift
 from training import cohort as cohorts
@@ -98,15 +97,6 @@ def fitted(
     scans = _scans(found, found.cohort.task.name, errors)
     made.head.exposure = seen | scans.exposure
     return made.head, scans
-
-
-def needs_scikit_learn() -> None:
-    """Raise CapabilityError where it is not installed."""
-    if find_spec("sklearn") is None:
-        raise CapabilityError(
-            "a site's own calibration and heads need scikit-learn; install it with `pip install "
-            "'fmtool[site]'`"
-        )
 
 
 def _answers(asked: SiteCohort, bundle: Bundle, say: Callable[[str], None]) -> SiteAnswers:

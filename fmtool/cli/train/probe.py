@@ -67,7 +67,7 @@ def probe(
     from fmtool.cli import console
     from fmtool.cli.train import evidence
     from runtime.engines.choose import Wish
-    from training.site import run
+    from training.site import needs_scikit_learn
 
     if encoder is not None and not bundles.is_bundle(encoder):
         if out.suffix == bundles.SUFFIX:
@@ -99,6 +99,9 @@ def probe(
         return
     if encoder is not None and bundle is not None and encoder.resolve() != bundle.resolve():
         raise UsageError(f"{encoder} and {bundle} are two bundles; name one")
+    needs_scikit_learn()
+    from training.site import run
+
     wish = Wish(engine=engine, device=device)
     asked = run.SiteCohort(
         cohort, task, cache, labels, wish, allow_sites, strict, each_scan_is_a_person
@@ -122,7 +125,6 @@ def _on_bundle(
     from fmtool.cli import console
     from training.site import run
 
-    run.needs_scikit_learn()
     makes_child = out.suffix == bundles.SUFFIX
     if makes_child:
         bundle_write.claim(out, overwrite)

@@ -11,6 +11,8 @@ import pytest
 from export import child
 from export.child import ChildHead, Descent
 from fmtool import bundle, task
+from fmtool.bundle import exposure
+from fmtool.bundle.exposure import Exposure
 from fmtool.errors import BundleError, ParityError, UsageError
 from runtime import trust
 from runtime.engines.heads import affine
@@ -20,6 +22,8 @@ from runtime.trust import drift
 GAP = task.Task("gap", "regression", "years", "gap")
 EVIDENCE = {"metric": "MAE", "unit": "years", "value": 5.0, "trust": None}
 WEIGHT = np.random.default_rng(0).normal(size=64)
+_PEOPLE = frozenset([exposure.subject_digest("sub-01")])
+SITE = Exposure(subjects=_PEOPLE, labelled_subjects=_PEOPLE)
 KNOWN = drift.reference([{"noise": 1.0 + 0.1 * i} for i in range(12)], {}, 12)
 
 
@@ -41,6 +45,7 @@ def moved(demo, tmp_path_factory):
         heads=[head],
         ranges={"noise": [0.1, 0.2]},
         reference=KNOWN.to_dict(),
+        exposure=SITE,
         limits=["Moved."],
     )
     return child.write(tmp_path_factory.mktemp("child") / "moved.fmtool", demo, descent)
@@ -85,6 +90,13 @@ def test_what_the_site_changed_is_kept_and_what_it_did_not_measure_goes(demo, mo
     assert trust.read(moved).keys() == {"age", "sex"}
     ages = manifest.parity["float32"]["tasks"]["age"], demo.manifest.parity["float32"]["tasks"]
     assert ages[0]["shift"] == 0.5 * ages[1]["age"]["shift"]
+
+
+def test_whose_labels_moved_a_head_is_kept_with_that_head_alone(moved):
+    found = exposure.read(moved)
+    assert found.tasks == {"age": exposure.UNKNOWN | SITE}  # the demonstration says nothing
+    assert found.encoder == found.of("sex") == exposure.UNKNOWN
+    assert found.of("age").overlap(dict.fromkeys(_PEOPLE, ())).labels == 1
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import pytest
 
 from fmtool import task
 from fmtool.errors import InputError
+from training import cohort as cohorts
 from training.site import results
 
 pyarrow = pytest.importorskip("pyarrow", reason="the parquet extra is absent")
@@ -97,3 +98,13 @@ def test_what_is_no_parquet_is_told(tmp_path, demo):
         bad.write_bytes(content)
         with pytest.raises(InputError, match=r"is no results\.parquet"):
             results.read(bad, tmp_path / "x.csv", task.AGE, demo, print)
+
+
+def test_nameless_scans_are_subjects_of_their_own_and_not_named(parquet, tmp_path, demo):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("scan,age\none.nii.gz,30\nIXI012-HH_T1w.nii.gz,50\n")
+    found = results.read(parquet(["one.nii.gz", SCANS[2]]), labels, task.AGE, demo, print)
+    assert found.cohort.subjects == ["one.nii.gz", "IXI012"]
+    assert [row.named for row in found.cohort.rows] == [False, True]
+    with pytest.raises(InputError, match="does not say whom 1 of its 2 scans show"):
+        cohorts.check_people(found.cohort)
