@@ -41,7 +41,6 @@ from training import encoders
 from training.cohort import Cohort, Row
 from training.evidence import trust
 
-
 LOCATE = b"\n\x06locate"  # what no engine reads, but no group, which is refused
 
 
@@ -86,7 +85,8 @@ def test_the_manifest_says_what_is_in_the_bundle(small, graph, heads, parts, vol
         progress=steps.append,
     )
     manifest = bundles.open(bundle.path).manifest
-    assert set(manifest.files) == {*parts, "model.onnx", "model.fp16.onnx", "MODEL_CARD.md"}
+    own = {"model.onnx", "model.fp16.onnx", "MODEL_CARD.md", "exposure.json"}
+    assert set(manifest.files) == {*parts, *own}
     assert manifest.model == {"float32": "model.onnx", "float16": "model.fp16.onnx"}
     assert manifest.strip == StripFiles("strip_locate.onnx", "strip_segment.onnx")
     assert manifest.encoder == EncoderFacts(

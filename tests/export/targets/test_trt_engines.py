@@ -19,7 +19,7 @@ from runtime.engines.trt.build import Plan
 @pytest.fixture
 def bundle():
     return SimpleNamespace(
-        digest="d1g", name="tiny", model=lambda precision: Path(f"{precision}.onnx")
+        digest="d1g", name="tiny", graph=lambda precision: Path(f"{precision}.onnx")
     )
 
 

@@ -140,7 +140,7 @@ def test_without_calibration_the_answer_says_so():
         "No interval: the bundle has no calibration of this head."
     ]
     assert "No calibrated probability" in answer(SEX, 1.0, TESTED).warnings[0]
-    few = answer(AGE, 45.0, {}, np.zeros(3), age_trust(folds=make_folds(scans=8)))
+    few = answer(AGE, 45.0, TESTED, np.zeros(3), age_trust(folds=make_folds(scans=8)))
     assert few.interval is None
     assert few.warnings == ["No interval: 8 calibration subjects are too few for one of 90 %."]
 
