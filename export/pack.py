@@ -15,23 +15,15 @@ from torch import nn
 
 from export.graph import BundleGraph, LinearHead
 from export.models import BATCHES, Exported, Wanted, export_models
-from export.parts.card import card
-from export.parts.manifest import (
-    LOCATE,
-    SEGMENT,
-    TEMPLATE,
-    BundleNotes,
-    exposure_bytes,
-    manifest,
-    trust_bytes,
-)
+from export.parts.card import CARD, LICENCES, card
+from export.parts.manifest import LOCATE, SEGMENT, TEMPLATE, BundleNotes, manifest, trust_bytes
 from export.reference import Volume, reference, template_volume, variant
 from fmtool import bundle as bundles
 from fmtool import files, space
 from fmtool.bundle import Bundle
 from fmtool.bundle import write as bundle_write
 from fmtool.bundle.exposure import FILE as EXPOSURE
-from fmtool.bundle.exposure import Exposure
+from fmtool.bundle.exposure import BundleExposure, Exposure
 from fmtool.bundle.manifest import EncoderFacts
 from fmtool.errors import BundleError, InputError
 from training import encoders
@@ -39,8 +31,6 @@ from training.encoders import architecture
 
 Parts = Mapping[str, Path | bytes]
 """What preprocessing needs, by its name inside the bundle; `LICENSES/...` come along."""
-
-LICENCES = "LICENSES/"
 
 
 def _silent(what: object) -> None:
@@ -160,8 +150,9 @@ def assemble(
         contents = manifest(notes, graph, heads, facts, models, expected[0])
         licences = sorted(name for name in parts if name.startswith(LICENCES))
         inside: dict[str, Path | bytes] = {model.path.name: model.path for model in models}
-        inside |= {**parts, "MODEL_CARD.md": card(contents, licences).encode()}
-        inside[EXPOSURE] = exposure_bytes(seen, heads)
+        inside |= {**parts, CARD: card(contents, licences).encode()}
+        of_heads = {head.task.name: head.exposure for head in heads}
+        inside[EXPOSURE] = bytes(BundleExposure(seen, of_heads))
         if contents.trust:
             inside[contents.trust] = trust_bytes(heads)
         progress(f"Writing {target}")

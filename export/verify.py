@@ -16,8 +16,8 @@ from onnx import TensorProto
 from export import half
 from export.graph import EMBEDDING, BundleGraph
 from export.reference import Array, Outputs, Volume, feed, reference
+from export.tolerance import limit
 from fmtool.errors import ParityError, ShapeError, ToleranceError
-from fmtool.task import Task
 from runtime.engines import here
 from runtime.engines.base import Engine
 from runtime.engines.opening import graph_of, open_file
@@ -25,9 +25,6 @@ from runtime.engines.table import ROWS
 
 FP16_LIMIT = 65504.0 / 8
 """Largest |activation| allowed in a model that runs in FP16, an eighth of what FP16 holds."""
-
-LOGIT_SPAN = 20.0
-"""A binary task's logits, from one certainty to the other; 5e-3 of it moves p by at most 0.025."""
 
 BFLOAT16 = 0.2
 """Of the float32 graph where an engine computes it in bfloat16: rounding moves the embedding by
@@ -241,19 +238,6 @@ def compare(
                             if key not in found or _badness(difference) > _badness(found[key]):
                                 found[key] = difference
     return tuple(found.values())
-
-
-def limit(task: Task, value: float, tolerance: float) -> float:
-    """The absolute error allowed of a task's output, in its unit (or logit).
-
-    `tolerance` is a fraction of the valid range (0.6 years of age for 5e-3), of `LOGIT_SPAN` for
-    a binary task, and of the value itself where a regression states no range.
-    """
-    if task.kind == "binary":
-        return tolerance * LOGIT_SPAN
-    if task.valid_range is None:
-        return tolerance * max(1.0, abs(value))
-    return tolerance * (task.valid_range[1] - task.valid_range[0])
 
 
 def _rows(volumes: int, batch: int) -> list[list[int]]:

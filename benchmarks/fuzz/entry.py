@@ -31,6 +31,8 @@ _PLACES = {
     "trust": "bundle.TRUST",
     "robustness": "bundle.ROBUSTNESS",
     "signature": "bundle.SIGNATURE",
+    "graph": "site.GRAPH",
+    "reference": "site.REFERENCE",
     "head": "encoder.HEAD",
     "dicom_file": "dicom.FILE",
     "dicom_zip": "dicom.ZIP",

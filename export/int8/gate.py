@@ -9,16 +9,11 @@ import numpy as np
 
 from export.graph import BundleGraph, LinearHead
 from export.reference import Outputs, Volume
+from export.tolerance import int8_shift
 from export.verify import compare
 
 TOLERANCE = 3e-2
 """Largest relative difference of the embedding."""
-
-ERROR_SHARE = 0.1
-"""Of a regression's own cross-validated error: what it may be shifted by."""
-
-LOGIT_SHIFT = 0.2
-"""What a binary task's logit may be shifted by: at most 0.05 of probability."""
 
 _MARGIN = 0.9
 # The score sees single volumes; the gate sees batches too, and may find a little more.
@@ -26,13 +21,8 @@ _MARGIN = 0.9
 
 def limits(heads: Sequence[LinearHead]) -> dict[str, float]:
     """Each task's largest shift, in its unit; not of a regression whose error is not known."""
-    found = {}
-    for head in heads:
-        if head.task.kind == "binary":
-            found[head.task.name] = LOGIT_SHIFT
-        elif head.evidence.get("metric") == "MAE" and "value" in head.evidence:
-            found[head.task.name] = ERROR_SHARE * float(head.evidence["value"])
-    return found
+    shifts = {head.task.name: int8_shift(head.task, head.evidence) for head in heads}
+    return {name: shift for name, shift in shifts.items() if shift is not None}
 
 
 class Score:

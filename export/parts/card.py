@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from export.parts import site
 from export.parts.limits import BREAKS, limits
 from fmtool import NOTICE
 from fmtool.bundle.exposure import sentence
 from fmtool.bundle.manifest import Manifest, TaskEntry
+
+CARD, LICENCES = "MODEL_CARD.md", "LICENSES/"
+"""Its name inside a bundle, and the folder of the licences."""
 
 _INTENDED = (
     "Research on T1-weighted MRI of adult heads: studying embeddings, predictions and their "
@@ -39,6 +43,7 @@ def card(manifest: Manifest, licences: Sequence[str] = (), robustness: Sequence[
         *([_DEMONSTRATION] if manifest.demonstration else []),
         "## What it is",
         _what(manifest),
+        *_descent(manifest),
         "## What it predicts, and how well",
         *(map(_task, manifest.tasks.values()) if manifest.tasks else ["Nothing: embeddings only."]),
         *(["## How far its outputs move", _bullets(robustness)] if robustness else []),
@@ -85,6 +90,17 @@ def _what(manifest: Manifest) -> str:
     )
 
 
+def _descent(manifest: Manifest) -> list[str]:
+    parent = manifest.parent
+    if parent is None:
+        return []
+    return [
+        "## Whose child it is",
+        f"A child of the bundle {parent.name}, digest `{parent.digest}`: {parent.made} Its "
+        "encoder, preprocessing and other heads are its parent's, weight for weight.",
+    ]
+
+
 def _parity(parity: Mapping[str, Any]) -> list[str]:
     if not parity:
         return []
@@ -126,6 +142,9 @@ def _task(entry: TaskEntry) -> str:
         f"The output is {meaning}{unit}. {_evidence(entry.evidence)}",
         limits(entry),
     ]
+    if "site" in entry.evidence:
+        said = site.sentences(task, entry.evidence)
+        paragraphs += [" ".join(said), f"The parent's head: {_evidence(entry.evidence['parent'])}"]
     return "\n\n".join(paragraphs)
 
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import fmtool
 from export.graph import EMBEDDING, BundleGraph, LinearHead, map_name
-from export.int8 import gate as int8_gate
 from export.models import Exported
 from export.reference import Outputs
-from export.verify import limit
+from export.tolerance import SELF_TEST, of_self_test
 from fmtool.bundle.exposure import FILE as EXPOSURE
 from fmtool.bundle.exposure import UNKNOWN, Exposure
 from fmtool.bundle.manifest import EncoderFacts, Expected, Manifest, StripFiles, TaskEntry
@@ -21,9 +20,6 @@ from runtime.trust import FILE as TRUST
 
 LOCATE, SEGMENT, TEMPLATE = "strip_locate.onnx", "strip_segment.onnx", "template.nii.gz"
 """The preprocessing parts' names inside a bundle."""
-
-SELF_TEST = {"float32": 1e-4, "bfloat16": 1e-2, "float16": 5e-3, "int8": 5e-2}
-"""Largest relative difference of the embedding on any machine, by what its engine computes in."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +87,6 @@ def trust_bytes(heads: Sequence[LinearHead]) -> bytes:
     return (json.dumps(found, allow_nan=False) + "\n").encode()
 
 
-def exposure_bytes(encoder: Exposure, heads: Sequence[LinearHead]) -> bytes:
-    """The file that the field `exposure` names: of the encoder, and of each task's head."""
-    of_heads = {head.task.name: head.exposure.to_dict() for head in heads}
-    return (json.dumps({"encoder": encoder.to_dict(), "tasks": of_heads}) + "\n").encode()
-
-
 def _parity(graph: BundleGraph, model: Exported) -> dict[str, Any]:
     """How far the model was from torch where it was exported, and what was compared."""
     report, worst = model.report, model.report.worst
@@ -134,13 +124,7 @@ def _self_test(graph: BundleGraph, heads: Sequence[LinearHead], wanted: Outputs)
     """What an engine must reproduce on the template, and within which tolerance."""
     outputs = {n: wanted[n].tolist() for n in (EMBEDDING, *(task.name for task in graph.tasks))}
     tasks = {
-        task.name: {
-            precision: limit(task, float(wanted[task.name][0]), tolerance)
-            for precision, tolerance in SELF_TEST.items()
-        }
-        for task in graph.tasks
+        head.task.name: of_self_test(head.task, float(wanted[head.task.name][0]), head.evidence)
+        for head in heads
     }
-    for name, shift in int8_gate.limits(heads).items():
-        # What is not quantised may run in bfloat16, which has a tolerance of its own.
-        tasks[name]["int8"] = max(shift, tasks[name]["bfloat16"])
     return Expected(outputs, SELF_TEST, tasks)

@@ -8,14 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from export.parts.card import card
+from export.parts.card import CARD, LICENCES, card
 from fmtool.bundle import Bundle
 from fmtool.bundle import write as bundle_write
 from fmtool.errors import BundleError, InputError
 from runtime.trust.robustness import FILE, WRONG, sentences
-
-_CARD = "MODEL_CARD.md"
-_LICENCES = "LICENSES/"
 
 
 def attach(bundle: Bundle, summary: Path) -> Bundle:
@@ -43,11 +40,11 @@ def attach(bundle: Bundle, summary: Path) -> Bundle:
     if bundle.zipped:
         raise BundleError("a zipped bundle is not written to; unzip it and name its folder")
     manifest = replace(bundle.manifest, robustness=FILE)
-    names = [name for name in bundle.manifest.files if name not in (FILE, _CARD)]
+    names = [name for name in bundle.manifest.files if name not in (FILE, CARD)]
     files: dict[str, Path | bytes] = {name: bundle.file(name) for name in names}
     files[FILE] = (json.dumps(found, indent=1, allow_nan=False) + "\n").encode()
-    licences = sorted(name for name in names if name.startswith(_LICENCES))
-    files[_CARD] = card(manifest, licences, sentences(found)).encode()
+    licences = sorted(name for name in names if name.startswith(LICENCES))
+    files[CARD] = card(manifest, licences, sentences(found)).encode()
     return bundle_write.write(bundle.path, manifest, files, overwrite=True)
 
 

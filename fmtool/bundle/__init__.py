@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,10 @@ from fmtool.errors import BundleError
 from fmtool.files import open_regular
 from fmtool.task import Task
 
-__all__ = ["DEMO", "MANIFEST", "Bundle", "open", "open_unsigned"]
+__all__ = ["DEMO", "MANIFEST", "SUFFIX", "Bundle", "is_bundle", "open", "open_unsigned"]
+
+SUFFIX = ".fmtool"
+"""How a bundle's folder ends."""
 
 DEMO = Path(__file__).parents[1] / "bundles" / "demo.fmtool"
 """The demonstration bundle that ships with fmtool and is the default."""
@@ -126,6 +130,22 @@ class Bundle:
             )
         return dict(self.manifest.tasks[task].evidence)
 
+    def check_parent(self, other: Bundle) -> None:
+        """See that `other` is the very bundle that this one was made from.
+
+        Raises:
+            BundleError: if it is another, or was changed since; or if this one is nobody's child.
+        """
+        parent = self.manifest.parent
+        if parent is None:
+            raise BundleError(f"bundle {self.path} is no child of another")
+        if parent.digest != other.digest:
+            raise BundleError(
+                f"bundle {self.path} was made from {parent.name!r:.60} of the digest "
+                f"{parent.digest[:12]}, and {other.path} has {other.digest[:12]}: it is another, "
+                "or was changed since"
+            )
+
     def close(self) -> None:
         """Remove what a zipped bundle was unpacked to."""
         if self._folder is not None:
@@ -136,6 +156,16 @@ class Bundle:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a path names a bundle rather than an encoder's folder or checkpoint."""
+    if path.is_file() and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as packed:
+            return any(
+                name.endswith(MANIFEST) and name.count("/") < 2 for name in packed.namelist()
+            )
+    return (path / MANIFEST).is_file() or path.suffix == SUFFIX
 
 
 def open(path: str | os.PathLike[str] | None = None) -> Bundle:

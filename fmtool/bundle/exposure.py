@@ -9,10 +9,17 @@ nobody; whoever guesses a subject's name right can tell, too.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fmtool import plain_json
+from fmtool.errors import BundleError
+
+if TYPE_CHECKING:
+    from fmtool.bundle import Bundle
 
 FILE = "exposure.json"
 """Its usual name inside a bundle."""
@@ -91,6 +98,46 @@ class Exposure:
 
 UNKNOWN = Exposure(complete=False)
 """Of weights that come without a word."""
+
+
+@dataclass(frozen=True)
+class BundleExposure:
+    """What has set a bundle's weights; `bytes()` gives its file.
+
+    Attributes:
+        encoder: the encoder's.
+        tasks: the encoder's and a head's, by task.
+    """
+
+    encoder: Exposure = UNKNOWN
+    tasks: Mapping[str, Exposure] = field(default_factory=dict)
+
+    def __bytes__(self) -> bytes:
+        of_heads = {name: seen.to_dict() for name, seen in self.tasks.items()}
+        return (json.dumps({"encoder": self.encoder.to_dict(), "tasks": of_heads}) + "\n").encode()
+
+    def of(self, task: str) -> Exposure:
+        """What has set the encoder's weights or the head's; not known of a head without a word."""
+        return self.encoder | self.tasks.get(task, UNKNOWN)
+
+
+def read(bundle: Bundle) -> BundleExposure:
+    """What has set a bundle's weights; nothing is known of a bundle without the file.
+
+    Raises:
+        BundleError: if the file is damaged.
+    """
+    name = bundle.manifest.exposure
+    if name is None:
+        return BundleExposure()
+    try:
+        content = plain_json.loads(bundle.read(name))
+        of_heads = {task: Exposure.from_dict(data) for task, data in content["tasks"].items()}
+        return BundleExposure(Exposure.from_dict(content["encoder"]), of_heads)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"{bundle.file(name)} is damaged ({error}); export the bundle again"
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,22 @@ none (a field of a later version, or one for people's eyes) may be anything; it 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from fmtool.bundle.fields import (
+    Test,
+    each,
+    need,
+    number,
+    numbers,
+    pair,
+    table,
+    text,
+    whole,
+    words,
+)
 from fmtool.bundle.format import FORMAT
 from fmtool.task import Task
 
@@ -20,11 +32,9 @@ MAX_BYTES = 16 << 20
 """No manifest may be larger: checked before it is read."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_LONGEST = 4096  # of any text
 _MOST_FEATURES = 1 << 16
 _MOST_PATCH = 1024
 
-Test = Callable[[Any], bool]
 More = Mapping[str, Any]
 
 
@@ -64,16 +74,16 @@ class EncoderFacts:
     @classmethod
     def from_dict(cls, data: Any) -> EncoderFacts:
         """See `Manifest.from_dict`."""
-        given = _known(cls, _dict(data, "encoder"))
+        given = _known(cls, table(data, "encoder"))
         features, sides = given.get("features"), given.get("patch") or None
-        _need(_whole(features, 1, _MOST_FEATURES), "encoder, features", "a whole number")
+        need(whole(features, 1, _MOST_FEATURES), "encoder, features", "a whole number")
         fine = sides is None or (isinstance(sides, list) and len(sides) == 3)
-        fine = fine and all(_whole(side, 1, _MOST_PATCH) for side in sides or ())
-        _need(fine, "encoder, patch", "three whole numbers")
+        fine = fine and all(whole(side, 1, _MOST_PATCH) for side in sides or ())
+        need(fine, "encoder, patch", "three whole numbers")
         for key in ("architecture", "source", "sha256"):
-            _need(_words(given.get(key, "")), f"encoder, {key}", "words")
-        _need(_number(given.get("width", 0)), "encoder, width", "a number")
-        _need(_whole(given.get("parameters", 0)), "encoder, parameters", "a whole number")
+            need(words(given.get(key, "")), f"encoder, {key}", "words")
+        need(number(given.get("width", 0)), "encoder, width", "a number")
+        need(whole(given.get("parameters", 0)), "encoder, parameters", "a whole number")
         return cls(**given | {"patch": tuple(sides) if sides else None})
 
 
@@ -100,8 +110,8 @@ class TaskEntry:
         except ValueError as error:
             raise ValueError(f"{where} cannot be: {error}") from None
         name = data.get("map") or None
-        _need(name is None or _text(name), f"{where}, map", "the name of an output")
-        evidence = _dict(data.get("evidence", {}), f"{where}, evidence")
+        need(name is None or text(name), f"{where}, map", "the name of an output")
+        evidence = table(data.get("evidence", {}), f"{where}, evidence")
         _evidence(evidence, f"{where}, evidence")
         known = {*Task.__dataclass_fields__, "evidence", "output", "map"}
         return cls(task, evidence, name, {k: v for k, v in data.items() if k not in known})
@@ -110,6 +120,25 @@ class TaskEntry:
         """As JSON."""
         own = {"evidence": self.evidence, "output": self.task.name, "map": self.map}
         return {**self.task.to_dict(), **own, **self.more}
+
+
+@dataclass(frozen=True)
+class ParentBundle:
+    """The bundle that a child was made from: its name, its digest, and what was made of it."""
+
+    name: str
+    digest: str
+    made: str
+    more: More = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Any) -> ParentBundle:
+        """See `Manifest.from_dict`."""
+        given = _known(cls, table(data, "parent"))
+        fine = all(text(given.get(key)) for key in ("name", "digest", "made"))
+        fine = fine and bool(_SHA256.fullmatch(given["digest"]))
+        need(fine, "parent", "a name, a digest and what was made")
+        return cls(**given)
 
 
 @dataclass(frozen=True)
@@ -139,16 +168,16 @@ class Expected:
     @classmethod
     def from_dict(cls, data: Any, features: int) -> Expected:
         """See `Manifest.from_dict`."""
-        facts = _dict(data, "self_test")
-        outputs = _dict(facts.pop("outputs", None), "self_test, outputs")
-        _need(_each(outputs, _numbers), "self_test, outputs", "numbers by output")
+        facts = table(data, "self_test")
+        outputs = table(facts.pop("outputs", None), "self_test, outputs")
+        need(each(outputs, numbers), "self_test, outputs", "numbers by output")
         fine = len(outputs.get("embedding", [0.0] * features)) == features
-        _need(fine, "self_test, outputs, embedding", f"{features} numbers, as many as the features")
+        need(fine, "self_test, outputs, embedding", f"{features} numbers, as many as the features")
         given = facts.pop("tolerance", None)
         tolerance: dict[str, Any] = dict(given) if isinstance(given, dict) else {"": None}
         by_task = tolerance.pop("tasks", {})
-        fine = _each(by_task, lambda task: _each(task, _number)) and _each(tolerance, _number)
-        _need(fine, "self_test, tolerance", "numbers by precision")
+        fine = each(by_task, lambda task: each(task, number)) and each(tolerance, number)
+        need(fine, "self_test, tolerance", "numbers by precision")
         return cls(outputs, tolerance, by_task, facts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,10 +190,10 @@ class Expected:
 class Manifest:
     """Everything that a bundle says of itself; what older versions lack has a neutral value.
 
-    `trust`, `robustness` and `exposure`, and of a task's evidence `trust`, `exposure` and
-    `label_quartiles`, have none: a head that was not calibrated gives no interval, whatever fmtool
-    reads it, a bundle that was not measured says nothing of how far it moves, and whom its encoder
-    has seen is then not known.
+    `trust`, `robustness`, `exposure`, `reference` and `parent`, and of a task's evidence `trust`,
+    `exposure` and `label_quartiles`, have none: a head that was not calibrated gives no interval,
+    whatever fmtool reads it, a bundle that was not measured says nothing of how far it moves, and
+    whom its encoder has seen is then not known.
 
     Attributes:
         format: as it was read; see `fmtool.bundle.format`.
@@ -184,6 +213,8 @@ class Manifest:
         limits: sentences about the sample.
         robustness: the file of how far the outputs move.
         exposure: the file of whose scans and labels set the weights.
+        reference: the file of what a site's scans looked like, by which drift is noticed.
+        parent: the bundle that this one was calibrated from, or got its encoder from.
         files: every file but the manifest, by path.
     """
 
@@ -204,6 +235,8 @@ class Manifest:
     limits: Sequence[str] = ()
     robustness: str | None = None
     exposure: str | None = None
+    reference: str | None = None
+    parent: ParentBundle | None = None
     files: Mapping[str, FileFacts] = field(default_factory=dict)
     more: More = field(default_factory=dict)
 
@@ -218,26 +251,28 @@ class Manifest:
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
         given = _known(cls, data)
-        _need(_text(given["name"]), "name", "a name")
+        need(text(given["name"]), "name", "a name")
         for key in ("created", "fmtool"):
-            _need(_words(given.get(key, "")), key, "words")
+            need(words(given.get(key, "")), key, "words")
         given["files"] = _files(given["files"])
         given["encoder"] = encoder = EncoderFacts.from_dict(given["encoder"])
         for key in ("model", "strip"):
-            _need(_each(given[key], _text), key, "names of files")
+            need(each(given[key], text), key, "names of files")
         fine = {"locate", "segment"} <= given["strip"].keys()
-        _need(fine, "strip", "files to locate and segment")
+        need(fine, "strip", "files to locate and segment")
         given["strip"] = StripFiles(**_known(StripFiles, given["strip"]))
-        _need(_text(given["template"]), "template", "the name of a file")
-        for key in ("trust", "robustness", "exposure"):
-            _need(_text(given.get(key, "-")), key, "the name of a file")
+        need(text(given["template"]), "template", "the name of a file")
+        for key in ("trust", "robustness", "exposure", "reference"):
+            need(text(given.get(key, "-")), key, "the name of a file")
         given["self_test"] = Expected.from_dict(given["self_test"], encoder.features)
         ranges = given.get("calibration", {})
-        _need(_each(ranges, _pair), "calibration", "pairs of numbers, the smaller one first")
-        given["parity"] = _dict(given.get("parity", {}), "parity")
-        _need(type(given.get("demonstration", False)) is bool, "demonstration", "true or false")
+        need(each(ranges, pair), "calibration", "pairs of numbers, the smaller one first")
+        given["parity"] = table(given.get("parity", {}), "parity")
+        need(type(given.get("demonstration", False)) is bool, "demonstration", "true or false")
         limits = given.get("limits", [])
-        _need(isinstance(limits, list) and all(map(_text, limits)), "limits", "sentences")
+        need(isinstance(limits, list) and all(map(text, limits)), "limits", "sentences")
+        if "parent" in given:
+            given["parent"] = ParentBundle.from_dict(given["parent"])
         return cls(**given | {"tasks": _tasks(given["tasks"])})
 
     def to_dict(self) -> dict[str, Any]:
@@ -249,6 +284,7 @@ class Manifest:
             "self_test": self.self_test.to_dict(),
             "limits": list(self.limits),
             "files": {name: _plain(facts) for name, facts in self.files.items()},
+            **({"parent": _plain(self.parent)} if self.parent else {}),
         }
 
 
@@ -267,21 +303,21 @@ def _plain(part: Any) -> dict[str, Any]:
 
 def _files(data: Any) -> dict[str, FileFacts]:
     found = {}
-    for name, facts in _dict(data, "files").items():
-        fine = isinstance(facts, dict) and _whole(facts.get("bytes"))
-        fine = fine and _text(facts.get("sha256")) and bool(_SHA256.fullmatch(facts["sha256"]))
-        _need(fine, f"files, {name:.60}", "a SHA-256 and a size")
+    for name, facts in table(data, "files").items():
+        fine = isinstance(facts, dict) and whole(facts.get("bytes"))
+        fine = fine and text(facts.get("sha256")) and bool(_SHA256.fullmatch(facts["sha256"]))
+        need(fine, f"files, {name:.60}", "a SHA-256 and a size")
         found[name] = FileFacts(**_known(FileFacts, facts))
     return found
 
 
 def _tasks(entries: Any) -> dict[str, TaskEntry]:
-    _need(isinstance(entries, list), "tasks", "a list")
+    need(isinstance(entries, list), "tasks", "a list")
     found: dict[str, TaskEntry] = {}
-    for number, data in enumerate(entries, 1):
-        where = f"tasks, number {number}"
+    for count, data in enumerate(entries, 1):
+        where = f"tasks, number {count}"
         entry = TaskEntry.from_dict(data, where)
-        _need(entry.task.name not in found, where, "named otherwise than the one before")
+        need(entry.task.name not in found, where, "named otherwise than the one before")
         found[entry.task.name] = entry
     return found
 
@@ -293,65 +329,27 @@ _PAIRS = ("interval", "difference_interval", "label_range")
 
 def _evidence(facts: dict[str, Any], where: str) -> None:
     kinds: list[tuple[tuple[str, ...], Test, str]] = [
-        (_WORDS, _text, "words"),
-        (_NUMBERS, _number, "a number"),
-        (_PAIRS, _pair, "two numbers, the smaller one first"),
-        (("unit",), _words, "a unit"),
+        (_WORDS, text, "words"),
+        (_NUMBERS, number, "a number"),
+        (_PAIRS, pair, "two numbers, the smaller one first"),
+        (("unit",), words, "a unit"),
         (("beats_baseline",), lambda v: type(v) is bool, "true or false"),
-        (("label_quartiles",), _numbers, "numbers"),
+        (("label_quartiles",), numbers, "numbers"),
     ]
     for keys, test, what in kinds:
         for key in keys:
             if facts.get(key) is not None:
-                _need(test(facts[key]), f"{where}, {key}", what)
+                need(test(facts[key]), f"{where}, {key}", what)
     if facts.get("beats_baseline") is False:
-        _need("baseline_name" in facts, where, "with a baseline_name")
+        need("baseline_name" in facts, where, "with a baseline_name")
     seen = facts.get("exposure")
     if seen is not None:
         fine = isinstance(seen, dict) and type(seen.get("complete")) is bool
-        fine = fine and all(_whole(seen.get(key)) for key in ("images", "labels", "of"))
-        _need(fine, f"{where}, exposure", "how many of how many people were seen")
+        fine = fine and all(whole(seen.get(key)) for key in ("images", "labels", "of"))
+        need(fine, f"{where}, exposure", "how many of how many people were seen")
     volume = facts.get("brain_volume")
     if volume is not None:
-        fine = isinstance(volume, dict) and _number(volume.get("value"))
+        fine = isinstance(volume, dict) and number(volume.get("value"))
         fine = fine and type(volume.get("head_is_better")) is bool
-        fine = fine and _number(facts.get("value")) and _text(facts.get("metric"))
-        _need(fine, f"{where}, brain_volume", "a value to be compared with the head's")
-
-
-def _need(fine: bool, where: str, what: str) -> None:
-    if not fine:
-        raise ValueError(f"{where} must be {what}")
-
-
-def _dict(value: Any, where: str) -> dict[str, Any]:
-    _need(isinstance(value, dict), where, "a table of names")
-    return dict(value)
-
-
-def _each(value: Any, test: Test) -> bool:
-    return isinstance(value, dict) and all(map(test, value.values()))
-
-
-def _text(value: Any) -> bool:
-    return _words(value) and value != ""
-
-
-def _words(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= _LONGEST
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _whole(value: Any, least: int = 0, most: int = 1 << 62) -> bool:
-    return type(value) is int and least <= value <= most
-
-
-def _numbers(value: Any) -> bool:
-    return isinstance(value, list) and len(value) > 0 and all(map(_number, value))
-
-
-def _pair(value: Any) -> bool:
-    return _numbers(value) and len(value) == 2 and value[0] <= value[1]
+        fine = fine and number(facts.get("value")) and text(facts.get("metric"))
+        need(fine, f"{where}, brain_volume", "a value to be compared with the head's")

@@ -12,6 +12,7 @@ from fmtool.cli import (
     bench,
     bids,
     bundle,
+    calibrate,
     doctor,
     engines,
     export,
@@ -24,6 +25,7 @@ from fmtool.cli import (
     train,
     watch,
 )
+from fmtool.cli.options import with_threads
 from fmtool.environment import caches
 from fmtool.errors import FmtoolError
 from runtime.system.machine import confine
@@ -56,6 +58,7 @@ app.command("init")(init.init)
 app.command("predict")(predict.predict)
 app.command("preprocess")(preprocess.preprocess)
 app.command("export")(export.export)
+app.command("calibrate")(with_threads(calibrate.calibrate))
 app.command("bids", cls=bids.BidsAppCommand)(bids.bids)
 app.command("bench")(bench.bench)
 app.command("watch")(watch.watch)

@@ -20,12 +20,14 @@ from runtime.batch.stop import Stop, StoppedEarly
 from runtime.batch.worker import Setup
 from runtime.batch.workers import Place
 from runtime.ledger import FILE, Identifiers, Ledger
+from runtime.ledger.drifting import remember
 from runtime.ledger.outcomes import outcomes
 from runtime.predict import select
 from runtime.prepare import Reading
 from runtime.report.parquet import has_parquet
 from runtime.report.publish import check_writable
 from runtime.system.private import own
+from runtime.trust import drift
 
 
 def predict_into(
@@ -80,6 +82,7 @@ def predict_into(
             "precision": staff.precision,
         }
         ledger = stack.enter_context(Ledger(folder / FILE, identifiers))
+        remember(ledger, bundle.digest, drift.read(bundle))
         with console.activity("Finding the scans"):
             scans = []
             for scan in enrol(ledger, sources, bundle.digest, options):

@@ -29,7 +29,9 @@ def show(
         if json:
             console.put(json_format.dumps(opened.manifest.to_dict(), indent=1))
         else:
-            console.put(f"{opened.path}\ndigest {opened.digest}\n")
+            console.put(f"{opened.path}\ndigest {opened.digest}")
+            whose = opened.manifest.parent
+            console.put(f"child of {shown(whose.name)} {whose.digest}\n" if whose else "")
             card = opened.file("MODEL_CARD.md").read_text(encoding="utf-8", errors="replace")
             console.put("\n".join(map(shown, card.splitlines())))
 
@@ -45,6 +47,13 @@ def verify(
             "--signed-by", help="A public key (FILE.pub): the bundle must be signed by it."
         ),
     ] = None,
+    parent: Annotated[
+        Path | None,
+        typer.Option(
+            help="The bundle that it is said to descend from: the digests must agree.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Check the signature if a key is named, and every SHA-256; then run the self-test here."""
     from fmtool import bundle as bundles
@@ -58,6 +67,10 @@ def verify(
         if keys:
             signer, _ = signature.require(opened.path / bundles.MANIFEST, keys)
             console.put(f"signed by {signer.name}")
+        if parent is not None:
+            with bundles.open(parent) as other:
+                opened.check_parent(other)
+            console.put(f"a child of {other.name}, {other.digest}")
         with console.activity("Running the self-test"):
             described, outcome = self_test(opened, engine, device)
     console.put(f"{opened.name}: {len(opened.manifest.files)} files match their SHA-256")

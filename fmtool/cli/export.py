@@ -15,7 +15,7 @@ from export.targets.request import request
 from fmtool import project as projects
 from fmtool.bundle.write import claim
 from fmtool.cli import planned
-from fmtool.cli.options import BundleOption, ProjectOption, ThreadsOption
+from fmtool.cli.options import BundleOption, OverwriteOption, ProjectOption, ThreadsOption
 from fmtool.environment import caches
 from fmtool.errors import CapabilityError, UsageError
 from fmtool.project import Project
@@ -96,9 +96,7 @@ def export(
     ] = None,
     bundle: BundleOption = None,
     project: ProjectOption = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a bundle, or a model, that is there.")
-    ] = False,
+    overwrite: OverwriteOption = False,
     threads: ThreadsOption = None,
     **asked: bool | Path | None,
 ) -> None:

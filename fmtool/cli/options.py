@@ -99,6 +99,17 @@ ScansArgument = Annotated[
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although a check refuses the scan.")
 ]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="The labels of a batch's results.parquet: a CSV or TSV with scan, image_path or "
+        "participant_id.",
+        show_default=False,
+    ),
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a bundle, or a model, that is there.")
+]
 
 
 def with_threads(function: Callable[..., None]) -> Callable[..., None]:

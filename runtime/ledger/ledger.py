@@ -52,6 +52,15 @@ class Ledger(Claims):
     ) -> None:
         self.run.close()
 
+    def keep(self, name: str, value: str) -> None:
+        """Have a setting, in the place of an older one of its name."""
+        self.run("INSERT OR REPLACE INTO settings VALUES (?, ?)", name, value)
+
+    def kept(self, name: str) -> str | None:
+        """A setting; None if there is none."""
+        row = self.run("SELECT value FROM settings WHERE name = ?", name).fetchone()
+        return str(row["value"]) if row else None
+
     def known(self, stat: str) -> str | None:
         """The content digest of a file that the file system has described so before."""
         row = self.run(

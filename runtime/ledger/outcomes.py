@@ -97,6 +97,19 @@ def last_finished(ledger: Ledger) -> str | None:
     return last
 
 
+def latest(ledger: Ledger, bundle: str, count: int) -> list[dict[str, Any]]:
+    """The last few results that a bundle gave, the oldest first, as `Result.to_dict` puts them."""
+    rows = ledger.run(
+        f"{_SELECT} WHERE items.state = 'done' AND items.bundle = ? "
+        "ORDER BY results.finished DESC, results.id DESC LIMIT ?",
+        *(bundle, count),
+    ).fetchall()
+    return [
+        {**_result(ledger, row), "scan": shown(row["source"], row["content"], row["id"])}
+        for row in reversed(rows)
+    ]
+
+
 def last_errors(ledger: Ledger, count: int) -> list[dict[str, Any]]:
     """The last few sentences, each with how many "times" it was said and when "last" (UTC)."""
     rows = ledger.run(

@@ -105,9 +105,9 @@ def read(path: Source, assume_ras: bool = False, series: str | None = None) -> S
             return checked(_dicom(source, series))
         if not (source / _MASK).exists():
             raise InputError(f"{source} holds {_PREPARED} but no {_MASK}; add the brain mask")
-        return _prepared(source / _PREPARED, source / _MASK)
+        return read_prepared(source / _PREPARED, source / _MASK)
     if source.name == _PREPARED and (source.parent / _MASK).exists():
-        return _prepared(source, source.parent / _MASK)
+        return read_prepared(source, source.parent / _MASK)
     if find.kind(source):
         return checked(_dicom(source, series))
     return checked(_volume(source, assume_ras))
@@ -204,7 +204,7 @@ def _range(path: Path, array: NDArray[np.float32]) -> tuple[float, float]:
     return low, high
 
 
-def _prepared(path: Path, mask_path: Path) -> Scan:
+def read_prepared(path: Path, mask_path: Path) -> Scan:
     """TurboPrep's volume and mask, which must lie on the model's grid."""
     scan, mask = _volume(path), _volume(mask_path)
     for part in (scan, mask):

@@ -18,6 +18,8 @@ from runtime import report
 from runtime.batch.tried import is_passing
 from runtime.ledger.content import content_digest
 from runtime.service import guard
+from runtime.trust import drift
+from runtime.trust.drift import SiteReference
 
 if TYPE_CHECKING:  # a service's own process computes nothing
     from runtime.preprocess.template import Template
@@ -80,11 +82,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class AnsweredBy:
-    """What answers: the bundle, its digest, and the engine in words."""
+    """What answers: the bundle, its digest, the engine in words, and the site's reference."""
 
     bundle: str
     digest: str
     engine: str
+    reference: SiteReference | None = None
 
 
 Make = Callable[[Order, "Result", "Template"], Mapping[str, bytes]]
@@ -117,7 +120,9 @@ class Answerer:
             self._predictor = predictor.__enter__()
         self._make = make or _pages
         opened = predictor.bundle
-        self.about = AnsweredBy(opened.name, opened.digest, predictor.engine.describe())
+        self.about = AnsweredBy(
+            opened.name, opened.digest, predictor.engine.describe(), drift.read(opened)
+        )
 
     def close(self) -> None:
         """Let go of the engine."""

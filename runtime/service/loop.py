@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from fmtool.errors import FmtoolError
 from runtime.ledger import Ledger
+from runtime.ledger.drifting import drifting, remember
 from runtime.ledger.ledger import ATTEMPTS
 from runtime.ledger.outcomes import outcomes
 from runtime.service import move
@@ -33,6 +34,7 @@ from runtime.service.ending import Ending
 from runtime.service.guard import SpaceGuard, is_full
 from runtime.service.log import tell
 from runtime.service.worker import OrderWorker
+from runtime.trust.drift import Drift
 
 SHORT = 12
 """Hexadecimal digits of a digest or an id that name an item in the log."""
@@ -161,6 +163,7 @@ class AnswerLoop:
         self._blocked: Counter[str] = Counter()
         self._freed = float("-inf")
         self._swept = float("-inf")
+        self.drift: Drift | None = None
         self.counts: Counter[str] = Counter()
 
     @property
@@ -177,6 +180,8 @@ class AnswerLoop:
         """Answer until the end is asked for, or nothing more comes."""
         self._running = True
         try:
+            about = self._worker.about
+            remember(self._ledger, about.digest, about.reference)
             while not self._ending.asked and (pause := self._tried()) is not None:
                 self._ending.wait(pause)
             if self._claimed:
@@ -316,8 +321,17 @@ class AnswerLoop:
     def _publish(self, work: Work, content: str, timings: Mapping[str, float]) -> None:
         if self._front.publish(work, content, timings):
             self.counts["answered"] += 1
+            self._look()
             stages = {stage: round(s, 3) for stage, s in timings.items()}
             self._tell("answered", work, content, known=not timings, seconds=stages)
+
+    def _look(self) -> None:
+        """Say it once when the answers begin, or cease, to drift from the calibration."""
+        before, self.drift = self.drift, drifting(self._ledger)
+        found = [sorted(one.drifted) if one else [] for one in (before, self.drift)]
+        if self.drift is not None and found[0] != found[1]:
+            level = logging.WARNING if found[1] else logging.INFO
+            tell(self._front.logger, "drift", level, answers=self.drift.answers, what=found[1])
 
     def _aside(self, work: Work, content: str | None, outcome: Outcome, number: int) -> None:
         attempts = max(self._ledger.attempts(number), self._unread.pop(work.name, 0))

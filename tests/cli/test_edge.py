@@ -128,6 +128,7 @@ VERBS = {
     "preprocess": ("{top}/scans/whole.nii.gz -o {top}/prepared", 0, "normalized.nii.gz"),
     "export": ("{top}/encoder -o {top}/b.fmtool", 3, "fmtool[train]"),
     "bench": ("--engine onnxruntime --precision float32 --repeats 1 --batch 1", 0, "onnxruntime"),
+    "calibrate": ("{top}/cohort.csv --task age -o {top}/s.fmtool", 3, "fmtool[site]"),
     "watch": ("{top}/empty --out {top}/outbox --once", 0, '"event": "ended"'),
     "status": ("--out {top}/results", 0, "broken.nii"),
     "doctor": ("", 0, "openvino"),
@@ -137,7 +138,7 @@ VERBS = {
     "train mae": ("{top}/cohort.csv -o {top}/o", *TRAINING),
     "train supervised": ("{top}/cohort.csv --task age -o {top}/o", *TRAINING),
     "train finetune": ("{top}/cohort.csv --task age --encoder {top}/e -o {top}/o", *TRAINING),
-    "train probe": ("{top}/cohort.csv --task age --encoder {top}/e -o {top}/o", *TRAINING),
+    "train probe": ("{top}/cohort.csv --task age -o {top}/o", 3, "fmtool[site]"),
     "train import": ("{top}/checkpoint.pt -o {top}/o", *TRAINING),
     "train synth": ("{top}/o --subjects 2 --seed 1", *TRAINING),
     "bids": ("{top}/scans {top}/derived participant", 1, "is no BIDS data set"),
@@ -174,6 +175,11 @@ HEAVY = ("bench", "watch", "preprocess", "bundle verify")
 
 def test_no_verb_is_forgotten():
     assert sorted(verbs(get_command(app))) == sorted(VERBS)
+
+
+def test_a_head_on_a_checkpoint_needs_torch(edge, site):
+    done = edge(*f"train probe {site[0]}/cohort.csv --task age -e {site[0]}/e -o o".split())
+    assert (done.returncode, "fmtool[train]" in done.stderr) == (3, True)
 
 
 @pytest.mark.parametrize(

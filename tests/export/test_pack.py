@@ -41,6 +41,8 @@ from training import encoders
 from training.cohort import Cohort, Row
 from training.evidence import trust
 
+LOCATE = b"\n\x06locate"  # what no engine reads, but no group, which is refused
+
 
 def make_template() -> bytes:
     """A ball of tissue on the grid, as a .nii.gz."""
@@ -53,8 +55,8 @@ def make_template() -> bytes:
 @pytest.fixture(scope="module")
 def parts():
     return {
-        "strip_locate.onnx": b"locate",
-        "strip_segment.onnx": b"segment",
+        "strip_locate.onnx": LOCATE,
+        "strip_segment.onnx": b"\n\x07segment",
         "template.nii.gz": make_template(),
         "LICENSES/deepbet.txt": b"MIT",
     }
@@ -83,7 +85,8 @@ def test_the_manifest_says_what_is_in_the_bundle(small, graph, heads, parts, vol
         progress=steps.append,
     )
     manifest = bundles.open(bundle.path).manifest
-    assert set(manifest.files) == {*parts, "model.onnx", "model.fp16.onnx", "MODEL_CARD.md"}
+    own = {"model.onnx", "model.fp16.onnx", "MODEL_CARD.md", "exposure.json"}
+    assert set(manifest.files) == {*parts, *own}
     assert manifest.model == {"float32": "model.onnx", "float16": "model.fp16.onnx"}
     assert manifest.strip == StripFiles("strip_locate.onnx", "strip_segment.onnx")
     assert manifest.encoder == EncoderFacts(
@@ -100,7 +103,7 @@ def test_the_manifest_says_what_is_in_the_bundle(small, graph, heads, parts, vol
     assert manifest.calibration == {"contrast": [0.5, 1.0]}
     assert manifest.limits == ["One scanner."]
     assert manifest.demonstration is True
-    assert bundle.file("strip_locate.onnx").read_bytes() == b"locate"
+    assert bundle.file("strip_locate.onnx").read_bytes() == LOCATE
     assert "A name" in bundle.file("MODEL_CARD.md").read_text(encoding="utf-8")
     assert steps[0].startswith("Running torch on 3 volume")  # the template and two
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.fmtool"]

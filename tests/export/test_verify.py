@@ -13,7 +13,8 @@ import torch
 from export import half, verify
 from export.precision import to_fp16
 from export.reference import reference
-from export.verify import ActivationOverflow, _differences, limit, parity
+from export.tolerance import limit
+from export.verify import ActivationOverflow, _differences, parity
 from fmtool import task
 from fmtool.errors import ParityError, ShapeError, ToleranceError
 from runtime.engines.openvino import precisions

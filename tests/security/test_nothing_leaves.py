@@ -81,6 +81,7 @@ TRAINING = {
     "train finetune": f"heads/cohort.csv --task age --split split.json -o tuned {TINY} "
     "--encoder run/encoder --input 40 48 48",
     "init": "heads/cohort.csv",
+    "calibrate": "heads/cohort.csv --task age -o own.fmtool --cache cache",
     "train probe": "heads/cohort.csv --task age --encoder run/encoder -o age.json --cache cache",
     "train import": "run/encoder -o imported",
     "export": "run/encoder --head age.json -o made.fmtool",

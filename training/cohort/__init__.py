@@ -110,10 +110,21 @@ def read(
         raise InputError(" ".join([f"{table.path} lists no scans that can be used.", *remarks]))
     remarks += _unlisted(table.path.parent, rows) if is_bids else []
     cohort = Cohort(table.path, task, rows, remarks)
-    _check_sites(cohort, allow_sites or task is None)
-    if task is not None:
-        _check_named(cohort, each_scan_is_a_person)
+    check_people(cohort, allow_sites, each_scan_is_a_person)
     return cohort
+
+
+def check_people(
+    cohort: Cohort[TaskT], allow_sites: bool = False, each_scan_is_a_person: bool = False
+) -> None:
+    """Refuse labelled scans of several sites, or of nobody knows whom; see `read`.
+
+    Raises:
+        InputError: where that is not allowed; where it is, the cohort has a remark.
+    """
+    _check_sites(cohort, allow_sites or cohort.task is None)
+    if cohort.task is not None:
+        _check_named(cohort, each_scan_is_a_person)
 
 
 def _left_out(lines: list[Problem]) -> list[str]:

@@ -48,7 +48,7 @@ def cross(
     hard = None
     if cohort.task.kind == "regression":
         folds, hard = difficulty.choose(x, cohort, plan, folds, affine)
-    return _trust(f"CV+ over {len(plan)} folds", x, cohort, folds, hard, predictions, seed)
+    return of_folds(f"CV+ over {len(plan)} folds", x, cohort, folds, hard, predictions, seed)
 
 
 def split(
@@ -66,10 +66,10 @@ def split(
     every = np.arange(len(x))
     plan = [(every[:0], every)]
     folds = conformal.folds_of(x, cohort, plan, weight[None], np.array([bias]))
-    return _trust("split conformal", x, cohort, folds, None, (x @ weight + bias)[None], seed)
+    return of_folds("split conformal", x, cohort, folds, None, (x @ weight + bias)[None], seed)
 
 
-def _trust(
+def of_folds(
     method: str,
     x: Array,
     cohort: Cohort[Task],
@@ -78,6 +78,13 @@ def _trust(
     predictions: Array,
     seed: int,
 ) -> tuple[Trust, dict[str, Any]]:
+    """Trust by heads and the scores of scans that each had not seen; the arguments are `cross`'s.
+
+    Args:
+        method: in words.
+        folds: by `conformal.folds_of`.
+        hard: of a regression's normalised residuals.
+    """
     if cohort.task.kind == "binary":
         trust, found = _binary(folds, cohort, seed)
     else:
@@ -146,11 +153,15 @@ def _binary(folds: Folds, cohort: Cohort[Task], seed: int) -> tuple[Trust, dict[
         "prevalence": trust.share,
     }
     if p is not None:
-        found |= {name: _right(p, y, in_class, c) for name, c in _SIDES.items()}
+        found |= sides(p, cohort)
     return trust, found
 
 
-_SIDES = {"sensitivity": 1.0, "specificity": 0.0}
+def sides(p: Array, cohort: Cohort[Task]) -> dict[str, dict[str, Any]]:
+    """Sensitivity and specificity of (N,) probabilities of class 1, with their intervals."""
+    in_class = evaluate.class_masses(cohort.subjects, cohort.labels)
+    named = {"sensitivity": 1.0, "specificity": 0.0}
+    return {name: _right(p, cohort.labels, in_class, c) for name, c in named.items()}
 
 
 def _right(p: Array, y: Array, mass: Array, label: float) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def train(
 ) -> None:
     """Without a verb, do what fmtool.toml says and is not done yet: all the way to the heads."""
     del threads  # heeded by its callback
-    needs_torch()
+    if context.invoked_subcommand != "probe":  # on a bundle's encoder it does without
+        needs_torch()
     if context.invoked_subcommand is None:
         whole.run(project)
     elif project is not None:

@@ -1,44 +1,154 @@
-"""`fmtool train probe`: from a labelled cohort and a frozen encoder to a head."""
+"""`fmtool train probe`: a labelled cohort and a frozen encoder to a head, or a child bundle."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fmtool.cli.options import BundleOption
+from fmtool.cli.options import (
+    BundleOption,
+    DeviceOption,
+    EngineOption,
+    LabelsOption,
+    OverwriteOption,
+)
 from fmtool.cli.train import run_options as o
+from fmtool.errors import UsageError
+
+if TYPE_CHECKING:
+    from training.evidence.head import Head
+    from training.site.run import SiteCohort
 
 
 def probe(
-    cohort: o.CohortArgument,
+    cohort: Annotated[
+        Path,
+        typer.Argument(
+            help="A CSV (image_path, mask_path, label) or a BIDS folder; with a bundle's encoder "
+            "also a batch's results.parquet, with --labels.",
+            show_default=False,
+        ),
+    ],
     task: o.TaskOption,
-    encoder: o.EncoderOption,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The head's JSON file.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="The head's JSON file; or NAME.fmtool for a child of the bundle."
+        ),
+    ],
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            "--encoder",
+            "-e",
+            help="A checkpoint, or what `train import` wrote (needs torch); or a bundle. That of "
+            "--bundle if absent.",
+            show_default=False,
+        ),
+    ] = None,
     bundle: BundleOption = None,
+    labels: LabelsOption = None,
+    drop_heads: Annotated[
+        bool, typer.Option("--drop-heads", help="Leave the parent's heads out of the child.")
+    ] = False,
+    overwrite: OverwriteOption = False,
     cache: o.CacheOption = o.CACHE,
     allow_sites: o.AllowSitesOption = False,
     strict: o.StrictOption = False,
     each_scan_is_a_person: o.EachScanOption = False,
     seed: Annotated[int, typer.Option(help="Of the folds and the bootstrap.")] = 0,
+    engine: EngineOption = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
-    """Fit a linear probe, cross-validated by subject, and write its head."""
+    """Fit a linear probe, cross-validated by subject; write its head, or a child bundle with it."""
+    from fmtool import bundle as bundles
     from fmtool.cli import console
     from fmtool.cli.train import evidence
-    from training.runs import linear_probe
+    from runtime.engines.choose import Wish
+    from training.site import needs_scikit_learn
 
-    found = linear_probe.run(
-        cohort,
-        task,
-        encoder,
-        out,
-        cache,
-        bundle,
-        allow_sites,
-        strict,
-        seed,
-        remark=console.say,
-        each_scan_is_a_person=each_scan_is_a_person,
+    if encoder is not None and not bundles.is_bundle(encoder):
+        if out.suffix == bundles.SUFFIX:
+            raise UsageError(
+                f"{encoder} is no bundle, so {out} cannot be its child; write the head to a .json "
+                "file and make a bundle with `fmtool export`"
+            )
+        if labels is not None:
+            raise UsageError("--labels goes with a bundle's results.parquet, not with a checkpoint")
+        from fmtool.cli.train import needs_torch
+
+        needs_torch()
+        from training.runs import linear_probe
+
+        found = linear_probe.run(
+            cohort,
+            task,
+            encoder,
+            out,
+            cache,
+            bundle,
+            allow_sites,
+            strict,
+            seed,
+            remark=console.say,
+            each_scan_is_a_person=each_scan_is_a_person,
+        )
+        evidence.show(found.head, "linear probe", out)
+        return
+    if encoder is not None and bundle is not None and encoder.resolve() != bundle.resolve():
+        raise UsageError(f"{encoder} and {bundle} are two bundles; name one")
+    needs_scikit_learn()
+    from training.site import run
+
+    wish = Wish(engine=engine, device=device)
+    asked = run.SiteCohort(
+        cohort, task, cache, labels, wish, allow_sites, strict, each_scan_is_a_person
     )
-    evidence.show(found.head, "linear probe", out)
+    head = _on_bundle(asked, encoder or bundle, out, drop_heads, overwrite, seed)
+    evidence.show(head, "linear probe", out)
+
+
+def _on_bundle(
+    asked: SiteCohort,
+    bundle: Path | None,
+    out: Path,
+    drop_heads: bool,
+    overwrite: bool,
+    seed: int,
+) -> Head:
+    from export import child
+    from export.child import ChildHead, Descent
+    from fmtool import bundle as bundles
+    from fmtool.bundle import write as bundle_write
+    from fmtool.cli import console
+    from training.site import run
+
+    makes_child = out.suffix == bundles.SUFFIX
+    if makes_child:
+        bundle_write.claim(out, overwrite)
+    with bundles.open(bundle) as parent:
+        head, scans = run.fitted(asked, parent, seed, console.say)
+        if not makes_child:
+            head.save(out)
+            return head
+        whom, name = head.evidence["sample"], head.task.name
+        added = ChildHead(
+            task=head.task,
+            evidence=head.evidence,
+            trust=head.trust,
+            weight=head.weight,
+            bias=head.bias,
+        )
+        descent = Descent(
+            made=f"a head of {name} was fitted on {whom}, on the parent's encoder.",
+            heads=[added],
+            keeps=not drop_heads,
+            ranges=scans.ranges,
+            reference=scans.reference,
+            exposure=scans.exposure,
+            limits=[f"The head of {name} was fitted on {whom}."],
+        )
+        child.write(out, parent, descent, overwrite, console.say)
+    return head

@@ -168,7 +168,8 @@ def get_report(request: Request, identity: str) -> FileResponse:
 def metrics(request: Request) -> Response:
     """Numbers for Prometheus."""
     parts = parts_of(request)
-    text = parts.metrics.text(parts.jobs.states(), parts.guard.free(), parts.ready)
+    drift = parts.loop.drift
+    text = parts.metrics.text(parts.jobs.states(), parts.guard.free(), parts.ready, drift)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from fmtool import __version__
+from runtime.trust.drift import Drift
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.5, 1, 2, 5, 10, 20, 40, 80, 160, 320)
@@ -39,6 +41,12 @@ class Metrics:
         self._stages = Counter("fmtool_stage_seconds", "Time per stage.", ["stage"], registry=own)
         self._jobs = Gauge("fmtool_jobs", "Jobs by state.", ["state"], registry=own)
         self._free = Gauge("fmtool_free_bytes", "Free space of the spool's disk.", registry=own)
+        self._drift = Gauge(
+            "fmtool_drift",
+            "How far the last answers lie from the site's calibration: above 1 they drifted; NaN "
+            "where the bundle is of no site, or the answers are too few.",
+            registry=own,
+        )
         self._ready = Gauge("fmtool_ready", "Whether /ready says yes.", registry=own)
 
     def request(self, method: str, route: str, status: int) -> None:
@@ -58,8 +66,11 @@ class Metrics:
             else:
                 self._stages.labels(stage).inc(seconds)
 
-    def text(self, states: Mapping[str, int], free_bytes: int, ready: bool) -> bytes:
+    def text(
+        self, states: Mapping[str, int], free_bytes: int, ready: bool, drift: Drift | None
+    ) -> bytes:
         """The page, with what is so at this moment."""
+        self._drift.set(math.nan if drift is None else drift.score)
         for state, count in states.items():
             self._jobs.labels(state).set(count)
         self._free.set(free_bytes)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from fmtool.bundle import exposure
-from fmtool.bundle.exposure import UNKNOWN, Exposure, scan_digest, subject_digest
+from fmtool.bundle.exposure import UNKNOWN, BundleExposure, Exposure, scan_digest, subject_digest
+from fmtool.errors import BundleError
 
 A, B, C = (subject_digest(name) for name in "abc")
 ONE, TWO = scan_digest("1"), scan_digest("2")
@@ -35,6 +37,24 @@ def test_it_comes_back_from_a_file_and_damage_is_refused():
     for wrong in ({"scans": ["sub-01"]}, {"subjects": [3]}, {"complete": 1}):
         with pytest.raises(ValueError, match=r"no digest|true or false"):
             Exposure.from_dict(plain | wrong)
+
+
+class OneFile:
+    """As much of a bundle as has an exposure."""
+
+    def __init__(self, content):
+        self.manifest = SimpleNamespace(exposure=exposure.FILE)
+        self.read, self.file = lambda name: content, lambda name: name
+
+
+def test_a_bundle_says_of_each_head_what_set_it():
+    told = BundleExposure(SEEN, {"age": Exposure(frozenset({TWO}))})
+    assert exposure.read(OneFile(bytes(told))) == told
+    assert told.of("age") == SEEN | Exposure(frozenset({TWO}))
+    assert told.of("sex") == SEEN | UNKNOWN
+    for wrong in (b"", b"[]", b"{}", b'{"encoder": {}, "tasks": {}}', b'{"tasks": 3}'):
+        with pytest.raises(BundleError, match=r"exposure\.json is damaged"):
+            exposure.read(OneFile(wrong))
 
 
 @pytest.mark.parametrize(

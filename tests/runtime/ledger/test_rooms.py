@@ -12,7 +12,7 @@ ROOM = TOP / "runtime" / "ledger"
 
 SQL = re.compile(
     r"\b(SELECT\s.+\sFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|"
-    r"CREATE\s+(UNIQUE\s+)?(TABLE|INDEX|TRIGGER)|PRAGMA|VACUUM)\b|\bsqlite3\b|\.run\(\s*f?[\"']",
+    r"CREATE\s+(UNIQUE\s+)?(TABLE|INDEX|TRIGGER)|PRAGMA|VACUUM)\b|\bsqlite3\b|\bledger\.run\(\s*f?[\"']",
     re.DOTALL,
 )
 NAME = re.compile(r"[\"']ledger\.sqlite")

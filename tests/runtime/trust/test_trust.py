@@ -34,6 +34,9 @@ def make_novelty():
     return Novelty(shape, np.linspace(0.1, 3.0, 40), np.ones(40))
 
 
+TESTED = {"value": 5.0}
+
+
 def age_trust(**changes):
     parts = {"tendency": Tendency(0.5, 20.0), "novelty": make_novelty()}
     return Trust(0.9, **{"folds": make_folds(), **parts, **changes})
@@ -53,7 +56,7 @@ def sex_trust():
 
 def test_a_regression_has_an_interval_a_corrected_value_and_a_p_value():
     wide = age_trust(folds=make_folds(spread=20.0))
-    found = answer(AGE, 45.0, {}, np.array([0.5, 0, 0]), wide)
+    found = answer(AGE, 45.0, TESTED, np.array([0.5, 0, 0]), wide)
     assert found.interval.low < 45.0 < found.interval.high
     assert found.corrected == pytest.approx((45.75 - 20.0) / 0.5)  # of the two folds' heads
     assert 0.5 < found.novelty <= 1
@@ -133,11 +136,11 @@ def test_the_class_follows_the_calibrated_probability():
 
 
 def test_without_calibration_the_answer_says_so():
-    assert answer(AGE, 45.0, {}).warnings == [
+    assert answer(AGE, 45.0, TESTED).warnings == [
         "No interval: the bundle has no calibration of this head."
     ]
-    assert "No calibrated probability" in answer(SEX, 1.0, {}).warnings[0]
-    few = answer(AGE, 45.0, {}, np.zeros(3), age_trust(folds=make_folds(scans=8)))
+    assert "No calibrated probability" in answer(SEX, 1.0, TESTED).warnings[0]
+    few = answer(AGE, 45.0, TESTED, np.zeros(3), age_trust(folds=make_folds(scans=8)))
     assert few.interval is None
     assert few.warnings == ["No interval: 8 calibration subjects are too few for one of 90 %."]
 

@@ -1,0 +1,1 @@
+"""What a site gains by calibrating a bundle: answers once (`embed`), splits of them (`splits`)."""

@@ -1,0 +1,47 @@
+"""What `benchmarks.sites.embed` has kept, as the site's verbs take it, and a head on one site."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fmtool.task import AGE
+from runtime.quality import KINDS
+from training import probe
+from training.cohort import Cohort
+from training.cohort.row import Row
+from training.probe import FittedProbe
+from training.site.answers import SiteAnswers
+
+
+def lines(folder: Path, site: str) -> list[dict[str, Any]]:
+    """The scans of a site that were answered, in the table's order."""
+    text = (folder / f"{site}.jsonl").read_text(encoding="utf-8")
+    return [one for one in map(json.loads, text.splitlines()) if "error" not in one]
+
+
+def load(folder: Path, site: str) -> SiteAnswers:
+    """A site's answers, with ages."""
+    found = lines(folder, site)
+    rows = [
+        Row(one["scan"], Path(one["scan"]), None, float(one["age"]), None, i)
+        for i, one in enumerate(found)
+    ]
+    checks = [{c["name"]: c["value"] for c in one["quality"]} for one in found]
+    facts = [{k.key: each.get(k.name) for k in KINDS} for each in checks]
+    return SiteAnswers(
+        Cohort(folder / site, AGE, rows),
+        np.array([one["embedding"] for one in found]),
+        np.array([one["facts"]["brain_volume_ml"] for one in found]),
+        facts,
+        [{name: v for name, v in each.items() if v is not None} for each in checks],
+        [None] * len(rows),
+    )
+
+
+def fitted(answers: SiteAnswers) -> FittedProbe:
+    """The head of age that a site's heads give, with its trust."""
+    return probe.fit(answers.embeddings, answers.cohort, brain_volume_ml=list(answers.brain_ml))

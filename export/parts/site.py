@@ -1,0 +1,74 @@
+"""What calibrating a head at a site found, in sentences: for the card, the terminal, the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fmtool.task import Task
+
+
+def sentences(task: Task, evidence: Mapping[str, Any]) -> list[str]:
+    """What the site's controls said of the head, and what was made of it.
+
+    Args:
+        task: the head's.
+        evidence: of the child's head, with its "site".
+    """
+    site = evidence["site"]
+    return _binary(task, site) if task.kind == "binary" else _regression(task, evidence, site)
+
+
+def _regression(task: Task, evidence: Mapping[str, Any], site: Mapping[str, Any]) -> list[str]:
+    unit, before, after = task.unit, site["before"], site["after"]
+    low, high = site["mean_error_interval"]
+    off = f"(truth less value, 95 % interval {low:.2g} to {high:.2g} {unit})"
+    if site["kind"] == "agreement":
+        said = [f"The site is already in agreement {off}: the head's values stay as they are."]
+    elif site["kind"] == "offset":
+        said = [f"The head was off {off}: {site['offset']:+.3g} {unit} is added to its values."]
+    else:
+        least, most = site["slope_interval"]
+        said = [
+            f"Its values are multiplied by {site['slope']:.3g} (95 % interval of the slope "
+            f"{least:.2g} to {most:.2g}), and {site['offset']:+.3g} {unit} is added."
+        ]
+    better = (
+        "the head is better"
+        if evidence["beats_baseline"]
+        else "the head is not shown to be better"
+        if evidence["value"] < evidence["baseline"]
+        else "the site's own mean is better"
+    )
+    return [
+        *said,
+        f"MAE at the site {before['value']:.3g} {unit} before, {after['value']:.3g} after; the "
+        f"site's own mean {evidence['baseline']:.3g}: {better}.",
+        f"Intervals held {_share(before['coverage'])} of the site's scans before, "
+        f"{_share(after['coverage'])} after, each made without its subject.",
+    ]
+
+
+def _binary(task: Task, site: Mapping[str, Any]) -> list[str]:
+    first, second = task.classes or ("", "")
+    before, after = site["before"], site["after"]
+    loss = f"log loss {before['log_loss']:.3f} before, {after['log_loss']:.3f} after"
+    if site["kind"] == "agreement":
+        said = f"The site is already in agreement ({loss}): the parent's probabilities stay."
+    else:
+        said = f"The probabilities are the site's own ({loss}), of which {second} has a share of "
+        said += f"{100 * site['prior']:.0f} %."
+    held = [
+        f"{name} {_share(by and by[str(c)])}"
+        for by in (before["coverage"], after["coverage"])
+        for c, name in enumerate((first, second))
+    ]
+    return [
+        said,
+        f"Sets held the class of {' and '.join(held[:2])} before, {' and '.join(held[2:])} after, "
+        "each made without its subject.",
+    ]
+
+
+def _share(value: float | None) -> str:
+    return "an unknown share" if value is None else f"{100 * value:.0f} %"
