@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     lines = ["image_path,age,sex,iq,site,subject"]
     for i in range(50):
         (folder / f"scan{i}.nii").write_text(f"scan {i}")
-        lines.append(f"scan{i}.nii,{20 + i},{'FM'[i % 2]},{90 + i % 7},{'AB'[i // 40]},{i}")
+        lines.append(f"scan{i}.nii,{20 + i},{'FM'[i % 2]},{90 + i % 7},{'AB'[i // 40]},scan{i}.nii")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     (folder / "iq.toml").write_text(
         'name = "iq"\nkind = "regression"\nunit = "points"\nlabel = "iq"\n'
