@@ -48,6 +48,9 @@ class Gate:
             wants.
         told: is told of each that is ended or refused.
         clock: seconds, never going back.
+
+    Attributes:
+        gone: how many connections were let in and are closed.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Gate:
     ) -> None:
         self._most, self._most_each, self._silent_s = most, most_each, silent_s
         self._told, self._clock = told, clock
+        self.gone = 0
         self._lock = threading.Lock()
         self._held: dict[tuple[Any, ...], _Held] = {}
 
@@ -136,6 +140,7 @@ class Gate:
         gone = [a for a, h in self._held.items() if (w := h.wire()) is None or w.fileno() < 0]
         for address in gone:
             del self._held[address]
+        self.gone += len(gone)
 
 
 class Door(socket.socket):

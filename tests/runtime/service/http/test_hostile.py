@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import gc
 import io
 import socket
 import time
@@ -10,9 +12,11 @@ import zipfile
 from collections import namedtuple
 
 import pytest
+import uvicorn
 
 from runtime.service import guard
-from runtime.service.http import upload
+from runtime.service.gate import Gate
+from runtime.service.http import service, upload
 from runtime.service.http.limits import Limits
 from runtime.service.tls import TlsFiles
 
@@ -302,3 +306,16 @@ def test_two_uploads_are_not_promised_the_same_space(tmp_path, monkeypatch):
             pass
     assert space.enough(80)
     assert not space.enough(81)
+
+
+def test_what_connections_leave_behind_is_collected_by_their_number(monkeypatch):
+    """asyncio's cycles under TLS: few objects, each with a large buffer."""
+    collected = []
+    monkeypatch.setattr(gc, "collect", lambda: collected.append(gate.gone))
+    gate = Gate(1000, 1000, 10.0, lambda *words: None)
+    server = service._Server(uvicorn.Config(app=None), gate)
+    for port in range(2 * service._COLLECT):
+        with socket.socket() as wire:
+            gate.admit(wire, ("127.0.0.1", port))
+        asyncio.run(server.on_tick(1))
+    assert collected == [service._COLLECT, 2 * service._COLLECT]
