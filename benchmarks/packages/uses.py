@@ -72,6 +72,31 @@ def mrd(here: Environment) -> None:
         raise Failed("an MRD file does not read back as the scan that it was made of")
 
 
+_CONTROLS = """
+import sys
+from pathlib import Path
+import nibabel as nib, numpy as np
+source, folder = map(Path, sys.argv[1:])
+image = nib.load(source)
+voxels = np.asarray(image.dataobj, np.float32)
+nib.save(nib.Nifti1Image((voxels > 0).astype(np.uint8), image.affine), folder / "mask.nii.gz")
+random, lines = np.random.default_rng(0), ["image_path,mask_path,age,subject"]
+for i in range(10):
+    noisy = voxels * random.normal(1.0, 0.02 + 0.01 * i, voxels.shape).astype(np.float32)
+    nib.save(nib.Nifti1Image(noisy, image.affine), folder / f"{i}.nii.gz")
+    lines.append(f"{i}.nii.gz,mask.nii.gz,{30 + i},{i}")
+(folder / "controls.csv").write_text("\\n".join(lines))
+"""
+
+
+def site(here: Environment) -> None:
+    """A child bundle, calibrated with ten noisy copies of one head, that passes its self-test."""
+    here.run("python", "-c", _CONTROLS, template(here), here.work)
+    child = here.work / "child.fmtool"
+    here.run("fmtool", "calibrate", here.work / "controls.csv", "--task", "age", "-o", child)
+    here.run("fmtool", "bundle", "verify", child)
+
+
 def parquet(here: Environment) -> None:
     """A table of many scans' answers that pyarrow reads back."""
     here.run("fmtool", "predict", template(here), "--out", here.work / "many")
@@ -143,6 +168,7 @@ USES: dict[str, tuple[str, Use]] = {
     "bench": ("bench", bench),
     "rtx": ("rtx", rtx),
     "sign": ("cpu,sign", sign),
+    "site": ("cpu,site", site),
 }
 """Extra -> what is installed for it, and its use."""
 
