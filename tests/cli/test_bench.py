@@ -147,6 +147,7 @@ def test_a_slower_engine_is_reported_slower(bench, beside, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_wrong_outputs_are_seen(bench, beside):
     beside(_WRONG)
     words = ("--seconds", 0.01, "--batch", 1)

@@ -90,6 +90,7 @@ def test_the_whole_way(fmtool, checkpoint, cohort, prepared_head, tmp_path):
     assert "90 % intervals by CV+ over 5 folds on 16 subjects" in card
 
 
+@pytest.mark.slow
 def test_import_to_upstreams_layout_and_back(fmtool, checkpoint, tmp_path):
     done = fmtool("train", "import", checkpoint, "-o", tmp_path / "encoder")
     assert done.returncode == 0, done.stderr

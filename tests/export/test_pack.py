@@ -224,6 +224,7 @@ def test_an_int8_model_is_gated_by_its_heads_own_errors(
     assert tolerance["int8"] > tolerance["bfloat16"]
 
 
+@pytest.mark.slow
 def test_an_int8_model_without_int8_is_refused(
     small, graph, heads, parts, volumes, tmp_path, monkeypatch
 ):

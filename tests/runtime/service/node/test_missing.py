@@ -48,7 +48,9 @@ def reason(node):
     return json.loads((node.inbox / "quarantine" / f"{line['series']}.json").read_text())["reason"]
 
 
-@pytest.mark.parametrize("resent", [slice(None), slice(7, None)])
+@pytest.mark.parametrize(
+    "resent", [pytest.param(slice(None), marks=pytest.mark.slow), slice(7, None)]
+)
 def test_an_aborted_association_is_waited_for_and_then_answered_whole(
     run_node, kit, answer, answered, resent
 ):
@@ -126,7 +128,7 @@ def full(monkeypatch):
     monkeypatch.setattr(guard.shutil, "disk_usage", lambda _: usage(10, 10, 0))
 
 
-@pytest.mark.parametrize("first", [0, 7])
+@pytest.mark.parametrize("first", [pytest.param(0, marks=pytest.mark.slow), 7])
 def test_objects_refused_for_want_of_space_are_waited_for(
     run_node, kit, answer, answered, monkeypatch, first
 ):
