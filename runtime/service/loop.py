@@ -163,6 +163,7 @@ class AnswerLoop:
         self._blocked: Counter[str] = Counter()
         self._freed = float("-inf")
         self._swept = float("-inf")
+        self._remembered = ""
         self.drift: Drift | None = None
         self.counts: Counter[str] = Counter()
 
@@ -180,8 +181,6 @@ class AnswerLoop:
         """Answer until the end is asked for, or nothing more comes."""
         self._running = True
         try:
-            about = self._worker.about
-            remember(self._ledger, about.digest, about.reference)
             while not self._ending.asked and (pause := self._tried()) is not None:
                 self._ending.wait(pause)
             if self._claimed:
@@ -217,7 +216,11 @@ class AnswerLoop:
     def _pass(self) -> float | None:
         """Look once and deal with what is complete."""
         self._sweep()  # first, for it may make the space that the rest needs
-        self._worker.ensure()
+        self._worker.ensure()  # which may be its first start
+        about = self._worker.about
+        if about.digest != self._remembered:
+            remember(self._ledger, about.digest, about.reference)
+            self._remembered = about.digest
         if not self._guard.enough():
             self._sweep(at_once=True)
             if self._front.takes_in and not self._guard.enough():

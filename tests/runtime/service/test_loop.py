@@ -144,10 +144,10 @@ def place(request, tmp_path):
 
 
 @contextmanager
-def running(place, worker, grace_s=5.0):
+def running(place, worker, grace_s=5.0, digest="b" * 64):
     """The loop of a service, in a thread."""
     ending = Ending(grace_s)
-    with Ledger(place.folder / FILE) as ledger, place.front(ledger, worker.about.digest) as front:
+    with Ledger(place.folder / FILE) as ledger, place.front(ledger, digest) as front:
         front.poll_s = 0.02
         loop = AnswerLoop(front, ledger, worker, SpaceGuard(place.folder, 0), ending)
         thread = threading.Thread(target=loop.run)
@@ -184,6 +184,13 @@ def test_answered(place, worker):
         assert until(place.came) == "answered"
     assert len(worker.orders) == 1
     assert states(place) == [("done", 0)]
+
+
+def test_a_worker_that_is_first_started_by_the_loop(place, worker):
+    """As the MRD server's is, which listens before any model is loaded."""
+    about = vars(worker).pop("about")
+    worker.ensure = lambda: setattr(worker, "about", about)
+    test_answered(place, worker)
 
 
 def test_refused(place, worker):
