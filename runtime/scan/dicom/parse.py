@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterable
-from typing import Any, BinaryIO, TypeAlias
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from runtime.scan.dicom.found import Item
 from runtime.scan.dicom.library import pydicom
@@ -36,13 +37,34 @@ class _File(io.BytesIO):
 
 
 class _Head(io.RawIOBase):
-    """The start of a stream, fetched as it is asked for and kept, so that it can be sought in."""
+    """The start of a stream, fetched as it is asked for and kept, so that it can be sought in.
+
+    `parsed` is how to let pydicom read it: whatever is raised while pydicom reads the head of a
+    sequence's item (an interruption too) comes out of it as an OSError about a missing tag.
+    """
 
     def __init__(self, stream: BinaryIO, deadline: Deadline) -> None:
         self._stream, self._deadline = stream, deadline
         self._held, self._at, self._items = bytearray(), 0, 0
+        self._ended: BaseException | None = None
+
+    def parsed(self, parse: Callable[[BinaryIO], Dataset]) -> Dataset:
+        """What `parse` makes of this; if this ended the reading, the reason is what is raised."""
+        try:
+            return parse(cast(BinaryIO, self))
+        except Exception:
+            if self._ended is not None:
+                raise self._ended from None
+            raise
 
     def read(self, size: int = -1, /) -> bytes:
+        try:
+            return self._read(size)
+        except BaseException as error:
+            self._ended = error
+            raise
+
+    def _read(self, size: int) -> bytes:
         self._deadline.check()
         if size < 0:
             raise _DeflatedError
@@ -81,11 +103,14 @@ def header(item: Item, keywords: Iterable[str | int], deadline: Deadline) -> Dat
     with item.open() as stream:
         head = _Head(stream, deadline)
         try:
-            return pydicom().dcmread(head, stop_before_pixels=True, specific_tags=list(keywords))
+            return head.parsed(
+                partial(pydicom().dcmread, stop_before_pixels=True, specific_tags=list(keywords))
+            )
         except _DeflatedError:
             packed = item.read(item.size)[head.tell() :]
             start = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, MAX_HEADER_BYTES)
-            return _plain(_Head(io.BytesIO(start), deadline), keywords, pixels=False)
+            plain = partial(_plain, keywords=keywords, pixels=False)
+            return _Head(io.BytesIO(start), deadline).parsed(plain)
 
 
 def whole(item: Item, keywords: Iterable[str | int], most_bytes: int) -> Dataset:

@@ -18,6 +18,7 @@ from pydicom import uid
 from fmtool.errors import InputError
 from runtime import scan
 from runtime.scan.dicom import find, limits, parse
+from runtime.scan.dicom.found import Item
 
 PIXELS = b"\xe0\x7f\x10\x00"
 GROUPS = b"\x00\x52\x30\x92"  # PerFrameFunctionalGroupsSequence
@@ -72,6 +73,39 @@ def test_a_header_of_too_many_sequence_items(make, undefined, monkeypatch):
     body = (b"\xfe\xff\x00\xe0" + bytes(4)) * 20_000
     left = one_changed(make, lambda raw: before_pixels(raw, sequence(body, undefined)))
     assert left == {"too large": 1}
+
+
+@pytest.mark.parametrize("shift", range(0, 8, 2))
+def test_a_limit_reached_at_the_start_of_an_item_is_still_a_limit(make, monkeypatch, shift):
+    """pydicom makes an OSError of whatever is raised there: a damaged file, for all one knows."""
+    monkeypatch.setattr(parse, "MAX_SEQUENCE_ITEMS", 100)
+    make.slices()
+    path = sorted(make.folder.iterdir())[0]
+    raw = path.read_bytes()
+    pad = b"\x11\x00\x10\x00LO" + struct.pack("<H", 2 + shift) + b" " * (2 + shift)
+    items = sequence((b"\xfe\xff\x00\xe0" + bytes(4)) * 20_000, True)
+    path.write_bytes(before_pixels(raw, pad + items))
+    item = Item(path.stat().st_size, lambda: path.open("rb"))
+    with pytest.raises(parse.ExcessError):
+        parse.header(item, ["Rows"], limits.Deadline("it"))
+
+
+@pytest.mark.parametrize("reads", range(100, 108))
+def test_time_that_is_up_at_the_start_of_an_item(make, reads):
+    make.slices()
+    path = sorted(make.folder.iterdir())[0]
+    body = (b"\xfe\xff\x00\xe0" + bytes(4)) * 1000
+    path.write_bytes(before_pixels(path.read_bytes(), sequence(body, True)))
+    left = iter(range(reads))
+
+    class Deadline:
+        def check(self):
+            if next(left, None) is None:
+                raise InputError("it was given up")
+
+    item = Item(path.stat().st_size, lambda: path.open("rb"))
+    with pytest.raises(InputError, match="given up"):
+        parse.header(item, ["Rows"], Deadline())
 
 
 def test_a_header_larger_than_any(make, monkeypatch):
