@@ -9,7 +9,8 @@ DEV := .venv-dev
 # The release that is tested. Without a GPU, point pip at a CPU build of it (PIP_FIND_LINKS).
 TORCH ?= torch==2.13.0
 SCAN ?= .demo/head.nii.gz
-PYTEST := $(DEV)/bin/python -m pytest
+# A file's tests share fixtures: they stay together.
+PYTEST := $(DEV)/bin/python -m pytest -n 2 --dist loadfile
 
 .PHONY: demo test test-slow test-all gpu-check package-check docs lint locks sbom clean
 
