@@ -199,6 +199,9 @@ def mrd(
             "--budget", min=1.0, help="Seconds for an answer; then the originals go back alone."
         ),
     ] = 60.0,
+    any_client: Annotated[
+        bool, typer.Option("--any-client", help="Let other machines connect: no password exists.")
+    ] = False,
     log: LogOption = None,
     threads: ThreadsOption = None,
 ) -> None:
@@ -212,7 +215,8 @@ def mrd(
     logs.configure(log)  # streams have no names to keep or hash
     ending = Ending(grace_s=0.0)  # what is under way goes back as it came
     with ending.on_signals():
-        serve(MrdSettings(host, port, bundle, SessionLimits(budget_s=budget)), ending)
+        limits = SessionLimits(budget_s=budget)
+        serve(MrdSettings(host, port, bundle, limits, any_client=any_client), ending)
     raise typer.Exit(ending.code)
 
 

@@ -19,6 +19,7 @@ class SessionLimits:
         stall_s: without a byte inside a message, either way.
         longest_s: of a whole connection.
         connections: at once; one more is told so and closed.
+        connections_each: of them, of one address.
         held_bytes: of all connections together.
     """
 
@@ -28,6 +29,7 @@ class SessionLimits:
     stall_s: float = 30.0
     longest_s: float = 4 * 3600.0
     connections: int = 16
+    connections_each: int = 12
     held_bytes: int = 4 << 30
 
 

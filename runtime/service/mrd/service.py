@@ -24,6 +24,7 @@ from runtime.service.mrd.answer import MrdAnswerer
 from runtime.service.mrd.front import MrdFront, logger
 from runtime.service.mrd.limits import Holding, SessionLimits
 from runtime.service.mrd.session import MrdSession, refuse
+from runtime.service.tls import is_loopback
 from runtime.service.worker import OrderWorker
 
 PORT = 9002
@@ -44,6 +45,7 @@ class MrdSettings:
         bundle: a path; the demonstration bundle when None.
         limits: of a connection.
         min_free_bytes: of the disk of temporary files; below it nothing is computed.
+        any_client: whether other machines may connect; the protocol has no password.
     """
 
     host: str = "127.0.0.1"
@@ -51,6 +53,7 @@ class MrdSettings:
     bundle: Path | None = None
     limits: SessionLimits = field(default_factory=SessionLimits)
     min_free_bytes: int = MIN_FREE_BYTES
+    any_client: bool = False
 
 
 def listen_at(text: str) -> tuple[str, int]:
@@ -79,9 +82,17 @@ def serve(
         ready: told the address once it listens.
 
     Raises:
+        UsageError: if other machines could connect, and nobody said they may.
         BundleError: if the bundle is missing or damaged.
         InputError: if the address or the folder of temporary files cannot be used.
     """
+    if not is_loopback(settings.host):
+        if not settings.any_client:
+            raise UsageError(
+                f"{settings.host} may be reached from other machines, and the protocol has no "
+                "password: listen on 127.0.0.1, or say --any-client on a network of your own"
+            )
+        tell(logger, "any_client", host=settings.host, why="anyone on the network can send")
     with bundles.open(settings.bundle) as opened:
         digest = opened.digest
     try:
@@ -123,7 +134,7 @@ def run(
     front.blocked = lambda: loop.waiting or "it has broken" * (not answering.is_alive())
     answering.start()
     limits, holding = settings.limits, Holding(settings.limits.held_bytes)
-    threads: list[threading.Thread] = []
+    served: dict[threading.Thread, str] = {}
     listener.settimeout(_TICK_S)
     while not ending.asked:
         try:
@@ -135,14 +146,16 @@ def run(
             ending.wait(_TICK_S)
             continue
         tell(logger, "connection_accepted", peer=address[0])
-        threads = [thread for thread in threads if thread.is_alive()]
-        if len(threads) >= limits.connections:
-            refuse(client, f"{limits.connections} clients are served already; try again later.")
+        served = {thread: host for thread, host in served.items() if thread.is_alive()}
+        same = sum(host == address[0] for host in served.values())
+        if len(served) >= limits.connections or same >= limits.connections_each:
+            refuse(client, f"{len(served)} clients are served already; try again later.")
             continue
         session = MrdSession(client, front, folder, limits, holding, guard.enough, ending)
-        threads.append(threading.Thread(target=session.run, daemon=True))
-        threads[-1].start()
-    for thread in [*threads, answering]:
+        thread = threading.Thread(target=session.run, daemon=True)
+        served[thread] = address[0]
+        thread.start()
+    for thread in [*served, answering]:
         thread.join(limits.stall_s + _LATER_S)
 
 

@@ -10,8 +10,9 @@ import time
 import numpy as np
 import pytest
 
-from fmtool.errors import FmtoolError, UsageError
+from fmtool.errors import FmtoolError, InputError, UsageError
 from runtime.service.answer import Fate, Outcome
+from runtime.service.ending import Ending
 from runtime.service.mrd import service, wire
 from runtime.service.mrd.rehearsal import client, scanner
 from runtime.service.mrd.wire import CLOSE, Tag, text_message
@@ -282,6 +283,27 @@ def test_waveforms_and_remarks_are_let_by(serving, sent):
 def test_what_is_no_address_is_said(text):
     with pytest.raises(UsageError, match="--listen is an address"):
         service.listen_at(text)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "scanner.example"])
+def test_other_machines_need_a_word(host, monkeypatch):
+    with pytest.raises(UsageError, match="--any-client"):
+        service.serve(service.MrdSettings(host), Ending())
+
+    def reached(settings):
+        raise InputError("it goes on")
+
+    monkeypatch.setattr(service, "listening", reached)
+    for settings in (service.MrdSettings(host, any_client=True), service.MrdSettings()):
+        with pytest.raises(InputError, match="goes on"):
+            service.serve(settings, Ending())
+
+
+def test_one_address_does_not_hold_every_place(serving):
+    few = serving(connections=3, connections_each=1)
+    with few as address, socket.create_connection(address) as first:
+        assert wire.read(first.makefile("rb").read)  # it is served
+        assert said(client.converse(address, []), "1 clients are served already")
 
 
 def test_an_address_may_be_of_either_kind():
