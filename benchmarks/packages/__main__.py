@@ -87,12 +87,9 @@ def lowest(wheel: Path, extra: str, args: argparse.Namespace, folder: Path) -> s
 
 
 def platforms(extra: str, python: str) -> str:
-    """Find a set of wheels for `extra` on each system that it is for."""
-    systems = [environment.X86]
-    if extra not in environment.NO_ARM:
-        systems.append(environment.NEWER_ARM.get(extra, environment.ARM))
-    found = [f"{environment.platform(ROOT, extra, python, s)} wheels for {s}" for s in systems]
-    return ", ".join(found)
+    """Find a set of wheels for `extra` on each system that has one."""
+    found = {s: environment.platform(ROOT, extra, python, s) for s in environment.SYSTEMS}
+    return ", ".join(f"{system} {wheels}" for system, wheels in found.items())
 
 
 if __name__ == "__main__":

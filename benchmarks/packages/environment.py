@@ -124,14 +124,17 @@ def size(folder: Path) -> int:
 
 
 PROJECT = "pyproject.toml"
-X86, ARM = "x86_64-manylinux_2_28", "aarch64-manylinux_2_31"
-"""Linux with glibc 2.28, and 2.31, the oldest that OpenVINO has wheels for on ARM."""
+SYSTEMS = {
+    "x86_64-manylinux_2_28": set(),
+    "aarch64-manylinux_2_31": {"bench", "dev", "fuzz", "gpu", "rtx"},
+    "aarch64-manylinux_2_35": {"bench", "dev", "fuzz"},
+    "aarch64-apple-darwin": {"bench", "dev", "gpu", "rtx"},
+    "x86_64-pc-windows-msvc": set[str](),
+}
+"""uv's name of a system -> the extras for which it has no wheels: ANTs, atheris, CUDA's."""
 
-NEWER_ARM = {"gpu": "aarch64-manylinux_2_34", "rtx": "aarch64-manylinux_2_35"}
-"""Extras whose wheels for ARM ask for a newer glibc."""
-
-NO_ARM = {"bench", "dev", "fuzz"}
-"""Extras without wheels for ARM: the reference chain's and atheris."""
+ENGINE = "openvino"
+"""The package whose version decides what a system is worth."""
 
 NO_WHEELS = {"tensorrt"}
 """Extras that come as source archives, which fetch NVIDIA's libraries when they are installed."""
@@ -162,15 +165,25 @@ def lowest(root: Path, wanted: str, python: str, held: list[str], folder: Path) 
     return file
 
 
-def platform(root: Path, wanted: str, python: str, system: str) -> int:
-    """How many packages `wanted` takes on another system, all of them as wheels.
+def platform(root: Path, wanted: str, python: str, system: str) -> str:
+    """What `wanted` takes on another system, all of it as wheels; "none" where that is known.
 
     Raises:
-        Failed: if there is no such set.
+        Failed: if there is no such set where there should be one, or the other way round.
     """
     command = [*_compile(root / PROJECT, python, wanted), "--only-binary", ":all:"]
-    found = run([*command, "--python-platform", system])
-    return sum(1 for line in found.splitlines() if "==" in line)
+    absent = wanted in SYSTEMS[system]
+    try:
+        found = run([*command, "--python-platform", system]).splitlines()
+    except Failed as error:
+        if absent and "requirements are unsatisfiable" in str(error):
+            return "none"
+        raise
+    if absent:
+        raise Failed(f"{wanted} has wheels for {system} by now: say so")
+    versions = dict(line.split("==") for line in found if "==" in line)
+    engine = f" ({ENGINE} {versions[ENGINE]})" if ENGINE in versions else ""
+    return f"{len(versions)}{engine}"
 
 
 def _compile(file: Path, python: str, extras: str = "") -> list[str | Path]:
