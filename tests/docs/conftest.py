@@ -16,7 +16,7 @@ import pytest
 from fmtool import bundle, space
 
 ROOT = Path(__file__).parents[2]
-_MAKER = ROOT / "tests" / "runtime" / "dicom" / "conftest.py"
+_MAKER = ROOT / "tests" / "runtime" / "scan" / "dicom" / "conftest.py"
 
 
 @pytest.fixture(scope="session")
