@@ -120,12 +120,12 @@ class Supervised:
         del device
         shape = self.input_shape or CROP_SHAPE
         encoder = self.network.get_submodule("encoder")
-        if settings.batch == 1 and any(isinstance(m, nn.BatchNorm3d) for m in encoder.modules()):
-            if math.prod(encoders.map_shape(encoder, shape)) == 1:
-                raise UsageError(
-                    f"one scan of {shape} voxels leaves BatchNorm a single value to normalise; "
-                    "take batches of two scans or more, or a larger input"
-                )
+        one = settings.batch == 1 and any(isinstance(m, nn.BatchNorm3d) for m in encoder.modules())
+        if one and math.prod(encoders.map_shape(encoder, shape)) == 1:
+            raise UsageError(
+                f"one scan of {shape} voxels leaves BatchNorm a single value to normalise; "
+                "take batches of two scans or more, or a larger input"
+            )
 
     def loss(self, network: nn.Module, batch: ScanBatch, gather: Gather) -> Loss:
         """The loss above over this process's scans; the processes' mean is that over all."""

@@ -61,7 +61,7 @@ class Shape:
 
 
 def margins(embeddings: ArrayLike, cells: int) -> Array:
-    """(..., C * cells) -> (..., C + cells): each channel's sum, then each cell's; of one, as it is."""
+    """(..., C * cells) -> (..., C + cells): each channel's sum, each cell's; of one, as it is."""
     x = np.asarray(embeddings, dtype=np.float64)
     if cells == 1:
         return x

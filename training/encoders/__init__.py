@@ -135,7 +135,7 @@ def features(encoder: nn.Module, volume: Tensor, recompute: bool = False) -> Ten
 
 
 def pool(encoder: nn.Module, maps: Tensor) -> Tensor:
-    """The embedding [B, F] of `features`: their mean over positions, or over a gridded one's cells."""
+    """The embedding [B, F] of `features`: their mean over positions, or those of a grid's cells."""
     return encoder.pool(maps) if isinstance(encoder, Gridded) else maps.mean(dim=(2, 3, 4))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -103,4 +104,4 @@ def sizes(positions: int, cells: int) -> list[int]:
             "cells or an earlier stage"
         )
     edges = [round(positions * i / cells) for i in range(cells + 1)]
-    return [after - before for before, after in zip(edges, edges[1:], strict=False)]
+    return [after - before for before, after in pairwise(edges)]
