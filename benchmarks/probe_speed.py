@@ -8,7 +8,7 @@ the embeddings, its regularisation chosen by cross-validation; the same scans ag
 * `passes`: scans through the encoder, counted by a hook on it; of the reference per epoch, times
   `epochs`.
 * seconds: of the reference, the mean of the epochs that are run, times `epochs`, with the fastest
-  and slowest epoch beside it; of ours, embedding and fitting `probe.fit_model`, for the first time
+  and slowest epoch beside it; of ours, embedding and fitting `probe.fit_affine`, for the first time
   and with the embeddings cached; and of `probe.fit`, the 25 cross-validated fits that make the
   evidence, which the reference does not have.
 
@@ -135,9 +135,9 @@ def measure(
             return embeddings(encoder, entries, cache).astype(np.float64)
 
         with counted(encoder) as once:
-            first = script.timed(lambda: probe.fit_model(embedded(), cohort))[1]
+            first = script.timed(lambda: probe.fit_affine(embedded(), cohort))[1]
         with counted(encoder) as again:
-            cached = script.timed(lambda: probe.fit_model(embedded(), cohort))[1]
+            cached = script.timed(lambda: probe.fit_affine(embedded(), cohort))[1]
         evidence = script.timed(lambda: probe.fit(embedded(), cohort))[1]
     each = before + epochs(encoder, entries, labels, timed // 2)
     per_epoch = reference.count // len(before)

@@ -90,7 +90,8 @@ class BundleGraph(nn.Module):
     Outputs, in the order of `output_names`: the embedding [B, F]; one [B, 1] per task (a
     regression's value in its unit, a binary task's logit); one map [B, 1, d, h, w] per task on
     the encoder's last feature grid. A head is linear and the embedding is a mean over positions,
-    so a map is `w . f(position) + b` and its mean over positions is the task's output.
+    so a map is `w . f(position) + b`, w that of the position's cell in a gridded encoder, and its
+    mean over positions is the task's output.
 
     The module is frozen: `train()` leaves BatchNorm on its stored statistics.
 
@@ -133,11 +134,11 @@ class BundleGraph(nn.Module):
     def forward(self, volume: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
         """The outputs named by `output_names`; see the class for their shapes."""
         features = encoders.features(self.encoder, masked_zscore(volume, mask))
-        embedding = features.mean(dim=(2, 3, 4))
+        embedding = encoders.pool(self.encoder, features)
         # Products and sums, not a matrix product: OpenVINO computes that one in bfloat16 where the
         # convolutions are, and an age would come out in steps of a quarter of a year. Task by
         # task: OpenVINO 2026.4 adds a bias of several tasks along the batch instead.
         heads = list(zip(self.weight, self.bias, strict=True))
         values = [(embedding * w).sum(1, keepdim=True) + b for w, b in heads]
-        maps = [(features * w[:, None, None, None]).sum(1, keepdim=True) + b for w, b in heads]
+        maps = [encoders.weigh(self.encoder, features, w) + b for w, b in heads]
         return (embedding, *values, *maps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection
 from graphlib import TopologicalSorter
@@ -12,6 +13,7 @@ from onnx import TensorProto
 
 from export.graph import EMBEDDING
 from export.onnx import save
+from fmtool.bundle.model_graph import POOLING
 
 
 def to_fp16(
@@ -61,8 +63,25 @@ def to_fp16(
 
 
 def pooled(graph: onnx.GraphProto) -> str:
-    """Name of the feature map [B, F, z, y, x] whose mean over positions is the embedding."""
-    return next(str(node.input[0]) for node in graph.node if EMBEDDING in node.output)
+    """Name of the feature map [B, C, z, y, x] whose means over positions are the embedding."""
+    return str(_pooling(graph)[-1].input[0])
+
+
+def cells(graph: onnx.GraphProto) -> int:
+    """Into how many cells the feature map is split: one unless the encoder is gridded."""
+    return math.prod(len(node.output) for node in _pooling(graph))
+
+
+def _pooling(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """From the embedding's node back to that which reads the feature map."""
+    maker = {name: node for node in graph.node for name in node.output}
+    found = [maker[EMBEDDING]]
+    while found[-1].op_type != "ReduceMean":
+        before = maker[found[-1].input[0]]
+        if before.op_type not in POOLING:
+            break
+        found.append(before)
+    return found
 
 
 def trunk_nodes(graph: onnx.GraphProto) -> set[str]:

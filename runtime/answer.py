@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from fmtool.bundle import exposure
@@ -95,7 +94,7 @@ def _regression(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trus
     if trust.tendency is None or found is None:
         return replace(plain, interval=found)
     # Of the folds' heads, whose tendency it is: that of the head fitted on all scans is weaker.
-    centre = trust.folds.weight @ np.asarray(embedding, dtype=np.float64) + trust.folds.bias
+    centre = trust.folds.heads(embedding)
     corrected = trust.tendency.corrected(float(centre.mean()))
     return replace(plain, interval=found, corrected=_within(corrected, found.low, found.high))
 

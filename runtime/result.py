@@ -142,7 +142,7 @@ class Result:
             "warnings": self.warnings,
             "facts": self.facts,
             "timings": {k: round(v, 4) for k, v in self.timings.items()},
-            "embedding": [float(x) for x in self.embedding],
+            "embedding": [float(str(x)) for x in self.embedding],  # the fewest digits that tell it
             "bundle": self.bundle,
             "engine": self.engine,
             "version": __version__,

@@ -25,9 +25,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fmtool.bundle.exposure import Overlap
@@ -38,6 +35,7 @@ from training.cohort import Cohort
 from training.evidence import splits, trust
 from training.evidence.head import Head
 from training.evidence.sample import describe, sentence
+from training.span import Span
 
 Array = NDArray[np.float64]
 
@@ -69,6 +67,7 @@ def fit(
     encoder_sha256: str = "",
     brain_volume_ml: Sequence[float] | None = None,
     seen: Overlap | None = None,
+    cells: int = 1,
 ) -> FittedProbe:
     """Fit and judge a linear probe.
 
@@ -81,6 +80,7 @@ def fit(
         encoder_sha256: digest of the encoder, kept in the head.
         brain_volume_ml: (N,), to report beside the head what brain volume alone achieves.
         seen: whom of the cohort the encoder had seen; not known where absent.
+        cells: of a gridded encoder, in all.
 
     Raises:
         InputError: if the subjects are too few, of one class only, or of one label only.
@@ -110,44 +110,54 @@ def fit(
         alone = np.stack([_out_of_fold(volume, p, _heads(volume, cohort, p)) for p in plans])
         found["brain_volume"] = evidence.against_volume(cohort, predictions, alone, fold)
     limits, found["trust"] = trust.cross(
-        x, cohort, plans[0], heads[0], predictions, fit_affine, seed
+        x, cohort, plans[0], heads[0], predictions, fit_affine, seed, cells
     )
     head = Head(cohort.task, *fit_affine(x, cohort), found, encoder_sha256, sample, limits)
     return FittedProbe(head, predictions, baseline)
 
 
-def fit_model(x: Array, cohort: Cohort[Task]) -> Pipeline:
+def fit_affine(x: Array, cohort: Cohort[Task]) -> tuple[Array, float]:
     """Standardise, then ridge or logistic regression, its strength chosen over subjects.
 
     Args:
-        x: (N, F), embeddings.
+        x: (N, F), embeddings; fitted in the span of the rows, see `training.span`.
         cohort: the same scans; no subject is in two inner folds.
+
+    Returns:
+        weight (F,) and bias of the embedding as it is.
 
     Raises:
         InputError: if there are too few subjects for the inner folds.
     """
-    if cohort.task.kind == "regression":
-        model, scoring = Ridge(), "neg_mean_squared_error"
-        grid = {"model__alpha": x.shape[1] * _STRENGTHS}  # the penalty's scale grows with features
-    else:
-        model, scoring = LogisticRegression(max_iter=1000), "neg_log_loss"
-        grid = {"model__C": _STRENGTHS / x.shape[1]}
-    search = GridSearchCV(
-        Pipeline([("scale", StandardScaler()), ("model", model)]),
-        grid,
-        scoring=scoring,
-        cv=splits.by_subject(cohort, _INNER_FOLDS, seed=0),
-    )
+    y, features = cohort.labels, x.shape[1]
+    regression = cohort.task.kind == "regression"
+    losses = np.zeros(len(_STRENGTHS))
     with threadpool_limits(1):  # hundreds of small fits: threads would spend the time meeting up
-        return search.fit(x, cohort.labels).best_estimator_
+        for train, test in splits.by_subject(cohort, _INNER_FOLDS, seed=0):
+            span = Span.of(x[train])
+            held = span(x[test])
+            for i, strength in enumerate(_STRENGTHS):
+                model = _model(regression, strength, features).fit(span.coordinates, y[train])
+                losses[i] += _loss(model, held, y[test])
+        span = Span.of(x)
+        best = _model(regression, _STRENGTHS[losses.argmin()], features).fit(span.coordinates, y)
+        weight, bias = span.weights(np.atleast_2d(best.coef_), np.atleast_1d(best.intercept_))
+    return weight[0], float(bias[0])
 
 
-def fit_affine(x: Array, cohort: Cohort[Task]) -> tuple[Array, float]:
-    """Weight (F,) and bias: `fit_model`'s scaler and linear model as one map of the embedding."""
-    pipeline = fit_model(x, cohort)
-    scale, model = pipeline["scale"], pipeline["model"]
-    weight = np.ravel(model.coef_) / scale.scale_
-    return weight, float(np.ravel(model.intercept_)[0] - weight @ scale.mean_)
+def _model(regression: bool, strength: float, features: int) -> Ridge | LogisticRegression:
+    if regression:
+        return Ridge(strength * features)  # the penalty's scale grows with the features
+    # Newton's steps: as exact in any basis, where a gradient's largest entry is another in each.
+    return LogisticRegression(C=strength / features, solver="newton-cholesky", tol=1e-8)
+
+
+def _loss(model: Ridge | LogisticRegression, x: Array, y: Array) -> float:
+    """Mean squared error, or log loss."""
+    if isinstance(model, Ridge):
+        return float(np.square(model.predict(x) - y).mean())
+    likely = model.predict_log_proba(x)[np.arange(len(y)), np.searchsorted(model.classes_, y)]
+    return float(-likely.mean())
 
 
 def one_number(values: Array, cohort: Cohort[Task]) -> tuple[float, float]:

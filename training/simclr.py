@@ -79,7 +79,7 @@ class SimCLRNetwork(nn.Module):
     def forward(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Both, in the precision of the surrounding autocast."""
         maps = encoders.features(self.encoder, views, recompute=self._recompute)
-        embeddings = maps.mean(dim=(-3, -2, -1))
+        embeddings = encoders.pool(self.encoder, maps)
         return embeddings, self.projector(embeddings)
 
 

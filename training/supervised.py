@@ -15,7 +15,7 @@ Source: 3D-Neuro-SimCLR (arXiv 2509.10620): mean squared error and binary cross-
 
 from __future__ import annotations
 
-import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,7 +50,7 @@ class SupervisedNetwork(nn.Module):
     def forward(self, volumes: Tensor) -> Tensor:
         """The output o of each volume, on the loss's scale."""
         maps = encoders.features(self.encoder, volumes, recompute=self._recompute)
-        output: Tensor = self.head(maps.mean(dim=(-3, -2, -1)))[:, 0]
+        output: Tensor = self.head(encoders.pool(self.encoder, maps))[:, 0]
         return output
 
 
@@ -120,14 +120,12 @@ class Supervised:
         del device
         shape = self.input_shape or CROP_SHAPE
         encoder = self.network.get_submodule("encoder")
-        if settings.batch == 1 and any(isinstance(m, nn.BatchNorm3d) for m in encoder.modules()):
-            scan = torch.empty(1, 1, *shape, device="meta")
-            maps = encoders.features(copy.deepcopy(encoder).to("meta").eval(), scan)
-            if maps[0, 0].numel() == 1:
-                raise UsageError(
-                    f"one scan of {shape} voxels leaves BatchNorm a single value to normalise; "
-                    "take batches of two scans or more, or a larger input"
-                )
+        one = settings.batch == 1 and any(isinstance(m, nn.BatchNorm3d) for m in encoder.modules())
+        if one and math.prod(encoders.map_shape(encoder, shape)) == 1:
+            raise UsageError(
+                f"one scan of {shape} voxels leaves BatchNorm a single value to normalise; "
+                "take batches of two scans or more, or a larger input"
+            )
 
     def loss(self, network: nn.Module, batch: ScanBatch, gather: Gather) -> Loss:
         """The loss above over this process's scans; the processes' mean is that over all."""

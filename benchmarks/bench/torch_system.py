@@ -23,6 +23,7 @@ from fmtool import bundle as bundles
 from fmtool.errors import CapabilityError
 from runtime.engines.base import Arrays
 from training import encoders
+from training.encoders import architecture
 from training.evidence.head import Head
 
 BUNDLE = "the bundle's"
@@ -184,9 +185,8 @@ def _device(name: str) -> str:
 
 
 def _network(bundle: bundles.Bundle) -> tuple[BundleGraph, str]:
-    facts = bundle.manifest.encoder
     torch.manual_seed(0)
-    encoder = encoders.build(facts.architecture, facts.width, facts.patch).eval()
+    encoder = architecture.read(bundle.manifest.to_dict()["encoder"]).build().eval()
     weights = load(encoder, bundle.model())
     zeros = np.zeros(encoders.feature_count(encoder))
     heads = [Head(task, zeros, 0.0, {}, "") for task in bundle.tasks.values()]

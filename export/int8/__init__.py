@@ -28,7 +28,7 @@ from onnx import numpy_helper
 from export.graph import EMBEDDING
 from export.int8 import qdq, stem
 from export.onnx import save
-from export.precision import pooled, trunk_nodes
+from export.precision import cells, pooled, trunk_nodes
 from export.reference import Volume, feed
 from export.verify import engines
 from fmtool import files
@@ -161,7 +161,8 @@ def _embeddings(model: Path, precision: str, volumes: Sequence[Volume]) -> NDArr
 def _shifted(model: onnx.ModelProto, shift: NDArray[np.float32]) -> onnx.ModelProto:
     """A copy of `model` that adds `shift` [F] to its features wherever they are read.
 
-    To the features and not to the embedding, so that a head's map still adds up to its output.
+    To the features and not to the embedding, so that a head's map still adds up to its output. Of
+    a gridded encoder each channel's sum over its cells, which is its shift over all positions.
     """
     moved = onnx.ModelProto()
     moved.CopyFrom(model)
@@ -172,7 +173,8 @@ def _shifted(model: onnx.ModelProto, shift: NDArray[np.float32]) -> onnx.ModelPr
     features = maker.output[0]
     for node in graph.node:
         node.input[:] = ["features_shifted" if n == features else n for n in node.input]
-    weight = numpy_helper.from_array(shift[None, :, None, None, None], "features_shift")
+    moved_by = shift.reshape(-1, cells(graph)).sum(1)[None, :, None, None, None]
+    weight = numpy_helper.from_array(moved_by, "features_shift")
     graph.initializer.append(weight)
     add = onnx.helper.make_node("Add", [features, weight.name], ["features_shifted"], weight.name)
     graph.node.insert(place, add)

@@ -80,8 +80,11 @@ _DEMONSTRATION = (
 def _what(manifest: Manifest) -> str:
     encoder = manifest.encoder
     precisions = " and ".join(manifest.model)
+    grid = ""
+    if encoder.cells:
+        grid = f", cut after stage {encoder.stage}, in {'x'.join(map(str, encoder.cells))} cells"
     return (
-        f"A {encoder.architecture} of width {encoder.width:g} "
+        f"A {encoder.architecture} of width {encoder.width:g}{grid} "
         f"({encoder.parameters / 1e6:.2f} million parameters, {encoder.features} features) "
         f"with linear heads, as ONNX in {precisions}. It reads a brain on the MNI152 grid, rigidly "
         "registered and never scaled; the intensities are z-scored inside the brain mask by the "

@@ -122,7 +122,9 @@ def _parity(graph: BundleGraph, model: Exported) -> dict[str, Any]:
 
 def _self_test(graph: BundleGraph, heads: Sequence[LinearHead], wanted: Outputs) -> Expected:
     """What an engine must reproduce on the template, and within which tolerance."""
-    outputs = {n: wanted[n].tolist() for n in (EMBEDDING, *(task.name for task in graph.tasks))}
+    names = (EMBEDDING, *(task.name for task in graph.tasks))
+    # The fewest digits that tell a float32: of a gridded encoder there are ten thousands.
+    outputs = {n: [float(str(v)) for v in wanted[n]] for n in names}
     tasks = {
         head.task.name: of_self_test(head.task, float(wanted[head.task.name][0]), head.evidence)
         for head in heads

@@ -6,6 +6,7 @@ none (a field of a later version, or one for people's eyes) may be anything; it 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -32,8 +33,9 @@ MAX_BYTES = 16 << 20
 """No manifest may be larger: checked before it is read."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_MOST_FEATURES = 1 << 16
+_MOST_FEATURES = 1 << 18
 _MOST_PATCH = 1024
+_MOST_STAGE = 16
 
 More = Mapping[str, Any]
 
@@ -56,6 +58,8 @@ class EncoderFacts:
         width: scales its channels; 0 where it is not said.
         features: of the embedding.
         patch: (z, y, x) voxels of a transformer's patch; None for a residual network.
+        stage: the last of a gridded one, see `training.encoders.grid`; None of a whole network.
+        cells: (z, y, x) of its feature map, whose channels' means in each are the features.
         source: where its weights come from, in words.
         sha256: of its weights.
         parameters: how many; 0 where it is not said.
@@ -66,25 +70,35 @@ class EncoderFacts:
     width: float = 0.0
     features: int
     patch: tuple[int, int, int] | None = None
+    stage: int | None = None
+    cells: tuple[int, int, int] | None = None
     source: str = ""
     sha256: str = ""
     parameters: int = 0
     more: More = field(default_factory=dict)
 
+    @property
+    def cell_count(self) -> int:
+        """Cells in all; one unless the encoder is gridded."""
+        return math.prod(self.cells or (1,))
+
     @classmethod
     def from_dict(cls, data: Any) -> EncoderFacts:
         """See `Manifest.from_dict`."""
         given = _known(cls, table(data, "encoder"))
-        features, sides = given.get("features"), given.get("patch") or None
+        features = given.get("features")
         need(whole(features, 1, _MOST_FEATURES), "encoder, features", "a whole number")
-        fine = sides is None or (isinstance(sides, list) and len(sides) == 3)
-        fine = fine and all(whole(side, 1, _MOST_PATCH) for side in sides or ())
-        need(fine, "encoder, patch", "three whole numbers")
+        patch, cells = (_sides(given, key) for key in ("patch", "cells"))
+        stage = given.get("stage")
+        fine = stage is None or whole(stage, 1, _MOST_STAGE)
+        need(fine and (stage is None) == (cells is None), "encoder, stage", "one that has cells")
+        fine = features % math.prod(cells or (1,)) == 0
+        need(fine, "encoder, cells", "some of which each has as many features")
         for key in ("architecture", "source", "sha256"):
             need(words(given.get(key, "")), f"encoder, {key}", "words")
         need(number(given.get("width", 0)), "encoder, width", "a number")
         need(whole(given.get("parameters", 0)), "encoder, parameters", "a whole number")
-        return cls(**given | {"patch": tuple(sides) if sides else None})
+        return cls(**given | {"patch": patch, "cells": cells})
 
 
 @dataclass(frozen=True)
@@ -286,6 +300,14 @@ class Manifest:
             "files": {name: _plain(facts) for name, facts in self.files.items()},
             **({"parent": _plain(self.parent)} if self.parent else {}),
         }
+
+
+def _sides(given: Mapping[str, Any], key: str) -> tuple[int, int, int] | None:
+    sides = given.get(key) or None
+    fine = sides is None or (isinstance(sides, list) and len(sides) == 3)
+    fine = fine and all(whole(side, 1, _MOST_PATCH) for side in sides or ())
+    need(fine, f"encoder, {key}", "three whole numbers")
+    return (sides[0], sides[1], sides[2]) if sides else None
 
 
 def _known(cls: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:

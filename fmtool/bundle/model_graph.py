@@ -5,6 +5,9 @@ carried as they are. The field numbers are those of `onnx.proto` (IR version 3 a
 written as `export.graph` writes it: products and sums in float32, never a matrix product.
 
     value = sum(embedding * w) + b          map = sum(features * w, over features) + b
+
+A gridded encoder's features are split along z, y and x into cells and summed there; its map has the
+weights of each position's cell.
 """
 
 from __future__ import annotations
@@ -19,9 +22,13 @@ from fmtool.errors import BundleError
 
 EMBEDDING = "embedding"
 
+POOLING = ("Reshape", "Mul", "Concat", "ReduceSum", "Split")
+"""What lies between a gridded encoder's features and its embedding."""
+
 _GRAPH = 7  # of a ModelProto
 _NODE, _INITIALIZER, _INPUT, _OUTPUT, _INFO = 1, 5, 11, 12, 13  # of a GraphProto
-_TAKES, _GIVES, _TYPE = 1, 2, 4  # of a NodeProto
+_TAKES, _GIVES, _TYPE, _ATTRIBUTE = 1, 2, 4, 5  # of a NodeProto
+_INT = 2  # an attribute's type
 _DIMS, _DATA_TYPE, _TENSOR_NAME, _RAW = 1, 2, 8, 9  # of a TensorProto
 _NAME = {_INITIALIZER: _TENSOR_NAME, _INPUT: 1, _OUTPUT: 1, _INFO: 1}
 _FLOAT, _INT64 = 1, 7
@@ -129,12 +136,34 @@ class ModelGraph:
         axis, added = self._free("axis"), self._free(f"{task}_bias")
         self._named[_INITIALIZER][axis] = _tensor(axis, [1], _INT64, np.array([1], np.int64))
         self._constant(added, [bias])
-        self._head(task, EMBEDDING, w[None], axis, added)
-        made = next((n for n in self._nodes if EMBEDDING in n.gives), None)
-        if made is None or made.operator != "ReduceMean":
-            return False
-        self._head(map_name, made.takes[0], w.reshape(1, -1, 1, 1, 1), axis, added)
-        return True
+        parts = self._parts(w)
+        self._head(task, {EMBEDDING: w[None]}, axis, added)
+        if parts:
+            self._head(map_name, parts, axis, added)
+        return bool(parts)
+
+    def _parts(self, weight: np.ndarray) -> dict[str, np.ndarray]:
+        """The features along z, each part with its weights; nothing where they are not found."""
+        made = {name: node for node in self._nodes for name in node.gives}
+        node = made.get(EMBEDDING)
+        if node is not None and node.operator == "ReduceMean":
+            return {node.takes[0]: weight.reshape(1, -1, 1, 1, 1)}
+        splits = []
+        while node is not None and node.operator in POOLING:
+            splits += [node] if node.operator == "Split" else []
+            node = made.get(node.takes[0])
+        if len(splits) != 3:
+            return {}
+        x, y, z = splits
+        grid = weight.reshape(1, -1, *(len(split.gives) for split in (z, y, x)))
+        for axis, split in ((3, y), (4, x)):
+            grid = grid.repeat(self._whole(split.takes[1]), axis)
+        return {name: grid[:, :, i : i + 1] for i, name in enumerate(z.gives)}
+
+    def _whole(self, name: str) -> np.ndarray:
+        """The whole numbers of an initializer, as the exporter writes them."""
+        raw = self._named[_INITIALIZER].get(name, b"")
+        return np.frombuffer(b"".join(f.value for f in _fields(raw) if f.number == _RAW), "<i8")
 
     def _free(self, name: str) -> str:
         """A name that nothing in the graph has: a child may have a child."""
@@ -144,15 +173,23 @@ class ModelGraph:
             name += "_"
         return name
 
-    def _head(self, name: str, of: str, weight: np.ndarray, axis: str, bias: str) -> None:
-        ends = ("weight", "product", "sum")
-        factor, product, total = (self._free(f"{name}_{end}") for end in ends)
-        self._constant(factor, weight)
-        self._add("Mul", [of, factor], product)
-        self._add("ReduceSum", [product, axis], total)
-        self._add("Add", [total, bias], name)
+    def _head(self, name: str, parts: dict[str, np.ndarray], axis: str, bias: str) -> None:
+        sums = []
+        for of, weight in parts.items():
+            ends = ("weight", "product", "sum")
+            factor, product, total = (self._free(f"{name}_{end}") for end in ends)
+            self._constant(factor, weight)
+            self._add("Mul", [of, factor], product)
+            self._add("ReduceSum", [product, axis], total)
+            sums.append(total)
+        if len(sums) > 1:
+            whole = self._free(f"{name}_whole")
+            self._add("Concat", sums, whole, axis=2)
+            sums = [whole]
+        self._add("Add", [*sums, bias], name)
+        axes = next(iter(parts.values())).ndim
         dims = _put(1, _put(2, b"batch")) + _put(1, _int(1, 1))
-        dims += b"".join(_put(1, _put(2, f"{name}_{i}".encode())) for i in range(weight.ndim - 2))
+        dims += b"".join(_put(1, _put(2, f"{name}_{i}".encode())) for i in range(axes - 2))
         kind = _put(1, _int(1, _FLOAT) + _put(2, dims))
         self._named[_OUTPUT][name] = _put(1, name.encode()) + _put(2, kind)
 
@@ -160,10 +197,14 @@ class ModelGraph:
         array = np.asarray(values, dtype="<f4")
         self._named[_INITIALIZER][name] = _tensor(name, array.shape, _FLOAT, array)
 
-    def _add(self, operator: str, takes: Sequence[str], gives: str) -> None:
+    def _add(
+        self, operator: str, takes: Sequence[str], gives: str, axis: int | None = None
+    ) -> None:
         raw = b"".join(_put(_TAKES, name.encode()) for name in takes)
-        raw += _put(_GIVES, gives.encode())
-        self._nodes.append(_node(raw + _put(_TYPE, operator.encode())))
+        raw += _put(_GIVES, gives.encode()) + _put(_TYPE, operator.encode())
+        if axis is not None:
+            raw += _put(_ATTRIBUTE, _put(1, b"axis") + _int(3, axis) + _int(20, _INT))
+        self._nodes.append(_node(raw))
 
 
 def _renamed(node: _Node, old: str, new: str) -> _Node:

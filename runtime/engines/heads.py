@@ -16,8 +16,11 @@ from runtime.engines.opening import open_file
 
 _STEP = 1024.0  # a unit's share of the sum would be rounded by the bias
 _LINEAR = 1e-4
+_ROWS = 256  # embeddings at a time
 
-Affine = tuple[NDArray[np.float64], float]
+Array = NDArray[np.float64]
+
+Affine = tuple[Array, float]
 """Weight (F,) and bias: a task's output as a function of the embedding."""
 
 
@@ -34,15 +37,19 @@ def affine(bundle: Bundle, tasks: Sequence[str]) -> dict[str, Affine]:
     assert row is not None
     features = bundle.manifest.encoder.features
     probe = np.random.default_rng(0).normal(size=features).astype(np.float32)
-    given = np.concatenate([np.zeros((1, features)), _STEP * np.eye(features), probe[None]])
-    with open_file(row, bytes(graph), "cpu", "float32") as engine:
-        rows = [engine.run({EMBEDDING: g[None].astype(np.float32)}) for g in given]
     found = {}
+    with open_file(row, bytes(graph), "cpu", "float32") as engine:
+        ends = engine.run({EMBEDDING: np.stack([np.zeros_like(probe), probe])})
+        steps: dict[str, list[Array]] = {task: [] for task in tasks}
+        for first in range(0, features, _ROWS):  # a gridded encoder's unit embeddings fill GBs
+            given = _STEP * np.eye(min(_ROWS, features - first), features, first, np.float32)
+            for task, values in engine.run({EMBEDDING: given}).items():
+                steps[task].append(values.astype(np.float64).ravel())
     for task in tasks:
-        values = np.array([float(r[task].ravel()[0]) for r in rows])
-        weight, bias = (values[1:-1] - values[0]) / _STEP, float(values[0])
+        bias, wanted = ends[task].astype(np.float64).ravel()
+        weight = (np.concatenate(steps[task]) - bias) / _STEP
         scale = float(np.abs(weight) @ np.abs(probe)) + abs(bias)
-        if not abs(weight @ probe + bias - values[-1]) <= _LINEAR * scale + _LINEAR:
+        if not abs(weight @ probe + bias - wanted) <= _LINEAR * scale + _LINEAR:
             raise BundleError(f"the head of {task} in {bundle.path} is not linear")
-        found[task] = weight, bias
+        found[task] = weight, float(bias)
     return found

@@ -68,9 +68,9 @@ class Trust:
     prevalence: float | None = None
 
     def __post_init__(self) -> None:
-        features = self.folds.weight.shape[1]
+        features = self.folds.features
         others = [self.difficulty.weight.shape[1]] if self.difficulty else []
-        others += [len(self.novelty.shape.centre)] if self.novelty else []
+        others += [self.novelty.features] if self.novelty else []
         if not 0.0 < self.level < 1.0 or any(n != features for n in others):
             raise ValueError("the calibration's parts do not belong together")
         if self.labels is not None and self.labels.shape != self.folds.fold.shape:
@@ -157,9 +157,9 @@ def read(bundle: Bundle) -> dict[str, Trust]:
         raise BundleError(f"{path} is damaged ({error}); export the bundle again") from None
     features = bundle.manifest.encoder.features
     for task, trust in found.items():
-        if trust.folds.weight.shape[1] != features:
+        if trust.folds.features != features:
             raise BundleError(
-                f"{path} calibrates {task} for {trust.folds.weight.shape[1]} features, and the "
+                f"{path} calibrates {task} for {trust.folds.features} features, and the "
                 f"bundle's encoder has {features}; export the bundle again"
             )
     return found

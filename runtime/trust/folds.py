@@ -27,11 +27,12 @@ class Folds:
     """K heads and N calibration scans.
 
     Attributes:
-        weight: (K, F), per unit of each feature.
+        weight: (K, F), per unit of each feature; or (1, F), times each head's slope.
         bias: (K,).
         fold: (N,) the head that did not see the scan.
         score: (N,) a regression's absolute residual, or a binary task's logit, by that head.
         mass: (N,) 1 / the subject's number of scans, so that every subject counts once.
+        slope: (K,) of heads that are one head, moved; None of others.
     """
 
     weight: Array
@@ -39,24 +40,37 @@ class Folds:
     fold: NDArray[np.intp]
     score: Array
     mass: Array
+    slope: Array | None = None
 
     def __post_init__(self) -> None:
         heads, scans = len(self.bias), len(self.fold)
         fitting = (
             self.weight.ndim == 2
-            and len(self.weight) == heads > 0
+            and len(self.weight) == (heads if self.slope is None else 1) > 0
+            and (self.slope is None or self.slope.shape == self.bias.shape)
+            and heads > 0
             and self.bias.ndim == self.fold.ndim == 1
             and self.score.shape == self.mass.shape == (scans,)
             and (scans == 0 or 0 <= self.fold.min() <= self.fold.max() < heads)
         )
-        numbers = (self.weight, self.bias, self.score, self.mass)
+        numbers = [self.weight, self.bias, self.score, self.mass]
+        numbers += [] if self.slope is None else [self.slope]
         if not fitting or not all(np.isfinite(a).all() for a in numbers) or (self.mass < 0).any():
             raise ValueError("the calibration's arrays do not belong together")
 
     def __call__(self, embedding: ArrayLike) -> Array:
         """(F,) -> (N,): what each calibration scan's own head says of the new scan."""
-        values: Array = self.weight @ np.asarray(embedding, dtype=np.float64) + self.bias
-        return values[self.fold]
+        return self.heads(embedding)[self.fold]
+
+    def heads(self, embedding: ArrayLike) -> Array:
+        """(F,) -> (K,): what each head says."""
+        found: Array = self.weight @ np.asarray(embedding, dtype=np.float64)
+        return (found if self.slope is None else found * self.slope) + self.bias
+
+    @property
+    def features(self) -> int:
+        """F."""
+        return int(self.weight.shape[1])
 
     @property
     def subjects(self) -> float:
@@ -65,7 +79,8 @@ class Folds:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return {name: getattr(self, name).tolist() for name in self.__dataclass_fields__}
+        found = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: values.tolist() for name, values in found.items() if values is not None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Folds:
@@ -74,7 +89,8 @@ class Folds:
         Raises:
             KeyError, TypeError, ValueError: for data that it did not write.
         """
-        arrays = {name: array(data[name]) for name in cls.__dataclass_fields__}
+        names = [n for n in cls.__dataclass_fields__ if n != "slope" or n in data]
+        arrays = {name: array(data[name]) for name in names}
         return cls(**arrays | {"fold": arrays["fold"].astype(np.intp)})  # type: ignore[arg-type]
 
 

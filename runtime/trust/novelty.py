@@ -3,6 +3,10 @@
 With z the standardised embedding and C the cohort's shrunk covariance, the distance is Mahalanobis'
 sqrt(z' C^-1 z). Its conformal p-value is the share of the cohort's subjects, the new one counted
 with them, that lie at least as far when they are left out.
+
+A gridded encoder has more features than any cohort has scans. Its embedding is a table, channels by
+cells, and the shape is that of the table's margins: each channel over the whole brain, which a
+contrast or a resolution moves, and each cell over the channels, which what is in one place moves.
 """
 
 from __future__ import annotations
@@ -56,27 +60,46 @@ class Shape:
         return np.asarray(np.sqrt(np.maximum(squared, 0.0)), dtype=np.float64)
 
 
+def margins(embeddings: ArrayLike, cells: int) -> Array:
+    """(..., C * cells) -> (..., C + cells): each channel's sum, each cell's; of one, as it is."""
+    x = np.asarray(embeddings, dtype=np.float64)
+    if cells == 1:
+        return x
+    table = x.reshape(*x.shape[:-1], -1, cells)
+    return np.concatenate([table.sum(-1), table.sum(-2)], axis=-1)
+
+
 @dataclass(frozen=True)
 class Novelty:
     """The cohort's shape, and how far its own scans lie when their subject is left out.
 
     Attributes:
-        shape: of all calibration scans.
+        shape: of all calibration scans' `margins`.
         distances: (N,) sorted; aggregates, in no order of the subjects.
         mass: (N,) see `runtime.trust.folds.Folds`.
+        cells: of a gridded encoder, in all.
     """
 
     shape: Shape
     distances: Array
     mass: Array
+    cells: int = 1
 
     def __post_init__(self) -> None:
         if self.distances.shape != self.mass.shape or (self.mass < 0).any():
             raise ValueError("the cohort's distances are damaged")
+        if not 1 <= self.cells < max(2, len(self.shape.centre)):
+            raise ValueError("the cohort's cells are damaged")
+
+    @property
+    def features(self) -> int:
+        """Of an embedding."""
+        known = len(self.shape.centre)
+        return known if self.cells == 1 else (known - self.cells) * self.cells
 
     def p_value(self, embedding: ArrayLike) -> float:
         """Small for a scan unlike the cohort's; uniform for one that is exchangeable with them."""
-        farther = self.distances >= float(self.shape(embedding))
+        farther = self.distances >= float(self.shape(margins(embedding, self.cells)))
         return float((self.mass[farther].sum() + 1.0) / (self.mass.sum() + 1.0))
 
     @property
@@ -99,6 +122,7 @@ class Novelty:
             "rest": shape.rest,
             "distances": self.distances.tolist(),
             "mass": self.mass.tolist(),
+            **({} if self.cells == 1 else {"cells": self.cells}),
         }
 
     @classmethod
@@ -107,4 +131,5 @@ class Novelty:
         centre = array(data["centre"])
         axes = array(data["axes"]).reshape(-1, len(centre))
         shape = Shape(centre, array(data["scale"]), axes, array(data["gain"]), number(data["rest"]))
-        return cls(shape, array(data["distances"]), array(data["mass"]))
+        cells = int(number(data.get("cells", 1)))
+        return cls(shape, array(data["distances"]), array(data["mass"]), cells)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from fmtool import bundle, space
 from fmtool.cli import train
+from runtime.predict import Predictor
 from training.fit.settings import Settings
 
 torch = pytest.importorskip("torch")
@@ -88,6 +89,59 @@ def test_the_whole_way(fmtool, checkpoint, cohort, prepared_head, tmp_path):
     assert 1 / 17 <= answered["novelty_p"] == result["novelty_p"] <= 1
     card = (tmp_path / "mine.fmtool" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "90 % intervals by CV+ over 5 folds on 16 subjects" in card
+
+
+@pytest.mark.slow
+def test_the_whole_way_of_an_encoder_that_keeps_place(
+    fmtool, checkpoint, cohort, prepared_head, tmp_path
+):
+    def done(*words):
+        found = fmtool(*words, cwd=tmp_path)
+        assert found.returncode == 0, found.stderr
+        return found.stdout
+
+    grid = ("--stage", 2, "--cells", 3, 4, 4)
+    assert "192 features" in done("train", "import", checkpoint, *grid, "-o", "grid")
+    done("train", "probe", cohort, "--task", "age", "--encoder", "grid", "-o", "age.json")
+    done("export", "grid", "--head", "age.json", "-o", "mine.fmtool")
+    card = (tmp_path / "mine.fmtool" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "cut after stage 2, in 3x4x4 cells" in card
+    (tmp_path / "gap.toml").write_text(
+        'name = "gap"\nkind = "regression"\nlabel = "label"\nunit = "years"\n'
+    )
+    own = ("--task", "gap.toml", "--encoder", "mine.fmtool", "-o", "own.fmtool")
+    done("train", "probe", cohort, *own)
+    done("calibrate", cohort, "--task", "age", "--bundle", "mine.fmtool", "-o", "site.fmtool")
+
+    head = json.loads((tmp_path / "age.json").read_text(encoding="utf-8"))
+    for name, tasks in (("mine", ["age"]), ("own", ["age", "gap"]), ("site", ["age"])):
+        with Predictor(tmp_path / f"{name}.fmtool", engine="onnxruntime") as predictor:
+            result = predictor.predict(prepared_head)
+        assert list(result.maps) == tasks
+        assert all(found.values.shape == (38, 48, 48) for found in result.maps.values())
+        assert all(found.error < 1e-4 for found in result.maps.values())
+        assert all(found.values.std() > 0 for found in result.maps.values())
+        assert 1 / 17 <= result.novelty <= 1
+        assert result.predictions["age"].interval is not None
+        if name != "site":
+            expected = np.dot(head["weight"], result.embedding) + head["bias"]
+            assert result.maps["age"].output == pytest.approx(expected, abs=1e-2)
+    # A head that the site moved is kept once, not once for each subject left out.
+    kept = json.loads((tmp_path / "site.fmtool" / "trust.json").read_text())["age"]["folds"]
+    assert (len(kept["weight"]), len(kept["bias"])) == (1, 16)
+
+
+@pytest.mark.slow
+def test_a_grid_that_cannot_be_is_refused(fmtool, checkpoint, tmp_path):
+    for words, said in (
+        (("--stage", 4, "--cells", 11, 4, 4), "11 cells do not fit the 10 positions"),
+        (("--stage", 4), "name both"),
+        (("--cells", 2, 2, 2, "--stage", 2, "-o", tmp_path / "a.pt"), "a folder of its own"),
+    ):
+        done = fmtool("train", "import", checkpoint, "-o", tmp_path / "grid", *words)
+        assert done.returncode == 2
+        assert said in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from training.encoders import architecture, hugging_face, stem, weights
 from training.encoders.architecture import describe
 from training.encoders.checkpoint import read_tensors
 from training.encoders.encoder_folder import digest, read_folder, save_encoder
+from training.encoders.grid import STEM, Gridded
 from training.encoders.monai import bundle as monai_bundle
 from training.encoders.stem import recomputed
 from training.encoders.told import NOTHING, Told
@@ -29,9 +31,13 @@ __all__ = [
     "feature_count",
     "features",
     "fresh",
+    "gridded",
     "load_checkpoint",
+    "map_shape",
     "masked_zscore",
+    "pool",
     "save_encoder",
+    "weigh",
 ]
 
 
@@ -80,11 +86,35 @@ def fresh(
         return build(name, width, patch)
 
 
-def features(encoder: nn.Module, volume: Tensor, recompute: bool = False) -> Tensor:
-    """The map [B, F, d, h, w] of which the embedding is the mean over positions.
+def gridded(encoder: nn.Module, stage: int, cells: Shape) -> nn.Module:
+    """A residual network cut after a stage, whose embedding keeps place.
+
+    See `training.encoders.grid` for the equation. Cells are as equal as the map's positions
+    allow; at full size the paper's stages have 75x96x96, 38x48x48, 19x24x24 and 10x12x12.
 
     Args:
-        encoder: by `build`.
+        encoder: by `build`; its weights are copied.
+        stage: the last layer that is kept, 1 to 4.
+        cells: along (z, y, x).
+
+    Raises:
+        UsageError: for a transformer, a gridded encoder, or a stage or cells that are none.
+
+    Example:
+        >>> import torch
+        >>> from training import encoders
+        >>> encoder = encoders.gridded(encoders.build(width=0.25).eval(), stage=2, cells=(2, 3, 3))
+        >>> encoder(torch.zeros(1, 1, 32, 32, 32)).shape  # 32 channels in 18 cells
+        torch.Size([1, 576])
+    """
+    return architecture.gridded(encoder, stage, cells)
+
+
+def features(encoder: nn.Module, volume: Tensor, recompute: bool = False) -> Tensor:
+    """The map [B, C, d, h, w] that `pool` makes the embedding of.
+
+    Args:
+        encoder: by `build` or `gridded`.
         volume: [B, 1, D, H, W], z-scored.
         recompute: keep no activations inside a block, but compute them again in the backward pass,
             and run a residual network's first layers volume by volume: the same gradients and
@@ -95,12 +125,38 @@ def features(encoder: nn.Module, volume: Tensor, recompute: bool = False) -> Ten
     if recompute:
         volume = stem.one_by_one(encoder, volume)
     else:
-        for name in ("conv1", "bn1", "act", "maxpool"):
+        for name in STEM:
             volume = encoder.get_submodule(name)(volume)
-    for layer in ("layer1", "layer2", "layer3", "layer4"):
-        for block in encoder.get_submodule(layer).children():
+    layers = [module for name, module in encoder.named_children() if name.startswith("layer")]
+    for layer in layers:
+        for block in layer.children():
             volume = recomputed(block, volume) if recompute else block(volume)
     return volume
+
+
+def pool(encoder: nn.Module, maps: Tensor) -> Tensor:
+    """The embedding [B, F] of `features`: their mean over positions, or those of a grid's cells."""
+    return encoder.pool(maps) if isinstance(encoder, Gridded) else maps.mean(dim=(2, 3, 4))
+
+
+def weigh(encoder: nn.Module, maps: Tensor, weight: Tensor) -> Tensor:
+    """[B, 1, d, h, w], whose mean over positions is the embedding of `maps` times `weight` (F,)."""
+    if isinstance(encoder, Gridded):
+        return encoder.weigh(maps, weight)
+    return (maps * weight[:, None, None, None]).sum(1, keepdim=True)
+
+
+def map_shape(encoder: nn.Module, volume: Shape) -> Shape:
+    """(d, h, w) of the map that `features` gives of a volume; nothing is computed.
+
+    Raises:
+        UsageError: if it has fewer positions than a gridded encoder has cells.
+    """
+    empty = copy.deepcopy(encoder).to("meta").eval()
+    maps = features(empty, torch.empty(1, 1, *volume, device="meta"))
+    pool(empty, maps)
+    d, h, w = maps.shape[2:]
+    return d, h, w
 
 
 def feature_count(encoder: nn.Module) -> int:

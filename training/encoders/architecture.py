@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fmtool.errors import InputError, UsageError
+from training.encoders.grid import Gridded
 from training.encoders.layout import MAX_PATCH, Residual, Transformer
 from training.encoders.vit import PATCH, Shape, ViT
 from training.encoders.vit_learned import LearnedViT
@@ -85,6 +86,8 @@ class Architecture:
         features: of the embedding.
         patch: (z, y, x) voxels of a transformer's patch; None for a residual network.
         layout: of an imported encoder; None for upstream's residual networks and our transformers.
+        stage: the last of a gridded one, see `training.encoders.grid`; None of a whole network.
+        cells: (z, y, x), its.
     """
 
     name: str
@@ -92,16 +95,28 @@ class Architecture:
     features: int
     patch: Shape | None = None
     layout: Residual | Transformer | None = None
+    stage: int | None = None
+    cells: Shape | None = None
+
+    @property
+    def cell_count(self) -> int:
+        """Cells in all; one unless it is gridded."""
+        return math.prod(self.cells or (1,))
 
     def build(self) -> nn.Module:
         """One with fresh weights."""
-        return build(self.name, self.width, self.patch, self.layout)
+        whole = build(self.name, self.width, self.patch, self.layout)
+        if self.stage is None or self.cells is None:
+            return whole
+        return gridded(whole, self.stage, self.cells)
 
     def facts(self) -> dict[str, Any]:
-        """As JSON: "architecture", "width", "features" and, if it has them, "patch", "layout"."""
+        """As JSON: "architecture", "width", "features" and whatever else it has."""
         facts = {"architecture": self.name, "width": self.width, "features": self.features}
         if self.patch is not None:
             facts["patch"] = list(self.patch)
+        if self.stage is not None and self.cells is not None:
+            facts |= {"stage": self.stage, "cells": list(self.cells)}
         if self.layout is not None:
             layout = asdict(self.layout)
             facts["layout"] = {k: list(v) if isinstance(v, tuple) else v for k, v in layout.items()}
@@ -117,9 +132,27 @@ def read(facts: Mapping[str, Any]) -> Architecture:
     name, given = facts["architecture"], facts.get("layout")
     kind = Transformer if name == IMPORTED else Residual
     layout = None if given is None else kind.read(dict(given))
-    z, y, x = map(int, facts.get("patch", (0, 0, 0)))
-    patch = (z, y, x) if "patch" in facts else None
-    return Architecture(name, float(facts["width"]), int(facts["features"]), patch, layout)
+    stage = None if facts.get("stage") is None else int(facts["stage"])
+    sides = (_sides(facts.get(key)) for key in ("patch", "cells"))
+    patch, cells = sides
+    if (stage is None) != (cells is None):
+        raise ValueError("stage and cells go together")
+    width, features = float(facts["width"]), int(facts["features"])
+    return Architecture(name, width, features, patch, layout, stage, cells)
+
+
+def _sides(given: Any) -> Shape | None:
+    if given is None:
+        return None
+    z, y, x = map(int, given)
+    return z, y, x
+
+
+def gridded(encoder: nn.Module, stage: int, cells: Shape) -> Gridded:
+    """See `training.encoders.grid`."""
+    if isinstance(encoder, ViT | Gridded):
+        raise UsageError("only a whole residual network can be cut after a stage and gridded")
+    return Gridded(encoder, describe(encoder), stage, cells)
 
 
 def build(
@@ -157,7 +190,10 @@ def build(
 
 
 def describe(encoder: nn.Module) -> Architecture:
-    """What an encoder by `build` is."""
+    """What an encoder by `build` or `gridded` is."""
+    if isinstance(encoder, Gridded):
+        grid = {"stage": encoder.stage, "cells": encoder.cells}
+        return replace(encoder.origin, features=encoder.features, **grid)
     if isinstance(encoder, LearnedViT):
         return Architecture(IMPORTED, 1.0, encoder.features, encoder.patch, encoder.layout)
     if isinstance(encoder, ViT):

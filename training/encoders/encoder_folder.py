@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
@@ -18,13 +19,16 @@ from fmtool.errors import InputError, UsageError
 from training.encoders import architecture
 from training.encoders.architecture import NAMES, describe
 from training.encoders.checkpoint import read_tensors
+from training.encoders.grid import Gridded
 
 WEIGHTS = "encoder.safetensors"
 FACTS = "encoder.json"
 
+_GRID = "grid"  # of a gridded encoder: an entry of the file's metadata
+
 
 def digest(encoder: nn.Module) -> str:
-    """SHA-256 of an encoder's weights: that of the `encoder.safetensors` it is saved as."""
+    """SHA-256 of an encoder's weights and grid: of the `encoder.safetensors` it is saved as."""
     return hashlib.sha256(_serialise(encoder)).hexdigest()
 
 
@@ -105,9 +109,24 @@ def read_folder(folder: Path) -> tuple[dict[str, Tensor], nn.Module, dict[str, A
             raise InputError(
                 f"{folder / WEIGHTS} does not match its SHA-256; copy the folder again"
             )
+    if _grid(encoder) != _stored_grid(folder / WEIGHTS):
+        raise InputError(f"{folder / FACTS} tells another grid than the weights; copy it again")
     return tensors, encoder, {**about, "source": facts.get("source", ""), "exposure": seen}
 
 
 def _serialise(encoder: nn.Module) -> bytes:
     tensors = {name: t.detach().cpu().contiguous() for name, t in encoder.state_dict().items()}
-    return bytes(safetensors.torch.save(tensors))
+    grid = _grid(encoder)
+    return bytes(safetensors.torch.save(tensors, {_GRID: grid} if grid else None))
+
+
+def _grid(encoder: nn.Module) -> str | None:
+    """What the weights of a gridded encoder do not tell, as the file of them does."""
+    if not isinstance(encoder, Gridded):
+        return None
+    return f"stage {encoder.stage}, cells {'x'.join(map(str, encoder.cells))}"
+
+
+def _stored_grid(path: Path) -> str | None:
+    with safetensors.safe_open(path, "pt") as stored:
+        return (stored.metadata() or {}).get(_GRID)

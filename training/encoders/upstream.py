@@ -22,6 +22,7 @@ from torch.optim import Adam
 from fmtool.errors import InputError, UsageError
 from runtime.system import atomic
 from training.encoders import describe, feature_count, load_parts, weights
+from training.encoders.grid import Gridded
 from training.encoders.projector import projector as fresh_projector
 from training.encoders.told import NOTHING, Told
 from training.encoders.vit import ViT
@@ -59,6 +60,8 @@ def write(
         raise UsageError(f"{target} must end in {', '.join(SUFFIXES)} to be a checkpoint")
     if isinstance(encoder, ViT):
         raise UsageError("upstream's layout holds a residual network; save a transformer's folder")
+    if isinstance(encoder, Gridded):
+        raise UsageError("upstream's layout holds a whole network; save a gridded one's folder")
     if describe(encoder).layout is not None:
         raise UsageError(
             "upstream's layout cannot say what an imported network's first convolution and "

@@ -25,7 +25,12 @@ LEVEL = 0.9
 
 
 def folds_of(
-    x: Array, cohort: Cohort[Task], plan: Sequence[Split], weights: Array, biases: Array
+    x: Array,
+    cohort: Cohort[Task],
+    plan: Sequence[Split],
+    weights: Array,
+    biases: Array,
+    slopes: Array | None = None,
 ) -> Folds:
     """The folds of a cross-validation.
 
@@ -33,13 +38,22 @@ def folds_of(
         x: (N, F) embeddings.
         cohort: a regression's scores are absolute residuals, a binary task's are logits.
         plan: K splits whose test parts hold every row once.
-        weights: (K, F) of the heads fitted on the plan's training parts.
+        weights: (K, F) of the heads fitted on the plan's training parts; (1, F) with slopes.
         biases: (K,).
+        slopes: (K,) of one head that each training part moved; None of heads fitted anew.
     """
     fold = fold_of(plan, len(x))
-    predicted = (x * weights[fold]).sum(1) + biases[fold]
+    if slopes is None:
+        predicted = (x * weights[fold]).sum(1) + biases[fold]
+    else:
+        predicted = slopes[fold] * (x @ weights[0]) + biases[fold]
     score = np.abs(cohort.labels - predicted) if cohort.task.kind == "regression" else predicted
-    return Folds(weights, biases, fold, score, masses(cohort.subjects))
+    return Folds(weights, biases, fold, score, masses(cohort.subjects), slopes)
+
+
+def stored(weights: Array) -> Array:
+    """Weights with the seven digits that they are kept with: of many features, half the file."""
+    return np.char.mod("%.7g", weights).astype(np.float64)
 
 
 def guarantee(level: float, subjects: int, folds: int) -> float:

@@ -16,7 +16,7 @@ from runtime.trust.folds import Folds, quantile
 from runtime.trust.interval import Difficulty
 from training.cohort import Cohort
 from training.evidence import splits
-from training.evidence.conformal import LEVEL, Array
+from training.evidence.conformal import LEVEL, Array, stored
 from training.evidence.splits import Split
 
 Affine = Callable[[Array, Cohort[Task]], tuple[Array, float]]
@@ -67,6 +67,7 @@ def _fit(x: Array, cohort: Cohort[Task], plan: Sequence[Split], affine: Affine) 
             residual[out] = np.abs(own.labels[out] - part[out] @ weight - bias)
         least = 1e-2 * float(residual.mean())  # a residual of zero has no logarithm
         weight, bias = affine(part, own.relabelled(np.log(residual + least)))
+        weight = stored(weight)
         fitted = part @ weight + bias
         weights.append(weight)
         biases.append(bias)

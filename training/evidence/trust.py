@@ -31,6 +31,7 @@ def cross(
     predictions: Array,
     affine: Affine,
     seed: int,
+    cells: int = 1,
 ) -> tuple[Trust, dict[str, Any]]:
     """Trust by the heads of one cross-validation, and its summary for people.
 
@@ -42,17 +43,20 @@ def cross(
         predictions: (repeats, N) out-of-fold values or logits, those of `plan` among them.
         affine: fits a head.
         seed: of what is drawn.
+        cells: of a gridded encoder, in all.
     """
-    weights, biases = np.array([w for w, _ in heads]), np.array([b for _, b in heads])
+    weights = conformal.stored(np.array([w for w, _ in heads]))
+    biases = np.array([b for _, b in heads])
     folds = conformal.folds_of(x, cohort, plan, weights, biases)
     hard = None
     if cohort.task.kind == "regression":
         folds, hard = difficulty.choose(x, cohort, plan, folds, affine)
-    return of_folds(f"CV+ over {len(plan)} folds", x, cohort, folds, hard, predictions, seed)
+    method = f"CV+ over {len(plan)} folds"
+    return of_folds(method, x, cohort, folds, hard, predictions, seed, cells)
 
 
 def split(
-    x: Array, cohort: Cohort[Task], weight: Array, bias: float, seed: int
+    x: Array, cohort: Cohort[Task], weight: Array, bias: float, seed: int, cells: int = 1
 ) -> tuple[Trust, dict[str, Any]]:
     """Trust by scans that neither set the weights nor chose the epoch.
 
@@ -62,11 +66,14 @@ def split(
         weight: (F,) of the head.
         bias: of the head.
         seed: of what is drawn.
+        cells: of a gridded encoder, in all.
     """
     every = np.arange(len(x))
     plan = [(every[:0], every)]
-    folds = conformal.folds_of(x, cohort, plan, weight[None], np.array([bias]))
-    return of_folds("split conformal", x, cohort, folds, None, (x @ weight + bias)[None], seed)
+    weights = conformal.stored(weight[None])
+    folds = conformal.folds_of(x, cohort, plan, weights, np.array([bias]))
+    predicted = (x @ weight + bias)[None]
+    return of_folds("split conformal", x, cohort, folds, None, predicted, seed, cells)
 
 
 def of_folds(
@@ -77,6 +84,7 @@ def of_folds(
     hard: Difficulty | None,
     predictions: Array,
     seed: int,
+    cells: int = 1,
 ) -> tuple[Trust, dict[str, Any]]:
     """Trust by heads and the scores of scans that each had not seen; the arguments are `cross`'s.
 
@@ -89,7 +97,7 @@ def of_folds(
         trust, found = _binary(folds, cohort, seed)
     else:
         trust, found = _regression(folds, hard, x, cohort, predictions, seed)
-    trust = replace(trust, novelty=novelty.fit(x, cohort.subjects, seed))
+    trust = replace(trust, novelty=novelty.fit(x, cohort.subjects, seed, cells))
     count = len(set(cohort.subjects))
     summary = {
         "method": method,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtool.errors import UsageError
+from fmtool.space import CROP_SHAPE
 from fmtool.task import Task
 from training import encoders
 from training.encoders import upstream
@@ -21,6 +22,8 @@ def convert(
     told: Told = NOTHING,
     task: Task | None = None,
     head: Path | None = None,
+    stage: int | None = None,
+    cells: tuple[int, int, int] | None = None,
 ) -> dict[str, Any]:
     """Keep what a checkpoint holds: as upstream's file if `out` ends so, else as a folder.
 
@@ -33,14 +36,21 @@ def convert(
         told: what the weights do not tell.
         task: what upstream's fine-tuning has trained the head for.
         head: the file it is kept in; its evidence is that there is none.
+        stage: what is kept is cut after it and gridded; see `training.encoders.gridded`.
+        cells: its cells.
 
     Returns:
         what was found, see `training.encoders.load_checkpoint`.
 
     Raises:
         InputError: if one cannot be read, holds no such head, or the other cannot be written.
-        UsageError: for a task without a file or a file without a task; and see `upstream.write`.
+        UsageError: for a task without a file or a file without a task, a stage without cells or
+            cells that do not fit its map; and see `upstream.write`.
     """
+    if (stage is None) != (cells is None):
+        raise UsageError("--stage says where the encoder is cut and --cells its grid; name both")
+    if cells is not None and (head is not None or Path(out).suffix in upstream.SUFFIXES):
+        raise UsageError("a gridded encoder is kept in a folder of its own, without a head")
     if (task is None) != (head is None):
         raise UsageError("--task says what the head predicts and --head keeps it; name both")
     linear = upstream.linear_head(source, told) if head is not None else None
@@ -58,6 +68,10 @@ def convert(
     else:
         encoder, info = encoders.load_checkpoint(source, told)
         named = info.get("source") or f"checkpoint {Path(source).name}"
+        if stage is not None and cells is not None:
+            encoder = encoders.gridded(encoder, stage, cells)
+            encoders.map_shape(encoder, CROP_SHAPE)
+            info |= encoders.describe(encoder).facts() | {"sha256": encoders.digest(encoder)}
         encoders.save_encoder(out, encoder, named, seen=info["exposure"])
     if task is not None and head is not None and linear is not None:
         Head(task, *linear, {}, info["sha256"]).save(head)

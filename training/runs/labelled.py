@@ -87,7 +87,8 @@ def train(
     # Calibrated by the test part: the epoch was chosen by the validation part's errors, which are
     # therefore too small.
     x = embeddings(encoder, test.entries, folder / "embeddings", recipe.input_shape)
-    limits, found["trust"] = trust.split(x.astype(np.float64), test, weight, bias, settings.seed)
+    cells, x = encoders.describe(encoder).cell_count, x.astype(np.float64)
+    limits, found["trust"] = trust.split(x, test, weight, bias, settings.seed, cells)
     digest, whom = encoders.digest(encoder), sample.describe(training)
     head = Head(recipe.task, weight, bias, found, digest, whom, limits, seen)
     return Trained(head, predictions, epoch)

@@ -71,6 +71,7 @@ def run(
         encoder_sha256=encoders.digest(network),
         brain_volume_ml=[brain_ml(entry) for entry in entries],
         seen=tested,
+        cells=encoders.describe(network).cell_count,
     )
     found.head.exposure = seen | exposure(cohort, entries, labels=True)
     found.head.save(out)

@@ -95,7 +95,8 @@ def calibrate(
     before = answers.embeddings @ weight + bias
     known = trusts.read(bundle).get(task.name)
     parent = bundle.evidence(task.name)
-    made = SiteHead(answers, weight, bias, before, seed, seen)
+    cells = bundle.manifest.encoder.cell_count
+    made = SiteHead(answers, weight, bias, before, seed, seen, cells)
     return made.binary(known, parent) if task.kind == "binary" else made.regression(known, parent)
 
 
@@ -126,6 +127,7 @@ class SiteHead:
         values: (N,) the head's, or its logits.
         seed: of the folds and the bootstrap.
         seen: whom the bundle had seen; None where that is not known.
+        cells: of the bundle's gridded encoder, in all.
     """
 
     answers: SiteAnswers
@@ -134,6 +136,7 @@ class SiteHead:
     values: Array
     seed: int
     seen: Overlap | None = None
+    cells: int = 1
 
     @property
     def cohort(self) -> Cohort[Task]:
@@ -155,7 +158,9 @@ class SiteHead:
         )
         method = f"CV+ over {len(plan)} folds at the site"
         folds = self.folds(plan, parts)
-        limits, told = trust.of_folds(method, x, cohort, folds, None, after[None], self.seed)
+        limits, told = trust.of_folds(
+            method, x, cohort, folds, None, after[None], self.seed, self.cells
+        )
         site = {
             "kind": whole.kind,
             "slope": whole.slope,
@@ -171,7 +176,7 @@ class SiteHead:
     def binary(self, known: Trust | None, parent: dict[str, Any]) -> Calibrated:
         """With the site's probabilities and sets; `known` and `parent` are the parent's."""
         x, cohort, y = self.answers.embeddings, self.cohort, self.cohort.labels
-        limits, told = trust.split(x, cohort, self.weight, self.bias, self.seed)
+        limits, told = trust.split(x, cohort, self.weight, self.bias, self.seed, self.cells)
         old = known.probability if known and known.probability else Platt(1.0, 0.0)
         before, after = np.array([old(z) for z in self.values]), np.empty(len(y))
         for train, test in left_out(cohort, self.seed):
@@ -241,13 +246,13 @@ class SiteHead:
 
     def folds(self, plan: Sequence[Split], parts: Sequence[Correction]) -> Folds:
         """The head as each training part of the plan moves it, with the test parts' residuals."""
-        weights = np.array([part.slope * self.weight for part in parts])
+        slopes = np.array([part.slope for part in parts])
         biases = np.array([part(self.bias) for part in parts])
         tested = np.sort(np.concatenate([test for _, test in plan]))
         at = {int(row): i for i, row in enumerate(tested)}
         inside = [(train, np.array([at[int(r)] for r in test])) for train, test in plan]
         x, cohort = self.answers.embeddings[tested], self.cohort.take(tested)
-        return conformal.folds_of(x, cohort, inside, weights, biases)
+        return conformal.folds_of(x, cohort, inside, self.weight[None], biases, slopes)
 
     def _coverage(self, plan: Sequence[Split]) -> float:
         """How often the truth lies in an interval made without its subject, each counting once."""

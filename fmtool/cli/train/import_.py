@@ -64,6 +64,23 @@ def import_(
             show_default=False,
         ),
     ] = None,
+    stage: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=4,
+            help="Cut a residual network after this stage and keep place, with --cells.",
+            show_default=False,
+        ),
+    ] = None,
+    cells: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option(
+            metavar="Z Y X",
+            help="Into how many cells the cut map is split; its embedding has each one's means.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Read a checkpoint and keep its encoder as safetensors, or write it as upstream would."""
     from fmtool import task as tasks
@@ -75,7 +92,7 @@ def import_(
     told = Told(stem_stride, max_pool, prefix, reference)
     asked = tasks.get(task) if task is not None else None
     out = out or Path(checkpoint.name.partition(".")[0])
-    info = imported.convert(checkpoint, out, told, asked, head)
+    info = imported.convert(checkpoint, out, told, asked, head, stage, cells)
     for sentence in info["remarks"]:
         console.say(sentence)
     if info["unexpected"]:

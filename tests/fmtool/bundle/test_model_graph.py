@@ -93,6 +93,45 @@ def test_a_head_is_added_with_its_map(model, tmp_path):
     np.testing.assert_allclose(found["gap_map"].mean((2, 3, 4)), found["gap"], rtol=1e-5)
 
 
+def test_a_gridded_models_head_has_the_weights_of_its_cells(model, tmp_path):
+    """Features split 3 = 2 + 1 along z, 2 = 1 + 1 along y, and x in one."""
+    onnx.save(gridded(onnx.load(model)), model)
+    graph = ModelGraph.read(model.read_bytes())
+    graph.keep(["embedding"])
+    weight = RNG.normal(size=24).astype(np.float32)
+    assert graph.add_head("gap", "gap_map", weight, 1.5)
+    found = run(graph, tmp_path)
+    value = found["embedding"] @ weight + 1.5
+    np.testing.assert_allclose(found["gap"][:, 0], value, rtol=1e-5, atol=1e-6)
+    laid = weight.reshape(6, 2, 2, 1).repeat([2, 1], 1).repeat(2, 3)
+    wanted = (np.maximum(VOLUME, 0) * laid).sum(1, keepdims=True) + 1.5
+    np.testing.assert_allclose(found["gap_map"], wanted, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found["gap_map"].mean((2, 3, 4)), found["gap"], rtol=1e-4)
+
+
+def gridded(model):
+    """The embedding by sums over the cells of one axis after the other, over 12 positions."""
+    nodes, of = [], "features"
+    for axis, parts in ((2, [2, 1]), (3, [1, 1]), (4, [2])):
+        split = numpy_helper.from_array(np.array(parts), f"parts{axis}")
+        where = numpy_helper.from_array(np.array([axis]), f"axis{axis}")
+        model.graph.initializer.extend([split, where])
+        names = [f"part{axis}_{i}" for i in range(len(parts))]
+        nodes.append(helper.make_node("Split", [of, split.name], names, axis=axis))
+        nodes += [helper.make_node("ReduceSum", [n, where.name], [f"{n}_s"]) for n in names]
+        of = f"cells{axis}"
+        nodes.append(helper.make_node("Concat", [f"{n}_s" for n in names], [of], axis=axis))
+    share = numpy_helper.from_array(np.float32(1 / 12), "share")
+    flat = numpy_helper.from_array(np.array([-1, 24]), "flat")
+    model.graph.initializer.extend([share, flat])
+    nodes.append(helper.make_node("Mul", [of, share.name], ["means"]))
+    nodes.append(helper.make_node("Reshape", ["means", flat.name], ["embedding"]))
+    del model.graph.node[1:], model.graph.output[1:]
+    model.graph.node.extend(nodes)
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 24
+    return model
+
+
 def test_a_model_that_hides_its_features_gets_a_head_without_a_map(model, tmp_path):
     hidden = onnx.load(model)
     hidden.graph.node[1].output[0] = "mean"

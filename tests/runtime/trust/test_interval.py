@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -66,6 +67,21 @@ def test_one_fold_is_split_conformal():
     reach = np.sort(folds.score)[math.ceil(0.9 * 51) - 1]
     centre = float(folds.weight[0] @ x + folds.bias[0])
     assert (found.low, found.high) == pytest.approx((centre - reach, centre + reach))
+
+
+def test_heads_that_are_one_head_moved_are_kept_as_one():
+    folds = make_folds(scans=50, heads=4)
+    slope = np.array([1.0, 0.5, -2.0, 3.0])
+    moved = replace(folds, weight=folds.weight[:1], slope=slope)
+    whole = replace(folds, weight=np.outer(slope, folds.weight[0]))
+    x = np.linspace(-1, 1, 6)
+    np.testing.assert_allclose(moved(x), whole(x))
+    again = Folds.from_dict(json.loads(json.dumps(moved.to_dict())))
+    np.testing.assert_array_equal(again(x), moved(x))
+    assert moved.features == whole.features == 6
+    assert "slope" not in whole.to_dict()
+    with pytest.raises(ValueError, match="do not belong together"):
+        replace(moved, slope=slope[:2])
 
 
 def test_too_few_subjects_have_no_interval():

@@ -64,6 +64,19 @@ def test_plain_data_comes_back_the_same():
     assert again.shape(x) == novelty.shape(x)
 
 
+def test_a_grids_shape_is_that_of_its_tables_margins():
+    novelty = Novelty(make_shape(features=7), np.linspace(0.1, 3.0, 20), np.ones(20), cells=3)
+    table = np.random.default_rng(4).normal(size=(4, 3))  # channels by cells
+    both = np.concatenate([table.sum(1), table.sum(0)])
+    assert (novelty.features, len(both)) == (12, 7)
+    wanted = (1 + np.sum(novelty.distances >= novelty.shape(both))) / 21
+    assert novelty.p_value(table.ravel()) == pytest.approx(wanted)
+    again = Novelty.from_dict(json.loads(json.dumps(novelty.to_dict())))
+    assert again.p_value(table.ravel()) == pytest.approx(wanted)
+    with pytest.raises(ValueError, match="cells"):
+        Novelty.from_dict({**novelty.to_dict(), "cells": 7})
+
+
 @pytest.mark.parametrize(
     "change", [{"scale": [0.0] * 7}, {"scale": [1.0]}, {"gain": [1.0]}, {"distances": [1.0]}]
 )

@@ -176,6 +176,49 @@ def test_the_shape_is_ledoit_and_wolfs_covariance():
     np.testing.assert_allclose(shape(x), np.sqrt(np.einsum("nf,fg,ng->n", z, inverse, z)))
 
 
+def test_the_shape_of_more_features_than_scans_is_the_same_covariances():
+    from sklearn.covariance import LedoitWolf
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 200)) + 2 * rng.normal(size=(30, 4)) @ rng.normal(size=(4, 200))
+    shape = novelty.shape(x, np.ones(30), rank=29)
+    z = (x - x.mean(axis=0)) / shape.scale
+    inverse = np.linalg.inv(LedoitWolf(assume_centered=True).fit(z).covariance_)
+    new = rng.normal(size=(5, 200))
+    z = (new - x.mean(axis=0)) / shape.scale
+    np.testing.assert_allclose(
+        shape(new), np.sqrt(np.einsum("nf,fg,ng->n", z, inverse, z)), rtol=1e-6
+    )
+
+
+def test_what_is_in_one_cell_and_what_is_everywhere_are_new_to_a_grid():
+    cells, channels = 60, 32
+
+    def heads(rng, count):
+        """Embeddings of heads that differ as a whole, by channel, and a little in each cell."""
+        own = rng.normal(size=(count, channels, 1)) + rng.normal(size=(count, 1, 1))
+        usual = np.random.default_rng(0).uniform(1, 4, (1, channels, cells))
+        return usual * (3 + 0.1 * own) + 0.3 * rng.normal(size=(count, channels, cells))
+
+    x = heads(np.random.default_rng(1), 80)
+    fitted = novelty.fit(x.reshape(80, -1), [str(i) for i in range(80)], 0, cells)
+    assert fitted.features == cells * channels
+    assert len(json.dumps(fitted.to_dict())) < 25 * novelty.RANK * (cells + channels + 10)
+    new = heads(np.random.default_rng(2), 200)
+    local, whole = new.copy(), new.copy()
+    local[:, :, 17] *= 0.5  # such as a cavity
+    whole[:, ::2] *= 1.3  # such as another contrast
+    usual, hole, other = (
+        np.array([fitted.p_value(e) for e in each.reshape(200, -1)]) for each in (new, local, whole)
+    )
+    assert 0.05 <= np.mean(usual <= 0.1) <= 0.2
+    assert np.mean([fitted.unusual(p) for p in hole]) > 0.95
+    assert np.mean([fitted.unusual(p) for p in other]) > 0.95
+    # The channels' means over the whole head do not show what is in one cell.
+    blind = novelty.fit(x.sum(2), [str(i) for i in range(80)])
+    assert np.mean([blind.unusual(blind.p_value(e)) for e in local.sum(2)]) < 0.5
+
+
 def test_p_values_of_new_subjects_are_uniform():
     found = []
     for seed in range(40):
