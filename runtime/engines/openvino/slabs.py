@@ -133,6 +133,20 @@ _PLAIN = ("Relu", "Add", "Subtract", "Multiply", "Maximum")
 _KNOWN = {*_MOVES, *_PLAIN, "Convert", "FakeQuantize"}
 
 
+def _copied(value: Any) -> Any:
+    """A constant of the slab's own: OpenVINO computes a bias, and the activation behind it, inside
+    the convolution only where nothing else reads that bias."""
+    from openvino import opset13 as ops
+
+    source = value.get_node()
+    while source.get_type_name() in ("Reshape", "Unsqueeze", "Convert"):
+        source = source.input_value(0).get_node()
+    if source.get_type_name() != "Constant" or value.get_partial_shape().is_dynamic:
+        return value
+    kind = value.get_element_type().to_dtype()
+    return ops.constant(np.array(source.get_data(), dtype=kind).reshape(value.get_shape()))
+
+
 def _reach(node: Any) -> Reach:
     settings = node.get_attributes()
     pool = node.get_type_name() == "MaxPool"
@@ -157,7 +171,7 @@ def _again(node: Any, value: Any, before: int, after: int) -> Any:
     if kind == "FakeQuantize":
         return ops.fake_quantize(value, *rest, settings["levels"])
     if kind in _PLAIN:
-        return getattr(ops, kind.lower())(value, *rest)
+        return getattr(ops, kind.lower())(value, *map(_copied, rest))
     begin, end = list(settings["pads_begin"]), list(settings["pads_end"])
     begin[0], end[0] = before, after
     if kind == "Convolution":

@@ -198,3 +198,24 @@ def test_a_network_with_biases_as_exporters_write_them() -> None:
         {each.get_any_name(): [1, *list(each.partial_shape)[1:]] for each in network.inputs}
     )
     assert openvino_slabs.cut(network) == openvino_slabs.COUNT
+
+
+@pytest.mark.parametrize("written", ["constant", "reshaped", "float16"])
+def test_a_slabs_bias_and_activation_are_computed_in_its_convolution(written: str) -> None:
+    source = volume()
+    bias: Any = ops.constant(np.full((1, 3, 1, 1, 1), 0.3, np.float32))
+    if written == "reshaped":
+        bias = ops.reshape(ops.constant(np.full(3, 0.3, np.float32)), [1, 3, 1, 1, 1], False)
+    if written == "float16":
+        bias = ops.convert(ops.constant(np.full((1, 3, 1, 1, 1), 0.3, np.float16)), "f32")
+    model = network(pool(ops.relu(ops.add(conv(source, RESNET), bias)), POOL), source)
+    expected = run(model)
+    assert openvino_slabs.cut(model, 3) == 3
+    np.testing.assert_allclose(run(model), expected, atol=1e-5 * np.abs(expected).max())
+    compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    kinds = [
+        op.get_rt_info()["layerType"].astype(str)
+        for op in compiled.get_runtime_model().get_ordered_ops()
+    ]
+    assert kinds.count("Convolution") == 3
+    assert not {"Subgraph", "Eltwise"} & set(kinds)
