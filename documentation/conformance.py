@@ -13,7 +13,8 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from documentation.verbs import table
 from runtime.documents.naming import DOCUMENTS
 from runtime.documents.source import WANTED
-from runtime.service.node import outgoing, receive, scp
+from runtime.service.node import receive, scp
+from runtime.service.node.peers import cstore
 from runtime.service.node.policy import Policy
 
 _LIMITS = {
@@ -32,7 +33,7 @@ _LIMITS = {
 def classes() -> str:
     """SOP classes: in which role, in which transfer syntaxes."""
     taken = [(sop, "SCP", scp.TRANSFER_SYNTAXES) for sop in scp.SOP_CLASSES]
-    sent = [(sop, "SCU", outgoing.TRANSFER_SYNTAXES) for sop, _ in DOCUMENTS.values()]
+    sent = [(sop, "SCU", cstore.TRANSFER_SYNTAXES) for sop, _ in DOCUMENTS.values()]
     rows = [(Verification, "SCP", None), *taken, *sent]
     return table(
         ("SOP class", "UID", "role", "transfer syntaxes"),
@@ -45,7 +46,7 @@ def classes() -> str:
 
 def syntaxes() -> str:
     """Transfer syntaxes by name."""
-    every = dict.fromkeys([*scp.TRANSFER_SYNTAXES, *outgoing.TRANSFER_SYNTAXES])
+    every = dict.fromkeys([*scp.TRANSFER_SYNTAXES, *cstore.TRANSFER_SYNTAXES])
     return table(("transfer syntax", "UID"), [(uid.name, f"`{uid}`") for uid in every])
 
 

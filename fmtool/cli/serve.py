@@ -34,7 +34,11 @@ def dicom(
     ],
     peer: Annotated[
         str | None,
-        typer.Option("--peer", help="Where results go: AET@HOST:PORT; without it they wait."),
+        typer.Option(
+            "--peer",
+            help="Where results go: AET@HOST:PORT, or the https:// address of a DICOMweb server; "
+            "without it they wait.",
+        ),
     ] = None,
     aet: Annotated[str, typer.Option("--aet", help="The AE title of this node.")] = "FMTOOL",
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
@@ -62,6 +66,21 @@ def dicom(
     peer_tls: Annotated[
         bool, typer.Option("--peer-tls", help="Speak TLS to the peer, with the same files.")
     ] = False,
+    peer_token: Annotated[
+        Path | None,
+        typer.Option("--peer-token", help="A file with the DICOMweb server's bearer token."),
+    ] = None,
+    peer_ca: Annotated[
+        Path | None,
+        typer.Option("--peer-ca", help="Authorities, PEM, of https:// servers; else --tls-ca's."),
+    ] = None,
+    fhir: Annotated[
+        str | None,
+        typer.Option("--fhir", help="Where FHIR R4 reports go: a server's address, or a folder."),
+    ] = None,
+    fhir_token: Annotated[
+        Path | None, typer.Option("--fhir-token", help="A file with the FHIR server's token.")
+    ] = None,
     settle: Annotated[
         float, typer.Option("--settle", min=0.1, help="Seconds without an object: it is complete.")
     ] = 30.0,
@@ -98,7 +117,7 @@ def dicom(
 ) -> None:
     """A DICOM node: MR series in by C-STORE, a structured report and a page back to a peer."""
     from runtime.service import tls
-    from runtime.service.node.policy import Policy, parse_peer
+    from runtime.service.node.policy import Policy, parse_fhir, parse_peer
 
     policy = Policy(
         aet=aet,
@@ -113,18 +132,21 @@ def dicom(
         max_quarantine_bytes=max_quarantine << 20,
     )
     to = parse_peer(peer) if peer else None
+    records = parse_fhir(fhir) if fhir else None
     files = tls.files(tls_cert, tls_key, tls_ca, tls_required)
     tasks = tuple(task) if task else None
     from runtime.service import log as logs
     from runtime.service.ending import Ending
-    from runtime.service.node.server import NodeSettings  # which loads the libraries
+    from runtime.service.node.peers.destinations import Destinations  # which loads the libraries
+    from runtime.service.node.server import NodeSettings
     from runtime.service.node.service import serve
 
     logs.configure(log)  # the node tells of no patient, so there is nothing to keep or hash
     ending = Ending()
     with ending.on_signals():
+        where = Destinations(to, peer_tls, peer_token, peer_ca, records, fhir_token)
         settings = NodeSettings(
-            policy, inbox, host, port, to, peer_tls, files, tasks, any_client=any_client
+            policy, inbox, host, port, where, files, tasks, any_client=any_client
         )
         serve(settings, bundle, ending)
     raise typer.Exit(ending.code)

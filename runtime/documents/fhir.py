@@ -1,8 +1,8 @@
 """A result as FHIR R4: a DiagnosticReport, an Observation per answer, and the device behind them.
 
 After HL7's mapping of DICOM's TID 1500 to FHIR: each measurement is an Observation with its unit in
-UCUM, its algorithm as a Device, its segmented source as what it is derived from. The patient is not
-named: whoever files the report knows whose scan it was.
+UCUM, its algorithm as a Device, its segmented source as what it is derived from. The patient is
+named by an identifier where whoever files the report gives one, else not at all.
 """
 
 from __future__ import annotations
@@ -53,10 +53,14 @@ class Records:
         return path
 
 
-def bundle(result: Result) -> dict[str, Any]:
+def bundle(result: Result, patient: str | None = None) -> dict[str, Any]:
     """The report and all that it refers to, as one Bundle of type "collection".
 
     The same result gives the same resources, whenever it is computed.
+
+    Args:
+        result: what was predicted.
+        patient: the identifier that the source's PACS has for the patient; None to name nobody.
     """
     data = result.to_dict()
     name = sha256(
@@ -64,8 +68,11 @@ def bundle(result: Result) -> dict[str, Any]:
     ).hexdigest()
     study = _study(result)
     device = _entry("device", name, _device(data))
+    who = {"type": "Patient", "identifier": {"value": patient}}
+    subject = {"subject": who} if patient else {}
     shared = {
         "status": "preliminary",
+        **subject,
         "issued": data["finished"],
         "device": {"reference": device["fullUrl"]},
         "method": {"text": _made_by(data)},
@@ -92,6 +99,7 @@ def bundle(result: Result) -> dict[str, Any]:
         "status": "preliminary",
         "category": [_category("v2-0074", "RAD")],
         "code": _concept(_MR_BRAIN),
+        **subject,
         "issued": data["finished"],
         "result": [{"reference": one["fullUrl"]} for one in observations],
         "conclusion": " ".join(sentences),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fmtool.errors import InputError, UsageError
@@ -65,16 +65,30 @@ def server_context(tls: TlsFiles) -> ssl.SSLContext:
     return context
 
 
-def client_context(tls: TlsFiles) -> ssl.SSLContext:
+def client_context(tls: TlsFiles | None, ca: Path | None = None) -> ssl.SSLContext:
     """The peer's certificate must be of the authorities named, and of no other, and name its host.
 
     Where none is named, it must be of one of the system's.
+
+    Args:
+        tls: the service's own, to be shown; None to show none.
+        ca: authorities, in place of those of `tls`.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if tls.ca is None:
-        context.load_default_certs()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    _load(context, tls)
+    ca = ca or (tls.ca if tls else None)
+    if ca is None:
+        context.load_default_certs()
+    if tls is not None:
+        _load(context, replace(tls, ca=ca))
+    elif ca is not None:
+        try:
+            context.load_verify_locations(ca)
+        except OSError as error:  # ssl.SSLError is one
+            raise InputError(
+                f"cannot use {ca} for TLS ({error.strerror or error}); name a PEM file of "
+                "certificates"
+            ) from None
     return context
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from os import PathLike
 
@@ -14,23 +16,29 @@ from runtime.service.node.log import hush_libraries
 from runtime.service.node.storage import job
 
 
-def answerer(bundle: str | PathLike[str] | None, tasks: Sequence[str] | None) -> Answerer:
+def answerer(
+    bundle: str | PathLike[str] | None, tasks: Sequence[str] | None, fhir: bool
+) -> Answerer:
     """An `Answerer` that makes documents, for a process of its own."""
     hush_libraries()
-    return Answerer(bundle, tasks, documents)
+    return Answerer(bundle, tasks, partial(documents, fhir=fhir))
 
 
-def documents(order: Order, result: Result, template: Template) -> dict[str, bytes]:
+def documents(
+    order: Order, result: Result, template: Template, fhir: bool = False
+) -> dict[str, bytes]:
     """The report, the page and, where the slices have a frame of reference, mask and maps.
 
     Args:
         order: whose source is a series' folder in the inbox.
         result: what was predicted.
         template: not drawn.
+        fhir: whether there is a FHIR report as well.
 
     Raises:
         InputError: if the folder holds no object.
     """
+    from runtime.documents import fhir as records
     from runtime.documents import page, parametric_map, segmentation, slices, source, sr
     from runtime.service.node import studies  # not for the node's own process: large
 
@@ -54,4 +62,7 @@ def documents(order: Order, result: Result, template: Template) -> dict[str, byt
         stream = BytesIO()
         document.save_as(stream, enforce_file_format=True)
         files[f"{number}.dcm"] = stream.getvalue()
+    if fhir:
+        told = records.bundle(shown, first.PatientID or None)
+        files[f"{len(made) + 1}.fhir"] = json.dumps(told, allow_nan=False).encode()
     return files

@@ -1,10 +1,10 @@
 """The outbox: documents on disk until the peer has acknowledged each of them, or never will.
 
-    outgoing/JOB/1.dcm, 2.dcm      to be sent; a file goes when it is acknowledged
+    outgoing/JOB/1.dcm, 2.fhir     to be sent; a file goes when it is acknowledged
     refused/JOB/1.dcm, 1.json      the peer will not take it, and why
     sent/JOB.json                  nothing of it waits any more
 
-Each document has an association, and so a fate, of its own: what one meets holds up no other. A
+Each document is sent by itself and has a fate of its own: what one meets holds up no other. A
 document whose acknowledgement got lost is sent again as the same object: the peer keeps one.
 """
 
@@ -12,39 +12,21 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from ssl import SSLContext
-from typing import Any
-
-from pydicom import dcmread
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE
-from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from fmtool.errors import FmtoolError
 from runtime.service import guard, move
 from runtime.service.backoff import Backoff
 from runtime.service.ending import Ending
 from runtime.service.node.log import node_log
-from runtime.service.node.policy import Peer, Policy
+from runtime.service.node.peers import Refused, Route, Unreached
 from runtime.system.atomic import write_bytes
 
 _FIRST_S, _LONGEST_S = 5.0, 600.0  # between attempts: doubled from the one to the other
+_KINDS = (".dcm", ".fhir")
 _TRIES = 10  # at a document whose refusal does not say whether it may pass
-
-TRANSFER_SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
-"""What documents are offered in."""
-
-# Statuses of PS3.7, annex C, and PS3.4, B.2.3
-_WARNINGS = (0x0001, 0x0107, 0x0116)  # stored, with a remark; and all of 0xBxxx
-_DUPLICATE = 0x0111  # stored before: the acknowledgement got lost
-_PASSING = (0x0110, 0x0213)  # a failure in processing, of resources; and all of 0xA7xx
-_LASTING = (0x0105, 0x0106, 0x0112, 0x0117, 0x0118, 0x0120, 0x0121, 0x0122, 0x0211, 0x0212)
-
-# Results of a presentation context (PS3.8, 9.3.3.2)
-_LACKS = {3: "does not accept", 4: "accepts no transfer syntax of ours for"}
 
 
 class Outgoing:
@@ -80,7 +62,7 @@ class Outgoing:
 
     def files(self, job: str) -> list[Path]:
         """The documents of a job that are not acknowledged."""
-        return sorted((self._outgoing / job).glob("*.dcm"))
+        return _documents(self._outgoing / job)
 
     def put_aside(self, job: str, file: Path, reason: str) -> None:
         """Send a document no more; the reason beside it."""
@@ -92,7 +74,7 @@ class Outgoing:
 
     def done(self, job: str) -> int:
         """Nothing of a job waits any more; how many of its documents were put aside."""
-        refused = sorted(file.name for file in (self._refused / job).glob("*.dcm"))
+        refused = [file.name for file in _documents(self._refused / job)]
         said = {"sent": _now(), "refused": refused}
         write_bytes(self._sent / f"{job}.json", json.dumps(said).encode())
         move.remove(self._outgoing / job)  # with the reasons, if somebody moved it back with them
@@ -105,6 +87,10 @@ class Outgoing:
     def let_go(self, failed_days: float) -> None:
         """Delete what was put aside longer ago."""
         _remove_older(self._refused, failed_days)
+
+
+def _documents(folder: Path) -> list[Path]:
+    return sorted(file for kind in _KINDS for file in folder.glob(f"*{kind}"))
 
 
 def _remove_older(place: Path, days: float) -> None:
@@ -121,42 +107,16 @@ class _Waiting:
     refusals: int = 0
 
 
-class _Unreached(Exception):
-    """There is no association with the peer, and why."""
-
-
-class _Refused(Exception):
-    """A document that was not taken, and why.
-
-    Attributes:
-        lasting: whether it never will be; None if that is not known.
-        facts: for the log.
-    """
-
-    def __init__(self, why: str, lasting: bool | None, **facts: Any) -> None:
-        super().__init__(why)
-        self.lasting, self.facts = lasting, facts
-
-
 class Sender:
     """Sends what is in the outbox, again and again until it is acknowledged or refused for good.
 
     Args:
         outbox: where the documents wait.
-        peer: where they go.
-        policy: the node's own AE title and timeouts.
-        tls: a client's context, or None for a plain connection.
+        routes: by the end of a document's name, where it goes; one without a route waits.
     """
 
-    def __init__(
-        self, outbox: Outgoing, peer: Peer, policy: Policy, tls: SSLContext | None = None
-    ) -> None:
-        self._outbox, self._peer, self._tls = outbox, peer, tls
-        self._ae = AE(policy.aet)
-        self._ae.acse_timeout = policy.acse_s
-        self._ae.dimse_timeout = policy.dimse_s
-        self._ae.network_timeout = policy.network_s
-        self._ae.connection_timeout = policy.acse_s
+    def __init__(self, outbox: Outgoing, routes: Mapping[str, Route]) -> None:
+        self._outbox, self._routes = outbox, routes
         self._waiting: dict[Path, _Waiting] = {}
         # By kind of document: some peers refuse an association for what it offers.
         self._away: dict[str, Backoff] = {}
@@ -185,17 +145,20 @@ class Sender:
 
     def _try(self, job: str, file: Path) -> None:
         """Send a document if its time has come, and note what came of it."""
+        route = self._routes.get(file.suffix)
+        if route is None:
+            return
         waiting = self._waiting.setdefault(file, _Waiting())
         away = self._away.setdefault(file.name, Backoff(_FIRST_S, _LONGEST_S))
         if not (waiting.backoff.due and away.due):
             return
         facts = {"job": job, "document": file.name}
         try:
-            self._send(file)
-        except _Unreached as error:
+            route.send(file)
+        except Unreached as error:
             node_log("peer_unreachable", why=str(error), again_in_s=away.longer())
             return
-        except _Refused as error:
+        except Refused as error:
             waiting.refusals += error.lasting is None
             node_log("document_refused", **facts, **error.facts, why=str(error))
             if error.lasting or waiting.refusals == _TRIES:
@@ -209,66 +172,6 @@ class Sender:
             del self._waiting[file]
         away.over()
 
-    def _send(self, file: Path) -> None:
-        """Send a document.
-
-        Raises:
-            _Unreached: if there is no association with the peer.
-            _Refused: if it is not taken.
-        """
-        try:
-            document = dcmread(file)
-            sop_class = UID(document.SOPClassUID)
-        except OSError as error:
-            raise _Refused("it cannot be read just now", False, errno=error.errno) from None
-        except Exception as error:  # whatever damaged bytes raise in the parser
-            raise _Refused("it is damaged", True, exception=type(error).__name__) from None
-        association = self._association(sop_class)
-        try:
-            status = association.send_c_store(document).get("Status")
-        except (ValueError, RuntimeError) as error:  # it cannot be encoded; the connection is gone
-            kind = type(error).__name__
-            raise _Refused("it could not be sent", None, exception=kind) from None
-        finally:
-            association.release()
-        if status is None:
-            raise _Refused("the peer gave no answer", False)
-        if not (status in (0, _DUPLICATE, *_WARNINGS) or status >> 12 == 0xB):
-            what = {"sop_class": sop_class.name, "status": f"0x{status:04X}"}
-            raise _Refused(f"the peer answered 0x{status:04X}", _is_lasting(status), **what)
-
-    def _association(self, sop_class: UID) -> Association:
-        """An association in which documents of a class may be sent."""
-        peer = self._peer
-        self._ae.requested_contexts = []
-        self._ae.add_requested_context(sop_class, TRANSFER_SYNTAXES)
-        association = self._ae.associate(
-            peer.host,
-            peer.port,
-            ae_title=peer.aet,
-            tls_args=(self._tls, peer.host) if self._tls else None,
-        )
-        if association.is_established:
-            return association
-        for context in association.rejected_contexts:
-            lacks = _LACKS.get(context.result or 0, "just now refuses")
-            raise _Refused(
-                f"the peer {lacks} {sop_class.name} ({sop_class})",
-                context.result in _LACKS,
-                sop_class=sop_class.name,
-            )
-        answer = association.acceptor.primitive
-        if association.is_rejected and isinstance(answer, A_ASSOCIATE):
-            raise _Unreached(f"it rejected the association: {answer.reason_str}")
-        raise _Unreached("it ended the association" if answer else "no connection")
-
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _is_lasting(status: int) -> bool | None:
-    """Whether a failure's status says that the document will never be taken; None if neither."""
-    if status in _PASSING or status >> 8 == 0xA7:
-        return False
-    return True if status in _LASTING or status >> 8 in (0xA8, 0xA9) else None

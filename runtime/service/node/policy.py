@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from fmtool.errors import UsageError
+from runtime.service.web import WebServer, parse_server
 
 _TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")  # the VR AE: no backslash, no control character
 _MIB = 1 << 20
@@ -90,16 +92,32 @@ class Peer:
     port: int
 
 
-def parse_peer(text: str) -> Peer:
-    """The peer of `AET@HOST:PORT`; an IPv6 address stands in brackets.
+def parse_peer(text: str) -> Peer | WebServer:
+    """The peer of `AET@HOST:PORT`, or the DICOMweb server of an address.
+
+    An IPv6 address stands in brackets.
 
     Raises:
         UsageError: for anything else.
     """
+    if "://" in text:
+        return parse_server(text)
     found = re.fullmatch(r"([^@]+)@(\[[^\]]+\]|[^:@\[\]]+):(\d{1,5})", text)
     if not found or not 0 < int(found[3]) < 65536:
-        raise UsageError(f"the peer {text!r} is not AET@HOST:PORT, such as PACS@10.0.0.5:104")
+        raise UsageError(
+            f"the peer {text!r} is not AET@HOST:PORT, such as PACS@10.0.0.5:104, nor "
+            "the address of a DICOMweb server, such as https://pacs.example/dicom-web"
+        )
     return Peer(check_title(found[1]), found[2].strip("[]"), int(found[3]))
+
+
+def parse_fhir(text: str) -> WebServer | Path:
+    """The FHIR server of an address, or else a folder.
+
+    Raises:
+        UsageError: for an address that is none.
+    """
+    return parse_server(text) if "://" in text else Path(text)
 
 
 def check_title(title: str) -> str:

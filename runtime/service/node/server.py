@@ -11,7 +11,7 @@ from typing import Any
 
 from pydicom import config
 
-from fmtool.errors import FmtoolError, InputError, UsageError
+from fmtool.errors import FmtoolError, InputError
 from runtime.ledger import FILE, Ledger
 from runtime.service import tls
 from runtime.service.ending import Ending
@@ -20,7 +20,8 @@ from runtime.service.loop import AnswerLoop
 from runtime.service.node.front import NodeFront
 from runtime.service.node.log import node_log
 from runtime.service.node.outgoing import Outgoing, Sender
-from runtime.service.node.policy import Peer, Policy
+from runtime.service.node.peers.destinations import NOWHERE, Destinations, routes
+from runtime.service.node.policy import Policy
 from runtime.service.node.scp import listen
 from runtime.service.node.storage import Inbox
 from runtime.service.worker import OrderWorker
@@ -39,8 +40,7 @@ class NodeSettings:
         inbox: its folder; see `runtime.service.node.storage`.
         host: the address to listen on.
         port: 0 takes a free one; see `DicomNode.address`.
-        peer: where results go; without one they wait in the outbox.
-        peer_tls: whether the peer is spoken to over TLS, with the same files.
+        to: where the documents go.
         tls: without these the port is plain DICOM.
         tasks: in the documents; all when None.
         any_client: whether other machines may send without a certificate.
@@ -50,8 +50,7 @@ class NodeSettings:
     inbox: Path
     host: str = "127.0.0.1"
     port: int = 11112
-    peer: Peer | None = None
-    peer_tls: bool = False
+    to: Destinations = NOWHERE
     tls: tls.TlsFiles | None = None
     tasks: tuple[str, ...] | None = None
     any_client: bool = False
@@ -65,21 +64,19 @@ class DicomNode:
         ending: when to stop answering and sending.
 
     Raises:
-        UsageError: if the peer is to be spoken to over TLS without files for it.
-        InputError: if the inbox, the TLS files or the address cannot be used.
+        UsageError: as `routes`.
+        InputError: if the inbox, the files named or the address cannot be used.
     """
 
     def __init__(self, settings: NodeSettings, ending: Ending) -> None:
         config.settings.reading_validation_mode = config.IGNORE  # warnings would quote the values
         self._settings, self._policy, self._ending = settings, settings.policy, ending
-        files, peer = settings.tls, settings.peer
-        if settings.peer_tls and files is None:
-            raise UsageError("--peer-tls needs --tls-cert and --tls-key")
+        files = settings.tls
         server = tls.server_context(files) if files else None
-        client = tls.client_context(files) if files and settings.peer_tls else None
+        ways = routes(settings.to, self._policy, files)
         self.inbox = Inbox(settings.inbox, self._policy.min_free_bytes)
         self.outbox = Outgoing(settings.inbox)
-        self._sender = Sender(self.outbox, peer, self._policy, client) if peer else None
+        self._sender = Sender(self.outbox, ways) if ways else None
         self._ledger: Ledger | None = None
         self._threads: list[threading.Thread] = []
         try:

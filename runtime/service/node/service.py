@@ -38,7 +38,9 @@ def serve(settings: NodeSettings, bundle: Path | None, ending: Ending) -> None:
 def _serve(settings: NodeSettings, bundle: Path | None, ending: Ending) -> None:
     node, worker = DicomNode(settings, ending), None
     try:
-        worker = OrderWorker(partial(answerer, bundle, settings.tasks))
+        worker = OrderWorker(
+            partial(answerer, bundle, settings.tasks, fhir=settings.to.fhir is not None)
+        )
         node.start(worker)
         while not ending.wait(5.0):
             node.check()

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from socketserver import BaseServer
 from types import SimpleNamespace
 
@@ -34,6 +35,7 @@ from runtime.service.log import JsonLines
 from runtime.service.node import front, server
 from runtime.service.node.documents import documents
 from runtime.service.node.log import logger
+from runtime.service.node.peers.destinations import Destinations
 from runtime.service.node.policy import Peer, Policy
 
 PLANTED = "Planted^Patient"
@@ -83,7 +85,7 @@ def made_result(name="series"):
         prepared=prepared,
         bundle={"name": "demo", "digest": "ab" * 32, "demonstration": True, "limits": ["Limits."]},
         engine="onnxruntime on cpu, float32",
-        facts={},
+        facts={"brain_volume_ml": 1.0},
         timings={"total": 0.1},
         warnings=["A check warned."],
     )
@@ -130,8 +132,8 @@ class Answering:
     about = AnsweredBy("demo", "ab" * 32, "none")
     alive = True
 
-    def __init__(self, answer):
-        self._answer = answer
+    def __init__(self, answer, make):
+        self._answer, self._make = answer, make
 
     def ensure(self):
         pass
@@ -145,7 +147,7 @@ class Answering:
                 raise InputError(found[0].reason)
             return found[0]
 
-        return answered(order, predict, documents, None)
+        return answered(order, predict, self._make, None)
 
 
 @pytest.fixture
@@ -156,7 +158,7 @@ def run_node(tmp_path, monkeypatch):
     monkeypatch.setattr(front, "_PAUSE_S", 0.02)
 
     @contextmanager
-    def run(answer=None, peer=None, tls=None, **changes):
+    def run(answer=None, peer=None, tls=None, to=None, wanted=None, **changes):
         changes = {"allow": ("SCANNER",), "settle_s": 0.3, "min_free_bytes": 0, **changes}
         policy, stream = Policy(**changes), io.StringIO()
         handler = logging.StreamHandler(stream)
@@ -165,9 +167,11 @@ def run_node(tmp_path, monkeypatch):
         logger.addHandler(handler)
         logger.setLevel("INFO")
         try:
-            settings = server.NodeSettings(policy, tmp_path / "inbox", port=0, peer=peer, tls=tls)
+            to = to or Destinations(peer)
+            settings = server.NodeSettings(policy, tmp_path / "inbox", port=0, to=to, tls=tls)
             node = server.DicomNode(settings, Ending(2.0))
-            node.start(Answering(answer or (lambda folder: made_result(folder.name))))
+            make = partial(documents, **(wanted or {}))
+            node.start(Answering(answer or (lambda folder: made_result(folder.name)), make))
             try:
                 yield Running(node, stream, policy)
             finally:

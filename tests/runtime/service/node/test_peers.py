@@ -1,6 +1,7 @@
 """Other people's DICOM software: dcmtk and Orthanc send a real series and take the report back.
 
-Debian has them: `apt-get install dcmtk orthanc dicom3tools`.
+Debian has them: `apt-get install dcmtk orthanc orthanc-dicomweb dicom3tools`.
+Packages that were only unpacked are found by PATH, LD_LIBRARY_PATH and ORTHANC_PLUGINS.
 """
 
 from __future__ import annotations
@@ -80,10 +81,11 @@ def node(tmp_path):
     """`with node(peer) as (port, log, inbox)`: `fmtool serve dicom` in a process of its own."""
 
     @contextmanager
-    def run(peer):
+    def run(peer, *more):
         port, log, inbox = _free_port(), tmp_path / "node.log", tmp_path / "inbox"
         words = ["serve", "dicom", "--inbox", inbox, "--port", port, "--peer", peer]
         words += ["--allow", "SCANNER", "--allow", "ORTHANC", "--settle", "5", "--min-free", "100"]
+        words += more
         with _process(sys.executable, "-m", "fmtool", *words, log=log) as process:
             _until(
                 lambda: (
@@ -150,10 +152,20 @@ def test_dcmtk_sends_and_receives(series, node, tmp_path):
     _check(documents, dcmread(one))
 
 
-def test_orthanc_sends_and_receives(series, node, tmp_path):
+_PLUGINS = "/usr/share/orthanc/plugins"
+
+
+@pytest.mark.parametrize("back", ["C-STORE", "STOW-RS"])
+def test_orthanc_sends_and_receives(series, node, tmp_path, back):
     orthanc, send = _tool("Orthanc"), _tool("storescu")
+    plugins = Path(os.environ.get("ORTHANC_PLUGINS", _PLUGINS))
+    if back == "STOW-RS" and not (plugins / "libOrthancDicomWeb.so").exists():
+        pytest.skip(f"no DICOMweb plugin in {plugins}: apt-get install orthanc-dicomweb")
     dicom, http = _free_port(), _free_port()
     (one, *_) = sorted(series.rglob("*.dcm"))
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text("cGFjczpzZWNyZXQ=")
 
     def rest(path, body=None):
         request = urllib.request.Request(
@@ -166,8 +178,12 @@ def test_orthanc_sends_and_receives(series, node, tmp_path):
         query = {"Level": "Series", "Query": {"Modality": modality}}
         return json.loads(rest("/tools/find", json.dumps(query)))
 
-    with node(f"ORTHANC@127.0.0.1:{dicom}") as (node_port, _, _):
+    peer = (f"ORTHANC@127.0.0.1:{dicom}",)
+    if back == "STOW-RS":
+        peer = (f"http://127.0.0.1:{http}/dicom-web/", "--peer-token", str(token))
+    with node(*peer) as (node_port, _, _):
         config = {
+            "Plugins": [str(plugins / "libOrthancDicomWeb.so")] * (back == "STOW-RS"),
             "DicomAet": "ORTHANC",
             "DicomPort": dicom,
             "DicomCheckCalledAet": True,
