@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from runtime.prepare import Reading as Reading
     from runtime.preprocess.pipeline import Prepared as Prepared
     from runtime.preprocess.pipeline import prepare as prepare
+    from runtime.report.rows import records as records
     from runtime.result import Prediction as Prediction
     from runtime.result import Result as Result
 else:
@@ -66,6 +67,7 @@ else:
         "runtime.preprocess.pipeline:Prepared",
         "runtime.preprocess.pipeline:prepare",
         "runtime.prepare:Reading",
+        "runtime.report.rows:records",
         "runtime.result:Prediction",
         "runtime.result:Result",
     )

@@ -30,11 +30,11 @@ def scans(
     Args:
         total: of the scans that are still to be done.
         what: is being done with them.
-        say: takes the lines where stderr is no terminal; none are said without it.
+        say: takes the lines where stderr is no terminal; they go there if absent.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
     if not console.is_terminal:
-        yield _lines(total, what, say) if say else lambda: None
+        yield _lines(total, what, say or (lambda line: console.print(line, markup=False)))
         return
     columns = (
         TextColumn("{task.description}"),
@@ -49,21 +49,30 @@ def scans(
 
 
 def _lines(total: int, what: str, say: Callable[[str], None]) -> Callable[[], None]:
-    start = said = time.monotonic()
-    done = 0
+    start, done, due = time.monotonic(), 0, now_and_then()
 
     def advance() -> None:
-        nonlocal done, said
+        nonlocal done
         done += 1
-        now = time.monotonic()
-        if done < total and now - said < _LINE_SECONDS:
-            return
-        said = now
-        speed = done / max(now - start, 1e-9)
-        left = (total - done) / speed
-        say(f"{what}: {done} of {total}, {_said(speed)}, {_clock(left)} left")
+        if due():
+            speed = done / max(time.monotonic() - start, 1e-9)
+            say(f"{what}: {done} of {total}, {_said(speed)}, {clock((total - done) / speed)} left")
 
     return advance
+
+
+def now_and_then() -> Callable[[], bool]:
+    """Whether half a minute has passed since it last was so, or since now: time for a line."""
+    said = time.monotonic()
+
+    def due() -> bool:
+        nonlocal said
+        if time.monotonic() - said < _LINE_SECONDS:
+            return False
+        said = time.monotonic()
+        return True
+
+    return due
 
 
 class _Rate(ProgressColumn):
@@ -78,7 +87,8 @@ def _said(speed: float) -> str:
     return f"{speed:.1f} scans/s" if speed >= 1.0 else f"{60.0 * speed:.1f} scans/min"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Such as 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"

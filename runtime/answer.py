@@ -22,6 +22,7 @@ def answer(
     evidence: dict[str, Any],
     embedding: ArrayLike = (),
     trust: Trust | None = None,
+    learnt_from: bool = False,
 ) -> Prediction:
     """The prediction of one task.
 
@@ -31,34 +32,42 @@ def answer(
         evidence: how well the head did; see `training.evidence`.
         embedding: (F,) of the scan; needed with `trust`.
         trust: the head's calibration.
+        learnt_from: whether the head was fitted on this very scan.
     """
     value = classes.sigmoid(raw) if task.kind == "binary" else raw
-    warnings = []
+    warnings, of_head = [], []
     if task.valid_range is not None:
         low, high = task.valid_range
         if not low <= value <= high:
             warnings.append(
                 f"{value:.1f} {task.unit} cannot be true ({low:g} to {high:g} can): discard it."
             )
-    if "value" not in evidence:
-        warnings.append("How good this head is, is not known: nobody was tested.")
-    if evidence.get("beats_baseline") is False:
+    if learnt_from:
         warnings.append(
+            "The head has learnt from this scan and its label: the value is no prediction, and "
+            "neither error nor interval holds; the table beside the head has the out-of-fold one."
+        )
+    if "value" not in evidence:
+        of_head.append("How good this head is, is not known: nobody was tested.")
+    if evidence.get("beats_baseline") is False:
+        of_head.append(
             f"This head did not beat its baseline ({evidence['baseline_name']}) in "
             "cross-validation: read the value as a demonstration, not as information."
         )
     if (evidence.get("exposure") or {}).get("images"):
-        warnings.append(exposure.sentence(evidence))
+        of_head.append(exposure.sentence(evidence))
     volume = evidence.get("brain_volume")
     if volume and not volume["head_is_better"]:
-        warnings.append(
+        of_head.append(
             "This head is not shown to be better than brain volume alone "
             f"({evidence['metric']} {evidence['value']:.2f} against {volume['value']:.2f})."
         )
-    plain = Prediction(task, value, evidence, warnings)
     if trust is None:
         what = "calibrated probability" if task.kind == "binary" else "interval"
-        warnings.append(f"No {what}: the bundle has no calibration of this head.")
+        of_head.append(f"No {what}: the bundle has no calibration of this head.")
+    said = [*warnings, *of_head]
+    plain = Prediction(task, value, evidence, said, learnt_from=learnt_from, of_head=of_head)
+    if trust is None:
         return plain
     if trust.novelty is not None:
         plain = replace(plain, novelty=trust.novelty.p_value(embedding))
@@ -84,7 +93,7 @@ def unlike(predictions: Mapping[str, Prediction], trusts: Mapping[str, Trust]) -
 def _regression(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trust) -> Prediction:
     found = interval(trust.folds, embedding, trust.level, trust.difficulty)
     if found is None:
-        plain.warnings.append(
+        plain.say_of_head(
             f"No interval: {trust.folds.subjects:.0f} calibration subjects are too few for one "
             f"of {100 * trust.level:.0f} %."
         )

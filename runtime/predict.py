@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool import bundle as bundles
-from fmtool.bundle import Bundle
+from fmtool.bundle import Bundle, exposure
 from fmtool.errors import FmtoolError, PreprocessingError, UsageError
 from fmtool.task import Task
 from runtime import attribution, trust
@@ -86,6 +86,7 @@ class Predictor:
             self.choice: Choice = choose(wish.engine, wish.device, wish.precision, stored)
             self._trust = trust.used_at(trust.read(self.bundle), prevalence)
             self._robustness = robustness.read(self.bundle)
+            self._exposure = exposure.read(self.bundle)
             self._stack = opening.pop_all()
         self._say = say
         self._reading = reading
@@ -168,7 +169,7 @@ class Predictor:
         with timed(timings, "network"):
             outputs = run_network(self.engine, ready.prepared)
         timings["total"] = ready.seconds + timings["network"]
-        predictions = self._predictions(wanted, outputs)
+        predictions = self._predictions(wanted, outputs, ready)
         maps = attribution.read(self.bundle, outputs, self.self_test.maps, list(predictions))
         return Result(
             scan=ready.scan,
@@ -197,7 +198,9 @@ class Predictor:
             except FmtoolError as error:
                 yield Failure(called(source), str(error))
 
-    def _predictions(self, tasks: Iterable[Task], outputs: Arrays) -> dict[str, Prediction]:
+    def _predictions(
+        self, tasks: Iterable[Task], outputs: Arrays, ready: Ready
+    ) -> dict[str, Prediction]:
         return {
             task.name: answer(
                 task,
@@ -205,6 +208,7 @@ class Predictor:
                 self.bundle.evidence(task.name),
                 outputs["embedding"][0],
                 self._trust.get(task.name),
+                self._exposure.learnt_from(task.name, ready.contents),
             )
             for task in tasks
         }

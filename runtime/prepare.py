@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fmtool.bundle import Bundle
+from fmtool.bundle import Bundle, exposure
 from fmtool.errors import PreprocessingError
 from runtime import quality, scan
+from runtime.ledger.content import content_digests
 from runtime.preprocess import Skull
 from runtime.preprocess.pipeline import Prepared, Preprocessor
 from runtime.preprocess.template import Template
@@ -33,6 +36,7 @@ class Ready:
         timings: seconds per stage.
         seconds: from the start of reading to the end of checking.
         itk, stack: see `Scan`.
+        contents: the SHA-256 of the scan's files, where the bundle has learnt from known ones.
     """
 
     scan: str
@@ -44,6 +48,7 @@ class Ready:
     seconds: float = 0.0
     itk: NDArray[np.float64] | None = None
     stack: Stack | None = None
+    contents: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +75,7 @@ class Preparer:
         self._stages = Preprocessor(bundle, reading.skull)
         self._normal = bundle.manifest.calibration
         self._reading = reading
+        self._known = exposure.read(bundle).knows_labelled
 
     def __enter__(self) -> Preparer:
         self._stages.__enter__()
@@ -104,7 +110,18 @@ class Preparer:
             time.perf_counter() - start,
             head.itk,
             head.stack,
+            self._contents(source, head),
         )
+
+    def _contents(self, source: Source | Scan, head: Scan) -> frozenset[str]:
+        place = head.path if isinstance(source, Scan) else source
+        if not self._known or place is None:
+            return frozenset()
+        files = Path(place) if isinstance(place, str | PathLike) else place
+        try:
+            return frozenset(content_digests(files))
+        except OSError:  # gone since it was read: then there is nothing to compare
+            return frozenset()
 
     def _read(self, source: Source) -> Scan:
         return scan.read(source, self._reading.assume_ras, self._reading.series)

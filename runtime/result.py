@@ -35,6 +35,8 @@ class Prediction:
         members: a binary task's prediction set: the classes that cannot be excluded at `level`.
         level: of `members`.
         novelty: p-value of the scan among the head's calibration cohort; small is unusual.
+        learnt_from: whether the head was fitted on this very scan, as far as its files tell.
+        of_head: those of the warnings that hold of every scan.
     """
 
     task: Task
@@ -48,6 +50,13 @@ class Prediction:
     members: list[str] | None = None
     level: float | None = None
     novelty: float | None = None
+    learnt_from: bool = False
+    of_head: list[str] = field(default_factory=list)
+
+    def say_of_head(self, sentence: str) -> None:
+        """Warn of what holds of every scan."""
+        self.warnings.append(sentence)
+        self.of_head.append(sentence)
 
     @property
     def label(self) -> str | None:
@@ -72,8 +81,10 @@ class Prediction:
             "prediction_set": self.members,
             "prediction_set_level": self.level,
             "novelty_p": self.novelty,
+            "learnt_from": self.learnt_from,
             "evidence": self.evidence,
             "warnings": self.warnings,
+            "of_head": self.of_head,
         }
 
 

@@ -32,7 +32,7 @@ from fmtool.errors import InputError
 from fmtool.task import Task
 from training import evidence
 from training.cohort import Cohort
-from training.evidence import splits, trust
+from training.evidence import out_of_fold, splits, trust
 from training.evidence.head import Head
 from training.evidence.sample import describe, sentence
 from training.span import Span
@@ -51,11 +51,13 @@ class FittedProbe:
         head: the head, fitted on all rows; its `evidence` has the figures below.
         predictions: (repeats, N) out-of-fold: the value, or the logit of class 1.
         baseline: (repeats, N) what the training folds' `evidence.constant` predicts for them.
+        rows: the same for people, a row per scan; see `training.evidence.out_of_fold`.
     """
 
     head: Head
     predictions: Array
     baseline: Array
+    rows: list[out_of_fold.Row]
 
 
 def fit(
@@ -105,15 +107,22 @@ def fit(
     }
     if seen is not None:
         found["exposure"] = seen.to_dict()
+    others, volumes = {}, None
     if brain_volume_ml is not None:
-        volume = np.asarray(brain_volume_ml, dtype=np.float64)[:, None]
-        alone = np.stack([_out_of_fold(volume, p, _heads(volume, cohort, p)) for p in plans])
+        volumes = np.asarray(brain_volume_ml, dtype=np.float64)
+        alone = np.stack(
+            [_out_of_fold(volumes[:, None], p, _heads(volumes[:, None], cohort, p)) for p in plans]
+        )
         found["brain_volume"] = evidence.against_volume(cohort, predictions, alone, fold)
+        others["brain_volume"] = alone[0]
     limits, found["trust"] = trust.cross(
         x, cohort, plans[0], heads[0], predictions, fit_affine, seed, cells
     )
     head = Head(cohort.task, *fit_affine(x, cohort), found, encoder_sha256, sample, limits)
-    return FittedProbe(head, predictions, baseline)
+    hard = limits.difficulty
+    sizes = hard and np.array([hard(e)[k] for e, k in zip(x, fold[0], strict=True)])
+    rows = out_of_fold.rows(cohort, predictions, fold[0], baseline[0], others, volumes, sizes, seed)
+    return FittedProbe(head, predictions, baseline, rows)
 
 
 def fit_affine(x: Array, cohort: Cohort[Task]) -> tuple[Array, float]:

@@ -116,6 +116,16 @@ class BundleExposure:
         of_heads = {name: seen.to_dict() for name, seen in self.tasks.items()}
         return (json.dumps({"encoder": self.encoder.to_dict(), "tasks": of_heads}) + "\n").encode()
 
+    def learnt_from(self, task: str, contents: Iterable[str]) -> bool:
+        """Whether the label of a scan with one of these SHA-256 has set a head's weights."""
+        seen = self.encoder.labelled_scans | self.tasks.get(task, UNKNOWN).labelled_scans
+        return any(scan_digest(content) in seen for content in contents)
+
+    @property
+    def knows_labelled(self) -> bool:
+        """Whether any scan is known whose label has set weights."""
+        return any(seen.labelled_scans for seen in (self.encoder, *self.tasks.values()))
+
     def of(self, task: str) -> Exposure:
         """What has set the encoder's weights or the head's; not known of a head without a word."""
         return self.encoder | self.tasks.get(task, UNKNOWN)

@@ -20,6 +20,7 @@ from fmtool.cli import (
     ledger,
     predict,
     preprocess,
+    results,
     serve,
     status,
     train,
@@ -57,6 +58,7 @@ def _root(
 app.command("init")(init.init)
 app.command("predict")(predict.predict)
 app.command("preprocess")(preprocess.preprocess)
+app.command("results")(results.results)
 app.command("export")(export.export)
 app.command("calibrate")(with_threads(calibrate.calibrate))
 app.command("bids", cls=bids.BidsAppCommand)(bids.bids)

@@ -10,8 +10,9 @@ from typing import Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.status import Status
+
+from fmtool import progress
 
 _Item = TypeVar("_Item")
 
@@ -59,15 +60,11 @@ def activity(what: str) -> Iterator[Status]:
 
 
 def track(items: Iterable[_Item], total: int, what: str) -> Iterator[_Item]:
-    """The items, with a progress bar on a terminal's stderr."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
-        yield from bar.track(items, total=total, description=what)
+    """The items, with how far they are on stderr."""
+    with progress.scans(total, what, say) as advance:
+        for item in items:
+            yield item
+            advance()
 
 
 def results(outcomes: Sequence[dict[str, Any]], form: str) -> None:

@@ -37,7 +37,7 @@ def show(
     from runtime.ledger.outcomes import counts, items
     from runtime.ledger.table import render
 
-    with Ledger(_file(ledger)) as opened:
+    with Ledger(file_of(ledger)) as opened:
         found = items(opened, _checked(state) if state else None)
         if json:
             for item in found:
@@ -67,7 +67,7 @@ def export(
     from runtime.report.parquet import has_parquet
     from runtime.report.publish import check_writable
 
-    files = [_file(ledger) for ledger in ledgers]
+    files = [file_of(ledger) for ledger in ledgers]
     check_writable(folder)
     rows: list[dict[str, Any]] = []
     left = 0
@@ -97,7 +97,7 @@ def retry(
     states = [_checked(one) for one in state or ["failed"]]
     if wrong := [one for one in states if one not in ("failed", "quarantined")]:
         raise UsageError(f"what is {wrong[0]} cannot be retried; failed or quarantined items can")
-    with Ledger(_file(ledger)) as opened:
+    with Ledger(file_of(ledger)) as opened:
         console.put(f"{opened.retry(states)} items wait again")
 
 
@@ -107,18 +107,23 @@ def vacuum(ledger: _Ledger) -> None:
     from fmtool.cli import console
     from runtime.ledger import Ledger
 
-    path = _file(ledger)
+    path = file_of(ledger)
     before = path.stat().st_size
     with Ledger(path) as opened:
         opened.vacuum()
     console.say(f"{max(0, before - path.stat().st_size) / 1e6:.2f} MB freed")
 
 
-def _file(given: Path) -> Path:
+def file_of(given: Path) -> Path:
+    """The ledger of a folder, or itself.
+
+    Raises:
+        InputError: if there is none.
+    """
     from runtime.ledger import FILE
 
     path = given / FILE if given.is_dir() else given
-    if not path.is_file():
+    if not path.isfile_of():
         raise InputError(f"{path} does not exist; name the --out folder of a batch")
     return path
 

@@ -1,4 +1,4 @@
-"""A batch's results, from the ledger into three files: CSV, JSON lines and Parquet."""
+"""A batch's results, from the ledger into files: CSV with its dictionary, JSON lines, Parquet."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 from runtime.ledger import Ledger
 from runtime.ledger.outcomes import outcomes
+from runtime.report.columns import dictionary
 from runtime.report.parquet import has_parquet, parquet
-from runtime.report.rows import csv_rows
+from runtime.report.rows import csv_rows, fields
 from runtime.system.atomic import write_bytes
 
 NAME = "results"
@@ -26,7 +27,8 @@ def write(
 
     Args:
         ledger: to read.
-        folder: for `results.csv`, `results.jsonl` and, with pyarrow, `results.parquet`.
+        folder: for `results.csv`, `results.jsonl`, `results.json` (what each column holds) and,
+            with pyarrow, `results.parquet`.
         items: numbers, in the order wanted; all in the ledger's order if absent.
         tasks: those to write; all if absent.
 
@@ -44,13 +46,14 @@ def write_rows(rows: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
     Raises:
         InputError: if the folder cannot be written, or is full.
     """
-    paths = [folder / f"{NAME}.{end}" for end in ("csv", "jsonl", "parquet")]
+    paths = [folder / f"{NAME}.{end}" for end in ("csv", "jsonl", "json", "parquet")]
     write_bytes(paths[0], csv_rows(rows).encode())
     lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
     write_bytes(paths[1], lines.encode())
+    write_bytes(paths[2], dictionary(fields(rows)))
     if not has_parquet():
-        return paths[:2]
-    write_bytes(paths[2], parquet(rows))
+        return paths[:3]
+    write_bytes(paths[3], parquet(rows))
     return paths
 
 

@@ -11,6 +11,7 @@ from fmtool.files import sha256
 from runtime.scan.nifti import files_of
 
 _TURBOPREP = ("normalized.nii.gz", "mask.nii.gz")
+_PAIR = 2  # files
 
 
 def content_digest(source: Path | Sequence[Path]) -> str:
@@ -29,6 +30,17 @@ def content_digest(source: Path | Sequence[Path]) -> str:
         return sha256(files[0])
     members = sorted(sha256(file) for file in files)
     return hashlib.sha256("\n".join(members).encode()).hexdigest()
+
+
+def content_digests(source: Path | Sequence[Path]) -> set[str]:
+    """The content's digest, and each file's own where a scan is two files at most.
+
+    Raises:
+        OSError: if something of it cannot be read.
+    """
+    files = _files(source)
+    alone = {sha256(file) for file in files} if len(files) <= _PAIR else set()
+    return {content_digest(source), *alone}
 
 
 def stat_digest(source: Path | Sequence[Path]) -> str:

@@ -1,118 +1,247 @@
-"""Several results as CSV, a row per scan."""
+"""Several results as one table, a row per scan: the fields that CSV, JSON lines and Parquet share.
+
+Named for analysis: `participant_id`, `session_id` and `run` are what a demographic table is merged
+by, and no task's column is called as that table calls what the task predicts.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
+from fmtool import NOTICE
 from fmtool.errors import shown
 from runtime.report import words
+from runtime.report.columns import WHO, Column, who
 
-_REGRESSION = ("low", "high", "corrected")
-_BINARY = ("class", "probability", "prevalence", "set")
-_BEATS = "beats_baseline"
+Record = dict[str, Any]
+"""A row: each cell as what it is; None where there is nothing."""
+
+
+class _Told(Protocol):
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+Outcome = Mapping[str, Any] | _Told
+"""A `Result` or a `Failure`, or what its `to_dict` gives."""
+
 _SPACE = "\\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff"
 # What a spreadsheet would run: it may pass over what does not show, and take wide signs for narrow.
 _FORMULA = re.compile(f"[{_SPACE}]*[=+\\-@\uff1d\uff0b\uff0d\uff20|%]|[{_SPACE}]*[\t\r]")
 _QUOTED = re.compile('[",;\t\r\n]|^\\s|\\s$')  # a semicolon parts cells in some languages
+_DIGITS = {"brain_volume_ml": ".1f", "seconds": ".2f"}
+
+_CONTENT = Column("SHA-256 of the scan's files.")
+_AFTER = {
+    "checks": Column(
+        "The gravest verdict of the checks of the scan.",
+        levels={"ok": "none is unusual", "warn": "one is", "refuse": "one refuses the scan"},
+    ),
+    "novelty_p": Column(
+        "p-value of the scan among the heads' calibration cohorts; small is unusual.", kind=float
+    ),
+    "brain_volume_ml": Column("Volume of the brain mask.", "mL", kind=float),
+    "seconds": Column("Time that the answer took.", "s", kind=float),
+    "warnings": Column("What a reader must see of this scan beside its answers.", kind=list),
+    "head_warnings": Column(
+        f"What holds of every scan that the bundle's heads answer. {NOTICE}", kind=list
+    ),
+    "error": Column("Why there is no answer."),
+    "bundle": Column("The bundle that answered."),
+    "bundle_digest": Column("SHA-256 of the bundle's manifest."),
+    "engine": Column("What computed the network."),
+    "version": Column("Of fmtool."),
+    "finished": Column("When the answer was given, with the offset from UTC."),
+}
+
+
+def records(results: Iterable[Outcome], long: bool = False) -> list[Record]:
+    """A row for each scan, as `pandas.DataFrame` and others take it; its cells are by `fields`.
+
+    Example:
+        >>> import fmtool, pandas
+        >>> with fmtool.Predictor(device="cpu") as predictor:
+        ...     table = pandas.DataFrame(fmtool.records(predictor.predict_many(["head.nii.gz"])))
+        >>> [name for name in table.columns if name.endswith("_predicted")]
+        ['age_predicted', 'sex_predicted']
+
+    Args:
+        results: of scans that were answered or failed, in any mix.
+        long: a row for each scan and task instead, named by `task`.
+    """
+    told = [dict(r) if isinstance(r, Mapping) else r.to_dict() for r in results]
+    rows, names = [_record(result) for result in told], fields(told)
+    if not long:
+        return [{name: row.get(name) for name in names} for row in rows]
+    tasks = {name: v for result in told for name, v in result.get("values", {}).items()}
+    ends = {end: None for name, v in tasks.items() for end, _ in _of_task(name, v)}
+    return [
+        {
+            **{name: row.get(name) for name in ("scan", *WHO)},
+            "task": task,
+            **{end: row.get(f"{task}_{end}") for end in ends},
+            **{name: row.get(name) for name in _AFTER},
+        }
+        for row in rows
+        for task in tasks
+        if f"{task}_predicted" in row
+    ]
+
+
+def fields(results: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
+    """The columns of `records`, in order, with what each holds.
+
+    For each task `TASK_predicted` and what `_of_task` lists; `qc_CHECK` is what a check measured.
+
+    Args:
+        results: see `records`.
+    """
+    tasks = {n: v for r in results for n, v in r.get("values", {}).items()}
+    checks = {c["name"]: c for r in results for c in r.get("quality", ())}
+    first = {"content": _CONTENT} if any(result.get("content") for result in results) else {}
+    return {
+        "scan": Column("The scan."),
+        **WHO,
+        **first,
+        **{f"{n}_{end}": column for n, v in tasks.items() for end, column in _of_task(n, v)},
+        **{name: column for name, column in _AFTER.items() if name in ("checks", "novelty_p")},
+        **{
+            qc(name): Column(f"{name}, as the checks measure it.", check["unit"], kind=float)
+            for name, check in checks.items()
+        },
+        **{name: column for name, column in _AFTER.items() if name not in ("checks", "novelty_p")},
+    }
+
+
+def qc(check: str) -> str:
+    """The column of what a check measured."""
+    return "qc_" + re.sub(r"[^a-z0-9]+", "_", check.lower()).strip("_")
+
+
+def _of_task(name: str, value: Mapping[str, Any]) -> list[tuple[str, Column]]:
+    """The columns of a task, each by what follows its name."""
+    unit = str(value["unit"])
+    if value["kind"] == "binary":
+        second = value["classes"][1]
+        own = {
+            "predicted": Column(f"{name}: uncalibrated probability of {second}.", kind=float),
+            "class": Column(
+                f"{name}: the likelier class.", levels={c: c for c in value["classes"]}
+            ),
+            "probability": Column(f"{name}: calibrated probability of {second}.", kind=float),
+            "prevalence": Column(
+                f"{name}: share of {second} among scans that the probability assumes.", kind=float
+            ),
+            "set": Column(f"{name}: classes that cannot be excluded, joined by |."),
+        }
+    else:
+        own = {
+            "predicted": Column(f"{name}: the head's answer.", unit, kind=float),
+            "low": Column(f"{name}: lower limit of this scan's interval.", unit, kind=float),
+            "high": Column(f"{name}: upper limit of this scan's interval.", unit, kind=float),
+            "corrected": Column(
+                f"{name}: the answer without its regression to the mean.", unit, kind=float
+            ),
+        }
+    of_all = {
+        "unit": Column(f"{name}: unit of the answer."),
+        "level": Column(f"{name}: level of the interval or of the set of classes.", kind=float),
+        "beats_baseline": Column(
+            f"{name}: whether the head beat its baseline in cross-validation.", kind=bool
+        ),
+        "learnt_from": Column(
+            f"{name}: whether the head was fitted on this very scan: no prediction then.", kind=bool
+        ),
+    }
+    return [*own.items(), *of_all.items()]
 
 
 def csv_rows(results: Sequence[Mapping[str, Any]]) -> str:
-    """Results and failures as CSV text with a header line.
+    """Results and failures as CSV text with a header line; the columns are those of `fields`.
 
-    Columns: `scan`; for each task `TASK` (the value; the sigmoid of the second class's logit),
-    `TASK_unit`, `TASK_level` and, for a regression, `TASK_low`, `TASK_high` (its interval) and
-    `TASK_corrected`, for a binary task `TASK_class`, `TASK_probability` (calibrated, where the
-    second class has the share `TASK_prevalence`) and `TASK_set` (the classes not excluded, joined
-    by "|"), `TASK_beats_baseline`; then `checks`
-    (the gravest verdict), `novelty_p`, `brain_volume_ml`, `seconds`, `warnings`, `error`, `bundle`,
-    `bundle_digest`, `engine`, `version`, `finished`. A cell without a value is empty. Text that a
-    spreadsheet would take for a formula gets a leading apostrophe; what a terminal would obey is
-    escaped.
+    A cell without a value is empty, a list's words are joined by spaces. Text that a spreadsheet
+    would take for a formula gets a leading apostrophe; what a terminal would obey is escaped.
 
     Args:
-        results: `Result.to_dict()` and `Failure.to_dict()`, in any mix.
+        results: see `records`.
     """
-    lines = [_row(result) for result in results]
-    tasks = list(dict.fromkeys(name for r in results for name in r.get("values", {})))
-    binary = {
-        name
-        for r in results
-        for name, value in r.get("values", {}).items()
-        if value["kind"] == "binary"
-    }
-    columns = ["scan"]
-    for task in tasks:
-        own = _BINARY if task in binary else _REGRESSION
-        columns += [task, *(f"{task}_{name}" for name in ("unit", *own, "level", _BEATS))]
-    columns += ["checks", "novelty_p", "brain_volume_ml", "seconds", "warnings", "error"]
-    columns += ["bundle", "bundle_digest", "engine", "version", "finished"]
-    table = [columns, *([line.get(column, "") for column in columns] for line in lines)]
+    return as_csv(list(fields(results)), records(results))
+
+
+def as_csv(names: Sequence[str], rows: Iterable[Record]) -> str:
+    """Rows as `csv_rows` writes them, of these columns."""
+    table = [names, *([cell(row, name) for name in names] for row in rows)]
     return "".join(",".join(map(_quoted, cells)) + "\n" for cells in table)
 
 
-def _quoted(cell: Any) -> str:
-    text = str(cell)
+def cell(row: Record, name: str) -> str:
+    """A row's cell as a CSV has it."""
+    value = row.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return format(value, _DIGITS.get(name, ".6g"))
+    if isinstance(value, list):
+        value = " ".join(value)
+    return _safe(str(value))
+
+
+def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
-def _row(result: Mapping[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {name: result.get(name, "") for name in ("scan", "version", "finished")}
+def _record(result: Mapping[str, Any]) -> Record:
+    row: Record = {name: result.get(name) for name in ("scan", "content", "version", "finished")}
+    row |= {name: word or None for name, word in who(str(result["scan"])).items()}
     if "error" in result:
-        row["error"] = result["error"]
-        return _safe(row)
+        return row | {"error": result["error"]}
+    said, of_heads = list(result["warnings"]), []
     for task, value in result["values"].items():
-        row |= {task: _number(value["value"]), f"{task}_unit": value["unit"]}
-        row |= {f"{task}_{name}": cell for name, cell in _limits(value).items()}
-        row[f"{task}_{_BEATS}"] = value["evidence"].get("beats_baseline", "")
-    said = [*result["warnings"], *(w for v in result["values"].values() for w in v["warnings"])]
-    row |= {
-        "novelty_p": _number(result.get("novelty_p")),
+        cells = {**_answer(value), **_limits(value)}
+        cells["beats_baseline"] = value["evidence"].get("beats_baseline")
+        cells["learnt_from"] = value.get("learnt_from", False)
+        row |= {f"{task}_{end}": one for end, one in cells.items()}
+        about = value.get("of_head", ())
+        of_heads += [sentence for sentence in value["warnings"] if sentence in about]
+        said += [sentence for sentence in value["warnings"] if sentence not in about]
+    return row | {
+        "novelty_p": result.get("novelty_p"),
         "checks": words.worst(result),
-        "brain_volume_ml": f"{result['facts']['brain_volume_ml']:.1f}",
-        "seconds": f"{result['timings']['total']:.2f}",
-        "warnings": " ".join(said),
+        **{qc(check["name"]): check["value"] for check in result["quality"]},
+        "brain_volume_ml": result["facts"]["brain_volume_ml"],
+        "seconds": result["timings"]["total"],
+        "warnings": said,
+        "head_warnings": list(dict.fromkeys(of_heads)),
         "bundle": result["bundle"]["name"],
         "bundle_digest": result["bundle"]["digest"],
         "engine": result["engine"],
     }
-    return _safe(row)
 
 
-def _limits(value: Mapping[str, Any]) -> dict[str, str]:
+def _answer(value: Mapping[str, Any]) -> Record:
+    return {"predicted": float(value["value"]), "unit": value["unit"], "class": value["class"]}
+
+
+def _limits(value: Mapping[str, Any]) -> Record:
     """What is known of one scan's own answer, by the end of its column's name."""
     if value["kind"] == "binary":
         members = value.get("prediction_set")
         return {
-            "class": value["class"],
-            "probability": _number(value.get("probability")),
-            "prevalence": _number(value.get("prevalence")),
-            "set": "|".join(members or ()),
-            "level": _number(value.get("prediction_set_level")),
+            "probability": value.get("probability"),
+            "prevalence": value.get("prevalence"),
+            "set": "|".join(members) if members else None,
+            "level": value.get("prediction_set_level"),
         }
     interval = value.get("interval") or {}
-    return {
-        **{name: _number(interval.get(name)) for name in ("low", "high", "level")},
-        "corrected": _number(value.get("corrected")),
-    }
+    limits = {name: interval.get(name) for name in ("low", "high", "level")}
+    return {**limits, "corrected": value.get("corrected")}
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
-
-
-def _safe(row: dict[str, Any]) -> dict[str, Any]:
-    """Numbers stay as they are: a negative one begins with a minus and is no formula."""
-
-    def cell(value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        text = shown(value)
-        formula = _FORMULA.match(value) and not _is_number(value)
-        return f"'{text}" if formula else text
-
-    return {name: cell(value) for name, value in row.items()}
+def _safe(value: str) -> str:
+    """What stands for a number stays as it is: a negative one is no formula."""
+    text = shown(value)
+    return f"'{text}" if _FORMULA.match(value) and not _is_number(value) else text
 
 
 def _is_number(text: str) -> bool:

@@ -24,7 +24,7 @@ def render(results: Sequence[Mapping[str, Any]]) -> Table:
         results: `Result.to_dict()` and `Failure.to_dict()`, in any mix.
     """
     tasks = list(dict.fromkeys(name for r in results for name in r.get("values", {})))
-    weak = False
+    weak = learnt = False
     novelty = ["novelty p"] if any(_novelty(r) is not None for r in results) else []
     table = Table("scan", *tasks, *novelty, "checks", "seconds", caption_justify="left")
     for result in results:
@@ -39,6 +39,7 @@ def render(results: Sequence[Mapping[str, Any]]) -> Table:
             cells.append(_cell(value) if value else Text("-"))
             judged = words.against_baseline(value) if value else None
             weak = weak or (judged is not None and not judged[0])
+            learnt = learnt or bool(value and value.get("learnt_from"))
         if novelty:
             p = _novelty(result)
             cells.append(Text("-" if p is None else f"{p:.2g}"))
@@ -58,6 +59,10 @@ def render(results: Sequence[Mapping[str, Any]]) -> Table:
         notes.append("corrected: without the head's regression to the mean.")
     if weak:
         notes.append("* no better than its baseline: a demonstration, not information.")
+    if learnt:
+        notes.append(
+            "† the head has learnt from this scan: no prediction; see its out-of-fold table."
+        )
     table.caption = Text("\n".join([*notes, NOTICE]))
     return table
 
@@ -66,6 +71,7 @@ def _cell(value: Mapping[str, Any]) -> Text:
     large, unit = words.answer(value)
     judged = words.against_baseline(value)
     star = "*" if judged is not None and not judged[0] else ""
+    star += "†" if value.get("learnt_from") else ""
     cell = Text(f"{large}{star}", "bold")
     cell.append(f" {unit}", "not bold")
     limits = words.interval(value) or words.margin(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 from fmtool.errors import InputError
 from fmtool.task import Task
 from runtime.scan.bids import echo, heads
-from training.cohort.labels import LabelColumn, LeftOut, column
+from training.cohort.labels import MISSING, LabelColumn, LeftOut, column, given
 from training.cohort.paper_csv import session_of
 from training.cohort.row import (
     UNLABELLED,
@@ -47,13 +47,15 @@ def rows(table: Table, task: Task | None) -> Lines:
 
     def of_participant(line: int, cells: dict[str, str]) -> Sequence[Row | LeftOut]:
         who = cells["participant_id"]
+        if who.lower() in MISSING:
+            return [LeftOut(f"participant_id is {who!r}")]
         if not _LABEL.fullmatch(who):
             raise InputError(f"participant_id {who!r} is not a BIDS label of letters and digits")
         name = f"sub-{who.removeprefix('sub-')}"
         files = files_of.get(name, [])
         if not files:
             return [LeftOut(f"{who} has no T1w file in {folder}")]
-        site = cells.get("site") or None
+        site = given(cells.get("site"))
         by_session = _own_sessions(folder, name, task)
         if by_session is None:
             by_session = common.get(name)
@@ -74,7 +76,11 @@ def rows(table: Table, task: Task | None) -> Lines:
         return found
 
     read = read_lines(table, of_participant)
-    return read._replace(remarks=[own.remark] if own is not None and own.remark else [])
+    remarks = [own.remark] if own is not None and own.remark else []
+    if table.separator != "\t":
+        name = {",": "commas", ";": "semicolons"}[table.separator]
+        remarks.append(f"{table.path.name} divides its cells by {name}, not by tabs: read so.")
+    return read._replace(remarks=remarks)
 
 
 def t1w(folder: Path) -> dict[str, list[Path]]:

@@ -50,7 +50,7 @@ class LabelColumn:
     factor: float = 1.0
     levels: Mapping[str, str] = field(default_factory=dict)
     remark: str = ""
-    decimal_comma: bool = False
+    decimal_comma: bool = True
 
     def label(self, cell: str) -> float | LeftOut:
         """A cell as `Task.parse_label` reads it; or that it is empty, in any spelling, or a bound.
@@ -64,12 +64,23 @@ class LabelColumn:
             return LeftOut(f"{task.label} is {word!r}")
         if task.kind == "regression" and _BOUND.fullmatch(meant):
             return LeftOut(f"{task.label} is {word!r}, a bound and not a value")
-        if self.decimal_comma:
-            meant = _COMMA.sub(r"\1.\2", meant)
+        if task.kind == "regression" and _COMMA.fullmatch(meant):
+            point = _COMMA.sub(r"\1.\2", meant)
+            if not self.decimal_comma:
+                raise InputError(
+                    f"{task.label} is {word!r}: write a decimal point, {point}, or divide the "
+                    "cells by semicolons or tabs"
+                )
+            meant = point
         if self.factor != 1.0:
             with suppress(ValueError):  # `parse_label` says what is wrong with it
                 meant = repr(float(meant) * self.factor)
         return task.parse_label(meant)
+
+
+def given(cell: str | None) -> str | None:
+    """A cell of a table, or None where it is empty in any spelling."""
+    return cell if cell and cell.lower() not in MISSING else None
 
 
 def column(table: Path, task: Task) -> LabelColumn:
@@ -86,10 +97,10 @@ def column(table: Path, task: Task) -> LabelColumn:
         InputError: for a sidecar that cannot be read, or a unit that cannot be converted.
     """
     sidecar = table.with_suffix(".json")
-    said = _said(sidecar, task.label)
+    told = _said(sidecar, task.label)
     if task.kind == "binary":
-        return LabelColumn(task, levels=_levels(said, task))
-    units = said.get("Units")
+        return LabelColumn(task, levels=_levels(told, task))
+    units = told.get("Units")
     if not isinstance(units, str) or units.strip().lower() in MISSING:
         return LabelColumn(task)
     days, own = _days(units), _days(task.unit)

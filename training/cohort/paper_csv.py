@@ -9,7 +9,7 @@ from pathlib import Path
 from fmtool.errors import InputError
 from fmtool.task import Task
 from training.cohort import names
-from training.cohort.labels import LabelColumn, LeftOut
+from training.cohort.labels import MISSING, LabelColumn, LeftOut, given
 from training.cohort.row import UNLABELLED, Lines, Row, Table, no_label_column, read_lines
 
 _FALLBACK = "label"
@@ -31,19 +31,22 @@ def rows(table: Table, task: Task | None) -> Lines:
     folder = table.path.parent
     label = _label_column(table, task)
     # Where semicolons divide cells, numbers have a decimal comma.
-    said = None if task is None else LabelColumn(task, decimal_comma=table.separator != ",")
+    read = None if task is None else LabelColumn(task, decimal_comma=table.separator != ",")
     subject, session = (_first(table, names) for names in (_SUBJECTS, _SESSIONS))
 
     def row(line: int, cells: dict[str, str]) -> Sequence[Row | LeftOut]:
-        value = UNLABELLED if said is None else said.label(cells[label])
-        if subject and not cells[subject]:
-            raise InputError(f"{subject} is empty")
+        value = UNLABELLED if read is None else read.label(cells[label])
+        for column in filter(None, (subject, "image_path")):
+            if not cells[column]:
+                raise InputError(f"{column} is empty")
+            if cells[column].lower() in MISSING:
+                return [LeftOut(f"{column} is {cells[column]!r}")]
         image, mask = _files(folder, cells)
         who = names.person(cells[subject]) if subject else names.subject_of(image) or str(image)
-        when = cells[session] if session else session_of(image)
+        when = given(cells[session]) if session else session_of(image)
         if isinstance(value, LeftOut):
             return [value]
-        return [Row(who, image, mask, value, cells.get("site") or None, line, when or None)]
+        return [Row(who, image, mask, value, given(cells.get("site")), line, when)]
 
     return read_lines(table, row)
 
@@ -57,9 +60,7 @@ def session_of(image: Path) -> str | None:
 
 
 def _files(folder: Path, cells: dict[str, str]) -> tuple[Path, Path | None]:
-    image, mask = cells["image_path"], cells.get("mask_path", "")
-    if not image:
-        raise InputError("image_path is empty")
+    image, mask = cells["image_path"], given(cells.get("mask_path"))
     pair = folder / image, folder / mask if mask else None
     for file in pair:
         if file is not None and not _there(file):

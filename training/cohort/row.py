@@ -74,8 +74,11 @@ def read_table(path: Path) -> Table:
 
 
 def _separator(path: Path, header: str) -> str:
-    """That which divides the header into most columns; spreadsheets write semicolons and tabs."""
-    if path.suffix == ".tsv":
+    """That which divides the header into most columns; spreadsheets write semicolons and tabs.
+
+    A TSV's is the tab wherever it has one; some are written with the others all the same.
+    """
+    if path.suffix == ".tsv" and "\t" in header:
         return "\t"
     return max(
         (",", ";", "\t"), key=lambda mark: len(next(csv.reader([header], delimiter=mark), []))

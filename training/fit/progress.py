@@ -1,4 +1,5 @@
-"""A run's progress on a terminal: steps, loss, images per second, time left."""
+"""A run's progress: steps, loss, images per second, time left; elsewhere than on a terminal a line
+now and then."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ import time
 from rich import progress
 from rich.console import Console
 
+from fmtool.progress import clock, now_and_then
+
 
 class Progress:
-    """A bar on stderr, silent where that is no terminal.
+    """A bar on stderr, or lines where that is no terminal.
 
     Args:
         name: of the recipe.
@@ -19,7 +22,9 @@ class Progress:
     """
 
     def __init__(self, name: str, total: int, done: int, shown: bool) -> None:
-        console = Console(stderr=True)
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self._lines = console if shown and not console.is_terminal else None
+        self._due, self._start, self._before = now_and_then(), time.perf_counter(), done
         self._bar = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
@@ -48,6 +53,16 @@ class Progress:
         self._bar.update(
             self._task, advance=1, loss=f"loss {loss:.4f}", rate=f"{rate:.2f} images/s"
         )
+        if self._lines is not None and self._due():
+            task = self._bar.tasks[self._task]
+            spent = time.perf_counter() - self._start
+            left = (task.total or 0) - task.completed
+            seconds = left * spent / max(task.completed - self._before, 1)
+            self._lines.print(
+                f"{task.description}: step {task.completed:.0f} of {task.total:.0f}, "
+                f"loss {loss:.4f}, {rate:.2f} images/s, {clock(seconds)} left",
+                markup=False,
+            )
 
     def start_epoch(self) -> None:
         """Count time and images from here."""

@@ -36,7 +36,7 @@ from training.mae import MAE
 from training.runs import from_labels, linear_probe, pretrain
 from training.runs.run import HEAD, LabelledTask, RunFiles
 from training.simclr import SimCLR
-from training.store.prepare import prepare
+from training.store.prepare import usable
 from training.supervised import Finetune
 
 _DONE = "done.json"
@@ -105,7 +105,8 @@ def _prepared(project: Project, labelled: dict[str, Cohort[Any]], say: Say) -> d
         wanted = {row.image for cohort in labelled.values() for row in cohort.rows}
         table = table.take(i for i, row in enumerate(table.rows) if row.image in wanted)
     with bundles.open(project.preprocessing) as opened:
-        entries = prepare(table, project.cache / "volumes", opened, project.general.jobs)
+        place, jobs = project.cache / "volumes", project.general.jobs
+        table, entries = usable(table, place, opened, jobs, remark=say)
     return {
         row.image: str(entry.facts["digest"])
         for row, entry in zip(table.rows, entries, strict=True)
@@ -260,6 +261,7 @@ class _Run:
         lines = [
             f"{row.subject}\t{row.session}\t{row.site}\t{row.label!r}\t{self._digests[row.image]}"
             for row in cohort.rows
+            if row.image in self._digests  # else a check refuses it
         ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

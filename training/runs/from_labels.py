@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import nn
@@ -18,11 +18,13 @@ from training.cohort import Cohort, split
 from training.cohort.duplicates import refuse_twins
 from training.cohort.prepared import PreparedCohort
 from training.cohort.split import SplitCohort
+from training.evidence import out_of_fold
 from training.fit import devices
 from training.fit.settings import Settings
 from training.runs.labelled import Trained, train
 from training.runs.run import ENCODER, HEAD, LabelledTask, RunFiles
-from training.store.prepare import prepare
+from training.store.entry import StoredScan
+from training.store.prepare import usable
 from training.supervised import Supervised
 
 
@@ -35,7 +37,7 @@ def run(
     settings: Settings,
     remark: Callable[[str], None] = print,
 ) -> Trained | None:
-    """Prepare the scans, train, test, and write `encoder/` and `head.json`.
+    """Prepare the scans, train, test, and write `encoder/` and `head.json` with its table.
 
     Args:
         table: a CSV or a BIDS folder, see `training.cohort.read`.
@@ -64,13 +66,12 @@ def run(
         if fabric.is_global_zero:
             remark(sentence)
     with fabric.rank_zero_first(), bundles.open(files.bundle) as opened:
-        entries = prepare(whole, files.cache / "volumes", opened)
+        whole, entries = usable(
+            whole, files.cache / "volumes", opened, force=files.force, remark=remark
+        )
     refuse_twins(whole, entries)
-    left = iter(entries)
-    training, validation, test = (
-        PreparedCohort(part.path, task, part.rows, entries=[next(left) for _ in part.rows])
-        for part in every
-    )
+    found = dict(zip(((row.image, row.line) for row in whole.rows), entries, strict=True))
+    training, validation, test = (_prepared(part, found) for part in every)
     encoder, seen = encoder_of()
     made = recipe(
         encoder,
@@ -90,8 +91,16 @@ def run(
         seen = trained.head.exposure
         encoders.save_encoder(files.out / ENCODER, encoder, source, overwrite=True, seen=seen)
         trained.head.save(files.out / HEAD)
+        out_of_fold.write(out_of_fold.beside(files.out / HEAD), trained.rows, task)
     fabric.barrier()
     return trained if fabric.is_global_zero else None
+
+
+def _prepared(part: Cohort[Task], found: Mapping[tuple[Path, int], StoredScan]) -> PreparedCohort:
+    """A part's scans that can be used."""
+    rows = [row for row in part.rows if (row.image, row.line) in found]
+    entries = [found[row.image, row.line] for row in rows]
+    return PreparedCohort(part.path, part.task, rows, entries=entries)
 
 
 def _parts(table: Path, task: Task, asked: LabelledTask) -> SplitCohort:

@@ -19,7 +19,7 @@ from fmtool.space import CROP_SHAPE
 from training import encoders, evidence
 from training.cohort.exposure import exposure, overlap, refuse_labelled
 from training.cohort.prepared import PreparedCohort
-from training.evidence import sample, trust
+from training.evidence import out_of_fold, sample, trust
 from training.evidence.head import Head
 from training.fit.data import ScanDataset
 from training.fit.loop import Loop
@@ -38,11 +38,13 @@ class Trained:
         head: the linear layer of the best epoch, with the test part's figures as evidence.
         predictions: (N,) of the test part: values, or logits of class 1.
         best_epoch: from 0.
+        rows: the predictions for people, a row per scan; see `training.evidence.out_of_fold`.
     """
 
     head: Head
     predictions: NDArray[np.float64]
     best_epoch: int
+    rows: list[out_of_fold.Row]
 
 
 def train(
@@ -82,7 +84,10 @@ def train(
     predictions, epoch = fit(fabric, recipe, training, validation, test, settings, folder, resume)
     weight, bias = recipe.affine()
     encoder = recipe.network.get_submodule("encoder")
-    found = _evidence(recipe, training, test, predictions)
+    fixed = np.full(len(test.rows), evidence.constant(training))
+    volume, offset = one_number(training.volumes_ml, training)
+    alone = volume * test.volumes_ml + offset
+    found = _evidence(recipe, test, predictions, fixed, alone)
     found["exposure"] = tested.to_dict()
     # Calibrated by the test part: the epoch was chosen by the validation part's errors, which are
     # therefore too small.
@@ -91,7 +96,11 @@ def train(
     limits, found["trust"] = trust.split(x, test, weight, bias, settings.seed, cells)
     digest, whom = encoders.digest(encoder), sample.describe(training)
     head = Head(recipe.task, weight, bias, found, digest, whom, limits, seen)
-    return Trained(head, predictions, epoch)
+    once = np.zeros(len(test.rows), dtype=np.intp)
+    rows = out_of_fold.rows(
+        test, predictions[None], once, fixed, {"brain_volume": alone}, test.volumes_ml
+    )
+    return Trained(head, predictions, epoch, rows)
 
 
 def fit(
@@ -117,16 +126,14 @@ def fit(
 
 def _evidence(
     recipe: Supervised,
-    training: PreparedCohort,
     test: PreparedCohort,
     predictions: NDArray[np.float64],
+    fixed: NDArray[np.float64],
+    alone: NDArray[np.float64],
 ) -> dict[str, Any]:
     """The test part's figures, and what one answer for all and brain volume achieve on it."""
-    fixed = np.full((1, len(test.rows)), evidence.constant(training))
-    found = evidence.against_constant(test, predictions[None], fixed)
-    weight, bias = one_number(training.volumes_ml, training)
-    alone = (weight * test.volumes_ml + bias)[None]
-    found["brain_volume"] = evidence.against_volume(test, predictions[None], alone)
+    found = evidence.against_constant(test, predictions[None], fixed[None])
+    found["brain_volume"] = evidence.against_volume(test, predictions[None], alone[None])
     tested = sample.describe(test)
     return {
         **found,

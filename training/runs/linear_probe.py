@@ -14,9 +14,10 @@ from training import encoders, probe
 from training.cohort.duplicates import refuse_twins
 from training.cohort.exposure import exposure, overlap, refuse_labelled
 from training.cohort.prepared import brain_ml
+from training.evidence import out_of_fold
 from training.probe import FittedProbe
 from training.store.embed import embeddings
-from training.store.prepare import prepare
+from training.store.prepare import usable
 
 
 def run(
@@ -31,8 +32,9 @@ def run(
     seed: int = 0,
     remark: Callable[[str], None] = lambda sentence: None,
     each_scan_is_a_person: bool = False,
+    force: bool = False,
 ) -> FittedProbe:
-    """Fit a linear probe on a cohort and write its head.
+    """Fit a linear probe on a cohort; write its head, and its out-of-fold predictions beside it.
 
     Args:
         table: a CSV or a BIDS-like folder; see `training.cohort.read`.
@@ -46,6 +48,7 @@ def run(
         seed: of the folds and the bootstrap.
         remark: told what whoever trains should know.
         each_scan_is_a_person: see `training.cohort.read`.
+        force: keep scans that a check refuses.
 
     Raises:
         InputError: for a table, a scan or a checkpoint that cannot be used, or people whose labels
@@ -59,7 +62,8 @@ def run(
     for sentence in info["remarks"]:
         remark(sentence)
     with bundles.open(bundle) as opened:
-        entries = prepare(cohort, Path(cache) / "volumes", opened)
+        place = Path(cache) / "volumes"
+        cohort, entries = usable(cohort, place, opened, force=force, remark=remark)
     refuse_twins(cohort, entries)
     seen: Exposure = info["exposure"]
     tested = overlap(seen, cohort, entries)
@@ -75,4 +79,5 @@ def run(
     )
     found.head.exposure = seen | exposure(cohort, entries, labels=True)
     found.head.save(out)
+    out_of_fold.write(out_of_fold.beside(Path(out)), found.rows, cohort.task)
     return found

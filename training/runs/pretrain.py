@@ -18,7 +18,7 @@ from training.fit.recipe import Recipe
 from training.fit.settings import Settings
 from training.runs.collapse import CollapseWatch
 from training.runs.run import ENCODER, RunFiles
-from training.store.prepare import prepare
+from training.store.prepare import usable
 
 
 def run(
@@ -58,7 +58,9 @@ def run(
         )
     fabric = devices.launch(settings)
     with fabric.rank_zero_first(), bundles.open(files.bundle) as opened:
-        entries = prepare(cohort, files.cache / "volumes", opened)
+        cohort, entries = usable(
+            cohort, files.cache / "volumes", opened, force=files.force, remark=remark
+        )
     loop = Loop(fabric, recipe, ScanDataset(entries), settings, files.out, files.resume)
     watch = (
         CollapseWatch(2 * settings.batch * fabric.world_size) if recipe.name == "simclr" else None

@@ -19,12 +19,14 @@ class RunFiles:
         cache: folder for prepared volumes and embeddings.
         bundle: whose preprocessing to use; the demonstration bundle if absent.
         resume: go on where an earlier run in the folder stopped.
+        force: train on scans that a check refuses, too.
     """
 
     out: Path
     cache: Path = Path(".cache/fmtool")
     bundle: Path | None = None
     resume: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from runtime.trust import drift
 from training import cohort as cohorts
 from training import probe
 from training.cohort.exposure import exposure, overlap, refuse_labelled
-from training.evidence.head import Head
 from training.evidence.ranges import ranges
+from training.probe import FittedProbe
 from training.site import answers, calibrate, results
 from training.site.answers import SiteAnswers
 from training.site.calibrate import Calibrated
@@ -78,7 +78,7 @@ def calibrated(
 
 def fitted(
     asked: SiteCohort, bundle: Bundle, seed: int, say: Callable[[str], None]
-) -> tuple[Head, SiteScans]:
+) -> tuple[FittedProbe, SiteScans]:
     """A head of the site's own on a bundle's encoder; see `training.probe`."""
     found = _answers(asked, bundle, say)
     seen = exposures.read(bundle).encoder
@@ -97,7 +97,7 @@ def fitted(
     errors = found.cohort.labels - made.predictions.mean(axis=0) if regression else None
     scans = _scans(found, found.cohort.task.name, errors)
     made.head.exposure = seen | scans.exposure
-    return made.head, scans
+    return made, scans
 
 
 def _answers(asked: SiteCohort, bundle: Bundle, say: Callable[[str], None]) -> SiteAnswers:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fmtool import __version__
 from fmtool.errors import FmtoolError
+from runtime.ledger.content import content_digest
 from training.cohort.row import Row
 from training.store import code_digest, turboprep
 from training.store import entry as entries
@@ -83,7 +84,9 @@ class Store:
         else:
             prepared = prepare(row.image)
             volume, mask, facts = prepared.volume, prepared.mask, prepared.facts
-        facts = {**facts, "source_sha256": self._content(row.image)}
+        # Of a folder as `runtime.ledger.content` names it: its files' names say nothing there.
+        of = self._content if row.image.is_file() else content_digest
+        facts = {**facts, "source_sha256": of(row.image)}
         try:
             return self._write(target, volume, mask, facts)
         except OSError as error:

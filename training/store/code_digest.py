@@ -22,6 +22,7 @@ _ROOMS = (
     "runtime.preprocess",
     "runtime.quality",
     "runtime.scan",
+    "training.store.prepare_worker",
     "runtime.engines",  # whole, because its libraries are imported by name
     "training.store.turboprep",
 )

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.errors import InputError, UsageError
 from fmtool.progress import scans
 from training.cohort import Cohort
+from training.cohort.row import Problem
 from training.store import Store
 from training.store import entry as entries
 from training.store.entry import StoredScan
 from training.store.prepare_worker import Maker, RowOutcome, in_parallel
 
 _SHOWN = 5
+
+CohortT = TypeVar("CohortT", bound=Cohort[Any])
 
 
 @dataclass
@@ -29,10 +32,14 @@ class CohortOutcome:
     Attributes:
         entries: of each row, in order; None of a scan that cannot be prepared.
         problems: line of the table and what is wrong with its scan, in the table's order.
+        refused: by the row's position, what is said of scans that a check refuses.
+        unusual: likewise, of those that a check warns of.
     """
 
     entries: list[StoredScan | None]
-    problems: list[tuple[int, str]]
+    problems: list[Problem]
+    refused: dict[int, str] = field(default_factory=dict)
+    unusual: dict[int, str] = field(default_factory=dict)
 
 
 def prepare(
@@ -41,7 +48,7 @@ def prepare(
     bundle: Bundle | None = None,
     jobs: int = 1,
 ) -> list[StoredScan]:
-    """The store's entry of each row, in order; what the store lacks is prepared now.
+    """The store's entry of each row, in order, whatever the checks say; see `usable`.
 
     Args:
         cohort: rows with a mask are on the model's grid already; the others are raw or stripped.
@@ -55,6 +62,59 @@ def prepare(
         CapabilityError: if a process was ended from outside.
     """
     outcome = attempt(cohort, folder, bundle, jobs)
+    _check(cohort, outcome)
+    return [entry for entry in outcome.entries if entry is not None]
+
+
+def usable(
+    cohort: CohortT,
+    folder: str | os.PathLike[str],
+    bundle: Bundle | None = None,
+    jobs: int = 1,
+    force: bool = False,
+    remark: Callable[[str], None] = lambda sentence: None,
+) -> tuple[CohortT, list[StoredScan]]:
+    """The scans that can be trained on and judged by, and their entries: those that `fmtool
+    predict` would answer.
+
+    Args:
+        cohort, folder, bundle, jobs: see `prepare`.
+        force: keep those that a check refuses.
+        remark: told who is left out, and whom a check warns of.
+
+    Raises:
+        InputError: as `prepare`, or if nothing is left.
+    """
+    outcome = attempt(cohort, folder, bundle, jobs)
+    _check(cohort, outcome)
+    for sentence in told(cohort, outcome, force):
+        remark(sentence)
+    kept = [i for i in range(len(cohort.rows)) if force or i not in outcome.refused]
+    if not kept:
+        raise InputError(f"{cohort.path} lists no scan that the checks let pass")
+    found = [entry for i in kept if (entry := outcome.entries[i]) is not None]
+    return cohort.take(kept), found
+
+
+def told(cohort: Cohort[Any], outcome: CohortOutcome, force: bool) -> list[str]:
+    """A sentence for each scan that a check refuses, and for those that one warns of."""
+    what = "Kept, though a check refuses it" if force else "Left out"
+    said = [f"{what}, {_named(cohort, i)}: {why}" for i, why in sorted(outcome.refused.items())]
+    if outcome.unusual:
+        first = min(outcome.unusual)
+        said.append(
+            f"{len(outcome.unusual)} scans are unusual, such as {_named(cohort, first)}: "
+            f"{outcome.unusual[first]} `fmtool train prepare --report` shows them all."
+        )
+    return said
+
+
+def _named(cohort: Cohort[Any], position: int) -> str:
+    row = cohort.rows[position]
+    return f"line {row.line} of {cohort.path.name} ({row.image.name})"
+
+
+def _check(cohort: Cohort[Any], outcome: CohortOutcome) -> None:
     if outcome.problems:
         said = [f"line {line}: {what}" for line, what in outcome.problems]
         more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
@@ -62,7 +122,6 @@ def prepare(
             f"{cohort.path} lists scans that cannot be prepared: "
             f"{'; '.join(said[:_SHOWN])}{more}; take them out of the table"
         )
-    return [entry for entry in outcome.entries if entry is not None]
 
 
 def attempt(
@@ -108,6 +167,10 @@ def attempt(
                 outcome.problems.append((cohort.rows[position].line, one.problem))
             else:
                 outcome.entries[position] = entries.trusted(one.folder)
+            if one.refused:
+                outcome.refused[position] = one.refused
+            elif one.unusual:
+                outcome.unusual[position] = one.unusual
             advance()
     outcome.problems.sort()
     return outcome

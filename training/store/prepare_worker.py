@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, FmtoolError, InputError
-from runtime import scan
+from runtime import quality, scan
 from runtime.preprocess.pipeline import Prepared, Preprocessor
 from runtime.system.machine import cores
 from runtime.system.orphan import end_with_parent
@@ -27,6 +27,9 @@ from training.store import Store
 
 _log = logging.getLogger(__name__)
 
+CHECKS = "checks"
+"""Among an entry's facts: what each check of the scan found; none of a scan that came prepared."""
+
 
 class RowOutcome(NamedTuple):
     """What became of a row.
@@ -34,10 +37,14 @@ class RowOutcome(NamedTuple):
     Attributes:
         folder: of its entry.
         problem: why it has none, or an empty string.
+        refused: what a check says that refuses the scan, which `fmtool predict` would not answer.
+        unusual: what the checks say that warn of it.
     """
 
     folder: Path
     problem: str
+    refused: str = ""
+    unusual: str = ""
 
 
 class Maker:
@@ -63,7 +70,9 @@ class Maker:
             FmtoolError: if the store cannot be written.
         """
         try:
-            return RowOutcome(self._store.get(row, self._run).folder, "")
+            entry = self._store.get(row, self._run)
+            told = {v: _sentences(entry.facts.get(CHECKS, ()), v) for v in ("refuse", "warn")}
+            return RowOutcome(entry.folder, "", told["refuse"], told["warn"])
         except InputError as error:
             return RowOutcome(Path(), str(error))
         except FmtoolError:
@@ -77,7 +86,19 @@ class Maker:
     def _run(self, path: Path) -> Prepared:
         if self._stages is None:
             self._stages = self._stack.enter_context(Preprocessor(self._bundle))
-        return self._stages.run(scan.read(path))
+        head = scan.read(path)
+        prepared = self._stages.run(head)
+        checks = quality.checks(head.facts, prepared.facts, self._bundle.manifest.calibration)
+        prepared.facts[CHECKS] = [_kept(check.to_dict()) for check in checks]
+        return prepared
+
+
+def _kept(check: dict[str, Any]) -> dict[str, Any]:
+    return {key: check[key] for key in ("name", "value", "unit", "verdict", "sentence")}
+
+
+def _sentences(checks: Sequence[dict[str, Any]], verdict: str) -> str:
+    return " ".join(check["sentence"] for check in checks if check["verdict"] == verdict)
 
 
 def in_parallel(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,28 @@ from fmtool.cli import console
 
 if TYPE_CHECKING:
     from training.evidence.head import Head
+    from training.evidence.out_of_fold import Row
 
 
-def show(head: Head, name: str, out: Path) -> None:
-    """A head's evidence on a terminal, and where it is; `name` is of the training."""
+def show(head: Head, name: str, out: Path, rows: Sequence[Row], place: Path, plot: bool) -> None:
+    """A head's evidence on a terminal, and where it is.
+
+    Args:
+        head: that was fitted.
+        name: of the training.
+        out: what it wrote.
+        rows: its out-of-fold predictions, which are there beside it.
+        place: what they stand beside: `out`, or the head in it.
+        plot: whether they are to be drawn, too.
+    """
+    from training.evidence import out_of_fold
+    from training.evidence.plot import draw
+
     console.table(table(head.task.name, head.evidence, name))
     console.put(str(out))
+    console.put(str(out_of_fold.beside(place)))
+    for path in draw(place, rows, head.task, head.evidence) if plot else ():
+        console.put(str(path))
 
 
 def table(task: str, evidence: dict[str, Any], name: str) -> Any:

@@ -14,14 +14,20 @@ def finetune(
     encoder: o.EncoderOption,
     files: RunFiles,
     settings: Settings = o.FROM_LABELS,
+    plot: o.PlotOption = False,
 ) -> None:
     """Train all weights from a pretrained encoder; the best epoch by validation is kept."""
     from fmtool.bundle.exposure import Exposure
     from fmtool.cli import console
     from fmtool.cli.train import evidence
     from training import encoders
+    from training.evidence.plot import check_matplotlib
     from training.runs import from_labels
+    from training.runs.run import HEAD
     from training.supervised import Finetune
+
+    if plot:
+        check_matplotlib()
 
     def start() -> tuple[encoders.nn.Module, Exposure]:
         network, info = encoders.load_checkpoint(encoder)
@@ -31,4 +37,5 @@ def finetune(
 
     trained = from_labels.run(cohort, asked, Finetune, start, files, settings, console.say)
     if trained is not None:  # else another process speaks
-        evidence.show(trained.head, "fine-tuned", files.out)
+        place = files.out / HEAD
+        evidence.show(trained.head, "fine-tuned", files.out, trained.rows, place, plot)

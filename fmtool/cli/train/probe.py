@@ -18,7 +18,7 @@ from fmtool.cli.train import run_options as o
 from fmtool.errors import UsageError
 
 if TYPE_CHECKING:
-    from training.evidence.head import Head
+    from training.probe import FittedProbe
     from training.site.run import SiteCohort
 
 
@@ -61,14 +61,19 @@ def probe(
     seed: Annotated[int, typer.Option(help="Of the folds and the bootstrap.")] = 0,
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
+    plot: o.PlotOption = False,
+    force: o.ForceOption = False,
 ) -> None:
     """Fit a linear probe, cross-validated by subject; write its head, or a child bundle with it."""
     from fmtool import bundle as bundles
     from fmtool.cli import console
     from fmtool.cli.train import evidence
     from runtime.engines.choose import Wish
+    from training.evidence.plot import check_matplotlib
     from training.site import needs_scikit_learn
 
+    if plot:
+        check_matplotlib()
     if encoder is not None and not bundles.is_bundle(encoder):
         if out.suffix == bundles.SUFFIX:
             raise UsageError(
@@ -94,11 +99,14 @@ def probe(
             seed,
             remark=console.say,
             each_scan_is_a_person=each_scan_is_a_person,
+            force=force,
         )
-        evidence.show(found.head, "linear probe", out)
+        evidence.show(found.head, "linear probe", out, found.rows, out, plot)
         return
     if encoder is not None and bundle is not None and encoder.resolve() != bundle.resolve():
         raise UsageError(f"{encoder} and {bundle} are two bundles; name one")
+    if force:
+        raise UsageError("--force goes with a checkpoint: a bundle answers no refused scan")
     needs_scikit_learn()
     from training.site import run
 
@@ -106,8 +114,8 @@ def probe(
     asked = run.SiteCohort(
         cohort, task, cache, labels, wish, allow_sites, strict, each_scan_is_a_person
     )
-    head = _on_bundle(asked, encoder or bundle, out, drop_heads, overwrite, seed)
-    evidence.show(head, "linear probe", out)
+    found = _on_bundle(asked, encoder or bundle, out, drop_heads, overwrite, seed)
+    evidence.show(found.head, "linear probe", out, found.rows, out, plot)
 
 
 def _on_bundle(
@@ -117,22 +125,25 @@ def _on_bundle(
     drop_heads: bool,
     overwrite: bool,
     seed: int,
-) -> Head:
+) -> FittedProbe:
     from export import child
     from export.child import ChildHead, Descent
     from fmtool import bundle as bundles
     from fmtool.bundle import write as bundle_write
     from fmtool.cli import console
+    from training.evidence import out_of_fold
     from training.site import run
 
     makes_child = out.suffix == bundles.SUFFIX
     if makes_child:
         bundle_write.claim(out, overwrite)
     with bundles.open(bundle) as parent:
-        head, scans = run.fitted(asked, parent, seed, console.say)
+        found, scans = run.fitted(asked, parent, seed, console.say)
+        head, beside = found.head, out_of_fold.beside(out)
         if not makes_child:
             head.save(out)
-            return head
+            out_of_fold.write(beside, found.rows, head.task)
+            return found
         whom, name = head.evidence["sample"], head.task.name
         added = ChildHead(
             task=head.task,
@@ -151,4 +162,5 @@ def _on_bundle(
             limits=[f"The head of {name} was fitted on {whom}."],
         )
         child.write(out, parent, descent, overwrite, console.say)
-    return head
+        out_of_fold.write(beside, found.rows, head.task)
+    return found

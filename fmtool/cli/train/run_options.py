@@ -69,6 +69,15 @@ EachScanOption = Annotated[
         "--each-scan-is-a-person", help="Where neither table nor paths say whom a scan shows."
     ),
 ]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Keep scans that a check refuses; they are left out if not.")
+]
+PlotOption = Annotated[
+    bool,
+    typer.Option(
+        "--plot", help="Draw the out-of-fold predictions, too: PNG and SVG beside the head."
+    ),
+]
 SplitOption = Annotated[
     Path | None,
     typer.Option(

@@ -15,15 +15,20 @@ def supervised(
     architecture: o.ArchitectureOption = o.EncoderName.resnet18,
     width: o.WidthOption = 1.0,
     settings: Settings = o.FROM_LABELS,
+    plot: o.PlotOption = False,
 ) -> None:
     """Train an encoder and a head from scratch; the best epoch by validation is kept."""
     from fmtool.bundle.exposure import Exposure
     from fmtool.cli import console
     from fmtool.cli.train import evidence
     from training import encoders
+    from training.evidence.plot import check_matplotlib
     from training.runs import from_labels
+    from training.runs.run import HEAD
     from training.supervised import Supervised
 
+    if plot:
+        check_matplotlib()
     trained = from_labels.run(
         cohort,
         asked,
@@ -34,4 +39,5 @@ def supervised(
         console.say,
     )
     if trained is not None:  # else another process speaks
-        evidence.show(trained.head, "supervised", files.out)
+        place = files.out / HEAD
+        evidence.show(trained.head, "supervised", files.out, trained.rows, place, plot)

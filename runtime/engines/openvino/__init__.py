@@ -17,6 +17,7 @@ from fmtool.errors import CapabilityError
 from runtime.engines.base import Arrays, Engine
 from runtime.engines.openvino import core as openvino_core
 from runtime.engines.openvino import int8 as openvino_int8
+from runtime.engines.openvino import norm as openvino_norm
 from runtime.engines.openvino import slabs as openvino_slabs
 from runtime.engines.openvino import stem as openvino_stem
 from runtime.engines.openvino.core import compile_for_cpu, precisions
@@ -94,6 +95,7 @@ def _compile(model: Path | bytes, settings: dict[str, str], precision: str) -> t
     """The compiled model, and whether it takes one volume where the file takes any number."""
     network = openvino_core.core().read_model(model)
     one_by_one = _for_one(network)
+    openvino_norm.by_axis(network)
     if precision == "int8":
         openvino_int8.arrange(network)
         openvino_slabs.cut(network, openvino_int8.SLABS)

@@ -121,12 +121,14 @@ def test_a_batch_answers_as_a_predictor_does_and_names_what_failed(batch, heads,
     assert [line["scan"] for line in lines] == [row["scan"] for row in table]
     assert list(lines[0]["values"]) == ["age"]
     assert all(line["finished"] and line["version"] for line in lines)
-    if len(paths) == 3:
-        rows = pytest.importorskip("pyarrow.parquet").read_table(paths[2]).to_pylist()
+    told = json.loads(paths[2].read_text(encoding="utf-8"))
+    assert list(told) == list(table[0])
+    if len(paths) == 4:
+        rows = pytest.importorskip("pyarrow.parquet").read_table(paths[3]).to_pylist()
         assert [row["scan"] for row in rows] == [line["scan"] for line in lines]
-        assert rows[0]["age"] == lines[0]["values"]["age"]["value"]
+        assert rows[0]["age_predicted"] == lines[0]["values"]["age"]["value"]
         assert len(rows[0]["embedding"]) == len(lines[0]["embedding"])
-        assert rows[3]["age"] is None
+        assert rows[3]["age_predicted"] is None
         assert "does not exist" in rows[3]["error"]
 
     # The same again: nothing is computed, so that not even a worker starts.

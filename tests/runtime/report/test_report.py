@@ -18,7 +18,8 @@ from rich.console import Console
 from fmtool import NOTICE
 from fmtool.errors import InputError
 from runtime import report
-from runtime.report import table
+from runtime.report import parquet, table
+from runtime.report.rows import fields, records
 from runtime.result import Failure
 
 
@@ -232,17 +233,65 @@ def test_csv_has_a_row_per_scan_and_a_column_per_answer() -> None:
     rows = list(csv.DictReader(io.StringIO(report.csv_rows([RESULT, FAILURE]))))
     assert len(rows) == 2
     assert rows[0]["scan"] == "sub-01_T1w.nii.gz"
-    assert float(rows[0]["age"]) == pytest.approx(34.23)
+    assert float(rows[0]["age_predicted"]) == pytest.approx(34.23)
     assert rows[0]["age_unit"] == "years"
     assert rows[0]["age_beats_baseline"] == "False"
-    assert rows[0]["sex"] == "0.13"
+    assert rows[0]["sex_predicted"] == "0.13"
     assert rows[0]["sex_class"] == "F"
     assert rows[0]["checks"] == "warn"
     assert rows[0]["bundle_digest"] == "ab" * 32
     assert "Look twice." in rows[0]["warnings"]
+    assert [rows[0][c] for c in ("participant_id", "session_id", "run")] == ["sub-01", "", ""]
+    assert (rows[0]["qc_brain_volume"], rows[0]["qc_t1_contrast"]) == ("853", "")
+    assert not {"age", "sex", "subject", "session", "site"} & set(rows[0])  # a demographic table's
     assert rows[1]["error"] == "'=bad.nii.gz is empty"
-    assert rows[1]["age"] == ""
+    assert rows[1]["age_predicted"] == ""
     assert rows[1]["scan"] == "'=bad.nii.gz"  # no spreadsheet runs it as a formula
+
+
+def test_what_holds_of_every_scan_is_told_apart() -> None:
+    result = copy.deepcopy(RESULT)
+    value = result["values"]["age"]
+    value["warnings"] = ["Odd.", "Weak head."]
+    value["of_head"] = ["Weak head."]
+    (row,) = records([result])
+    assert row["head_warnings"] == ["Weak head."]
+    assert row["warnings"] == ["The brain is small.", "Odd.", "Look twice."]
+
+
+def test_every_field_is_described_and_all_forms_have_the_same() -> None:
+    at = {"finished": "2026-01-02T03:04:05+00:00"}
+    told = [calibrated() | {"content": "cd" * 32, **at}, FAILURE | at]
+    known = fields(told)
+    assert all(column.description for column in known.values())
+    assert known["age_low"].units == "years"
+    assert known["sex_class"].to_dict()["Levels"] == {"F": "F", "M": "M"}
+    assert [list(row) for row in records(told)] == [list(known)] * 2
+    assert next(csv.reader(io.StringIO(report.csv_rows(told)))) == list(known)
+    files = pytest.importorskip("pyarrow.parquet")
+    table = files.read_table(io.BytesIO(parquet.parquet(told)))
+    assert table.column_names == [*known, "embedding"]
+    assert table.column("age_predicted").to_pylist() == [pytest.approx(34.23), None]
+
+
+def test_the_long_form_has_a_row_for_each_task() -> None:
+    found = records([calibrated(), FAILURE], long=True)
+    assert [(row["task"], row["participant_id"]) for row in found] == [
+        ("age", "sub-01"),
+        ("sex", "sub-01"),
+    ]
+    assert (found[0]["low"], found[0]["set"]) == (25.14, None)
+    assert (found[1]["set"], found[1]["class"]) == ("F|M", "F")
+    assert found[0].keys() == found[1].keys()
+
+
+def test_an_answer_on_a_scan_that_the_head_learnt_from_is_marked() -> None:
+    result = copy.deepcopy(RESULT)
+    result["values"]["age"]["learnt_from"] = True
+    assert "34.2*†" in shown([result])
+    assert "no prediction" in shown([result])
+    assert "†" not in shown([RESULT])
+    assert records([result])[0]["age_learnt_from"] is True
 
 
 def calibrated() -> dict[str, Any]:
@@ -283,8 +332,8 @@ def test_csv_keeps_negative_numbers_and_works_without_results() -> None:
     result = copy.deepcopy(RESULT)
     result["values"]["age"]["value"] = -3.5
     rows = list(csv.DictReader(io.StringIO(report.csv_rows([result]))))
-    assert rows[0]["age"] == "-3.5"
-    assert report.csv_rows([]).startswith("scan,checks")
+    assert rows[0]["age_predicted"] == "-3.5"
+    assert report.csv_rows([]).startswith("scan,participant_id,session_id,run,checks")
     assert len(list(csv.DictReader(io.StringIO(report.csv_rows([FAILURE]))))) == 1
 
 

@@ -424,7 +424,7 @@ def test_a_csv_as_spreadsheets_write_it(folder, mark):
 
 def test_a_comma_in_a_comma_separated_number_stays_an_error(folder):
     path = csv_of(folder, "image_path,age", 'scan one.nii,"34,5"')
-    with pytest.raises(InputError, match="age is '34,5', which is not a number"):
+    with pytest.raises(InputError, match="age is '34,5': write a decimal point"):
         cohort.read(path, AGE)
 
 

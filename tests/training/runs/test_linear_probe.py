@@ -30,7 +30,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "cohort.csv"
     path.write_text("\n".join(lines) + "\n")
     noise = np.random.default_rng(0).normal(size=(COUNT, 16)).astype(np.float32)
-    monkeypatch.setattr(linear_probe, "prepare", lambda cohort, *rest: entries(cohort))
+    monkeypatch.setattr(linear_probe, "usable", kept)
     monkeypatch.setattr(linear_probe, "embeddings", lambda *given: noise)
     monkeypatch.setattr(linear_probe.probe, "fit", fitted)
     return path
@@ -39,7 +39,12 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def fitted(x: Any, cohort: Any, seen: Overlap, **more: Any) -> Any:
     """A head that nobody fitted; what the probe itself does with `seen`, its own tests say."""
     head = heads.Head(cohort.task, np.ones(x.shape[1]), 0.0, {"exposure": seen.to_dict()}, "")
-    return SimpleNamespace(head=head)
+    rows = [{"participant_id": row.subject, "truth": row.label} for row in cohort.rows]
+    return SimpleNamespace(head=head, rows=rows)
+
+
+def kept(cohort: Any, *rest: Any, **more: Any) -> Any:
+    return cohort, entries(cohort)
 
 
 def entries(cohort: Any) -> list[Any]:
@@ -75,6 +80,8 @@ def test_images_that_it_saw_are_told_and_travel_with_the_head(table):
     assert head.evidence["exposure"] == expected
     assert head.exposure.scans >= seen.scans
     assert len(head.exposure.labelled_subjects) == COUNT
+    told = (table.parent / "h.out-of-fold.csv").read_text().splitlines()
+    assert told[:2] == ["participant_id,truth", "s0,20"]
 
 
 @pytest.mark.parametrize(("seen", "complete"), [(Exposure(), True), (UNKNOWN, False)])
@@ -84,7 +91,7 @@ def test_an_encoder_that_saw_nobody_and_one_that_nobody_knows(table, seen, compl
 
 
 def test_one_scan_under_two_names_is_refused(table, monkeypatch):
-    twins = lambda cohort, *rest: [SimpleNamespace(facts={"digest": "x"})] * COUNT  # noqa: E731
-    monkeypatch.setattr(linear_probe, "prepare", twins)
+    twins = [SimpleNamespace(facts={"digest": "x"})] * COUNT
+    monkeypatch.setattr(linear_probe, "usable", lambda cohort, *rest, **more: (cohort, twins))
     with pytest.raises(InputError, match=r"1\.nii \(line 3\) holds the same voxels as 0\.nii"):
         run(table, Exposure())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import multiprocessing
 import os
 import signal
@@ -10,6 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -20,8 +23,8 @@ from fmtool import space
 from fmtool.errors import CapabilityError, FmtoolError, InputError, UsageError
 from fmtool.task import AGE
 from training import cohort
-from training.store import prepare_worker, turboprep
-from training.store.prepare import attempt, prepare
+from training.store import prepare_worker, quality_table, turboprep
+from training.store.prepare import attempt, prepare, usable
 
 GOOD = 5
 
@@ -217,3 +220,78 @@ def test_real_heads_by_two_processes_as_by_one(data_dir, opened, tmp_path):
     both, either = entries[0].mask & one.mask, entries[0].mask | one.mask
     assert both.sum() > 0.99 * either.sum()
     assert np.corrcoef(entries[0].volume[both], one.volume[both])[0, 1] > 0.999
+
+
+CHECKED = [
+    {"name": "T1 contrast", "value": 1.5, "unit": "SD", "verdict": "ok", "sentence": "Fine."},
+    {"name": "Brain volume", "value": 1200.0, "unit": "mL", "verdict": "ok", "sentence": "Fine."},
+]
+
+
+@pytest.fixture
+def judged(table, opened, tmp_path, monkeypatch):
+    """Four raw scans: one refused, one unusual; what their preprocessing would find is made up."""
+    verdicts = {0: "ok", 1: "refuse", 3: "warn", 4: "ok"}
+    read = cohort.read(table, AGE)
+    rows = [replace(row, mask=None) for row in read.rows if row.line != 4]
+    real = {row.image: (row.image, table.parent / "mask.nii") for row in rows}
+
+    class Fake:
+        def __init__(self, bundle):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def run(self, scan):
+            volume, mask, facts = turboprep.read(*real[scan.path])
+            return SimpleNamespace(volume=volume, mask=mask, facts=facts)
+
+    def checks(scan_facts, facts, calibration):
+        number = len(seen)
+        seen.append(scan_facts)
+        verdict = list(verdicts.values())[number]
+        word = {"refuse": "Not T1-weighted.", "warn": "A small brain."}.get(verdict, "Fine.")
+        judged = dict(CHECKED[0], verdict=verdict, sentence=word, value=1.5 + 0.1 * number)
+        dull = dict(CHECKED[1], value=[1200.0, 1210.0, 1190.0, 1650.0][number])
+        return [SimpleNamespace(to_dict=lambda one=one: one) for one in (judged, dull)]
+
+    seen = []
+    monkeypatch.setattr(prepare_worker, "Preprocessor", Fake)
+    monkeypatch.setattr(prepare_worker.quality, "checks", checks)
+    return replace(read, rows=rows[:4])
+
+
+def test_what_predict_would_refuse_is_left_out_and_said_or_kept(judged, opened, tmp_path):
+    said = []
+    kept, entries = usable(judged, tmp_path, opened, remark=said.append)
+    assert [row.line for row in kept.rows] == [2, 5, 6]
+    assert len(entries) == 3
+    assert said[0] == "Left out, line 3 of cohort.csv (1.nii): Not T1-weighted."
+    assert said[1].startswith("1 scans are unusual, such as line 5 of cohort.csv (3.nii): A small")
+    said.clear()
+    kept, entries = usable(judged, tmp_path, opened, force=True, remark=said.append)
+    assert len(entries) == len(kept.rows) == 4
+    assert said[0].startswith("Kept, though a check refuses it, line 3")
+    with pytest.raises(InputError, match="no scan that the checks let pass"):
+        usable(judged.take([1]), tmp_path, opened)
+
+
+def test_the_quality_of_a_cohort_is_a_table_with_the_worst_first(judged, opened, tmp_path):
+    outcome = attempt(judged, tmp_path / "store", opened)
+    table, dictionary, page = quality_table.write(tmp_path / "q", judged, outcome, opened)
+    with table.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["scan"], row["verdict"]) for row in rows] == [
+        ("1.nii", "refused"), ("3.nii", "unusual"), ("4.nii", "usual"), ("0.nii", "usual"),
+    ]  # fmt: skip
+    assert rows[0]["sentences"] == "Not T1-weighted."
+    assert float(rows[2]["outlying"]) > 10 > float(rows[3]["outlying"])  # 1650 mL among 1200
+    assert rows[2]["qc_brain_volume"] == "1650"
+    assert list(json.loads(dictionary.read_text())) == list(rows[0])
+    text = page.read_text()
+    assert text.count("data:image/jpeg;base64,") == 4
+    assert text.index("Not T1-weighted.") < text.index("A small brain.")

@@ -1,0 +1,61 @@
+"""Instance normalisation by OpenVINO: right, and the same with any number of threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fmtool import bundle as bundles
+from runtime.engines.openvino import norm
+
+openvino = pytest.importorskip("openvino")
+
+
+def model(shape):
+    from openvino import opset13 as ops
+
+    volume = ops.parameter(list(shape), np.float32, name="volume")
+    made = ops.mvn(volume, np.array([2, 3, 4]), True, 1e-5, "INSIDE_SQRT")
+    return openvino.Model([made], [volume])
+
+
+def run(network, x, threads):
+    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model(network, "CPU", settings)
+    return np.array(next(iter(compiled({0: x}).values())))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_it_is_what_float64_says(threads):
+    rng = np.random.default_rng(0)
+    x = rng.normal(30.0, 2.0, (1, 4, 20, 24, 28)).astype(np.float32)
+    network = model(x.shape)
+    assert norm.by_axis(network) == 1
+    exact = x.astype(np.float64)
+    axes = (2, 3, 4)
+    exact = (exact - exact.mean(axes, keepdims=True)) / np.sqrt(
+        exact.var(axes, keepdims=True) + 1e-5
+    )
+    np.testing.assert_allclose(run(network, x, threads), exact, atol=2e-5)
+
+
+def test_short_sums_stay_as_they_are():
+    network = model((1, 4, 8, 8, 8))
+    assert norm.by_axis(network) == 0
+    assert [op.get_type_name() for op in network.get_ordered_ops()].count("MVN") == 1
+
+
+def test_the_brain_is_where_it_was_with_any_number_of_threads():
+    """A smooth head in noise through the network that locates it, on one thread and on two."""
+    z, y, x = np.mgrid[-1:1:128j, -1:1:128j, -1:1:128j].astype(np.float32)
+    ball = np.clip(2.0 - 3.0 * np.sqrt(x**2 + y**2 + z**2), 0.0, 1.0)
+    volume = ball + 0.05 * np.random.default_rng(0).normal(size=ball.shape).astype(np.float32)
+    found = []
+    with bundles.open() as bundle:
+        raw = bundle.read(bundle.manifest.strip.locate)
+        for threads in (1, 2):
+            network = openvino.Core().read_model(raw)
+            assert norm.by_axis(network) > 0
+            found.append(run(network, volume[None, None], threads))
+    assert np.abs(found[0] - found[1]).max() < 1e-3
+    assert np.abs(found[0] - found[1]).mean() < 1e-6
