@@ -119,8 +119,9 @@ def fit(
         x, cohort, plans[0], heads[0], predictions, fit_affine, seed, cells
     )
     head = Head(cohort.task, *fit_affine(x, cohort), found, encoder_sha256, sample, limits)
-    hard = limits.difficulty
-    sizes = hard and np.array([hard(e)[k] for e, k in zip(x, fold[0], strict=True)])
+    hard, sizes = limits.difficulty, None
+    if hard is not None:
+        sizes = np.array([hard(e)[k] for e, k in zip(x, fold[0], strict=True)])
     rows = out_of_fold.rows(cohort, predictions, fold[0], baseline[0], others, volumes, sizes, seed)
     return FittedProbe(head, predictions, baseline, rows)
 

@@ -88,6 +88,7 @@ class EncoderFacts:
         given = _known(cls, table(data, "encoder"))
         features = given.get("features")
         need(whole(features, 1, _MOST_FEATURES), "encoder, features", "a whole number")
+        assert features is not None
         patch, cells = (_sides(given, key) for key in ("patch", "cells"))
         stage = given.get("stage")
         fine = stage is None or whole(stage, 1, _MOST_STAGE)

@@ -123,7 +123,7 @@ def file_of(given: Path) -> Path:
     from runtime.ledger import FILE
 
     path = given / FILE if given.is_dir() else given
-    if not path.isfile_of():
+    if not path.is_file():
         raise InputError(f"{path} does not exist; name the --out folder of a batch")
     return path
 

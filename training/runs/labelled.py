@@ -91,8 +91,8 @@ def train(
     found["exposure"] = tested.to_dict()
     # Calibrated by the test part: the epoch was chosen by the validation part's errors, which are
     # therefore too small.
-    x = embeddings(encoder, test.entries, folder / "embeddings", recipe.input_shape)
-    cells, x = encoders.describe(encoder).cell_count, x.astype(np.float64)
+    embedded = embeddings(encoder, test.entries, folder / "embeddings", recipe.input_shape)
+    x, cells = embedded.astype(np.float64), encoders.describe(encoder).cell_count
     limits, found["trust"] = trust.split(x, test, weight, bias, settings.seed, cells)
     digest, whom = encoders.digest(encoder), sample.describe(training)
     head = Head(recipe.task, weight, bias, found, digest, whom, limits, seen)

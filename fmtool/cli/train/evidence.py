@@ -15,16 +15,15 @@ if TYPE_CHECKING:
     from training.evidence.out_of_fold import Row
 
 
-def show(head: Head, name: str, out: Path, rows: Sequence[Row], place: Path, plot: bool) -> None:
+def show(head: Head, name: str, out: Path, place: Path, drawn: Sequence[Row] = ()) -> None:
     """A head's evidence on a terminal, and where it is.
 
     Args:
         head: that was fitted.
         name: of the training.
         out: what it wrote.
-        rows: its out-of-fold predictions, which are there beside it.
-        place: what they stand beside: `out`, or the head in it.
-        plot: whether they are to be drawn, too.
+        place: what its out-of-fold predictions stand beside: `out`, or the head in it.
+        drawn: these predictions, if there is to be a figure of them.
     """
     from training.evidence import out_of_fold
     from training.evidence.plot import draw
@@ -32,7 +31,7 @@ def show(head: Head, name: str, out: Path, rows: Sequence[Row], place: Path, plo
     console.table(table(head.task.name, head.evidence, name))
     console.put(str(out))
     console.put(str(out_of_fold.beside(place)))
-    for path in draw(place, rows, head.task, head.evidence) if plot else ():
+    for path in draw(place, drawn, head.task, head.evidence) if drawn else ():
         console.put(str(path))
 
 

@@ -38,4 +38,4 @@ def finetune(
     trained = from_labels.run(cohort, asked, Finetune, start, files, settings, console.say)
     if trained is not None:  # else another process speaks
         place = files.out / HEAD
-        evidence.show(trained.head, "fine-tuned", files.out, trained.rows, place, plot)
+        evidence.show(trained.head, "fine-tuned", files.out, place, trained.rows if plot else ())

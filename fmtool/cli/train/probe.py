@@ -101,7 +101,7 @@ def probe(
             each_scan_is_a_person=each_scan_is_a_person,
             force=force,
         )
-        evidence.show(found.head, "linear probe", out, found.rows, out, plot)
+        evidence.show(found.head, "linear probe", out, out, found.rows if plot else ())
         return
     if encoder is not None and bundle is not None and encoder.resolve() != bundle.resolve():
         raise UsageError(f"{encoder} and {bundle} are two bundles; name one")
@@ -115,7 +115,7 @@ def probe(
         cohort, task, cache, labels, wish, allow_sites, strict, each_scan_is_a_person
     )
     found = _on_bundle(asked, encoder or bundle, out, drop_heads, overwrite, seed)
-    evidence.show(found.head, "linear probe", out, found.rows, out, plot)
+    evidence.show(found.head, "linear probe", out, out, found.rows if plot else ())
 
 
 def _on_bundle(

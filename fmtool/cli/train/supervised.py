@@ -40,4 +40,4 @@ def supervised(
     )
     if trained is not None:  # else another process speaks
         place = files.out / HEAD
-        evidence.show(trained.head, "supervised", files.out, trained.rows, place, plot)
+        evidence.show(trained.head, "supervised", files.out, place, trained.rows if plot else ())

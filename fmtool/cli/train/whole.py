@@ -21,5 +21,5 @@ def run(folder: Path | None) -> None:
         console.say(f"{step.name}: {'done already' if step.again else 'done'}, {step.place}")
         if step.head is not None:
             name = {"probe": "linear probe", "finetune": "fine-tuned"}[found.heads.recipe]
-            evidence.show(step.head, name, step.place)
+            evidence.show(step.head, name, step.place, step.place)
     console.say(f"All that {found.file} says is trained; `fmtool export` makes {found.bundle}.")
