@@ -192,8 +192,8 @@ def build(
 def describe(encoder: nn.Module) -> Architecture:
     """What an encoder by `build` or `gridded` is."""
     if isinstance(encoder, Gridded):
-        grid = {"stage": encoder.stage, "cells": encoder.cells}
-        return replace(encoder.origin, features=encoder.features, **grid)
+        size, stage, cells = encoder.features, encoder.stage, encoder.cells
+        return replace(encoder.origin, features=size, stage=stage, cells=cells)
     if isinstance(encoder, LearnedViT):
         return Architecture(IMPORTED, 1.0, encoder.features, encoder.patch, encoder.layout)
     if isinstance(encoder, ViT):
