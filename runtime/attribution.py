@@ -6,8 +6,9 @@ the head would give if all of the brain looked like it; the mean of these answer
 **Where a position looks.** A residual network's convolutions and poolings are odd and padded on
 both sides alike, so position i has its centre at voxel i x stride of the crop: 16 for the paper's
 (10x12x12 positions on 150x192x192 voxels), the last centre 6 (z) and 15 (y, x) voxels before the
-far edge. A transformer's position is its patch. Either sees far beyond its own cell: the map is
-coarse, and its edges are not to be read as the brain's.
+far edge; 2, 4 or 8 for one that is cut after an earlier stage. A transformer's position is its
+patch. Either sees far beyond its own cell: the map is coarse, and its edges are not to be read as
+the brain's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An attribution as a DICOM Parametric Map (PS3.3, A.75), on the source's slices.
 
-Along the slices its pixels are a few of the source's apart: a map's own positions are 16 mm apart,
-and between them nothing is known. Its first pixel of each slice is the slice's first.
+Along the slices its pixels are a few of the source's apart: a map's own positions are mostly 16 mm
+apart, and between them nothing is known. Its first pixel of each slice is the slice's first.
 """
 
 from __future__ import annotations

@@ -192,8 +192,8 @@ def build(
 def describe(encoder: nn.Module) -> Architecture:
     """What an encoder by `build` or `gridded` is."""
     if isinstance(encoder, Gridded):
-        origin, stage, cells = encoder.origin, encoder.stage, encoder.cells
-        return replace(origin, features=encoder.features, stage=stage, cells=cells)
+        size, stage, cells = encoder.features, encoder.stage, encoder.cells
+        return replace(encoder.origin, features=size, stage=stage, cells=cells)
     if isinstance(encoder, LearnedViT):
         return Architecture(IMPORTED, 1.0, encoder.features, encoder.patch, encoder.layout)
     if isinstance(encoder, ViT):

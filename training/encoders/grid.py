@@ -20,11 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from fmtool.errors import UsageError
+from training.encoders.vit import Shape
 
 if TYPE_CHECKING:
     from training.encoders.architecture import Architecture
-
-Shape = tuple[int, int, int]
 
 STAGES = 4
 """Of a residual network; each but the first halves the map and doubles its channels."""

@@ -30,7 +30,7 @@ STEP = 2 * PIXEL
 """mm from slice to slice."""
 
 MAP_PIXEL = 3.0
-"""mm, of a map's pixel; its positions lie 16 mm apart."""
+"""mm, of a map's pixel; its positions lie 16 mm apart, of an encoder cut early 2, 4 or 8."""
 
 COLUMNS = 8
 _MARGIN = 6
