@@ -21,6 +21,7 @@ HOMONYMS = {
     "--device": "a training says auto, cpu or cuda, and counts with --devices; a prediction may "
     "name one GPU",
     "--engine": "one for a prediction, several for a measurement",
+    "--fhir": "a folder of reports; of the DICOM node, a FHIR server's address or a folder",
     "--head": "the heads of a bundle to export; the file that an import keeps one in",
     "--out": "a file where a verb makes one (a bundle, a head, a split, a report of bench), else a "
     "folder",

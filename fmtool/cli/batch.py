@@ -19,6 +19,7 @@ from runtime.batch.run import BatchPlan, Publishing, run
 from runtime.batch.stop import Stop, StoppedEarly
 from runtime.batch.worker import Setup
 from runtime.batch.workers import Place
+from runtime.documents.fhir import Records
 from runtime.ledger import FILE, Identifiers, Ledger
 from runtime.ledger.drifting import remember
 from runtime.ledger.outcomes import outcomes
@@ -40,6 +41,7 @@ def predict_into(
     publisher: Publishing | None,
     volumes: bool = False,
     identifiers: Identifiers,
+    records: Records | None = None,
 ) -> None:
     """Answer all scans that are found and not yet answered, and write the results of all.
 
@@ -52,6 +54,7 @@ def predict_into(
         publisher: of each scan's own files.
         volumes: whether it takes those of `runtime.report.derivatives`.
         identifiers: what becomes of the scans' paths in the ledger and the results.
+        records: of FHIR reports, of all scans that are answered.
 
     Raises:
         typer.Exit: with 1 if a scan failed, or 128 plus the signal's number.
@@ -116,7 +119,11 @@ def predict_into(
                 )
             )
         finally:
-            paths = outputs.write(ledger, folder, [scan.item for scan in scans], wanted)
+            numbers = [scan.item for scan in scans]
+            paths = outputs.write(ledger, folder, numbers, wanted)
+            if records is not None:
+                answered = outputs.answered(ledger, numbers, wanted)
+                paths += [records.write_data(one) for one in answered]
             if publisher is not None:
                 failures = [o for o in outcomes(ledger, items) if "error" in o]
                 console.say(f"Index: {publisher.write_index(failures)}")

@@ -99,8 +99,6 @@ def predict(
         raise UsageError("--ray goes with --out")
     if ray is not None and threads is not None:
         raise UsageError("--threads is of this machine; Ray was told how many cores its nodes have")
-    if out is not None and fhir is not None:
-        raise UsageError("--fhir goes without --out; name the scans in a command of their own")
     if out is not None and (json or csv):
         raise UsageError("--out writes CSV and JSON lines itself; leave out --json and --csv")
     if out is not None and prevalence:
@@ -122,6 +120,7 @@ def predict(
         console.say(f"Bundle: {bundle}, of the project {plan.file}")
     wish = Wish(engine=engine, device=device, precision=precision)
     reading = Reading(skull=skull, assume_ras=assume_ras, force=force, series=series)
+    records = Records(fhir) if fhir is not None else None
     if out is not None:
         from fmtool.cli.batch import predict_into
         from runtime.batch.inputs import expand
@@ -137,11 +136,11 @@ def predict(
                 reading=reading,
                 publisher=Publisher(report, Template.of(place.bundle)) if report else None,
                 identifiers=identifiers,
+                records=records,
             )
         return
     if report is not None:
         check_writable(report)  # before minutes of work, not after
-    records = Records(fhir) if fhir is not None else None
     sources = gather(scans)
     outcomes: list[dict[str, Any]] = []
     failed = False

@@ -81,6 +81,10 @@ def dicom(
     fhir_token: Annotated[
         Path | None, typer.Option("--fhir-token", help="A file with the FHIR server's token.")
     ] = None,
+    deidentify: Annotated[
+        bool,
+        typer.Option("--deidentify", help="De-identify what is sent, by the site's key of names."),
+    ] = False,
     settle: Annotated[
         float, typer.Option("--settle", min=0.1, help="Seconds without an object: it is complete.")
     ] = 30.0,
@@ -146,7 +150,7 @@ def dicom(
     with ending.on_signals():
         where = Destinations(to, peer_tls, peer_token, peer_ca, records, fhir_token)
         settings = NodeSettings(
-            policy, inbox, host, port, where, files, tasks, any_client=any_client
+            policy, inbox, host, port, where, files, tasks, any_client, deidentify
         )
         serve(settings, bundle, ending)
     raise typer.Exit(ending.code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,15 @@ def write(
         InputError: if the folder cannot be written, or is full.
     """
     return write_rows([_of(tasks, outcome) for outcome in outcomes(ledger, items)], folder)
+
+
+def answered(
+    ledger: Ledger, items: Iterable[int], tasks: Collection[str]
+) -> Iterator[dict[str, Any]]:
+    """The results among what `write` writes, each scan once."""
+    for outcome in outcomes(ledger, dict.fromkeys(items)):
+        if "values" in outcome:
+            yield _of(tasks, outcome)
 
 
 def write_rows(rows: Sequence[dict[str, Any]], folder: Path) -> list[Path]:

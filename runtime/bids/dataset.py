@@ -22,8 +22,9 @@ _README = f"""# Derivatives by fmtool
 {NOTICE}
 
 Each `*_predictions.json` is one scan's answers, with their evidence, warnings and checks; open
-`index.html` for all of them as pages. `group_predictions.tsv` is their table, and its JSON file
-says what the columns are. `dataset_description.json` names the bundle that gave the answers.
+`index.html` for all of them as pages. `group_predictions.tsv` is their table, `group_change.tsv`
+that of changes between sessions; their JSON files say what the columns are.
+`dataset_description.json` names the bundle that gave the answers.
 
     antsApplyTransforms -d 3 -i T1W -r *_desc-preproc_T1w.nii.gz -t *_xfm.txt -o OUT
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtool.errors import InputError
-from runtime.bids import dataset
+from runtime.bids import change, dataset
 from runtime.bids.derivatives import Derivatives, answers
 from runtime.bids.names import HeadName
 from runtime.report.columns import Column, dictionary
@@ -24,7 +24,9 @@ _SOURCE = Column("The scan, in the data set of raw data.")
 
 
 def write(raw: Path, folder: Path, heads: Sequence[Path]) -> list[Path]:
-    """Write `group_predictions.tsv`, its dictionary and the index; their paths.
+    """Write `group_predictions.tsv`, its dictionary, the table of changes and the index.
+
+    Returns their paths.
 
     Args:
         raw: the data set of raw data.
@@ -50,6 +52,7 @@ def write(raw: Path, folder: Path, heads: Sequence[Path]) -> list[Path]:
     write_bytes(paths[0], table.encode())
     write_bytes(paths[1], dictionary(columns))
     failures = [{**row, "scan": str(raw / row["scan"])} for row in rows if "error" in row]
+    paths += change.write(raw, folder, {name: told[name] for name in names if name in told})
     return [*paths, Derivatives(raw, folder, digest).write_index(failures)]
 
 

@@ -8,9 +8,10 @@ named by an identifier where whoever files the report gives one, else not at all
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fmtool import NOTICE, __version__
 from runtime import report
@@ -18,7 +19,9 @@ from runtime.documents.coding import SCHEME, Coded, concept, unit
 from runtime.documents.uid import derived, derived_uuid
 from runtime.report import words
 from runtime.report.publish import UniqueNames, check_writable
-from runtime.result import Result
+
+if TYPE_CHECKING:  # the HTTP service's own process computes nothing
+    from runtime.result import Result
 
 _SYSTEMS = {
     "UCUM": "http://unitsofmeasure.org",
@@ -48,25 +51,40 @@ class Records:
 
     def write(self, result: Result) -> Path:
         """Write `NAME.fhir.json`; its path."""
-        path = self._folder / f"{self._names.of(result.scan)}.fhir.json"
-        report.write_json(path, bundle(result))
+        return self._write(result.scan, bundle(result))
+
+    def write_data(self, data: Mapping[str, Any]) -> Path:
+        """The same of a result's plain data, which names no study."""
+        return self._write(data["scan"], collection(data))
+
+    def _write(self, scan: str, told: Mapping[str, Any]) -> Path:
+        path = self._folder / f"{self._names.of(scan)}.fhir.json"
+        report.write_json(path, told)
         return path
 
 
 def bundle(result: Result, patient: str | None = None) -> dict[str, Any]:
+    """`collection` of a result, with its study where it was read from DICOM."""
+    stack = result.stack
+    return collection(result.to_dict(), stack.study if stack else "", patient)
+
+
+def collection(
+    data: Mapping[str, Any], study_uid: str = "", patient: str | None = None
+) -> dict[str, Any]:
     """The report and all that it refers to, as one Bundle of type "collection".
 
     The same result gives the same resources, whenever it is computed.
 
     Args:
-        result: what was predicted.
+        data: `Result.to_dict()`.
+        study_uid: of DICOM; empty where it is not known.
         patient: the identifier that the source's PACS has for the patient; None to name nobody.
     """
-    data = result.to_dict()
     name = sha256(
         json.dumps([data["bundle"]["digest"], data["values"], data["embedding"]]).encode()
     ).hexdigest()
-    study = _study(result)
+    study = _study(study_uid)
     device = _entry("device", name, _device(data))
     who = {"type": "Patient", "identifier": {"value": patient}}
     subject = {"subject": who} if patient else {}
@@ -156,7 +174,7 @@ def _components(value: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _device(data: dict[str, Any]) -> dict[str, Any]:
+def _device(data: Mapping[str, Any]) -> dict[str, Any]:
     made_by = data["bundle"]
     digest = {"type": {"text": "SHA-256 of the bundle's manifest"}, "value": made_by["digest"]}
     return {
@@ -169,16 +187,16 @@ def _device(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _made_by(data: dict[str, Any]) -> str:
+def _made_by(data: Mapping[str, Any]) -> str:
     return f"fmtool {__version__}, bundle {data['bundle']['name']}; {data['engine']}"
 
 
-def _study(result: Result) -> dict[str, Any] | None:
-    """The study by its UID, of DICOM."""
-    if result.stack is None or not result.stack.study:
+def _study(uid: str) -> dict[str, Any] | None:
+    """A study by its UID, of DICOM."""
+    if not uid:
         return None
-    uid = {"system": "urn:dicom:uid", "value": f"urn:oid:{result.stack.study}"}
-    return {"type": "ImagingStudy", "identifier": uid}
+    identifier = {"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}
+    return {"type": "ImagingStudy", "identifier": identifier}
 
 
 def _entry(what: str, name: str, resource: dict[str, Any]) -> dict[str, Any]:

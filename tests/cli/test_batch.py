@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -32,6 +33,7 @@ def inbox(tmp_path, prepared_head):
 def test_a_batch_is_done_once_and_its_ledger_says_so(fmtool, inbox, tmp_path):
     out = tmp_path / "out"
     words = ("predict", inbox, "--out", out, "--task", "age", "--report", tmp_path / "pages")
+    words += ("--fhir", tmp_path / "fhir")
     done = fmtool(*words)
     assert done.returncode == 1
     assert "2 done, 1 failed, 0 left" in done.stderr
@@ -47,6 +49,10 @@ def test_a_batch_is_done_once_and_its_ledger_says_so(fmtool, inbox, tmp_path):
     assert str(out / "results.csv") in done.stdout.splitlines()
     pages = {path.name for path in (tmp_path / "pages").glob("*.html")}
     assert pages == {"a.html", "index.html"}
+    reports = sorted((tmp_path / "fhir").iterdir())
+    assert [path.name for path in reports] == ["a.fhir.json", "b.fhir.json"]
+    codes = re.findall(r"Predicted \w+", reports[0].read_text(encoding="utf-8"))
+    assert set(codes) == {"Predicted age"}  # the task that was asked for
 
     again = fmtool(*words)
     assert again.returncode == 1
@@ -76,7 +82,6 @@ def test_a_batch_is_done_once_and_its_ledger_says_so(fmtool, inbox, tmp_path):
     ("words", "code", "said"),
     [
         (("predict", "x.nii", "--out", "o", "--json"), 2, "--json"),
-        (("predict", "x.nii", "--out", "o", "--fhir", "f"), 2, "--fhir"),
         (("predict", "x.nii", "--identifiers", "drop"), 2, "--out"),
         (("predict", "x.nii", "--out", "o", "--identifiers", "some"), 2, "keep"),
         (("predict", "x.nii", "--ray", "head:6379"), 2, "--ray goes with --out"),

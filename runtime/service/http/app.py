@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from fmtool import NOTICE, __version__
 from fmtool.errors import LedgerError
+from runtime.documents import fhir
 from runtime.report.page.script import SLICES, policy
 from runtime.service.ending import Ending
 from runtime.service.guard import NoSpace, Reservation, SpaceGuard
@@ -161,6 +162,16 @@ def get_report(request: Request, identity: str) -> FileResponse:
     return FileResponse(
         path, media_type="text/html", headers={"Content-Security-Policy": _PAGE_POLICY}
     )
+
+
+@private.head("/v1/scans/{identity}/fhir", include_in_schema=False)
+@private.get("/v1/scans/{identity}/fhir", responses={404: {"model": Problem}})
+def get_fhir(request: Request, identity: str) -> JSONResponse:
+    """Ask for the FHIR R4 report of a job that is done, as a Bundle."""
+    job = parts_of(request).jobs.find(identity)
+    if job is None or job.result is None:
+        raise Refusal(404, "there is no report: the job is not done, or there is no such job")
+    return JSONResponse(fhir.collection(job.result), media_type="application/fhir+json")
 
 
 @private.head("/metrics", include_in_schema=False)

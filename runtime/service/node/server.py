@@ -44,6 +44,7 @@ class NodeSettings:
         tls: without these the port is plain DICOM.
         tasks: in the documents; all when None.
         any_client: whether other machines may send without a certificate.
+        deidentify: whether documents are de-identified, whoever they go to.
     """
 
     policy: Policy
@@ -54,6 +55,7 @@ class NodeSettings:
     tls: tls.TlsFiles | None = None
     tasks: tuple[str, ...] | None = None
     any_client: bool = False
+    deidentify: bool = False
 
 
 class DicomNode:

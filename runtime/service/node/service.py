@@ -39,7 +39,9 @@ def _serve(settings: NodeSettings, bundle: Path | None, ending: Ending) -> None:
     node, worker = DicomNode(settings, ending), None
     try:
         worker = OrderWorker(
-            partial(answerer, bundle, settings.tasks, fhir=settings.to.fhir is not None)
+            partial(
+                answerer, bundle, settings.tasks, settings.to.fhir is not None, settings.deidentify
+            )
         )
         node.start(worker)
         while not ending.wait(5.0):

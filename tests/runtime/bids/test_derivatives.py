@@ -102,7 +102,7 @@ def test_the_table_has_a_row_per_scan_and_its_dictionary_every_column(raw, out, 
         group.write(raw, out, heads)
     for number, head in enumerate(heads[:3]):
         publisher.put(publisher.name(str(head)), kit.answer(40.0 + number), FILES)
-    table, dictionary, index = group.write(raw, out, heads)
+    table, dictionary, *_, index = group.write(raw, out, heads)
     rows = list(csv.DictReader(table.open(), delimiter="\t"))
     assert [row["participant_id"] for row in rows] == ["sub-01", "sub-01", "sub-02", "sub-02"]
     assert [row["session_id"] for row in rows] == ["ses-1", "ses-2", "n/a", "n/a"]

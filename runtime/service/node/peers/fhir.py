@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from fmtool.errors import InputError
 from runtime.service.node.peers import Refused, Unreached, unreadable
@@ -44,7 +45,7 @@ class FhirRoute:
 
 
 class FolderRoute:
-    """Files in a folder, of the answers' own names.
+    """Files in a folder, each of its report's own identifier.
 
     Args:
         folder: where they go; it is there.
@@ -56,8 +57,10 @@ class FolderRoute:
     def send(self, file: Path) -> None:
         """Copy a report; see `Route`."""
         try:
-            write_bytes(self._folder / f"{file.parent.name}.fhir.json", file.read_bytes())
-        except OSError as error:
+            data = file.read_bytes()
+            name = json.loads(data)["entry"][0]["resource"]["id"]
+            write_bytes(self._folder / f"{UUID(name)}.fhir.json", data)
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise unreadable(error) from None
         except InputError:
             raise Unreached("the folder of FHIR reports cannot be written") from None

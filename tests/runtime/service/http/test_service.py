@@ -35,6 +35,9 @@ def test_a_scan_goes_in_and_its_result_and_page_come_out(served, scan):
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["x-content-type-options"] == "nosniff"
     assert "fmtool" in page.text
+    told = one.client.get(answer.headers["location"] + "/fhir")
+    assert told.headers["content-type"] == "application/fhir+json"
+    assert told.json()["entry"][0]["resource"]["resourceType"] == "DiagnosticReport"
     assert list((one.spool / "uploads").iterdir()) == []
 
 
@@ -62,6 +65,7 @@ def test_a_scan_that_cannot_be_used_fails_with_the_reason(served, worker, magic)
     job = one.done(one.post(magic + b" nothing"))
     assert (job["state"], job["error"], job["result"]) == ("failed", "it is no head", None)
     assert one.client.get(f"/v1/scans/{job['id']}/report").status_code == 404
+    assert one.client.get(f"/v1/scans/{job['id']}/fhir").status_code == 404
     assert list((one.spool / "uploads").iterdir()) == []
 
 
@@ -139,6 +143,7 @@ def test_the_token_is_asked_for_everywhere_it_matters(served, scan):
             bare.post("/v1/scans", content=scan(), headers=head),
             bare.get("/v1/scans/" + "0" * 32, headers=headers),
             bare.get("/v1/scans/" + "0" * 32 + "/report", headers=headers),
+            bare.get("/v1/scans/" + "0" * 32 + "/fhir", headers=headers),
             bare.get("/metrics", headers=headers),
         ):
             assert answer.status_code == 401
@@ -280,7 +285,15 @@ def test_no_answer_sends_a_client_to_another_scheme_or_host(served, scan, path):
     job = answer.headers["location"]
     assert job == f"/v1/scans/{answer.json()['id']}"
     one.done(answer)
-    for known in (job, f"{job}/report", "/health", "/ready", "/metrics", "/openapi.json"):
+    for known in (
+        job,
+        f"{job}/report",
+        f"{job}/fhir",
+        "/health",
+        "/ready",
+        "/metrics",
+        "/openapi.json",
+    ):
         assert one.client.get(f"{known}/").status_code == 200, known
         assert one.client.get(f"{known}/").content[:9] == one.client.get(known).content[:9]
     for none in ("/v1/scans/", "/v1/", "/", "//evil.example/", "/v1/scans/0/"):

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
 import pytest
 from pydicom import dcmread
@@ -437,7 +436,8 @@ def test_reports_go_into_a_folder(run_node, kit, tmp_path, pacs):
     to = Destinations(pacs.peer, fhir=parse_fhir(str(tmp_path / "reports")))
     with run_node(to=to, wanted={"fhir": True}) as node:
         kit.send(node, kit.objects(1))
-        (sent,) = node.wait("sent")
-    told = json.loads((tmp_path / "reports" / f"{sent['job']}.fhir.json").read_text())
+        node.wait("sent")
+    (path,) = (tmp_path / "reports").iterdir()
+    told = json.loads(path.read_text())
     assert told["type"] == "collection"
-    assert SimpleNamespace(**told).entry
+    assert path.name == f"{told['entry'][0]['resource']['id']}.fhir.json"
