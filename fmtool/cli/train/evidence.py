@@ -50,6 +50,8 @@ def table(task: str, evidence: dict[str, Any], name: str) -> Any:
     beats = evidence["beats_baseline"]
     said = [f"{'beats' if beats else 'does not beat'} its baseline: {evidence['baseline_name']}"]
     said.append(textwrap.fill(exposure.sentence(evidence), 72))
+    if "covariates" in evidence:
+        said.append(textwrap.fill(evidence["covariates"]["said"], 72))
     said += limits(evidence["trust"], evidence["unit"])
     table.caption = "\n".join(said)
     return table
