@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from fmtool.bundle.exposure import Overlap
 from fmtool.errors import InputError
 from fmtool.task import Task
+from runtime.report.rows import Record
 from training import evidence
 from training.cohort import Cohort
 from training.evidence import covariates, out_of_fold, splits, trust
@@ -58,7 +59,7 @@ class FittedProbe:
     head: Head
     predictions: Array
     baseline: Array
-    rows: list[out_of_fold.Row]
+    rows: list[Record]
 
 
 def fit(

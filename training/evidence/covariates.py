@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fmtool.errors import InputError
 from fmtool.task import Task
+from runtime.report.rows import Record
 from training import evidence
 from training.cohort import Cohort
 from training.cohort.coded import coded
@@ -32,7 +33,6 @@ from training.cohort.row import read_table
 from training.evidence import splits
 from training.evidence.conformal import Array
 from training.evidence.difficulty import Affine
-from training.evidence.out_of_fold import Row
 from training.evidence.splits import Split
 
 _INNER = 3
@@ -136,7 +136,7 @@ def _fitted(z: Array, cohort: Cohort[Task]) -> Callable[[Array], Array]:
     return made.predict if regression else made.decision_function  # type: ignore[no-any-return]
 
 
-def into(rows: Sequence[Row], covariates: Covariates, found: Array, task: Task) -> None:
+def into(rows: Sequence[Record], covariates: Covariates, found: Array, task: Task) -> None:
     """Add the covariates and what they predict to the out-of-fold table's rows, in place."""
     shown = found if task.kind == "regression" else 0.5 * (1.0 + np.tanh(0.5 * found))
     for i, (row, cells) in enumerate(zip(rows, covariates.cells, strict=True)):

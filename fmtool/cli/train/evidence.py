@@ -11,11 +11,11 @@ from fmtool.bundle import exposure
 from fmtool.cli import console
 
 if TYPE_CHECKING:
+    from runtime.report.rows import Record
     from training.evidence.head import Head
-    from training.evidence.out_of_fold import Row
 
 
-def show(head: Head, name: str, out: Path, rows: Sequence[Row], place: Path, plot: bool) -> None:
+def show(head: Head, name: str, out: Path, rows: Sequence[Record], place: Path, plot: bool) -> None:
     """A head's evidence on a terminal, and where it is.
 
     Args:
