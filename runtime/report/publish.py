@@ -45,9 +45,9 @@ class Publisher:
         return self.put(self.name(result.scan), result.to_dict(), drawn)
 
     def wants(self, name: str, content: str | None) -> bool:
-        """Whether its page is missing, as of a batch that was answered without a report."""
-        del content
-        return not (self.folder / f"{name}.html").is_file()
+        """Never: scans of the same content share one page."""
+        del name, content
+        return False
 
     def put(self, name: str, data: dict[str, Any], drawn: Mapping[str, bytes]) -> Path:
         """Write `NAME.html` and `NAME.json` of a result's plain data; the page's path.
