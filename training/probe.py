@@ -30,9 +30,11 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from fmtool.bundle.exposure import Overlap
 from fmtool.errors import InputError
 from fmtool.task import Task
+from runtime.report.rows import Record
 from training import evidence
 from training.cohort import Cohort
-from training.evidence import out_of_fold, splits, trust
+from training.evidence import covariates, out_of_fold, splits, trust
+from training.evidence.covariates import Covariates
 from training.evidence.head import Head
 from training.evidence.sample import describe, sentence
 from training.span import Span
@@ -57,7 +59,7 @@ class FittedProbe:
     head: Head
     predictions: Array
     baseline: Array
-    rows: list[out_of_fold.Row]
+    rows: list[Record]
 
 
 def fit(
@@ -124,6 +126,29 @@ def fit(
         sizes = np.array([hard(e)[k] for e, k in zip(x, fold[0], strict=True)])
     rows = out_of_fold.rows(cohort, predictions, fold[0], baseline[0], others, volumes, sizes, seed)
     return FittedProbe(head, predictions, baseline, rows)
+
+
+def beside(
+    found: FittedProbe,
+    embeddings: NDArray[np.floating[Any]],
+    cohort: Cohort[Task],
+    known: Covariates,
+    seed: int = 0,
+) -> None:
+    """Tell in a probe's evidence and rows what covariates say alone, and what it adds to them.
+
+    Args:
+        found: by `fit`, of the same embeddings, cohort and seed.
+        embeddings: (N, F).
+        cohort: the same scans.
+        known: the covariates of all of them.
+        seed: of the folds.
+    """
+    plan = splits.by_subject(cohort, found.head.evidence["folds"], seed)
+    x = np.asarray(embeddings, dtype=np.float64)
+    told, predicted = covariates.compare(x, cohort, known, found.predictions[0], fit_affine, plan)
+    found.head.evidence["covariates"] = told
+    covariates.into(found.rows, known, predicted, cohort.task)
 
 
 def fit_affine(x: Array, cohort: Cohort[Task]) -> tuple[Array, float]:

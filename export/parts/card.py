@@ -181,6 +181,8 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
             f"Brain volume alone reaches {metric} {_figure(volume['value'], evidence)} in the same "
             f"folds; the head {better}."
         )
+    if "covariates" in evidence:
+        said.append(f"Known without a scan: {evidence['covariates']['said']}")
     return " ".join(said)
 
 

@@ -11,7 +11,7 @@ from fmtool.errors import InputError
 from runtime.bids import change, dataset
 from runtime.bids.derivatives import Derivatives, answers
 from runtime.bids.names import HeadName
-from runtime.report.columns import Column, dictionary
+from runtime.report.columns import TableColumn, dictionary
 from runtime.report.rows import cell, fields, records
 from runtime.result import Failure
 from runtime.system.atomic import write_bytes
@@ -20,7 +20,7 @@ TABLE = "group_predictions"
 _EMPTY = "n/a"
 _ABSENT = "not answered: the participant level says why"
 
-_SOURCE = Column("The scan, in the data set of raw data.")
+_SOURCE = TableColumn("The scan, in the data set of raw data.")
 
 
 def write(raw: Path, folder: Path, heads: Sequence[Path]) -> list[Path]:
@@ -56,7 +56,7 @@ def write(raw: Path, folder: Path, heads: Sequence[Path]) -> list[Path]:
     return [*paths, Derivatives(raw, folder, digest).write_index(failures)]
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, Column]]:
+def _table(rows: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, TableColumn]]:
     """The rows as BIDS wants a table, and its columns; sessions and runs where there are any."""
     names = [HeadName.of(Path(str(row["scan"]))) for row in rows]
     known = fields(rows)

@@ -17,7 +17,7 @@ _ENTITY = re.compile(r"(?:^|[_/])(sub|ses|run)-([A-Za-z0-9+]+)")
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """What a column holds.
 
     Attributes:
@@ -43,9 +43,9 @@ class Column:
 
 
 WHO = {
-    "participant_id": Column("The participant, by the scan's path or its table."),
-    "session_id": Column("The session; empty where path and table name none."),
-    "run": Column("The run of the session; empty where the path names none."),
+    "participant_id": TableColumn("The participant, by the scan's path or its table."),
+    "session_id": TableColumn("The session; empty where path and table name none."),
+    "run": TableColumn("The run of the session; empty where the path names none."),
 }
 """Whom a row is of, in the words that BIDS's own tables use: what tables are merged by."""
 
@@ -70,13 +70,15 @@ def _plain(name: str) -> str:
     return re.sub(r"[^\w.+-]", "_", name.partition(".")[0]).lstrip("+-") or "scan"
 
 
-def dictionary(columns: Mapping[str, Column]) -> bytes:
+def dictionary(columns: Mapping[str, TableColumn]) -> bytes:
     """The data dictionary, as a JSON file."""
     told = {name: column.to_dict() for name, column in columns.items()}
     return (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def write(path: Path, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column]) -> None:
+def write(
+    path: Path, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, TableColumn]
+) -> None:
     """Write rows as a CSV, and the columns' dictionary beside it under the same name in .json.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from fmtool import NOTICE
 from fmtool.errors import shown
 from runtime.report import words
-from runtime.report.columns import WHO, Column, who
+from runtime.report.columns import WHO, TableColumn, who
 
 Record = dict[str, Any]
 """A row: each cell as what it is; None where there is nothing."""
@@ -32,27 +32,27 @@ _FORMULA = re.compile(f"[{_SPACE}]*[=+\\-@\uff1d\uff0b\uff0d\uff20|%]|[{_SPACE}]
 _QUOTED = re.compile('[",;\t\r\n]|^\\s|\\s$')  # a semicolon parts cells in some languages
 _DIGITS = {"brain_volume_ml": ".1f", "seconds": ".2f"}
 
-_CONTENT = Column("SHA-256 of the scan's files.")
+_CONTENT = TableColumn("SHA-256 of the scan's files.")
 _AFTER = {
-    "checks": Column(
+    "checks": TableColumn(
         "The gravest verdict of the checks of the scan.",
         levels={"ok": "none is unusual", "warn": "one is", "refuse": "one refuses the scan"},
     ),
-    "novelty_p": Column(
+    "novelty_p": TableColumn(
         "p-value of the scan among the heads' calibration cohorts; small is unusual.", kind=float
     ),
-    "brain_volume_ml": Column("Volume of the brain mask.", "mL", kind=float),
-    "seconds": Column("Time that the answer took.", "s", kind=float),
-    "warnings": Column("What a reader must see of this scan beside its answers.", kind=list),
-    "head_warnings": Column(
+    "brain_volume_ml": TableColumn("Volume of the brain mask.", "mL", kind=float),
+    "seconds": TableColumn("Time that the answer took.", "s", kind=float),
+    "warnings": TableColumn("What a reader must see of this scan beside its answers.", kind=list),
+    "head_warnings": TableColumn(
         f"What holds of every scan that the bundle's heads answer. {NOTICE}", kind=list
     ),
-    "error": Column("Why there is no answer."),
-    "bundle": Column("The bundle that answered."),
-    "bundle_digest": Column("SHA-256 of the bundle's manifest."),
-    "engine": Column("What computed the network."),
-    "version": Column("Of fmtool."),
-    "finished": Column("When the answer was given, with the offset from UTC."),
+    "error": TableColumn("Why there is no answer."),
+    "bundle": TableColumn("The bundle that answered."),
+    "bundle_digest": TableColumn("SHA-256 of the bundle's manifest."),
+    "engine": TableColumn("What computed the network."),
+    "version": TableColumn("Of fmtool."),
+    "finished": TableColumn("When the answer was given, with the offset from UTC."),
 }
 
 
@@ -89,7 +89,7 @@ def records(results: Iterable[Outcome], long: bool = False) -> list[Record]:
     ]
 
 
-def fields(results: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
+def fields(results: Sequence[Mapping[str, Any]]) -> dict[str, TableColumn]:
     """The columns of `records`, in order, with what each holds.
 
     For each task `TASK_predicted` and what `_of_task` lists; `qc_CHECK` is what a check measured.
@@ -101,13 +101,13 @@ def fields(results: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
     checks = {c["name"]: c for r in results for c in r.get("quality", ())}
     first = {"content": _CONTENT} if any(result.get("content") for result in results) else {}
     return {
-        "scan": Column("The scan."),
+        "scan": TableColumn("The scan."),
         **WHO,
         **first,
         **{f"{n}_{end}": column for n, v in tasks.items() for end, column in _of_task(n, v)},
         **{name: column for name, column in _AFTER.items() if name in ("checks", "novelty_p")},
         **{
-            qc(name): Column(f"{name}, as the checks measure it.", check["unit"], kind=float)
+            qc(name): TableColumn(f"{name}, as the checks measure it.", check["unit"], kind=float)
             for name, check in checks.items()
         },
         **{name: column for name, column in _AFTER.items() if name not in ("checks", "novelty_p")},
@@ -119,38 +119,40 @@ def qc(check: str) -> str:
     return "qc_" + re.sub(r"[^a-z0-9]+", "_", check.lower()).strip("_")
 
 
-def _of_task(name: str, value: Mapping[str, Any]) -> list[tuple[str, Column]]:
+def _of_task(name: str, value: Mapping[str, Any]) -> list[tuple[str, TableColumn]]:
     """The columns of a task, each by what follows its name."""
     unit = str(value["unit"])
     if value["kind"] == "binary":
         second = value["classes"][1]
         own = {
-            "predicted": Column(f"{name}: uncalibrated probability of {second}.", kind=float),
-            "class": Column(
+            "predicted": TableColumn(f"{name}: uncalibrated probability of {second}.", kind=float),
+            "class": TableColumn(
                 f"{name}: the likelier class.", levels={c: c for c in value["classes"]}
             ),
-            "probability": Column(f"{name}: calibrated probability of {second}.", kind=float),
-            "prevalence": Column(
+            "probability": TableColumn(f"{name}: calibrated probability of {second}.", kind=float),
+            "prevalence": TableColumn(
                 f"{name}: share of {second} among scans that the probability assumes.", kind=float
             ),
-            "set": Column(f"{name}: classes that cannot be excluded, joined by |."),
+            "set": TableColumn(f"{name}: classes that cannot be excluded, joined by |."),
         }
     else:
         own = {
-            "predicted": Column(f"{name}: the head's answer.", unit, kind=float),
-            "low": Column(f"{name}: lower limit of this scan's interval.", unit, kind=float),
-            "high": Column(f"{name}: upper limit of this scan's interval.", unit, kind=float),
-            "corrected": Column(
+            "predicted": TableColumn(f"{name}: the head's answer.", unit, kind=float),
+            "low": TableColumn(f"{name}: lower limit of this scan's interval.", unit, kind=float),
+            "high": TableColumn(f"{name}: upper limit of this scan's interval.", unit, kind=float),
+            "corrected": TableColumn(
                 f"{name}: the answer without its regression to the mean.", unit, kind=float
             ),
         }
     of_all = {
-        "unit": Column(f"{name}: unit of the answer."),
-        "level": Column(f"{name}: level of the interval or of the set of classes.", kind=float),
-        "beats_baseline": Column(
+        "unit": TableColumn(f"{name}: unit of the answer."),
+        "level": TableColumn(
+            f"{name}: level of the interval or of the set of classes.", kind=float
+        ),
+        "beats_baseline": TableColumn(
             f"{name}: whether the head beat its baseline in cross-validation.", kind=bool
         ),
-        "learnt_from": Column(
+        "learnt_from": TableColumn(
             f"{name}: whether the head was fitted on this very scan: no prediction then.", kind=bool
         ),
     }

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from fmtool.task import Task
 from runtime.report import columns
-from runtime.report.columns import WHO, Column
+from runtime.report.columns import WHO, TableColumn
+from runtime.report.rows import Record
 from runtime.trust import classes
 from runtime.trust.folds import quantile
 from training.cohort import Cohort
 from training.evidence import calibration, evaluate
 from training.evidence.conformal import LEVEL, Array
-
-Row = dict[str, Any]
 
 _FOUND_BY = "by the head that had not seen the participant"
 
@@ -42,7 +41,7 @@ def rows(
     volumes_ml: Array | None = None,
     expected: Array | None = None,
     seed: int = 0,
-) -> list[Row]:
+) -> list[Record]:
     """The table's rows, in the cohort's order.
 
     The values and their limits are those of the first cross-validation; a limit is made of the
@@ -58,7 +57,7 @@ def rows(
         expected: (N,) by how much each residual is divided; see `training.evidence.difficulty`.
         seed: of the calibration's folds.
     """
-    found: list[Row] = []
+    found: list[Record] = []
     for row, number in zip(cohort.rows, fold, strict=True):
         who = columns.who(str(row.image))
         if row.named:
@@ -142,7 +141,7 @@ def _by_subject(cohort: Cohort[Task]) -> list[NDArray[np.intp]]:
     return np.split(np.argsort(who, kind="stable"), np.cumsum(np.bincount(who))[:-1])
 
 
-def write(path: Path, found: list[Row], task: Task) -> None:
+def write(path: Path, found: list[Record], task: Task) -> None:
     """Write the rows as a CSV, and the dictionary of its columns beside it.
 
     Raises:
@@ -153,20 +152,20 @@ def write(path: Path, found: list[Row], task: Task) -> None:
     columns.write(path, found, {name: known.get(name) or _other(name, task) for name in names})
 
 
-def _other(name: str, task: Task) -> Column:
+def _other(name: str, task: Task) -> TableColumn:
     what = name.removeprefix("predicted_by_").replace("_", " ")
     unit = "probability" if task.classes else task.unit
-    return Column(f"What {what} alone predicts, in the same folds.", unit)
+    return TableColumn(f"What {what} alone predicts, in the same folds.", unit)
 
 
-def _columns(task: Task) -> dict[str, Column]:
+def _columns(task: Task) -> dict[str, TableColumn]:
     level, unit = f"{100 * LEVEL:.0f} %", task.unit
     own = {
-        "truth": Column(f"{task.label} in the cohort's table.", unit),
-        "predicted": Column(f"{task.name} {_FOUND_BY}.", unit),
-        "low": Column(f"Lower limit of the {level} interval.", unit),
-        "high": Column(f"Upper limit of the {level} interval.", unit),
-        "absolute_error": Column(
+        "truth": TableColumn(f"{task.label} in the cohort's table.", unit),
+        "predicted": TableColumn(f"{task.name} {_FOUND_BY}.", unit),
+        "low": TableColumn(f"Lower limit of the {level} interval.", unit),
+        "high": TableColumn(f"Upper limit of the {level} interval.", unit),
+        "absolute_error": TableColumn(
             "|predicted - truth|, the mean over the repeated cross-validations; its mean, every "
             "participant counting once, is the head's MAE.",
             unit,
@@ -175,21 +174,21 @@ def _columns(task: Task) -> dict[str, Column]:
     if task.classes:
         second = task.classes[1]
         own |= {
-            "truth": Column(
+            "truth": TableColumn(
                 f"{task.label} in the cohort's table.", levels={c: c for c in task.classes}
             ),
-            "logit": Column(f"Log-odds of {second}, {_FOUND_BY}; compare within a fold."),
-            "predicted": Column(f"Sigmoid of the logit: of {second}.", "probability"),
-            "probability": Column(
+            "logit": TableColumn(f"Log-odds of {second}, {_FOUND_BY}; compare within a fold."),
+            "predicted": TableColumn(f"Sigmoid of the logit: of {second}.", "probability"),
+            "probability": TableColumn(
                 f"Of {second}, calibrated on the other participants.", "probability"
             ),
-            "set": Column(f"Classes that cannot be excluded at {level}, joined by |."),
+            "set": TableColumn(f"Classes that cannot be excluded at {level}, joined by |."),
         }
     return {
         **WHO,
-        "scan": Column("The scan's file."),
-        "site": Column("Where it was scanned, by the cohort's table."),
-        "fold": Column("Which of the first cross-validation's test parts the scan is in."),
-        "brain_volume_ml": Column("Volume of the brain mask.", "mL"),
+        "scan": TableColumn("The scan's file."),
+        "site": TableColumn("Where it was scanned, by the cohort's table."),
+        "fold": TableColumn("Which of the first cross-validation's test parts the scan is in."),
+        "brain_volume_ml": TableColumn("Volume of the brain mask.", "mL"),
         **own,
     }

@@ -21,7 +21,7 @@ from training.evidence import evaluate
 from training.evidence.conformal import Array
 
 if TYPE_CHECKING:
-    from training.evidence.out_of_fold import Row
+    from runtime.report.rows import Record
 
 _FULL, _SOFT, _LINE = "#00695c", "#9e9e9e", "#333333"
 _BINS = 10
@@ -40,7 +40,7 @@ def check_matplotlib() -> None:
         )
 
 
-def draw(out: Path, rows: Sequence[Row], task: Task, evidence: Mapping[str, Any]) -> list[Path]:
+def draw(out: Path, rows: Sequence[Record], task: Task, evidence: Mapping[str, Any]) -> list[Path]:
     """Draw the figure; its two files.
 
     Args:
@@ -76,7 +76,7 @@ def _title(evidence: Mapping[str, Any]) -> str:
     return f"{evidence['metric']} {evidence['value']:.2f} ({low:.2f} to {high:.2f}){unit}"
 
 
-def _regression(axes: Any, rows: Sequence[Row], task: Task, evidence: Mapping[str, Any]) -> None:
+def _regression(axes: Any, rows: Sequence[Record], task: Task, evidence: Mapping[str, Any]) -> None:
     truth, predicted = (np.array([row[n] for row in rows]) for n in ("truth", "predicted"))
     left, right = axes
     limited = [row for row in rows if row["low"] is not None]
@@ -104,7 +104,7 @@ def _regression(axes: Any, rows: Sequence[Row], task: Task, evidence: Mapping[st
     right.set_title(f"residual, slope {slope:.2f}", fontsize=10)
 
 
-def _classes(axes: Any, rows: Sequence[Row], task: Task, evidence: Mapping[str, Any]) -> None:
+def _classes(axes: Any, rows: Sequence[Record], task: Task, evidence: Mapping[str, Any]) -> None:
     assert task.classes is not None
     second = task.classes[1]
     truth = np.array([float(row["truth"] == second) for row in rows])

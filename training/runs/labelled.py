@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fmtool.bundle.exposure import UNKNOWN, Exposure
 from fmtool.space import CROP_SHAPE
+from runtime.report.rows import Record
 from training import encoders, evidence
 from training.cohort.exposure import exposure, overlap, refuse_labelled
 from training.cohort.prepared import PreparedCohort
@@ -44,7 +45,7 @@ class Trained:
     head: Head
     predictions: NDArray[np.float64]
     best_epoch: int
-    rows: list[out_of_fold.Row]
+    rows: list[Record]
 
 
 def train(

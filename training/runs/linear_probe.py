@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fmtool import bundle as bundles
@@ -15,6 +15,7 @@ from training.cohort.duplicates import refuse_twins
 from training.cohort.exposure import exposure, overlap, refuse_labelled
 from training.cohort.prepared import brain_ml
 from training.evidence import out_of_fold
+from training.evidence.covariates import Covariates, having
 from training.probe import FittedProbe
 from training.store.embed import embeddings
 from training.store.prepare import usable
@@ -33,6 +34,7 @@ def run(
     remark: Callable[[str], None] = lambda sentence: None,
     each_scan_is_a_person: bool = False,
     force: bool = False,
+    covariates: Sequence[str] = (),
 ) -> FittedProbe:
     """Fit a linear probe on a cohort; write its head, and its out-of-fold predictions beside it.
 
@@ -49,6 +51,7 @@ def run(
         remark: told what whoever trains should know.
         each_scan_is_a_person: see `training.cohort.read`.
         force: keep scans that a check refuses.
+        covariates: columns of the table that the head is compared with.
 
     Raises:
         InputError: for a table, a scan or a checkpoint that cannot be used, or people whose labels
@@ -58,6 +61,7 @@ def run(
     cohort = cohorts.read(table, tasks.get(task), allow_sites, strict, each_scan_is_a_person)
     for sentence in cohort.remarks:
         remark(sentence)
+    cohort = having(cohort, covariates, remark)
     network, info = encoders.load_checkpoint(encoder)
     for sentence in info["remarks"]:
         remark(sentence)
@@ -68,8 +72,9 @@ def run(
     seen: Exposure = info["exposure"]
     tested = overlap(seen, cohort, entries)
     refuse_labelled(tested, cohort, "the table")
+    x = embeddings(network, entries, Path(cache) / "embeddings")
     found = probe.fit(
-        embeddings(network, entries, Path(cache) / "embeddings"),
+        x,
         cohort,
         seed=seed,
         encoder_sha256=encoders.digest(network),
@@ -77,6 +82,8 @@ def run(
         seen=tested,
         cells=encoders.describe(network).cell_count,
     )
+    if covariates:
+        probe.beside(found, x, cohort, Covariates(cohort, covariates), seed)
     found.head.exposure = seen | exposure(cohort, entries, labels=True)
     found.head.save(out)
     out_of_fold.write(out_of_fold.beside(Path(out)), found.rows, cohort.task)

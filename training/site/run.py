@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from runtime.trust import drift
 from training import cohort as cohorts
 from training import probe
 from training.cohort.exposure import exposure, overlap, refuse_labelled
+from training.evidence.covariates import Covariates, having
 from training.evidence.ranges import ranges
 from training.probe import FittedProbe
 from training.site import answers, calibrate, results
@@ -37,6 +38,7 @@ class SiteCohort:
         allow_sites: accept rows of more than one site.
         strict: refuse rows without a label, which are left out otherwise.
         each_scan_is_a_person: see `training.cohort.read`.
+        covariates: columns of the cohort's table that a head is compared with.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class SiteCohort:
     allow_sites: bool = False
     strict: bool = False
     each_scan_is_a_person: bool = False
+    covariates: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,9 @@ def fitted(
         seen=tested,
         cells=bundle.manifest.encoder.cell_count,
     )
+    if asked.covariates:
+        known = Covariates(found.cohort, asked.covariates)
+        probe.beside(made, found.embeddings, found.cohort, known, seed)
     regression = found.cohort.task.kind == "regression"
     errors = found.cohort.labels - made.predictions.mean(axis=0) if regression else None
     scans = _scans(found, found.cohort.task.name, errors)
@@ -109,7 +115,8 @@ def _answers(asked: SiteCohort, bundle: Bundle, say: Callable[[str], None]) -> S
         cohorts.check_people(found.cohort, asked.allow_sites, asked.each_scan_is_a_person)
         for sentence in found.cohort.remarks:
             say(sentence)
-        return found
+        kept = Covariates(found.cohort, asked.covariates).kept if asked.covariates else None
+        return found if kept is None else found.take(kept)
     if asked.labels is not None:
         raise UsageError("--labels goes with a batch's results.parquet; a cohort has its own")
     cohort = cohorts.read(
@@ -117,6 +124,7 @@ def _answers(asked: SiteCohort, bundle: Bundle, say: Callable[[str], None]) -> S
     )
     for sentence in cohort.remarks:
         say(sentence)
+    cohort = having(cohort, asked.covariates, say)
     return answers.answered(cohort, bundle, asked.cache, asked.wish, say)
 
 

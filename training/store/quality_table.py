@@ -19,7 +19,7 @@ from PIL import Image
 from fmtool.bundle import Bundle
 from runtime.preprocess.template import Template
 from runtime.report import columns
-from runtime.report.columns import WHO, Column
+from runtime.report.columns import WHO, TableColumn
 from runtime.report.page.document import document, embedded
 from runtime.report.pictures.picture import qc_png
 from runtime.report.publish import check_writable
@@ -36,9 +36,9 @@ _ORDER = ("not prepared", "refused", "unusual", "usual", "not judged")
 
 _COLUMNS = {
     **WHO,
-    "line": Column("Of the cohort's table.", kind=float),
-    "scan": Column("The scan's file."),
-    "verdict": Column(
+    "line": TableColumn("Of the cohort's table.", kind=float),
+    "scan": TableColumn("The scan's file."),
+    "verdict": TableColumn(
         "What the checks say.",
         levels={
             "not prepared": "the scan cannot be read or prepared",
@@ -48,8 +48,8 @@ _COLUMNS = {
             "not judged": "it came prepared: there is nothing to check",
         },
     ),
-    "outlying": Column("How far its most unusual value is from the cohort's, in deviations."),
-    "sentences": Column("What the checks say of it."),
+    "outlying": TableColumn("How far its most unusual value is from the cohort's, in deviations."),
+    "sentences": TableColumn("What the checks say of it."),
 }
 
 
@@ -99,7 +99,7 @@ def write(folder: Path, cohort: Cohort[Any], outcome: CohortOutcome, bundle: Bun
     found = rows(cohort, outcome)
     checks = {qc(c["name"]): c for e in outcome.entries if e for c in e.facts.get(CHECKS, ())}
     measured = {
-        name: Column(f"{check['name']}, as the checks measure it.", check["unit"], kind=float)
+        name: TableColumn(f"{check['name']}, as the checks measure it.", check["unit"], kind=float)
         for name, check in checks.items()
     }
     table, page = folder / "quality.csv", folder / "index.html"

@@ -9,6 +9,7 @@ import typer
 
 from fmtool.cli.options import ProjectOption, ThreadsOption, with_threads
 from fmtool.cli.train import (
+    compare,
     finetune,
     import_,
     mae,
@@ -45,7 +46,7 @@ def train(
 ) -> None:
     """Without a verb, do what fmtool.toml says and is not done yet: all the way to the heads."""
     del threads  # heeded by its callback
-    if context.invoked_subcommand != "probe":  # on a bundle's encoder it does without
+    if context.invoked_subcommand not in ("probe", "compare"):  # these do without
         needs_torch()
     if context.invoked_subcommand is None:
         whole.run(project)
@@ -64,6 +65,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "supervised": supervised.supervised,
     "finetune": finetune.finetune,
     "probe": probe.probe,
+    "compare": compare.compare,
     "import": import_.import_,
     "synth": synth.synth,
 }

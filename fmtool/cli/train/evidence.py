@@ -11,11 +11,11 @@ from fmtool.bundle import exposure
 from fmtool.cli import console
 
 if TYPE_CHECKING:
+    from runtime.report.rows import Record
     from training.evidence.head import Head
-    from training.evidence.out_of_fold import Row
 
 
-def show(head: Head, name: str, out: Path, place: Path, drawn: Sequence[Row] = ()) -> None:
+def show(head: Head, name: str, out: Path, place: Path, drawn: Sequence[Record] = ()) -> None:
     """A head's evidence on a terminal, and where it is.
 
     Args:
@@ -49,6 +49,8 @@ def table(task: str, evidence: dict[str, Any], name: str) -> Any:
     beats = evidence["beats_baseline"]
     said = [f"{'beats' if beats else 'does not beat'} its baseline: {evidence['baseline_name']}"]
     said.append(textwrap.fill(exposure.sentence(evidence), 72))
+    if "covariates" in evidence:
+        said.append(textwrap.fill(evidence["covariates"]["said"], 72))
     said += limits(evidence["trust"], evidence["unit"])
     table.caption = "\n".join(said)
     return table

@@ -63,6 +63,14 @@ def probe(
     device: DeviceOption = "auto",
     plot: o.PlotOption = False,
     force: o.ForceOption = False,
+    covariate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A column of the table, such as sex: what it says without a scan is told beside "
+            "the head, and what the head adds to it. Repeat for several.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Fit a linear probe, cross-validated by subject; write its head, or a child bundle with it."""
     from fmtool import bundle as bundles
@@ -100,6 +108,7 @@ def probe(
             remark=console.say,
             each_scan_is_a_person=each_scan_is_a_person,
             force=force,
+            covariates=covariate or (),
         )
         evidence.show(found.head, "linear probe", out, out, found.rows if plot else ())
         return
@@ -112,7 +121,15 @@ def probe(
 
     wish = Wish(engine=engine, device=device)
     asked = run.SiteCohort(
-        cohort, task, cache, labels, wish, allow_sites, strict, each_scan_is_a_person
+        cohort,
+        task,
+        cache,
+        labels,
+        wish,
+        allow_sites,
+        strict,
+        each_scan_is_a_person,
+        covariate or (),
     )
     found = _on_bundle(asked, encoder or bundle, out, drop_heads, overwrite, seed)
     evidence.show(found.head, "linear probe", out, out, found.rows if plot else ())

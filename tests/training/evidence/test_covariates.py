@@ -1,0 +1,160 @@
+"""A head that knows age only adds nothing to age; and the gap of two groups of different ages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fmtool.errors import InputError
+from fmtool.task import Task
+from training import probe
+from training.cohort import Cohort, Row
+from training.evidence import gap
+from training.evidence.covariates import Covariates, having
+
+COUNT = 60
+PATIENT = Task("patient", "binary", "probability", "patient", classes=("no", "yes"))
+
+
+def cohort(folder, ages, patients, task=PATIENT):
+    lines = ["image_path,age,sex,patient"]
+    for i, (age, patient) in enumerate(zip(ages, patients, strict=True)):
+        lines.append(f"{i}.nii,{age:.2f},{'FM'[i % 2]},{('no', 'yes')[patient]}")
+    path = folder / "cohort.csv"
+    path.write_text("\n".join(lines) + "\n")
+    labels = patients if task is PATIENT else ages
+    rows = [
+        Row(f"s{i}", Path(f"{i}.nii"), None, float(y), None, i + 2) for i, y in enumerate(labels)
+    ]
+    return Cohort(path, task, rows)
+
+
+def fitted(read, x, names=("age", "sex")):
+    found = probe.fit(x, read, folds=3, repeats=1)
+    probe.beside(found, x, read, Covariates(read, names))
+    return found
+
+
+def test_a_head_that_only_reads_age_adds_nothing_to_age(tmp_path):
+    rng = np.random.default_rng(0)
+    patients = np.arange(COUNT) % 2
+    ages = 50 + 15 * patients + rng.normal(0, 6, COUNT)
+    x = rng.normal(size=(COUNT, 3))
+    x[:, 0] = (ages - 57) / 10 + rng.normal(0, 0.3, COUNT)
+    told = fitted(cohort(tmp_path, ages, patients), x).head.evidence["covariates"]
+    assert told["head"] > 0.8  # which would be taken for a finding
+    assert told["alone"] > told["head"] - 0.03
+    assert told["adds"] is False
+    assert told["said"].startswith("age and sex alone: AUC 0.")
+    assert "would not say without a scan" in told["said"]
+
+
+def test_a_head_that_sees_the_disease_adds_to_age_and_the_table_has_both(tmp_path):
+    rng = np.random.default_rng(1)
+    patients = np.arange(COUNT) % 2
+    ages = rng.uniform(40, 70, COUNT)
+    x = rng.normal(size=(COUNT, 3))
+    x[:, 1] += 2.5 * patients
+    found = fitted(cohort(tmp_path, ages, patients), x)
+    told = found.head.evidence["covariates"]
+    assert told["adds"] is True
+    assert told["gain_interval"][0] > 0.1
+    row = found.rows[3]
+    assert (row["covariate_sex"], row["covariate_age"]) == ("M", f"{ages[3]:.2f}")
+    assert 0 < row["predicted_with_covariates"] < 1
+
+
+def test_covariates_are_columns_that_are_there_and_no_names(tmp_path):
+    read = cohort(tmp_path, np.linspace(20, 60, 20), np.arange(20) % 2)
+    with pytest.raises(
+        InputError, match="no column 'iq' to be a covariate; it has image_path, age"
+    ):
+        Covariates(read, ["iq"])
+    with pytest.raises(InputError, match="patient is what is to be predicted"):
+        Covariates(read, ["patient"])
+    with pytest.raises(InputError, match="image_path has 20 different words"):
+        Covariates(read, ["image_path"])
+
+
+def test_who_lacks_a_covariate_is_left_out_and_said(tmp_path):
+    read = cohort(tmp_path, np.linspace(20, 60, 20), np.arange(20) % 2)
+    text = read.path.read_text().replace("0.nii,20.00,F", "0.nii,20.00,n/a")
+    read.path.write_text(text)
+    said = []
+    assert len(having(read, ["age", "sex"], said.append).rows) == 19
+    assert said == ["1 rows without age or sex are left out."]
+    assert having(read, [], said.append) is read
+
+
+@pytest.fixture
+def answers(tmp_path):
+    """Gaps of -0.5 a year of age beyond 50, and +4 years in the group, which is 15 years older."""
+    rng = np.random.default_rng(2)
+    lines, people = ["participant_id,session_id,predicted"], ["participant_id\tage\tgroup\tsex"]
+    for i in range(80):
+        older = i % 2
+        age = 50 + 15 * older + rng.normal(0, 7)
+        predicted = age - 0.5 * (age - 50) + 4 * older + rng.normal(0, 1)
+        lines += [f"sub-{i:02},ses-{s},{predicted + d}" for s, d in ((1, -0.3), (2, 0.3))]
+        people.append(f"sub-{i:02}\t{age}\t{('CN', 'MCI')[older]}\t{'FM'[i % 3 % 2]}")
+    (tmp_path / "age.out-of-fold.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "participants.tsv").write_text("\n".join(people) + "\n")
+    return tmp_path / "age.out-of-fold.csv", tmp_path / "participants.tsv"
+
+
+def test_the_gap_of_two_groups_is_told_with_age_held_equal(answers):
+    found = gap.compare(*answers, "group", ["sex"])
+    assert found.groups == ("CN", "MCI")
+    assert found.counts == (40, 40)
+    assert abs(found.means[1] - found.means[0]) > 2.5  # unadjusted: the wrong sign
+    assert found.means[1] < found.means[0]
+    assert found.interval[0] < 4.0 < found.interval[1]
+    assert found.difference == pytest.approx(4.0, abs=0.8)
+    assert found.adjusted_for == ["age", "sex"]
+
+
+def test_its_interval_holds_the_truth_as_often_as_it_says(tmp_path):
+    rng, hits = np.random.default_rng(3), 0
+    table, people = tmp_path / "t.csv", tmp_path / "p.tsv"
+    for _ in range(120):
+        ages = rng.uniform(50, 80, 40)
+        group = np.arange(40) < 12  # uneven, with uneven spread
+        values = ages + 2.0 * group + rng.normal(0, np.where(group, 6.0, 2.0))
+        pairs = zip(values, ages, group, strict=True)
+        rows = [f"{i},{v},{a},{'ba'[not g]}" for i, (v, a, g) in enumerate(pairs)]
+        table.write_text(
+            "participant_id,predicted\n" + "\n".join(r.rsplit(",", 2)[0] for r in rows)
+        )
+        people.write_text(
+            "participant_id\tage\tg\n"
+            + "\n".join("\t".join(r.split(",")[i] for i in (0, 2, 3)) for r in rows)
+        )
+        low, high = gap.compare(table, people, "g").interval
+        hits += low <= 2.0 <= high
+    assert 0.88 < hits / 120 <= 1.0
+
+
+def test_answers_that_the_head_learnt_from_do_not_count(answers, tmp_path):
+    table, people = answers
+    lines = table.read_text().splitlines()
+    head = "participant_id,session_id,age_predicted,age_learnt_from"
+    marked = [f"{line},{i < 10}" for i, line in enumerate(lines[1:])]
+    results = tmp_path / "results.csv"
+    results.write_text("\n".join([head, *marked]) + "\n")
+    found = gap.compare(results, people, "group")
+    assert (found.in_sample, found.left_out) == (10, 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("site",), "no column 'site'"),
+        (("age",), "two are compared"),
+        (("participant_id",), "two are compared"),
+    ],
+)
+def test_groups_that_cannot_be_compared_are_named(answers, words, said):
+    with pytest.raises(InputError, match=said):
+        gap.compare(*answers, *words)
