@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fmtool.bundle import exposure
+from fmtool.bundle.rivals import unbeaten
 from fmtool.task import Task
 from runtime.result import Prediction
 from runtime.trust import Trust, classes
@@ -50,11 +51,10 @@ def answer(
         )
     if (evidence.get("exposure") or {}).get("images"):
         warnings.append(exposure.sentence(evidence))
-    volume = evidence.get("brain_volume")
-    if volume and not volume["head_is_better"]:
+    for rival in unbeaten(evidence):
         warnings.append(
-            "This head is not shown to be better than brain volume alone "
-            f"({evidence['metric']} {evidence['value']:.2f} against {volume['value']:.2f})."
+            f"This head {rival.verdict} than {rival.name} "
+            f"({evidence['metric']} {evidence['value']:.2f} against {rival.value:.2f})."
         )
     plain = Prediction(task, value, evidence, warnings)
     if trust is None:

@@ -35,7 +35,7 @@ from fmtool.errors import InputError
 from fmtool.task import Task
 from training import evidence
 from training.cohort import Cohort
-from training.evidence import splits, trust
+from training.evidence import smoothed_scan, splits, trust
 from training.evidence.head import Head
 from training.evidence.sample import describe, sentence
 
@@ -69,6 +69,7 @@ def fit(
     encoder_sha256: str = "",
     brain_volume_ml: Sequence[float] | None = None,
     seen: Overlap | None = None,
+    gram: Array | None = None,
 ) -> FittedProbe:
     """Fit and judge a linear probe.
 
@@ -81,6 +82,8 @@ def fit(
         encoder_sha256: digest of the encoder, kept in the head.
         brain_volume_ml: (N,), to report beside the head what brain volume alone achieves.
         seen: whom of the cohort the encoder had seen; not known where absent.
+        gram: (N, N) inner products of the scans' smoothed maps, to report beside the head what a
+            linear model of them achieves; not measured where absent.
 
     Raises:
         InputError: if the subjects are too few, of one class only, or of one label only.
@@ -108,7 +111,9 @@ def fit(
     if brain_volume_ml is not None:
         volume = np.asarray(brain_volume_ml, dtype=np.float64)[:, None]
         alone = np.stack([_out_of_fold(volume, p, _heads(volume, cohort, p)) for p in plans])
-        found["brain_volume"] = evidence.against_volume(cohort, predictions, alone, fold)
+        found["brain_volume"] = evidence.against_rival(cohort, predictions, alone, fold)
+    smooth = smoothed_scan.out_of_fold(gram, cohort, plans)
+    found["smoothed_scan"] = evidence.against_rival(cohort, predictions, smooth, fold)
     limits, found["trust"] = trust.cross(
         x, cohort, plans[0], heads[0], predictions, fit_affine, seed
     )

@@ -6,7 +6,7 @@ neither has seen, gives the figures that are reported and calibrates the head.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from fmtool.space import CROP_SHAPE
 from training import encoders, evidence
 from training.cohort.exposure import exposure, overlap, refuse_labelled
 from training.cohort.prepared import PreparedCohort
-from training.evidence import sample, trust
+from training.evidence import sample, smoothed_scan, trust
 from training.evidence.head import Head
 from training.fit.data import ScanDataset
 from training.fit.loop import Loop
@@ -27,6 +27,7 @@ from training.fit.settings import Settings
 from training.probe import one_number
 from training.runs.best import Best
 from training.store.embed import embeddings
+from training.store.smoothed import gram
 from training.supervised import Supervised
 
 
@@ -120,12 +121,14 @@ def _evidence(
     test: PreparedCohort,
     predictions: NDArray[np.float64],
 ) -> dict[str, Any]:
-    """The test part's figures, and what one answer for all and brain volume achieve on it."""
+    """The test part's figures, and what the training part's baselines achieve on it."""
     fixed = np.full((1, len(test.rows)), evidence.constant(training))
     found = evidence.against_constant(test, predictions[None], fixed)
     weight, bias = one_number(training.volumes_ml, training)
     alone = (weight * test.volumes_ml + bias)[None]
-    found["brain_volume"] = evidence.against_volume(test, predictions[None], alone)
+    found["brain_volume"] = evidence.against_rival(test, predictions[None], alone)
+    smooth = _smoothed(training, test)
+    found["smoothed_scan"] = evidence.against_rival(test, predictions[None], smooth)
     tested = sample.describe(test)
     return {
         **found,
@@ -135,3 +138,13 @@ def _evidence(
         "input_shape": list(recipe.input_shape or CROP_SHAPE),
         "baseline_name": found["baseline_name"].replace("folds", "part"),
     }
+
+
+def _smoothed(training: PreparedCohort, test: PreparedCohort) -> NDArray[np.float64] | None:
+    """(1, N): what the training part's linear model of the smoothed scan says of the test part."""
+    both = replace(training, rows=[*training.rows, *test.rows])
+    train, tested = np.split(np.arange(len(both.rows)), [len(training.rows)])
+    found = smoothed_scan.out_of_fold(
+        gram([*training.entries, *test.entries]), both, [[(train, tested)]]
+    )
+    return None if found is None else found[:, tested]

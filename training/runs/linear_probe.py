@@ -17,6 +17,7 @@ from training.cohort.prepared import brain_ml
 from training.probe import FittedProbe
 from training.store.embed import embeddings
 from training.store.prepare import prepare
+from training.store.smoothed import gram
 
 
 def run(
@@ -71,6 +72,7 @@ def run(
         encoder_sha256=encoders.digest(network),
         brain_volume_ml=[brain_ml(entry) for entry in entries],
         seen=tested,
+        gram=gram(entries),
     )
     found.head.exposure = seen | exposure(cohort, entries, labels=True)
     found.head.save(out)

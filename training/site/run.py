@@ -91,6 +91,7 @@ def fitted(
         encoder_sha256=bundle.manifest.encoder.sha256,
         brain_volume_ml=list(found.brain_ml),
         seen=tested,
+        gram=found.gram,
     )
     regression = found.cohort.task.kind == "regression"
     errors = found.cohort.labels - made.predictions.mean(axis=0) if regression else None
