@@ -6,7 +6,7 @@ neither has seen, gives the figures that are reported and calibrates the head.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from runtime.report.rows import Record
 from training import encoders, evidence
 from training.cohort.exposure import exposure, overlap, refuse_labelled
 from training.cohort.prepared import PreparedCohort
-from training.evidence import out_of_fold, sample, trust
+from training.evidence import out_of_fold, sample, smoothed_scan, trust
 from training.evidence.head import Head
 from training.fit.data import ScanDataset
 from training.fit.loop import Loop
@@ -28,6 +28,7 @@ from training.fit.settings import Settings
 from training.probe import one_number
 from training.runs.best import Best
 from training.store.embed import embeddings
+from training.store.smoothed import gram
 from training.supervised import Supervised
 
 
@@ -88,7 +89,8 @@ def train(
     fixed = np.full(len(test.rows), evidence.constant(training))
     volume, offset = one_number(training.volumes_ml, training)
     alone = volume * test.volumes_ml + offset
-    found = _evidence(recipe, test, predictions, fixed, alone)
+    smooth = _smoothed(training, test)
+    found = _evidence(recipe, test, predictions, fixed, alone, smooth)
     found["exposure"] = tested.to_dict()
     # Calibrated by the test part: the epoch was chosen by the validation part's errors, which are
     # therefore too small.
@@ -98,9 +100,8 @@ def train(
     digest, whom = encoders.digest(encoder), sample.describe(training)
     head = Head(recipe.task, weight, bias, found, digest, whom, limits, seen)
     once = np.zeros(len(test.rows), dtype=np.intp)
-    rows = out_of_fold.rows(
-        test, predictions[None], once, fixed, {"brain_volume": alone}, test.volumes_ml
-    )
+    others = {"brain_volume": alone} | ({} if smooth is None else {"smoothed_scan": smooth})
+    rows = out_of_fold.rows(test, predictions[None], once, fixed, others, test.volumes_ml)
     return Trained(head, predictions, epoch, rows)
 
 
@@ -131,10 +132,14 @@ def _evidence(
     predictions: NDArray[np.float64],
     fixed: NDArray[np.float64],
     alone: NDArray[np.float64],
+    smooth: NDArray[np.float64] | None,
 ) -> dict[str, Any]:
-    """The test part's figures, and what one answer for all and brain volume achieve on it."""
+    """The test part's figures, and what the training part's baselines achieve on it."""
     found = evidence.against_constant(test, predictions[None], fixed[None])
-    found["brain_volume"] = evidence.against_volume(test, predictions[None], alone[None])
+    found["brain_volume"] = evidence.against_rival(test, predictions[None], alone[None])
+    found["smoothed_scan"] = evidence.against_rival(
+        test, predictions[None], None if smooth is None else smooth[None]
+    )
     tested = sample.describe(test)
     return {
         **found,
@@ -144,3 +149,13 @@ def _evidence(
         "input_shape": list(recipe.input_shape or CROP_SHAPE),
         "baseline_name": found["baseline_name"].replace("folds", "part"),
     }
+
+
+def _smoothed(training: PreparedCohort, test: PreparedCohort) -> NDArray[np.float64] | None:
+    """(N,): what the training part's linear model of the smoothed scan says of the test part."""
+    both = replace(training, rows=[*training.rows, *test.rows])
+    train, tested = np.split(np.arange(len(both.rows)), [len(training.rows)])
+    found = smoothed_scan.out_of_fold(
+        gram([*training.entries, *test.entries]), both, [[(train, tested)]]
+    )
+    return None if found is None else found[0, tested]
