@@ -41,7 +41,8 @@ def directly(x, drawn):
         model, scoring = Ridge(), "neg_mean_squared_error"
         over = {"model__alpha": x.shape[1] * grid}
     else:
-        model, scoring = LogisticRegression(max_iter=20000, tol=1e-9), "neg_log_loss"
+        model = LogisticRegression(solver="newton-cholesky", tol=1e-10)
+        scoring = "neg_log_loss"
         over = {"model__C": grid / x.shape[1]}
     search = GridSearchCV(
         Pipeline([("scale", StandardScaler()), ("model", model)]),
