@@ -55,7 +55,7 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Scan:
+class SessionScan:
     """One answered scan: whose, of which session, when, its measures, and how it was made."""
 
     subject: str
@@ -99,14 +99,14 @@ def write(raw: Path, folder: Path, told: Mapping[str, Mapping[str, Any]]) -> lis
     return paths
 
 
-def table(scans: Sequence[Scan], units: Mapping[str, str]) -> list[dict[str, str]]:
+def table(scans: Sequence[SessionScan], units: Mapping[str, str]) -> list[dict[str, str]]:
     """A row per measure of each participant with several sessions.
 
     Args:
         scans: all of the data set, also those that only tell how well a scan repeats.
         units: by measure.
     """
-    by_subject: dict[str, dict[str, list[Scan]]] = defaultdict(lambda: defaultdict(list))
+    by_subject: dict[str, dict[str, list[SessionScan]]] = defaultdict(lambda: defaultdict(list))
     for scan in scans:
         by_subject[scan.subject][scan.session].append(scan)
     rows = []
@@ -119,7 +119,7 @@ def table(scans: Sequence[Scan], units: Mapping[str, str]) -> list[dict[str, str
     return sorted(rows, key=lambda row: row["participant_id"])
 
 
-def repeatability(scans: Sequence[Scan], measure: str) -> tuple[float, int]:
+def repeatability(scans: Sequence[SessionScan], measure: str) -> tuple[float, int]:
     """The standard deviation of one scan, and its degrees of freedom: 0 if nothing was repeated."""
     groups: dict[tuple[str, str], list[float]] = defaultdict(list)
     for scan in scans:
@@ -132,7 +132,7 @@ def repeatability(scans: Sequence[Scan], measure: str) -> tuple[float, int]:
 
 
 def _row(
-    sessions: Sequence[Sequence[Scan]], measure: str, sd: float, freedom: int
+    sessions: Sequence[Sequence[SessionScan]], measure: str, sd: float, freedom: int
 ) -> dict[str, str]:
     remarks = _changes(sessions)
     dated = []  # days since the epoch, mean, scans
@@ -169,7 +169,7 @@ def _row(
     return {column: found.get(column) or _EMPTY for column in [*_COLUMNS][3:]}
 
 
-def _changes(sessions: Sequence[Sequence[Scan]]) -> list[str]:
+def _changes(sessions: Sequence[Sequence[SessionScan]]) -> list[str]:
     """What the sidecars say of scanner and protocol, where it is not the same throughout."""
     every = [scan.made_by for scans in sessions for scan in scans]
     remarks = []
@@ -185,7 +185,9 @@ def _changes(sessions: Sequence[Sequence[Scan]]) -> list[str]:
     return remarks
 
 
-def _scan(raw: Path, head: HeadName, told: Mapping[str, Any], units: Mapping[str, str]) -> Scan:
+def _scan(
+    raw: Path, head: HeadName, told: Mapping[str, Any], units: Mapping[str, str]
+) -> SessionScan:
     values = {
         task: float(value["value"]) for task, value in told["values"].items() if task in units
     }
@@ -193,7 +195,7 @@ def _scan(raw: Path, head: HeadName, told: Mapping[str, Any], units: Mapping[str
         values[_VOLUME] = float(volume)
     session = head.entities.get("ses", "")
     made_by = {**_sidecar(raw, head), "suffix": head.suffix}
-    return Scan(head.subject, session, _date(raw, head), values, made_by)
+    return SessionScan(head.subject, session, _date(raw, head), values, made_by)
 
 
 def _date(raw: Path, head: HeadName) -> datetime | None:

@@ -21,7 +21,7 @@ from runtime.service import guard, move
 from runtime.service.backoff import Backoff
 from runtime.service.ending import Ending
 from runtime.service.node.log import node_log
-from runtime.service.node.peers import Refused, Route, Unreached
+from runtime.service.node.peers import NotTaken, Route, Unreached
 from runtime.system.atomic import write_bytes
 
 _FIRST_S, _LONGEST_S = 5.0, 600.0  # between attempts: doubled from the one to the other
@@ -158,7 +158,7 @@ class Sender:
         except Unreached as error:
             node_log("peer_unreachable", why=str(error), again_in_s=away.longer())
             return
-        except Refused as error:
+        except NotTaken as error:
             waiting.refusals += error.lasting is None
             node_log("document_refused", **facts, **error.facts, why=str(error))
             if error.lasting or waiting.refusals == _TRIES:

@@ -11,7 +11,7 @@ import pytest
 
 from fmtool.errors import InputError
 from runtime.bids import change
-from runtime.bids.change import Scan, repeatability, table
+from runtime.bids.change import SessionScan, repeatability, table
 
 START = datetime(2020, 2, 29)
 UNITS = {"age": "years"}
@@ -20,7 +20,7 @@ UNITS = {"age": "years"}
 def scan(subject, session, years, value, **made_by):
     when = None if years is None else START + timedelta(days=round(365.25 * years))
     made_by = {"Manufacturer": "A", "EchoTime": 0.003, "suffix": "T1w", **made_by}
-    return Scan(subject, session, when, {"age": value}, made_by)
+    return SessionScan(subject, session, when, {"age": value}, made_by)
 
 
 def test_a_change_is_found_and_its_interval_holds_as_often_as_it_says():
@@ -79,7 +79,7 @@ def test_what_a_reader_must_see(years, made_by, said):
 
 
 def test_sidecars_that_tell_nothing_are_said():
-    bare = [Scan("s", n, START, {"age": 1.0}, {"suffix": "T1w"}) for n in "12"]
+    bare = [SessionScan("s", n, START, {"age": 1.0}, {"suffix": "T1w"}) for n in "12"]
     (row,) = table(bare, UNITS)
     assert "no sidecar tells the scanner" in row["remarks"]
     assert "no sidecar tells the protocol" in row["remarks"]

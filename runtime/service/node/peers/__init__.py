@@ -18,7 +18,7 @@ class Unreached(Exception):
     """The peer takes nothing just now, and why."""
 
 
-class Refused(Exception):
+class NotTaken(Exception):
     """A document that was not taken, and why.
 
     Attributes:
@@ -39,7 +39,7 @@ class Route(Protocol):
 
         Raises:
             Unreached: if the peer takes nothing just now.
-            Refused: if it does not take this.
+            NotTaken: if it does not take this.
         """
 
 
@@ -47,11 +47,11 @@ def judge(status: int, **facts: Any) -> None:
     """See what a DICOM status says of a document.
 
     Raises:
-        Refused: if it is not stored.
+        NotTaken: if it is not stored.
     """
     if not (status in (0, _DUPLICATE, *_WARNINGS) or status >> 12 == 0xB):
         said = f"0x{status:04X}"
-        raise Refused(f"the peer answered {said}", _is_lasting(status), **facts, status=said)
+        raise NotTaken(f"the peer answered {said}", _is_lasting(status), **facts, status=said)
 
 
 def _is_lasting(status: int) -> bool | None:
@@ -61,8 +61,8 @@ def _is_lasting(status: int) -> bool | None:
     return True if status in _LASTING or status >> 8 in (0xA8, 0xA9) else None
 
 
-def unreadable(error: Exception) -> Refused:
+def unreadable(error: Exception) -> NotTaken:
     """What is said of a document that cannot be read from this disk."""
     if isinstance(error, OSError):
-        return Refused("it cannot be read just now", False, errno=error.errno)
-    return Refused("it is damaged", True, exception=type(error).__name__)
+        return NotTaken("it cannot be read just now", False, errno=error.errno)
+    return NotTaken("it is damaged", True, exception=type(error).__name__)

@@ -11,7 +11,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
-from runtime.service.node.peers import Refused, Unreached, judge, unreadable
+from runtime.service.node.peers import NotTaken, Unreached, judge, unreadable
 from runtime.service.node.policy import Peer, Policy
 
 TRANSFER_SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
@@ -50,11 +50,11 @@ class StoreRoute:
             status = association.send_c_store(document).get("Status")
         except (ValueError, RuntimeError) as error:  # it cannot be encoded; the connection is gone
             kind = type(error).__name__
-            raise Refused("it could not be sent", None, exception=kind) from None
+            raise NotTaken("it could not be sent", None, exception=kind) from None
         finally:
             association.release()
         if status is None:
-            raise Refused("the peer gave no answer", False)
+            raise NotTaken("the peer gave no answer", False)
         judge(status, sop_class=sop_class.name)
 
     def _association(self, sop_class: UID) -> Association:
@@ -72,7 +72,7 @@ class StoreRoute:
             return association
         for context in association.rejected_contexts:
             lacks = _LACKS.get(context.result or 0, "just now refuses")
-            raise Refused(
+            raise NotTaken(
                 f"the peer {lacks} {sop_class.name} ({sop_class})",
                 context.result in _LACKS,
                 sop_class=sop_class.name,

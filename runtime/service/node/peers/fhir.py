@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from fmtool.errors import InputError
-from runtime.service.node.peers import Refused, Unreached, unreadable
+from runtime.service.node.peers import NotTaken, Unreached, unreadable
 from runtime.service.node.peers.stow import refuse_others
 from runtime.service.web import Unanswered, WebClient
 from runtime.system.atomic import write_bytes
@@ -41,7 +41,7 @@ class FhirRoute:
         refuse_others(status)
         if status not in (200, 201):
             why = f"the FHIR server answered {status}"
-            raise Refused(why, status in _NEVER or None, http_status=status)
+            raise NotTaken(why, status in _NEVER or None, http_status=status)
 
 
 class FolderRoute:

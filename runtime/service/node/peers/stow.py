@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import UID
 
 from fmtool.files import open_regular
-from runtime.service.node.peers import Refused, Unreached, judge, unreadable
+from runtime.service.node.peers import NotTaken, Unreached, judge, unreadable
 from runtime.service.web import Answer, Unanswered, WebClient
 
 _CHUNK = 1 << 16
@@ -68,7 +68,7 @@ def _judge(answer: Answer, instance: str, sop_class: str) -> None:
 
     Raises:
         Unreached: if it is not about the document.
-        Refused: if the document is not stored.
+        NotTaken: if the document is not stored.
     """
     status = answer.status
     refuse_others(status)
@@ -82,7 +82,7 @@ def _judge(answer: Answer, instance: str, sop_class: str) -> None:
         return
     if status == 202 and any(_value(i, _INSTANCE) == instance for i in _items(said, _STORED)):
         return
-    raise Refused(f"the server answered {status}", status in _NEVER or None, http_status=status)
+    raise NotTaken(f"the server answered {status}", status in _NEVER or None, http_status=status)
 
 
 def refuse_others(status: int) -> None:
@@ -90,12 +90,12 @@ def refuse_others(status: int) -> None:
 
     Raises:
         Unreached: if it is about who sent it and where.
-        Refused: if it passes.
+        NotTaken: if it passes.
     """
     if status in _ELSEWHERE or 300 <= status < 400:
         raise Unreached(f"it answered {status}")
     if status in (408, 425, 429) or status >= 500:
-        raise Refused(f"the server answered {status}", False, http_status=status)
+        raise NotTaken(f"the server answered {status}", False, http_status=status)
 
 
 def _said(body: bytes) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pydicom import dcmread
 from fmtool.errors import InputError, UsageError
 from runtime.service import tls, web
 from runtime.service.node import outgoing
-from runtime.service.node.peers import Refused, Unreached
+from runtime.service.node.peers import NotTaken, Unreached
 from runtime.service.node.peers.destinations import Destinations, routes
 from runtime.service.node.policy import Policy, parse_fhir, parse_peer
 
@@ -172,7 +172,7 @@ def test_what_a_server_says_of_a_stored_instance(send, server, answer):
 )
 def test_a_refusal_for_good(send, server, answer, why):
     server.answers = [answer]
-    with pytest.raises(Refused, match=why) as found:
+    with pytest.raises(NotTaken, match=why) as found:
         send()
     assert found.value.lasting is True
 
@@ -180,7 +180,7 @@ def test_a_refusal_for_good(send, server, answer, why):
 @pytest.mark.parametrize("answer", [503, 500, 429, failed(0xA700), failed(0x0110, 409)])
 def test_a_failure_that_passes(send, server, answer):
     server.answers = [answer]
-    with pytest.raises(Refused) as found:
+    with pytest.raises(NotTaken) as found:
         send()
     assert found.value.lasting is False
 
@@ -193,7 +193,7 @@ def test_a_failure_that_passes(send, server, answer):
 )  # fmt: skip
 def test_a_failure_of_which_nothing_more_is_known(send, server, answer):
     server.answers = [answer]
-    with pytest.raises(Refused) as found:
+    with pytest.raises(NotTaken) as found:
         send()
     assert found.value.lasting is None
 
