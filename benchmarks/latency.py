@@ -2,7 +2,8 @@
 
 One run, one machine, the same head: ANTs N4 as TurboPrep calls it, deepbet in torch,
 antsRegistrationSyNQuick[r], and the encoder in torch eager float32, each once; then fmtool,
-warm, the median of five; then the network alone and the peak memory of `fmtool predict`.
+warm, the median of five; then the network alone and the peak memory of `fmtool predict`. Each
+stage's seconds go to the standard error as soon as it is done: the whole takes minutes.
 
     python -m benchmarks.latency SCAN [--repeats 5] [--json FILE]
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +36,16 @@ finally:
 """
 
 
+def say(whose: str, stage: str, seconds: float) -> None:
+    """A stage that is done."""
+    print(f"{whose}: {stage} {seconds:.2f} s", file=sys.stderr, flush=True)
+
+
 def reference(scan: Path, template: Path) -> dict[str, float]:
     """Seconds per stage of the reference chain, each run once."""
     image = nib.load(template)
-    ref = chain.run(nib.load(scan), image.get_fdata(dtype=np.float32), image.affine)
+    array = image.get_fdata(dtype=np.float32)
+    ref = chain.run(nib.load(scan), array, image.affine, partial(say, "reference"))
     return dict(ref.timings)
 
 
@@ -69,7 +77,12 @@ def main() -> None:
     args = script.options(__doc__, "scan", repeats=5, json=Path)
     bundle = full_size.bundle(Path(".cache"))
     with Predictor(bundle) as predictor:
-        runs = [predictor.predict(args.scan) for _ in range(args.repeats + 1)][1:]
+        runs = []
+        for number in range(args.repeats + 1):
+            runs.append(predictor.predict(args.scan))
+            for stage, seconds in runs[-1].timings.items():
+                say(f"fmtool, run {number}", stage, seconds)
+        runs = runs[1:]  # the first warms up
         engine = predictor.engine
         prepared = runs[-1].prepared
         network = [
@@ -81,6 +94,7 @@ def main() -> None:
     }
     theirs = reference(args.scan, bundle.template)
     theirs["network"] = torch_network(prepared, 2)
+    say("reference", "network", theirs["network"])
     theirs["total"] = sum(theirs.values())
     summary = {
         "engine": described,

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+
+from benchmarks.shared import script
 
 # ITK works in LPS; NIfTI and fmtool in RAS. The two differ by the sign of x and y.
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -117,25 +119,32 @@ def syn_quick_rigid(
     return np.asarray(_LPS @ lps @ _LPS)
 
 
-def run(image: nib.Nifti1Image, template: np.ndarray, template_affine: np.ndarray) -> Reference:
+def run(
+    image: nib.Nifti1Image,
+    template: np.ndarray,
+    template_affine: np.ndarray,
+    say: Callable[[str, float], None] = lambda stage, seconds: None,
+) -> Reference:
     """The whole chain on one scan.
 
     Args:
         image: a 3D NIfTI image of a whole or a stripped head.
         template: the brain template, (x, y, z), any intensity unit.
         template_affine: 4x4, voxel -> RAS mm.
+        say: told each stage and its seconds as soon as it is done.
     """
     image = nib.as_closest_canonical(image)
-    timings = {}
-    start = time.perf_counter()
-    corrected = n4(image)
-    timings["bias"] = time.perf_counter() - start
+    timings: dict[str, float] = {}
 
-    start = time.perf_counter()
-    mask = deepbet_mask(nib.Nifti1Image(corrected, image.affine))
-    timings["strip"] = time.perf_counter() - start
+    def timed(stage: str, work: Callable[[], np.ndarray]) -> np.ndarray:
+        found, timings[stage] = script.timed(work)
+        say(stage, timings[stage])
+        return found
 
-    start = time.perf_counter()
-    matrix = syn_quick_rigid(corrected * mask, image.affine, template, template_affine)
-    timings["register"] = time.perf_counter() - start
+    corrected = timed("bias", lambda: n4(image))
+    mask = timed("strip", lambda: deepbet_mask(nib.Nifti1Image(corrected, image.affine)))
+    matrix = timed(
+        "register",
+        lambda: syn_quick_rigid(corrected * mask, image.affine, template, template_affine),
+    )
     return Reference(corrected, mask, image.affine, matrix, timings)
