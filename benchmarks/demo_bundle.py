@@ -51,6 +51,7 @@ from training.simclr import SimCLR
 from training.store.embed import embeddings
 from training.store.entry import StoredScan
 from training.store.prepare import prepare
+from training.store.smoothed import gram
 
 WIDTH = 0.125
 VIEW = (40, 48, 48)  # a quarter of the crop's size
@@ -111,14 +112,14 @@ def probes(
     encoder: nn.Module, seen: Exposure, folder: Path, entries: list[StoredScan], cache: Path
 ) -> list[FittedProbe]:
     """A cross-validated probe for each task."""
-    found = []
+    found, products = [], gram(entries)
     x = embeddings(encoder, entries, cache / "embeddings")
     for task in (AGE, SEX):
         cohort = cohorts.read(folder, task)
         volumes = [entry.facts["brain_volume_ml"] for entry in entries]
         digest = encoders.digest(encoder)
         tested = overlap(seen, cohort, entries)
-        one = probe.fit(x, cohort, SEED, 5, 20, digest, volumes, tested)
+        one = probe.fit(x, cohort, SEED, 5, 20, digest, volumes, tested, products)
         one.head.exposure = seen | exposure(cohort, entries, labels=True)
         found.append(one)
     return found

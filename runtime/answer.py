@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fmtool.bundle import exposure
+from fmtool.bundle.rivals import unbeaten
 from fmtool.task import Task
 from runtime.result import Prediction
 from runtime.trust import Trust, classes
@@ -56,11 +57,10 @@ def answer(
         )
     if (evidence.get("exposure") or {}).get("images"):
         of_head.append(exposure.sentence(evidence))
-    volume = evidence.get("brain_volume")
-    if volume and not volume["head_is_better"]:
+    for rival in unbeaten(evidence):
         of_head.append(
-            "This head is not shown to be better than brain volume alone "
-            f"({evidence['metric']} {evidence['value']:.2f} against {volume['value']:.2f})."
+            f"This head {rival.verdict} than {rival.name} "
+            f"({evidence['metric']} {evidence['value']:.2f} against {rival.value:.2f})."
         )
     if trust is None:
         what = "calibrated probability" if task.kind == "binary" else "interval"

@@ -33,7 +33,7 @@ from fmtool.task import Task
 from runtime.report.rows import Record
 from training import evidence
 from training.cohort import Cohort
-from training.evidence import covariates, out_of_fold, splits, trust
+from training.evidence import covariates, out_of_fold, smoothed_scan, splits, trust
 from training.evidence.covariates import Covariates
 from training.evidence.head import Head
 from training.evidence.sample import describe, sentence
@@ -72,6 +72,7 @@ def fit(
     brain_volume_ml: Sequence[float] | None = None,
     seen: Overlap | None = None,
     cells: int = 1,
+    gram: Array | None = None,
 ) -> FittedProbe:
     """Fit and judge a linear probe.
 
@@ -85,6 +86,8 @@ def fit(
         brain_volume_ml: (N,), to report beside the head what brain volume alone achieves.
         seen: whom of the cohort the encoder had seen; not known where absent.
         cells: of a gridded encoder, in all.
+        gram: (N, N) inner products of the scans' smoothed maps, to report beside the head what a
+            linear model of them achieves; not measured where absent.
 
     Raises:
         InputError: if the subjects are too few, of one class only, or of one label only.
@@ -115,8 +118,12 @@ def fit(
         alone = np.stack(
             [_out_of_fold(volumes[:, None], p, _heads(volumes[:, None], cohort, p)) for p in plans]
         )
-        found["brain_volume"] = evidence.against_volume(cohort, predictions, alone, fold)
+        found["brain_volume"] = evidence.against_rival(cohort, predictions, alone, fold)
         others["brain_volume"] = alone[0]
+    smooth = smoothed_scan.out_of_fold(gram, cohort, plans)
+    found["smoothed_scan"] = evidence.against_rival(cohort, predictions, smooth, fold)
+    if smooth is not None:
+        others["smoothed_scan"] = smooth[0]
     limits, found["trust"] = trust.cross(
         x, cohort, plans[0], heads[0], predictions, fit_affine, seed, cells
     )

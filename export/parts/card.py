@@ -10,6 +10,7 @@ from export.parts.limits import BREAKS, limits
 from fmtool import NOTICE
 from fmtool.bundle.exposure import sentence
 from fmtool.bundle.manifest import Manifest, TaskEntry
+from fmtool.bundle.rivals import BETTER, rivals
 
 CARD, LICENCES = "MODEL_CARD.md", "LICENSES/"
 """Its name inside a bundle, and the folder of the licences."""
@@ -174,12 +175,15 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
             else f"**The head does not beat its baseline ({name}): read its values as a "
             "demonstration, not as information.**"
         )
-    volume = evidence.get("brain_volume")
-    if volume:
-        better = "is better" if volume["head_is_better"] else "**is not shown to be better**"
+    for rival in rivals(evidence):
+        name = f"{rival.name[:1].upper()}{rival.name[1:]}"
+        if rival.value is None:
+            said.append(f"{name} was not measured.")
+            continue
+        better = rival.verdict if rival.verdict == BETTER else f"**{rival.verdict}**"
         said.append(
-            f"Brain volume alone reaches {metric} {_figure(volume['value'], evidence)} in the same "
-            f"folds; the head {better}."
+            f"{name} reaches {metric} {_figure(rival.value, evidence)} in the same folds; the head "
+            f"{better}."
         )
     if "covariates" in evidence:
         said.append(f"Known without a scan: {evidence['covariates']['said']}")

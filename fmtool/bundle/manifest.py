@@ -25,6 +25,7 @@ from fmtool.bundle.fields import (
     words,
 )
 from fmtool.bundle.format import FORMAT
+from fmtool.bundle.rivals import RIVALS
 from fmtool.task import Task
 
 REQUIRED = ("name", "encoder", "tasks", "model", "strip", "template", "self_test", "files")
@@ -206,9 +207,9 @@ class Manifest:
     """Everything that a bundle says of itself; what older versions lack has a neutral value.
 
     `trust`, `robustness`, `exposure`, `reference` and `parent`, and of a task's evidence `trust`,
-    `exposure` and `label_quartiles`, have none: a head that was not calibrated gives no interval,
-    whatever fmtool reads it, a bundle that was not measured says nothing of how far it moves, and
-    whom its encoder has seen is then not known.
+    `exposure`, `smoothed_scan` and `label_quartiles`, have none: a head that was not calibrated
+    gives no interval, whatever fmtool reads it, a bundle that was not measured says nothing of how
+    far it moves, and whom its encoder has seen is then not known.
 
     Attributes:
         format: as it was read; see `fmtool.bundle.format`.
@@ -370,9 +371,12 @@ def _evidence(facts: dict[str, Any], where: str) -> None:
         fine = isinstance(seen, dict) and type(seen.get("complete")) is bool
         fine = fine and all(whole(seen.get(key)) for key in ("images", "labels", "of"))
         need(fine, f"{where}, exposure", "how many of how many people were seen")
-    volume = facts.get("brain_volume")
-    if volume is not None:
-        fine = isinstance(volume, dict) and number(volume.get("value"))
-        fine = fine and type(volume.get("head_is_better")) is bool
-        fine = fine and number(facts.get("value")) and text(facts.get("metric"))
-        need(fine, f"{where}, brain_volume", "a value to be compared with the head's")
+    for key in RIVALS:
+        rival = facts.get(key)
+        if rival is not None:
+            fine = isinstance(rival, dict) and number(rival.get("value"))
+            fine = fine and type(rival.get("head_is_better")) is bool
+            between = rival.get("difference_interval") if fine else None
+            fine = fine and (between is None or pair(between))
+            fine = fine and number(facts.get("value")) and text(facts.get("metric"))
+            need(fine, f"{where}, {key}", "a value to be compared with the head's")

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from fmtool.bundle.rivals import rivals, unbeaten
+
 Value = Mapping[str, Any]
 """One entry of `Result.to_dict()["values"]`."""
 
@@ -85,13 +87,18 @@ def evidence(value: Value) -> str | None:
 
 
 def baseline(value: Value) -> str | None:
-    """What the head is measured against, in one sentence; None where that is unknown."""
+    """What the head is measured against, in a sentence each; None where that is unknown."""
     facts = value["evidence"]
     if facts.get("baseline") is None:
         return None
     unit = "" if value["kind"] == "binary" else str(facts.get("unit") or "")
     name = str(facts.get("baseline_name") or "the baseline")
-    return f"{name[:1].upper()}{name[1:]} reaches {number(facts['baseline'], unit)}."
+    known = [(name, facts["baseline"]), *((r.name, r.value) for r in rivals(facts))]
+    return " ".join(
+        f"{name[:1].upper()}{name[1:]} "
+        + ("was not measured." if reached is None else f"reaches {number(reached, unit)}.")
+        for name, reached in known
+    )
 
 
 def against_baseline(value: Value) -> tuple[bool, str] | None:
@@ -101,7 +108,9 @@ def against_baseline(value: Value) -> tuple[bool, str] | None:
         return None
     name = value["evidence"].get("baseline_name") or "no name"
     if beats:
-        return True, f"Better than its baseline ({name})."
+        weak = [f"{rival.verdict} than {rival.name}" for rival in unbeaten(value["evidence"])]
+        but = f", but {' and '.join(weak)}" if weak else ""
+        return True, f"Better than its baseline ({name}){but}."
     return False, f"No better than its baseline ({name}): a demonstration, not information."
 
 

@@ -28,3 +28,18 @@ def test_a_head_below_its_baseline_or_brain_volume_says_so():
     warnings = answer(task.AGE, 41.5, bad).warnings
     assert "did not beat its baseline (the mean)" in warnings[0]
     assert "MAE 3.00 against 2.50" in warnings[1]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.1, 0.9, "is worse than the linear model of the smoothed scan (MAE 3.00 against 2.50)"),
+        (-0.1, 0.9, "is not shown to be better than the linear model of the smoothed scan"),
+        (-0.9, -0.1, None),
+    ],
+)
+def test_a_head_that_loses_to_the_linear_model_of_the_smoothed_scan_says_so(low, high, said):
+    beside = {"value": 2.5, "difference_interval": [low, high], "head_is_better": high < 0}
+    warnings = [w for w in answer(task.AGE, 41.5, {**GOOD, "smoothed_scan": beside}).warnings]
+    assert any("smoothed" in w for w in warnings) == (said is not None)
+    assert said is None or any(said in w for w in warnings)

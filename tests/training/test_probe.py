@@ -10,9 +10,9 @@ import pytest
 from fmtool.bundle.exposure import Overlap
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
-from training import probe
+from training import evidence, probe
 from training.cohort import Cohort, Row
-from training.evidence import evaluate, head
+from training.evidence import evaluate, head, smoothed_scan, splits
 
 FEATURES = 24
 
@@ -115,6 +115,22 @@ def test_brain_volume_stands_beside_the_head():
     volumes = 1200 + rng.normal(0, 60, len(y))
     found = probe.fit(x, cohort(y, AGE), folds=4, repeats=1, brain_volume_ml=list(volumes))
     assert found.head.evidence["brain_volume"]["head_is_better"] is True
+
+
+@pytest.mark.parametrize(("task", "data"), [(AGE, ages), (SEX, sexes)], ids=["age", "sex"])
+def test_the_linear_model_of_the_smoothed_scan_is_judged_in_the_folds_of_the_head(task, data):
+    x, y = data(40)
+    whole, scans = cohort(y, task), np.c_[y, np.random.default_rng(0).normal(size=(40, 50))]
+    gram = scans @ scans.T
+    found = probe.fit(x, whole, seed=3, folds=4, repeats=2, gram=gram)
+    plans = [splits.by_subject(whole, 4, seed) for seed in (3, 4)]
+    said = smoothed_scan.out_of_fold(gram, whole, plans)
+    fold = np.stack([splits.fold_of(plan, 40) for plan in plans])
+    beside = found.head.evidence["smoothed_scan"]
+    assert beside["value"] == pytest.approx(evidence.figure(whole, said, fold))
+    between = evidence.difference(whole, found.predictions, said, fold)
+    assert beside["difference_interval"] == pytest.approx(between[1:])
+    assert probe.fit(x, whole, folds=4, repeats=1).head.evidence["smoothed_scan"] is None
 
 
 def test_equal_seeds_give_equal_heads():

@@ -109,13 +109,23 @@ def against_constant(
     }
 
 
-def against_volume(
-    cohort: Cohort[Task], predictions: Array, alone: Array, fold: Indices | None = None
-) -> dict[str, Any]:
-    """What brain volume alone achieves in the same folds, and whether the head does better."""
-    _, low, high = difference(cohort, predictions, alone, fold)
+def against_rival(
+    cohort: Cohort[Task], predictions: Array, rival: Array | None, fold: Indices | None = None
+) -> dict[str, Any] | None:
+    """What another model achieves in the same folds, and whether the head does better.
+
+    Args:
+        cohort: of N scans.
+        predictions: (repeats, N) values or logits.
+        rival: (repeats, N) the other's: of brain volume alone, or of the smoothed scan; None, and
+            then the answer is, where it was not measured.
+        fold: see `against_constant`.
+    """
+    if rival is None:
+        return None
+    _, low, high = difference(cohort, predictions, rival, fold)
     return {
-        "value": figure(cohort, alone, fold),
+        "value": figure(cohort, rival, fold),
         "difference_interval": [low, high],
         "head_is_better": high < 0.0 if cohort.task.kind == "regression" else low > 0.0,
     }

@@ -6,7 +6,8 @@ neither has seen, gives the figures that are reported and calibrates the head.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from lightning.fabric import Fabric
 from numpy.typing import NDArray
 
 from fmtool.bundle.exposure import UNKNOWN, Exposure
+from fmtool.bundle.rivals import RIVALS
 from fmtool.space import CROP_SHAPE
 from runtime.report.rows import Record
 from training import encoders, evidence
 from training.cohort.exposure import exposure, overlap, refuse_labelled
 from training.cohort.prepared import PreparedCohort
-from training.evidence import out_of_fold, sample, trust
+from training.evidence import out_of_fold, sample, smoothed_scan, trust
 from training.evidence.head import Head
 from training.fit.data import ScanDataset
 from training.fit.loop import Loop
@@ -28,6 +30,7 @@ from training.fit.settings import Settings
 from training.probe import one_number
 from training.runs.best import Best
 from training.store.embed import embeddings
+from training.store.smoothed import gram
 from training.supervised import Supervised
 
 
@@ -87,8 +90,11 @@ def train(
     encoder = recipe.network.get_submodule("encoder")
     fixed = np.full(len(test.rows), evidence.constant(training))
     volume, offset = one_number(training.volumes_ml, training)
-    alone = volume * test.volumes_ml + offset
-    found = _evidence(recipe, test, predictions, fixed, alone)
+    others = {"brain_volume": volume * test.volumes_ml + offset}
+    smooth = _smoothed(training, test)
+    if smooth is not None:
+        others["smoothed_scan"] = smooth
+    found = _evidence(recipe, test, predictions, fixed, others)
     found["exposure"] = tested.to_dict()
     # Calibrated by the test part: the epoch was chosen by the validation part's errors, which are
     # therefore too small.
@@ -98,9 +104,7 @@ def train(
     digest, whom = encoders.digest(encoder), sample.describe(training)
     head = Head(recipe.task, weight, bias, found, digest, whom, limits, seen)
     once = np.zeros(len(test.rows), dtype=np.intp)
-    rows = out_of_fold.rows(
-        test, predictions[None], once, fixed, {"brain_volume": alone}, test.volumes_ml
-    )
+    rows = out_of_fold.rows(test, predictions[None], once, fixed, others, test.volumes_ml)
     return Trained(head, predictions, epoch, rows)
 
 
@@ -130,11 +134,14 @@ def _evidence(
     test: PreparedCohort,
     predictions: NDArray[np.float64],
     fixed: NDArray[np.float64],
-    alone: NDArray[np.float64],
+    others: Mapping[str, NDArray[np.float64]],
 ) -> dict[str, Any]:
-    """The test part's figures, and what one answer for all and brain volume achieve on it."""
+    """The test part's figures, and what the training part's baselines achieve on it."""
     found = evidence.against_constant(test, predictions[None], fixed[None])
-    found["brain_volume"] = evidence.against_volume(test, predictions[None], alone[None])
+    for name in RIVALS:
+        rival = others.get(name)
+        rivals = None if rival is None else rival[None]
+        found[name] = evidence.against_rival(test, predictions[None], rivals)
     tested = sample.describe(test)
     return {
         **found,
@@ -144,3 +151,13 @@ def _evidence(
         "input_shape": list(recipe.input_shape or CROP_SHAPE),
         "baseline_name": found["baseline_name"].replace("folds", "part"),
     }
+
+
+def _smoothed(training: PreparedCohort, test: PreparedCohort) -> NDArray[np.float64] | None:
+    """(N,): what the training part's linear model of the smoothed scan says of the test part."""
+    both = replace(training, rows=[*training.rows, *test.rows])
+    train, tested = np.split(np.arange(len(both.rows)), [len(training.rows)])
+    found = smoothed_scan.out_of_fold(
+        gram([*training.entries, *test.entries]), both, [[(train, tested)]]
+    )
+    return None if found is None else found[0, tested]

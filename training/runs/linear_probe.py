@@ -19,6 +19,7 @@ from training.evidence.covariates import Covariates, having
 from training.probe import FittedProbe
 from training.store.embed import embeddings
 from training.store.prepare import usable
+from training.store.smoothed import gram
 
 
 def run(
@@ -81,6 +82,7 @@ def run(
         brain_volume_ml=[brain_ml(entry) for entry in entries],
         seen=tested,
         cells=encoders.describe(network).cell_count,
+        gram=gram(entries),
     )
     if covariates:
         probe.beside(found, x, cohort, Covariates(cohort, covariates), seed)

@@ -8,6 +8,7 @@ same task of a child bundle, takes seconds. Heads are no part of that.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ from runtime.system import atomic
 from training.cohort import Cohort
 from training.cohort.exposure import DescribedScan
 from training.cohort.row import Row
+from training.evidence import smoothed_scan, soft_tissue
 from training.store import code_digest
 
 Say = Callable[[str], None]
@@ -48,6 +50,7 @@ class SiteAnswers:
         facts: of each scan, what the checks measured, by key; nothing of a batch's results.
         checks: of each scan, the checks' values by name.
         contents: the SHA-256 of each scan's file; None where it is not known.
+        gram: (N, N) inner products of the scans' smoothed maps; None of a batch's results.
     """
 
     cohort: Cohort[Task]
@@ -56,6 +59,7 @@ class SiteAnswers:
     facts: list[dict[str, Any]]
     checks: list[dict[str, float]]
     contents: list[str | None]
+    gram: NDArray[np.float64] | None = None
 
     @property
     def scans(self) -> list[DescribedScan]:
@@ -70,7 +74,9 @@ class SiteAnswers:
         )
         contents = [self.contents[i] for i in rows]
         embeddings, volumes = self.embeddings[rows], self.brain_ml[rows]
-        return SiteAnswers(self.cohort.take(rows), embeddings, volumes, facts, checks, contents)
+        gram = None if self.gram is None else self.gram[np.ix_(rows, rows)]
+        cohort = self.cohort.take(rows)
+        return SiteAnswers(cohort, embeddings, volumes, facts, checks, contents, gram)
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,9 @@ def answered(
         [one["facts"] for one in found],
         [one["checks"] for one in found],
         [one["content"] for one in found],
+        None
+        if len(found) > smoothed_scan.MOST
+        else soft_tissue.inner_products([one["smoothed"] for one in found]),
     )
 
 
@@ -142,6 +151,7 @@ def _opened(bundle: Bundle, wish: Wish) -> Iterator[Callable[[Row], dict[str, An
             "embedding": embedding,
             "facts": {k: float(v) for k, v in facts.items()},
             "checks": checks,
+            "smoothed": soft_tissue.smoothed(result.prepared.volume, result.prepared.mask),
         }
 
     try:
@@ -156,17 +166,22 @@ def _one(row: Row, folder: Path, answer: Callable[[Row], dict[str, Any]]) -> dic
         content = content_digest(files)
     except OSError as error:
         raise InputError(f"{row.image} cannot be read ({error.strerror}); check it") from None
-    target = folder / f"{content}.json"
-    if target.exists():
+    target, maps = folder / f"{content}.json", folder / f"{content}.{soft_tissue.made_by()}.npy"
+    if target.exists() and maps.exists():
         try:
             known = plain_json.loads(target.read_bytes())
             kept = {name: known[name] for name in ("embedding", "facts", "checks")}
-            return {**kept, "content": content}
-        except (OSError, ValueError, KeyError, TypeError):
+            smoothed = np.load(maps, mmap_mode="r", allow_pickle=False)
+            return {**kept, "content": content, "smoothed": smoothed}
+        except (OSError, ValueError, EOFError, KeyError, TypeError):
             pass  # damaged: it is computed again
     found = answer(row)
     folder.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(target, json.dumps(found, allow_nan=False).encode())
+    stored = io.BytesIO()
+    np.save(stored, found["smoothed"])
+    atomic.write_bytes(maps, stored.getvalue())
+    plain = {name: value for name, value in found.items() if name != "smoothed"}
+    atomic.write_bytes(target, json.dumps(plain, allow_nan=False).encode())
     return {**found, "content": content}
 
 

@@ -28,7 +28,7 @@ from runtime.trust.folds import Folds
 from runtime.trust.interval import interval
 from training import evidence
 from training.cohort import Cohort
-from training.evidence import calibration, conformal, evaluate, sample, trust
+from training.evidence import calibration, conformal, evaluate, sample, smoothed_scan, trust
 from training.evidence.conformal import LEVEL, Array
 from training.evidence.splits import Split, fold_of
 from training.site import correction
@@ -153,9 +153,9 @@ class SiteHead:
         after = np.array([parts[k](v) for k, v in zip(fold, self.values, strict=True)])
         mean, alone = self._baselines(plan)
         found = evidence.against_constant(cohort, after[None], mean[None], fold[None])
-        found["brain_volume"] = evidence.against_volume(
-            cohort, after[None], alone[None], fold[None]
-        )
+        smooth = smoothed_scan.out_of_fold(self.answers.gram, cohort, [plan])
+        for name, rival in (("brain_volume", alone[None]), ("smoothed_scan", smooth)):
+            found[name] = evidence.against_rival(cohort, after[None], rival, fold[None])
         method = f"CV+ over {len(plan)} folds at the site"
         folds = self.folds(plan, parts)
         limits, told = trust.of_folds(

@@ -95,6 +95,7 @@ def fitted(
         brain_volume_ml=list(found.brain_ml),
         seen=tested,
         cells=bundle.manifest.encoder.cell_count,
+        gram=found.gram,
     )
     if asked.covariates:
         known = Covariates(found.cohort, asked.covariates)

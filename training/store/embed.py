@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
-import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +13,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fmtool.progress import scans
-from runtime.system import atomic
 from training.augment.whole import Shape, whole
 from training.cohort.prepared import PreparedScan
 from training.encoders import digest
-
-_log = logging.getLogger(__name__)
+from training.store import kept
 
 
 def embeddings(
@@ -56,18 +52,13 @@ def embeddings(
 def _embedding(
     encoder: nn.Module, entry: PreparedScan, folder: Path, shape: Shape | None
 ) -> NDArray[np.float32]:
-    target = folder / f"{entry.facts['digest']}.npy"
-    if target.exists():
-        try:
-            return np.asarray(np.load(target, allow_pickle=False), dtype=np.float32)
-        except (OSError, ValueError, EOFError) as error:
-            _log.warning("%s is computed again: it is damaged (%s)", target, error)
-    device = next(encoder.parameters()).device
-    volume = torch.from_numpy(np.array(entry.volume)).to(device)
-    mask = torch.from_numpy(np.array(entry.mask)).to(device)
-    with torch.inference_mode():
-        embedding = encoder(whole(volume, mask, shape)[None, None])[0].float().cpu().numpy()
-    content = io.BytesIO()
-    np.save(content, embedding)
-    atomic.write_bytes(target, content.getvalue())
-    return np.asarray(embedding)
+    def embedding() -> NDArray[np.float32]:
+        device = next(encoder.parameters()).device
+        volume = torch.from_numpy(np.array(entry.volume)).to(device)
+        mask = torch.from_numpy(np.array(entry.mask)).to(device)
+        with torch.inference_mode():
+            found = encoder(whole(volume, mask, shape)[None, None])[0].float().cpu().numpy()
+        return np.asarray(found)
+
+    made = kept.array(folder / f"{entry.facts['digest']}.npy", embedding)
+    return np.asarray(made, dtype=np.float32)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmtool.bundle import exposure
+from fmtool.bundle.rivals import rivals
 from fmtool.cli import console
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ def table(task: str, evidence: dict[str, Any], name: str) -> Any:
     table = Table("", evidence["metric"], "95 % interval", title=f"{task}: {evidence['sample']}")
     table.add_row(name, f"{evidence['value']:.3f}{unit}", f"{low:.3f} to {high:.3f}")
     table.add_row(evidence["baseline_name"], f"{evidence['baseline']:.3f}{unit}", "")
-    if "brain_volume" in evidence:
-        table.add_row("brain volume alone", f"{evidence['brain_volume']['value']:.3f}{unit}", "")
     beats = evidence["beats_baseline"]
     said = [f"{'beats' if beats else 'does not beat'} its baseline: {evidence['baseline_name']}"]
+    for rival in rivals(evidence):
+        measured = rival.value is not None
+        table.add_row(rival.name, f"{rival.value:.3f}{unit}" if measured else "not measured", "")
+        said += [f"{rival.verdict} than {rival.name}"] if measured else []
     said.append(textwrap.fill(exposure.sentence(evidence), 72))
     if "covariates" in evidence:
         said.append(textwrap.fill(evidence["covariates"]["said"], 72))

@@ -87,6 +87,14 @@ def test_brain_volume_alone_is_compared(manifest):
     assert f"{sentence} is better." in card(manifest)
 
 
+def test_the_linear_model_of_the_smoothed_scan_is_compared_or_said_to_be_missing(manifest):
+    assert "The linear model of the smoothed scan was not measured." in card(manifest)
+    beside = {"value": 0.96, "difference_interval": [-0.05, -0.01], "head_is_better": False}
+    manifest.tasks["sex"].evidence["smoothed_scan"] = beside
+    sentence = "The linear model of the smoothed scan reaches AUC 0.96 in the same folds; the head"
+    assert f"{sentence} **is worse**." in card(manifest)
+
+
 def test_notice_limits_licences_and_provenance_are_there(manifest):
     text = card(manifest, ["LICENSES/deepbet.txt"])
     for words in (

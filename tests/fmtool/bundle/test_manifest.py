@@ -79,6 +79,12 @@ def test_the_demonstrations_manifest_is_fine(made):
         (["tasks", 0, "evidence", "baseline_name"], {}, "baseline_name"),
         (["tasks", 0, "evidence", "label_quartiles"], [None], "label_quartiles"),
         (["tasks", 0, "evidence", "brain_volume"], {"value": 7.0}, "brain_volume"),
+        (["tasks", 0, "evidence", "smoothed_scan"], "good", "smoothed_scan"),
+        (
+            ["tasks", 0, "evidence", "smoothed_scan"],
+            {"value": 7.0, "head_is_better": False, "difference_interval": [2.0, "x"]},
+            "smoothed_scan",
+        ),
         (["self_test", "outputs", "age"], [float("nan")], "not finite"),
     ],
 )

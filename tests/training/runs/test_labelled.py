@@ -70,6 +70,7 @@ def test_it_learns_and_reports_on_scans_it_has_not_seen(task: Task, tmp_path: Pa
     assert found.head.encoder_sha256 == encoders.digest(encoder)
     assert evidence["exposure"] == {"images": 0, "labels": 0, "of": 12, "complete": True}
     assert evidence["brain_volume"]["value"] > 0.0
+    assert evidence["smoothed_scan"]["head_is_better"] in (True, False)
     assert len(found.head.exposure.labelled_subjects) == 16 + 8
 
 

@@ -32,6 +32,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     noise = np.random.default_rng(0).normal(size=(COUNT, 16)).astype(np.float32)
     monkeypatch.setattr(linear_probe, "usable", kept)
     monkeypatch.setattr(linear_probe, "embeddings", lambda *given: noise)
+    monkeypatch.setattr(linear_probe, "gram", lambda entries: np.eye(len(entries)))
     monkeypatch.setattr(linear_probe.probe, "fit", fitted)
     return path
 
