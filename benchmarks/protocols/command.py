@@ -46,6 +46,11 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     made.add_argument("--simclr", type=Path, help="an encoder to use in place of pretraining")
     made.add_argument("--mae", type=Path, help="the same for the masked autoencoder")
     made.add_argument("--allow-sites", action="store_true")
+    made.add_argument(
+        "--each-scan-is-a-person",
+        action="store_true",
+        help="accept scans of which nothing says whom they show",
+    )
     made.add_argument("--jobs", type=int, default=1, help="processes that prepare scans")
     return made
 
@@ -72,9 +77,16 @@ def bench(args: argparse.Namespace) -> Bench:
     return Bench(size(args), args.cache, pool, not args.inductive, given)
 
 
-def study(args: argparse.Namespace, task: str) -> Study:
-    """The cohort with a task's labels."""
-    found = studies.read(args.cohort, tasks.get(task), args.cache, args.allow_sites, args.jobs)
+def study(args: argparse.Namespace, task: str, table: Path | None = None) -> Study:
+    """The cohort, or another table, with a task's labels."""
+    found = studies.read(
+        table or args.cohort,
+        tasks.get(task),
+        args.cache,
+        args.allow_sites,
+        args.jobs,
+        args.each_scan_is_a_person,
+    )
     for sentence in found.remarks:
         tell(sentence)
     return found

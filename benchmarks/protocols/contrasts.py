@@ -22,13 +22,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.protocols import command, pretrained
-from benchmarks.protocols import study as studies
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.report import ProtocolReport, forest
 from benchmarks.protocols.scores import score, versus
 from benchmarks.protocols.study import Fold, Study, folds
 from benchmarks.protocols.systems import cross_validate, find, linear
-from fmtool import task as tasks
 from fmtool.errors import InputError, UsageError
 
 Array = NDArray[np.float64]
@@ -153,7 +151,7 @@ def main() -> None:
     bench, pairs = command.bench(args), []
     for task in args.task or ("age", "sex"):
         t1 = command.study(args, task)
-        other = studies.read(args.other, tasks.get(task), args.cache, args.allow_sites, args.jobs)
+        other = command.study(args, task, args.other)
         pairs.append((t1, replace(other, name=f"{args.other.parent.name}/{other.name}")))
     report = run(pairs, bench, args.name, args.folds, args.seed)
     shown = [

@@ -1,8 +1,9 @@
 """Sex beyond head size: the AUC among women and men of equal brain volume, beside the raw one.
 
 A rigid registration keeps a head's size, so a large part of a sex AUC may be brain volume alone.
-Each woman is paired with a man whose brain volume is within a caliper of hers, as many pairs as
-there can be and, of those, the closest; within the pairs brain volume should tell nothing.
+Each woman is paired with a man of her own fold (scores of two models are on two scales) whose brain
+volume is within a caliper of hers, as many pairs as there can be and, of those, the closest; within
+the pairs brain volume should tell nothing.
 
     python -m benchmarks.protocols.matched_sex COHORT --out DIR
 
@@ -21,17 +22,17 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.protocols import command
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.report import ProtocolReport, forest
-from benchmarks.protocols.study import Study, folds
+from benchmarks.protocols.study import Indices, Study, folds
 from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
 from fmtool.errors import InputError, UsageError
-from training.evidence import evaluate
+from training.evidence import evaluate, splits
 
 Array = NDArray[np.float64]
 Pairs = NDArray[np.intp]
 
 
-def match(volumes: Array, men: NDArray[np.bool_], caliper: float) -> Pairs:
-    """(P, 2): the index of a woman and of a man whose volumes differ by `caliper` at most.
+def match(volumes: Array, men: NDArray[np.bool_], caliper: float, fold: Indices) -> Pairs:
+    """(P, 2): the index of a woman and of a man of one fold, whose volumes are within `caliper`.
 
     Nobody is in two pairs; there are as many pairs as can be, and of all such choices the one
     with the least sum of differences.
@@ -40,13 +41,15 @@ def match(volumes: Array, men: NDArray[np.bool_], caliper: float) -> Pairs:
         volumes: (N,) mL, one per subject.
         men: (N,).
         caliper: mL.
+        fold: (N,) which model scores each.
     """
     women, others = np.flatnonzero(~men), np.flatnonzero(men)
     apart = np.abs(volumes[women][:, None] - volumes[others][None])
     # A forbidden pair costs more than all allowed ones together, so few of them comes first.
-    cost = np.where(apart <= caliper, apart, 1.0 + caliper * (1 + min(apart.shape)))
+    allowed = (apart <= caliper) & (fold[women][:, None] == fold[others])
+    cost = np.where(allowed, apart, 1.0 + caliper * (1 + min(apart.shape)))
     rows, columns = linear_sum_assignment(cost)
-    close = apart[rows, columns] <= caliper
+    close = allowed[rows, columns]
     return np.stack((women[rows[close]], others[columns[close]]), axis=1)
 
 
@@ -56,28 +59,31 @@ def pair_auc(score: Array, pairs: Pairs) -> float:
     return float((difference > 0).mean() + 0.5 * (difference == 0).mean())
 
 
-def rows_of(name: str, score: Array, men: Array, pairs: Pairs, seed: int) -> list[dict[str, Any]]:
+def rows_of(
+    name: str, score: Array, men: Array, pairs: Pairs, fold: Indices, seed: int
+) -> list[dict[str, Any]]:
     """A row for all subjects, and two for those in pairs.
 
-    "all": the AUC over all women and men. "matched": the same over those in pairs. "within pairs":
-    the chance that a man scores above the woman of his own pair. Intervals resample subjects, or
-    pairs.
+    "all": the AUC over all women and men of one fold. "matched": the same over those in pairs.
+    "within pairs": the chance that a man scores above the woman of his own pair. Intervals resample
+    subjects, or pairs.
 
     Args:
         score: (N,), one per subject.
         men: (N,), 1 for a man.
         pairs: by `match`.
+        fold: (N,) which model scores each.
     """
     everybody = [str(i) for i in range(len(men))]
     of_pair = [str(p) for p in range(len(pairs))]
     flat = pairs.T.ravel()  # women, then men
-    matched, truth = score[flat], men[flat]
+    matched, truth, of_fold = score[flat], men[flat], fold[flat]
 
     def whole(i: NDArray[np.intp]) -> float:
-        return evaluate.auc(men[i], score[i])
+        return evaluate.auc(men[i], score[i], fold[i])
 
     def among(i: NDArray[np.intp]) -> float:
-        return evaluate.auc(truth[i], matched[i])
+        return evaluate.auc(truth[i], matched[i], of_fold[i])
 
     def within(i: NDArray[np.intp]) -> float:
         return pair_auc(score, pairs[i])
@@ -140,17 +146,19 @@ def run(
         return np.bincount(where, values) / np.bincount(where)
 
     men, volumes = per_subject(study.labels), per_subject(study.volumes_ml)
+    of_scan = splits.fold_of([(one.fitted, one.test) for one in plan], len(where))
+    fold = of_scan[np.unique(where, return_index=True)[1]]
     caliper = caliper_sd * float(volumes.std(ddof=1))
-    pairs = match(volumes, men > 0.5, caliper)
+    pairs = match(volumes, men > 0.5, caliper, fold)
     if len(pairs) < FEWEST:
         raise InputError(
-            f"{study.name}: {len(pairs)} pairs of a woman and a man have brain volumes within "
-            f"{caliper:.0f} mL; take a wider --caliper than {caliper_sd:g}, or more subjects"
+            f"{study.name}: {len(pairs)} pairs of a woman and a man of one fold have brain volumes "
+            f"within {caliper:.0f} mL; take a wider --caliper than {caliper_sd:g}, or more subjects"
         )
-    rows = rows_of("brain volume itself", volumes, men, pairs, seed)
+    rows = rows_of("brain volume itself", volumes, men, pairs, fold, seed)
     for name in dict.fromkeys(systems):
         found = cross_validate(find(name), bench, study, plan, seed)
-        rows += rows_of(name, per_subject(found), men, pairs, seed)
+        rows += rows_of(name, per_subject(found), men, pairs, fold, seed)
         command.tell(f"{name} is done")
     apart = volumes[pairs[:, 1]] - volumes[pairs[:, 0]]
     gap = volumes[men > 0.5].mean() - volumes[men <= 0.5].mean()
@@ -167,8 +175,8 @@ def run(
         gap_after_ml=float(apart.mean()),
     )
     remarks = [
-        f"{len(pairs)} pairs of {about['women']} women and {about['men']} men, within "
-        f"{caliper:.1f} mL ({caliper_sd:g} standard deviations); men's brains are larger by "
+        f"{len(pairs)} pairs, each of one fold, of {about['women']} women and {about['men']} men, "
+        f"within {caliper:.1f} mL ({caliper_sd:g} standard deviations); men's brains are larger by "
         f"{gap:.1f} mL before and {apart.mean():.1f} mL after matching.",
         "Intervals are 95 % bootstrap percentiles over subjects, or over pairs.",
     ]

@@ -23,14 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.protocols import command, pairing
-from benchmarks.protocols import study as studies
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.pairing import by_site, check_apart, together
 from benchmarks.protocols.report import ProtocolReport, forest
 from benchmarks.protocols.scores import draws, figure, interval, score, versus
 from benchmarks.protocols.study import Fold, Plans, Study, folds
 from benchmarks.protocols.systems import SYSTEMS, repeated
-from fmtool import task as tasks
 from fmtool.errors import InputError, UsageError
 
 Array = NDArray[np.float64]
@@ -178,8 +176,7 @@ def _pair(args: argparse.Namespace, task: str) -> tuple[Study, Study]:
     if args.test is None:
         args.allow_sites = True
         return by_site(command.study(args, task), args.test_site)
-    wanted = tasks.get(task)
-    other = studies.read(args.test, wanted, args.cache, args.allow_sites, args.jobs)
+    other = command.study(args, task, args.test)
     own = replace(command.study(args, task), name=_place(args.cohort))
     return own, replace(other, name=_place(args.test))
 

@@ -61,7 +61,14 @@ class Study(PreparedCohort):
         return {str(name): np.flatnonzero(names == name) for name in np.unique(names) if name}
 
 
-def read(table: Path, task: Task, cache: Path, allow_sites: bool = False, jobs: int = 1) -> Study:
+def read(
+    table: Path,
+    task: Task,
+    cache: Path,
+    allow_sites: bool = False,
+    jobs: int = 1,
+    each_scan_is_a_person: bool = False,
+) -> Study:
     """Read a cohort and prepare its scans.
 
     Args:
@@ -70,11 +77,12 @@ def read(table: Path, task: Task, cache: Path, allow_sites: bool = False, jobs: 
         cache: `volumes/` in it keeps the prepared scans.
         allow_sites: accept rows of more than one site.
         jobs: processes that prepare at once.
+        each_scan_is_a_person: see `training.cohort.read`.
 
     Raises:
         InputError: for a table or scans that cannot be used.
     """
-    cohort = cohorts.read(table, task, allow_sites)
+    cohort = cohorts.read(table, task, allow_sites, each_scan_is_a_person=each_scan_is_a_person)
     entries = prepare(cohort, cache / "volumes", jobs=jobs)
     path, synthetic = cohort.path, is_synthetic(cohort.path.parent)
     return Study(path, task, cohort.rows, cohort.remarks, entries, path.name, synthetic)

@@ -6,6 +6,7 @@
 | FT SimCLR, FT MAE | all weights, from a pretrained encoder |
 | supervised ResNet-18, supervised ViT-Tiny | all weights, from random ones |
 | brain volume | a linear model of one number, the brain's volume |
+| smoothed scan | a linear model of smoothed tissue maps, `training.evidence.smoothed_scan` |
 | constant | the training labels' median, or one answer for everybody (AUC 0.5) |
 
 A system is a function (bench, study, fold, seed) -> predictions of the fold's test scans: values of
@@ -28,12 +29,14 @@ from torch import nn
 from benchmarks.protocols import pretrained
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.study import Fold, Study
-from fmtool.errors import UsageError
+from fmtool.errors import InputError, UsageError
 from runtime.system import atomic
 from training import evidence, probe
+from training.evidence import smoothed_scan
 from training.fit import devices
 from training.fit.data import ScanDataset
 from training.runs import labelled
+from training.store.smoothed import gram
 from training.supervised import Finetune, Supervised
 
 Array = NDArray[np.float64]
@@ -132,6 +135,18 @@ def brain_volume(bench: Bench, study: Study, fold: Fold, seed: int) -> Array:
     return linear(study.volumes_ml[:, None], study, fold)
 
 
+def smoothed(bench: Bench, study: Study, fold: Fold, seed: int) -> Array:
+    """A linear model of the smoothed scan."""
+    del bench, seed
+    found = smoothed_scan.out_of_fold(gram(study.entries), study, [[(fold.fitted, fold.test)]])
+    if found is None:
+        raise InputError(
+            f"{study.name}: the linear model of the smoothed scan cannot be fitted to "
+            f"{len(fold.fitted)} of {len(study.rows)} scans; leave the system out"
+        )
+    return np.asarray(found[0, fold.test])
+
+
 def constant(bench: Bench, study: Study, fold: Fold, seed: int) -> Array:
     """The median of the labels that may be used; one log-odds for everybody in a binary task."""
     del bench, seed
@@ -143,6 +158,7 @@ def constant(bench: Bench, study: Study, fold: Fold, seed: int) -> Array:
 SYSTEMS: dict[str, System] = {
     "constant": constant,
     "brain volume": brain_volume,
+    "smoothed scan": smoothed,
     "LP random": linear_probe(Bench.random),
     "LP SimCLR": linear_probe(Bench.simclr),
     "FT SimCLR": finetuned(Bench.simclr),

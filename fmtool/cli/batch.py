@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import typer
 
 from fmtool import progress
 from fmtool.cli import console
+from runtime import trust
 from runtime.batch import outputs
 from runtime.batch.enrol import enrol
 from runtime.batch.inputs import Source
@@ -42,6 +44,7 @@ def predict_into(
     volumes: bool = False,
     identifiers: Identifiers,
     records: Records | None = None,
+    prevalence: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
     """Answer all scans that are found and not yet answered, and write the results of all.
 
@@ -55,8 +58,11 @@ def predict_into(
         volumes: whether it takes those of `runtime.report.derivatives`.
         identifiers: what becomes of the scans' paths in the ledger and the results.
         records: of FHIR reports, of all scans that are answered.
+        prevalence: see `runtime.predict.Predictor`, which `place` was made with it, too; results
+            for another one are others.
 
     Raises:
+        UsageError: for a prevalence that no probability can be corrected by.
         typer.Exit: with 1 if a scan failed, or 128 plus the signal's number.
     """
     if own(folder, FILE, shared=True):
@@ -69,9 +75,11 @@ def predict_into(
     with ExitStack() as stack:
         stack.callback(bundle.close)
         wanted = [task.name for task in select(bundle, tasks)]
+        trust.used_at(trust.read(bundle), prevalence)  # before any worker starts
         sources = find()
         stop = stack.enter_context(Stop())
-        setup = Setup(bundle.path, reading, folder, publisher is not None, volumes)
+        pictures, shares = publisher is not None, dict(prevalence)
+        setup = Setup(bundle.path, reading, folder, pictures, volumes, shares)
         try:
             staff = stack.enter_context(place.open(setup, stop))
         except StoppedEarly:
@@ -83,6 +91,7 @@ def predict_into(
             "series": reading.series,
             "engine": staff.engine,
             "precision": staff.precision,
+            **({"prevalence": shares} if shares else {}),
         }
         ledger = stack.enter_context(Ledger(folder / FILE, identifiers))
         remember(ledger, bundle.digest, drift.read(bundle))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,8 +102,6 @@ def predict(
         raise UsageError("--threads is of this machine; Ray was told how many cores its nodes have")
     if out is not None and (json or csv):
         raise UsageError("--out writes CSV and JSON lines itself; leave out --json and --csv")
-    if out is not None and prevalence:
-        raise UsageError("--prevalence goes without --out; results there are those of the bundle")
     shares = dict(_share(word) for word in prevalence or ())
     from fmtool import project as projects
     from fmtool.cli import console
@@ -126,7 +125,7 @@ def predict(
         from runtime.batch.inputs import expand
         from runtime.system.private import unshared
 
-        place = _place(ray, bundle, wish)
+        place = _place(ray, bundle, wish, shares)
         with unshared():
             predict_into(
                 out,
@@ -137,6 +136,7 @@ def predict(
                 publisher=Publisher(report, Template.of(place.bundle)) if report else None,
                 identifiers=identifiers,
                 records=records,
+                prevalence=shares,
             )
         return
     if report is not None:
@@ -184,14 +184,18 @@ def _share(word: str) -> tuple[str, float]:
         ) from None
 
 
-def _place(ray: str | None, bundle: Path | None, wish: Wish) -> Place:
+def _place(
+    ray: str | None, bundle: Path | None, wish: Wish, prevalence: Mapping[str, float]
+) -> Place:
     from fmtool.cli import console
 
     if ray is None:
         from runtime.batch.here import Here
         from runtime.predict import Predictor
 
-        return Here(Predictor(bundle, wish=wish, say=console.say, prepares=False))
+        return Here(
+            Predictor(bundle, wish=wish, say=console.say, prepares=False, prevalence=prevalence)
+        )
     from fmtool import bundle as bundles
     from runtime.batch.ray.cluster import Cluster
 

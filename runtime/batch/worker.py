@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Setup:
         scratch: a folder for temporary files, which whoever started the worker removes.
         pictures: whether the report's are wanted.
         volumes: whether those of `runtime.report.derivatives` are.
+        prevalence: see `runtime.predict.Predictor`; for who has the network.
     """
 
     bundle: Path
@@ -42,6 +44,7 @@ class Setup:
     scratch: Path
     pictures: bool
     volumes: bool = False
+    prevalence: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,25 @@ def test_a_batch_is_done_once_and_its_ledger_says_so(fmtool, inbox, tmp_path):
     assert before != (out / "results.jsonl").read_bytes()  # it failed again, later
 
 
+@pytest.mark.slow
+def test_a_batch_s_probabilities_hold_at_the_share_that_is_named(fmtool, prepared_head, tmp_path):
+    found = {}
+    for share in (None, "0.05", "0.5"):
+        words = () if share is None else ("--prevalence", f"sex={share}")
+        done = fmtool("predict", prepared_head, "--out", tmp_path, *words)
+        assert done.returncode == 0, done.stderr
+        assert "0 settled before" in done.stderr
+        (line,) = (tmp_path / "results.jsonl").read_text(encoding="utf-8").splitlines()
+        (row,) = csv.DictReader((tmp_path / "results.csv").open())
+        found[share] = json.loads(line)["values"]["sex"]
+        assert float(row["sex_prevalence"]) == pytest.approx(found[share]["prevalence"])
+    assert (found["0.05"]["prevalence"], found["0.5"]["prevalence"]) == (0.05, 0.5)
+    odds = {share: v["probability"] / (1 - v["probability"]) for share, v in found.items()}
+    assert odds["0.05"] / odds["0.5"] == pytest.approx(0.05 / 0.95)
+    share = found[None]["prevalence"]
+    assert odds[None] / odds["0.5"] == pytest.approx(share / (1 - share))
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -89,6 +108,7 @@ def test_a_batch_is_done_once_and_its_ledger_says_so(fmtool, inbox, tmp_path):
         (("predict", "x.nii", "--out", "o", "--ray", "h:1", "--device", "cuda:1"), 2, "--device"),
         (("predict", "x.nii", "--out", "o", "--ray", "127.0.0.1:1"), 3, "no Ray cluster answers"),
         (("predict", ".", "--out", "o"), 1, "holds no scan"),
+        (("predict", ".", "--out", "o", "--prevalence", "sex=2"), 2, "lies between 0 and 1"),
         (("ledger", "show", "."), 1, "does not exist"),
         (("ledger", "retry", "ledger.sqlite", "--state", "done"), 2, "cannot be retried"),
         (("ledger", "retry", "ledger.sqlite", "--state", "lost"), 2, "waiting, running"),

@@ -40,8 +40,9 @@ def smoothed(volume: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[n
         mask: same shape, true inside the brain.
     """
     inside = np.asarray(mask, dtype=bool)
-    sides = [np.asarray(inside.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    box = tuple(map(_extent, sides))
+    box = tuple(
+        _extent(np.asarray(inside.any(axis=tuple({0, 1, 2} - {axis})))) for axis in range(3)
+    )
     brain = inside[box]
     values = np.asarray(volume[box][brain], dtype=np.float32)
     values = (values - values.mean()) / max(float(values.std()), 1e-6)

@@ -6,6 +6,7 @@ neither has seen, gives the figures that are reported and calibrates the head.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from lightning.fabric import Fabric
 from numpy.typing import NDArray
 
 from fmtool.bundle.exposure import UNKNOWN, Exposure
+from fmtool.bundle.rivals import RIVALS
 from fmtool.space import CROP_SHAPE
 from runtime.report.rows import Record
 from training import encoders, evidence
@@ -88,9 +90,11 @@ def train(
     encoder = recipe.network.get_submodule("encoder")
     fixed = np.full(len(test.rows), evidence.constant(training))
     volume, offset = one_number(training.volumes_ml, training)
-    alone = volume * test.volumes_ml + offset
+    others = {"brain_volume": volume * test.volumes_ml + offset}
     smooth = _smoothed(training, test)
-    found = _evidence(recipe, test, predictions, fixed, alone, smooth)
+    if smooth is not None:
+        others["smoothed_scan"] = smooth
+    found = _evidence(recipe, test, predictions, fixed, others)
     found["exposure"] = tested.to_dict()
     # Calibrated by the test part: the epoch was chosen by the validation part's errors, which are
     # therefore too small.
@@ -100,7 +104,6 @@ def train(
     digest, whom = encoders.digest(encoder), sample.describe(training)
     head = Head(recipe.task, weight, bias, found, digest, whom, limits, seen)
     once = np.zeros(len(test.rows), dtype=np.intp)
-    others = {"brain_volume": alone} | ({} if smooth is None else {"smoothed_scan": smooth})
     rows = out_of_fold.rows(test, predictions[None], once, fixed, others, test.volumes_ml)
     return Trained(head, predictions, epoch, rows)
 
@@ -131,15 +134,14 @@ def _evidence(
     test: PreparedCohort,
     predictions: NDArray[np.float64],
     fixed: NDArray[np.float64],
-    alone: NDArray[np.float64],
-    smooth: NDArray[np.float64] | None,
+    others: Mapping[str, NDArray[np.float64]],
 ) -> dict[str, Any]:
     """The test part's figures, and what the training part's baselines achieve on it."""
     found = evidence.against_constant(test, predictions[None], fixed[None])
-    found["brain_volume"] = evidence.against_rival(test, predictions[None], alone[None])
-    found["smoothed_scan"] = evidence.against_rival(
-        test, predictions[None], None if smooth is None else smooth[None]
-    )
+    for name in RIVALS:
+        rival = others.get(name)
+        rivals = None if rival is None else rival[None]
+        found[name] = evidence.against_rival(test, predictions[None], rivals)
     tested = sample.describe(test)
     return {
         **found,

@@ -79,7 +79,10 @@ class Actor:
         scratch = self._stack.enter_context(Scratch(caches.private()))
         tempfile.tempdir = str(scratch.folder)
         bundle = unpacked(asked.digest, self._fetch, kept)
-        predictor = Predictor(bundle, wish=asked.wish, reading=asked.setup.reading)
+        setup = asked.setup
+        predictor = Predictor(
+            bundle, wish=asked.wish, reading=setup.reading, prevalence=setup.prevalence
+        )
         chosen = predictor.choice
         if asked.auto:  # a precision that fails the self-test is then replaced, as on one machine
             chosen = predictor.choice = replace(chosen, auto=asked.auto)

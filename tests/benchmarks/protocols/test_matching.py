@@ -28,7 +28,7 @@ def test_as_many_pairs_as_can_be_and_of_those_the_closest(seed: int) -> None:
     men = np.array([True, False, True, False, True, False, True])
     volumes = np.where(men, 1350.0, 1250.0) + rng.normal(0, 80, 7)
     caliper = 60.0
-    pairs = match(volumes, men, caliper)
+    pairs = match(volumes, men, caliper, np.zeros(7, dtype=int))
     apart = np.abs(volumes[pairs[:, 0]] - volumes[pairs[:, 1]])
     count, total = brute(volumes, men, caliper)
     assert len(pairs) == count
@@ -41,7 +41,7 @@ def test_as_many_pairs_as_can_be_and_of_those_the_closest(seed: int) -> None:
 
 def test_no_pair_is_within_the_caliper() -> None:
     men = np.array([True, False])
-    assert match(np.array([1400.0, 1200.0]), men, 10.0).shape == (0, 2)
+    assert match(np.array([1400.0, 1200.0]), men, 10.0, np.zeros(2, dtype=int)).shape == (0, 2)
 
 
 def test_the_share_of_pairs_in_the_right_order() -> None:
@@ -53,13 +53,27 @@ def test_a_score_that_is_volume_falls_to_chance_and_one_that_is_not_stays() -> N
     rng = np.random.default_rng(0)
     men = (np.arange(400) % 2).astype(float)
     volumes = 1200 + 130 * men + rng.normal(0, 90, 400)
-    pairs = match(volumes, men > 0.5, 10.0)
+    fold = np.arange(400) // 2 % 5
+    pairs = match(volumes, men > 0.5, 10.0, fold)
+    assert (fold[pairs[:, 0]] == fold[pairs[:, 1]]).all()
     assert len(pairs) > 50
-    size = {r["sample"]: r for r in rows_of("v", volumes, men, pairs, 0)}
-    shape = {r["sample"]: r for r in rows_of("s", men + rng.normal(0, 0.7, 400), men, pairs, 0)}
+    size = {r["sample"]: r for r in rows_of("v", volumes, men, pairs, fold, 0)}
+    score = men + rng.normal(0, 0.7, 400)
+    shape = {r["sample"]: r for r in rows_of("s", score, men, pairs, fold, 0)}
     assert size["all"]["value"] > 0.8
     assert size["matched"]["low"] < 0.5 < size["matched"]["high"]
     assert shape["matched"]["low"] > 0.7
     assert shape["within pairs"]["low"] > 0.7
     assert shape["all"]["pairs"] is None
     assert shape["matched"]["subjects"] == 2 * len(pairs)
+
+
+def test_scores_of_two_folds_are_not_compared() -> None:
+    """Each fold's model orders its own people rightly, on a scale of its own."""
+    men = np.array([0.0, 1.0] * 6)
+    fold = np.repeat([0, 1, 2], 4)
+    score = men + 10.0 * fold
+    pairs = match(np.full(12, 1200.0), men > 0.5, 10.0, fold)
+    assert len(pairs) == 6
+    assert (fold[pairs[:, 0]] == fold[pairs[:, 1]]).all()
+    assert {r["value"] for r in rows_of("s", score, men, pairs, fold, 0)} == {1.0}
