@@ -48,7 +48,7 @@ class Covariates:
         cells: of each kept row, by name.
     """
 
-    def __init__(self, cohort: Cohort[Any], names: Sequence[str]) -> None:
+    def __init__(self, cohort: Cohort[Task], names: Sequence[str]) -> None:
         table = read_table(cohort.path)
         missing = [name for name in names if name not in table.columns]
         if missing:
@@ -56,7 +56,11 @@ class Covariates:
                 f"{cohort.path} has no column {missing[0]!r} to be a covariate; it has "
                 f"{', '.join(table.columns)}"
             )
-        own = cohort.task.label if cohort.task is not None else None
+        if len(cohort.task.classes or ()) > 2:
+            raise InputError(
+                "covariates are compared for a number or for two classes, not for more"
+            )
+        own = cohort.task.label
         if own in names:
             raise InputError(f"{own} is what is to be predicted; it cannot be a covariate as well")
         by_line = dict(table.rows)

@@ -49,7 +49,8 @@ def rows(
 
     Args:
         cohort: of N scans.
-        predictions: (repeats, N) out-of-fold values, or logits of class 1.
+        predictions: (repeats, N) out-of-fold values, or logits of class 1; (repeats, N, K) logits
+            of K classes.
         fold: (N,) which of the first cross-validation's heads each is of.
         baseline: (N,) what `training.evidence.constant` says of the same training parts.
         others: what else was tried in the same folds, (N,) values or logits each, by its name.
@@ -65,9 +66,12 @@ def rows(
         if row.session:
             who["session_id"] = row.session
         found.append({**who, "scan": row.image.name, "site": row.site, "fold": int(number) + 1})
-    of_kind = _binary if cohort.task.kind == "binary" else _regression
-    own = of_kind(cohort, predictions, others, expected, seed)
-    own["predicted_by_baseline"] = list(baseline)
+    if predictions.ndim > 2:
+        own = _several(cohort, predictions, others, baseline)
+    else:
+        of_kind = _binary if cohort.task.kind == "binary" else _regression
+        own = of_kind(cohort, predictions, others, expected, seed)
+        own["predicted_by_baseline"] = list(baseline)
     if volumes_ml is not None:
         own["brain_volume_ml"] = list(np.asarray(volumes_ml, dtype=np.float64))
     for name, values in own.items():
@@ -135,6 +139,22 @@ def _binary(
     }
 
 
+def _several(
+    cohort: Cohort[Task], predictions: Array, others: Mapping[str, Array], baseline: Array
+) -> dict[str, list[Any]]:
+    """Of K classes: the likeliest, and the softmax of each."""
+    names = cohort.task.classes or ()
+    shares = np.exp(predictions[0] - predictions[0].max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    likeliest = {"predicted": predictions[0]} | {f"predicted_by_{n}": v for n, v in others.items()}
+    return {
+        "truth": [names[int(label)] for label in cohort.labels],
+        **{n: [names[int(k)] for k in logits.argmax(axis=1)] for n, logits in likeliest.items()},
+        "predicted_by_baseline": [names[int(label)] for label in baseline],
+        **{f"probability_{name}": list(shares[:, k]) for k, name in enumerate(names)},
+    }
+
+
 def _by_subject(cohort: Cohort[Task]) -> list[NDArray[np.intp]]:
     """Each subject's positions."""
     _, who = np.unique(np.asarray(cohort.subjects), return_inverse=True)
@@ -171,7 +191,17 @@ def _columns(task: Task) -> dict[str, TableColumn]:
             unit,
         ),
     }
-    if task.classes:
+    classes_of = task.classes or ()
+    if len(classes_of) > 2:
+        own |= {
+            "truth": TableColumn(f"{task.label} in the table.", levels={c: c for c in classes_of}),
+            "predicted": TableColumn(f"The likeliest class, {_FOUND_BY}."),
+            **{
+                f"probability_{name}": TableColumn(f"Of {name}, uncalibrated.", "probability")
+                for name in classes_of
+            },
+        }
+    elif task.classes:
         second = task.classes[1]
         own |= {
             "truth": TableColumn(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _FULL, _SOFT, _LINE = "#00695c", "#9e9e9e", "#333333"
 _BINS = 10
 _LEAST = 5  # scans behind a point of a reliability curve
+_FLIP = 0.6  # of a matrix's cell: darker ones carry white numbers
 
 
 def check_matplotlib() -> None:
@@ -56,7 +57,8 @@ def draw(out: Path, rows: Sequence[Record], task: Task, evidence: Mapping[str, A
     from matplotlib.figure import Figure  # pyplot would keep each figure, and ask for a screen
 
     figure = Figure(figsize=(9.0, 4.2), layout="constrained")
-    of_kind = _classes if task.classes else _regression
+    several = len(task.classes or ()) > 2
+    of_kind = _several if several else _classes if task.classes else _regression
     of_kind(figure.subplots(1, 2), rows, task, evidence)
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
@@ -131,6 +133,33 @@ def _classes(axes: Any, rows: Sequence[Record], task: Task, evidence: Mapping[st
     right.plot([0, 1], [0, 1], color=_LINE, lw=0.9, ls="--")
     what = "calibrated" if known else "uncalibrated"
     right.set(xlabel=f"{what} probability of {second}", ylabel=f"share of {second}")
+    right.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    right.set_title("reliability, 95 % intervals", fontsize=10)
+
+
+def _several(axes: Any, rows: Sequence[Record], task: Task, evidence: Mapping[str, Any]) -> None:
+    """Of three classes or more: how often each is taken for which, and how sure the head was."""
+    names = list(task.classes or ())
+    counts = np.zeros((len(names), len(names)))
+    for row in rows:
+        counts[names.index(row["truth"]), names.index(row["predicted"])] += 1.0
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    left, right = axes
+    left.imshow(shares, cmap="Greens", vmin=0.0, vmax=1.0)
+    for i, j in np.ndindex(counts.shape):
+        colour = "white" if shares[i, j] > _FLIP else _LINE
+        left.text(j, i, f"{counts[i, j]:.0f}", ha="center", va="center", color=colour)
+    left.set_xticks(range(len(names)), names)
+    left.set_yticks(range(len(names)), names)
+    left.set(xlabel=f"predicted {task.name}", ylabel=f"true {task.name}")
+    left.set_title(_title(evidence), fontsize=10)
+    hit = np.array([float(row["truth"] == row["predicted"]) for row in rows])
+    sure = np.array([max(row[f"probability_{name}"] for name in names) for row in rows])
+    for said, share, low, high in reliability(hit, sure):
+        right.plot([said, said], [low, high], color=_SOFT, lw=0.9)
+        right.plot(said, share, "o", ms=4.5, color=_FULL)
+    right.plot([0, 1], [0, 1], color=_LINE, lw=0.9, ls="--")
+    right.set(xlabel="uncalibrated probability of the likeliest", ylabel="share that is right")
     right.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     right.set_title("reliability, 95 % intervals", fontsize=10)
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fmtool.errors import CapabilityError
-from fmtool.task import AGE, SEX
+from fmtool.task import AGE, SEX, Task
 from runtime.report import columns
 from training import probe
 from training.cohort import Cohort, Row
@@ -91,6 +91,30 @@ def test_classes_have_a_probability_that_others_calibrated_and_a_set(sex):
     assert all(0 < row["probability"] < 1 for row in rows)
     assert all(0 < row["predicted_by_brain_volume"] < 1 for row in rows)
     assert {row["predicted_by_baseline"] for row in rows} == {0.5}
+
+
+def several():
+    """Three classes as a probe of them would leave them."""
+    task = Task("stage", "multiclass", "probability", "stage", classes=("a", "b", "c"))
+    rng = np.random.default_rng(2)
+    y = np.arange(COUNT) % 3
+    logits = rng.normal(size=(2, COUNT, 3)) + 3.0 * np.eye(3)[y]
+    alone = {"brain_volume": rng.normal(size=(COUNT, 3))}
+    fold, constant = np.arange(COUNT) % 4, np.zeros(COUNT)
+    return task, out_of_fold.rows(cohort(task, y), logits, fold, constant, alone), logits[0]
+
+
+def test_several_classes_have_the_likeliest_and_a_probability_each(tmp_path):
+    task, rows, logits = several()
+    assert [row["predicted"] for row in rows] == ["abc"[k] for k in logits.argmax(axis=1)]
+    assert all(sum(row[f"probability_{c}"] for c in "abc") == pytest.approx(1) for row in rows)
+    assert {row["predicted_by_baseline"] for row in rows} == {"a"}
+    out_of_fold.write(tmp_path / "t.csv", rows, task)
+    told = json.loads((tmp_path / "t.json").read_text())
+    assert told["truth"]["Levels"] == {"a": "a", "b": "b", "c": "c"}
+    evidence = {"metric": "macro AUC", "value": 0.9, "interval": [0.8, 0.95], "unit": ""}
+    _, svg = plot.draw(tmp_path / "stage.json", rows, task, evidence)
+    assert "macro AUC 0.90" in "".join(ElementTree.parse(svg).getroot().itertext())
 
 
 def test_the_file_has_a_dictionary_of_every_column(age, sex, tmp_path):
