@@ -117,7 +117,9 @@ def plan_of(made: Simulated, repeat: int) -> list[splits.Split]:
 @cache
 def _plan_of_people(kind: str, n: int, repeat: int) -> list[splits.Split]:
     task = AGE if kind == "regression" else SEX
-    return splits.by_subject(cohort_of(np.arange(n) % 2.0, task, np.arange(n)), _FOLDS, repeat)
+    return splits.by_subject(
+        cohort_of(np.arange(n, dtype=np.float64) % 2.0, task, np.arange(n)), _FOLDS, repeat
+    )
 
 
 def judge(made: Simulated, repeats: int = _REPEATS) -> Judged:

@@ -211,7 +211,8 @@ def _weights(t: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     s = 1 - t
     first, last = s * s * s / 6, t * t * t / 6
     second = np.float32(2 / 3) - t * t * (2 - t) / 2
-    return [first, second, 1 - first - second - last, last]
+    found = (first, second, 1 - first - second - last, last)
+    return [each.astype(np.float32, copy=False) for each in found]
 
 
 def _snapped(mapping: NDArray[np.float64]) -> NDArray[np.float64]:
