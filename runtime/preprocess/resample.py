@@ -33,31 +33,29 @@ from runtime.grid import bounds
 ORDER = 3
 
 _BLUR_MM2 = 1.0 / 6.0
-_FADED = 1e-12  # of a coefficient, which float32 knows to 1e-7
 _AT_ONCE = 0.25  # voxels^2: three taps that blur by more would damp the finest detail unevenly
 
 
-def _filter(lines: NDArray[np.float64], spacing: float) -> NDArray[np.float64]:
-    """Blur and prefilter along the first axis: of a unit matrix, the matrix that does both."""
-    variance = _BLUR_MM2 / float(spacing) ** 2
-    passes = math.ceil(variance / _AT_ONCE)
-    side = variance / passes / 2.0
-    taps = np.array([side, 1.0 - 2.0 * side, side])
-    for _ in range(passes):
-        lines = ndimage.correlate1d(lines, taps, axis=0, mode="nearest")
-    return np.asarray(ndimage.spline_filter1d(lines, ORDER, axis=0, mode="nearest"))
+def coefficients(array: NDArray[np.float32], spacing: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The coefficients, for `scipy.ndimage` with `order=ORDER` and `prefilter=False`.
 
+    Args:
+        array: (x, y, z), finite.
+        spacing: mm per axis.
 
-def _along_each(
-    array: NDArray[np.float32], matrices: Sequence[NDArray[np.float64]]
-) -> NDArray[np.float32]:
-    """A matrix (new, old) applied along each axis: faster than the recursion, line by line."""
-    # What a spline's memory fades to would be numbers that a processor takes ten times as long for.
-    first, second, third = (
-        np.where(np.abs(each) > _FADED, each, 0.0).astype(np.float32) for each in matrices
-    )
-    found = first @ np.asarray(array, dtype=np.float32).reshape(len(array), -1)
-    return np.asarray((second @ found.reshape(len(first), *array.shape[1:])) @ third.T)
+    Returns:
+        float32, same shape. The scan goes on beyond its edge as it ends there.
+    """
+    found = np.asarray(array, dtype=np.float32)
+    for axis in range(3):
+        variance = _BLUR_MM2 / float(spacing[axis]) ** 2
+        passes = math.ceil(variance / _AT_ONCE)
+        side = variance / passes / 2.0
+        taps = np.array([side, 1.0 - 2.0 * side, side])
+        for _ in range(passes):
+            found = ndimage.correlate1d(found, taps, axis=axis, mode="nearest")
+        found = ndimage.spline_filter1d(found, ORDER, axis=axis, output=np.float32, mode="nearest")
+    return found
 
 
 _THREADS = 2
@@ -79,7 +77,7 @@ def to_crop(
         array: (x, y, z) in the scan's voxels.
         affine: 4x4, scan voxel -> scan RAS mm.
         matrix: 4x4, template RAS mm -> scan RAS mm.
-        order: 3 cubic, 1 trilinear, 0 nearest neighbour.
+        order: 3 cubic, as `coefficients` says, 1 trilinear, 0 nearest neighbour.
         within: bool, the crop's shape: where values are wanted. Elsewhere they are zero, which
             saves their time.
 
@@ -156,14 +154,12 @@ def _cubic(
 ) -> NDArray[np.float32]:
     """Cubic splines into `out`: `ndimage.map_coordinates`, but a plane at a time, and in float32,
     which is what a scan is known in."""
-    matrices = []
-    for n, spacing in zip(array.shape, np.linalg.norm(affine[:3, :3], axis=0), strict=True):
-        # A ring of the edge's own values: half a voxel beyond its centre an edge voxel ends.
-        ringed = _filter(np.pad(np.eye(n), ((1, 1), (0, 0)), mode="edge"), spacing)
-        # Four coefficients are read wherever a point is; beyond the ring they go on as in SciPy.
-        matrices.append(np.pad(ringed, ((1, 2), (0, 0)), mode="reflect"))
-    # Turned round as the crop is, so that neighbours there are neighbours here.
-    source = _along_each(np.ascontiguousarray(np.transpose(array)), matrices[::-1])
+    # A ring of the edge's own values: half a voxel beyond its centre an edge voxel ends.
+    source = np.pad(np.asarray(array, dtype=np.float32), 1, mode="edge")
+    source = coefficients(source, np.linalg.norm(affine[:3, :3], axis=0))
+    # Four coefficients are read wherever a point is; beyond the ring they go on as in SciPy. Turned
+    # round as the crop is, so that neighbours there are neighbours here.
+    source = np.ascontiguousarray(np.pad(source, (1, 2), mode="reflect").T)
     values, steps = source.ravel(), [step // source.itemsize for step in source.strides[::-1]]
     last = [n + 1 for n in array.shape]  # of the ring
     reach = _reach(mapping, np.full(3, -1), tuple(n + 1 for n in last), out.shape)
@@ -208,11 +204,9 @@ def _weighed(
 
 def _weights(t: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """The cubic B-spline at 1 + t, t, 1 - t and 2 - t, for t from 0 to 1."""
-    s = 1 - t
-    first, last = s * s * s / 6, t * t * t / 6
-    second = np.float32(2 / 3) - t * t * (2 - t) / 2
-    found = (first, second, 1 - first - second - last, last)
-    return [each.astype(np.float32, copy=False) for each in found]
+    half, sixth, s = np.float32(1 / 2), np.float32(1 / 6), 1 - t
+    first, second, last = s * s * s * sixth, 4 * sixth - t * t * (2 - t) * half, t * t * t * sixth
+    return [first, second, 1 - first - second - last, last]
 
 
 def _snapped(mapping: NDArray[np.float64]) -> NDArray[np.float64]:
