@@ -58,7 +58,7 @@ def test_a_score_that_is_volume_falls_to_chance_and_one_that_is_not_stays() -> N
     assert (fold[pairs[:, 0]] == fold[pairs[:, 1]]).all()
     assert len(pairs) > 50
     size = {r["sample"]: r for r in rows_of("v", volumes, men, pairs, fold, 0)}
-    score = men + rng.normal(0, 0.7, 400)
+    score = men + rng.normal(0, 0.5, 400)
     shape = {r["sample"]: r for r in rows_of("s", score, men, pairs, fold, 0)}
     assert size["all"]["value"] > 0.8
     assert size["matched"]["low"] < 0.5 < size["matched"]["high"]
