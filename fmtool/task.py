@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -58,12 +58,20 @@ class Task:
         """How many numbers a head gives: K of a multiclass task, 1 of any other."""
         return len(self.classes or ()) if self.kind == "multiclass" else 1
 
+    def telling(self, outputs: Sequence[float]) -> float:
+        """What `slack` asks for, of a head's outputs: the one, or by how much the largest leads."""
+        if self.kind != "multiclass":
+            return float(outputs[0])
+        second, first = sorted(outputs)[-2:]
+        return float(first - second)
+
     def slack(self, value: float) -> float:
         """How many times its tolerance an output of about `value` may be off; at least 1.
 
         Rounding moves a logit in proportion to its size, and far from zero the probability hardly
         follows: beyond `SURE_LOGIT` a tolerance is a relative one. A tolerance of 0.2 moves a
-        probability by 0.05 at even odds, and by less than 0.004 where there is any slack.
+        probability by 0.05 at even odds, and by less than 0.004 where there is any slack. Of
+        several logits it is the lead of the largest that makes sure.
         """
         return 1.0 if self.kind == "regression" else max(1.0, abs(value) / SURE_LOGIT)
 
@@ -141,9 +149,7 @@ AGE = Task("age", "regression", "years", "age", valid_range=(0.0, 120.0))
 SEX = Task("sex", "binary", "probability", "sex", classes=("F", "M"))
 ALZHEIMERS = Task("alzheimers", "binary", "probability", "diagnosis", classes=("CN", "AD"))
 STROKE_SCALE = Task("stroke_scale", "regression", "NIHSS points", "nihss", valid_range=(0.0, 42.0))
-DIAGNOSIS = Task(
-    "diagnosis", "multiclass", "probability", "diagnosis", classes=("CN", "MCI", "AD")
-)
+DIAGNOSIS = Task("diagnosis", "multiclass", "probability", "diagnosis", classes=("CN", "MCI", "AD"))
 
 _PAPER = {t.name: t for t in (AGE, SEX, ALZHEIMERS, STROKE_SCALE)}
 
@@ -244,8 +250,10 @@ def check(data: dict[str, Any]) -> Task:
     else:
         if data.get("unit", "probability") != "probability":
             raise InputError(f'the unit of a {kind} task is "probability"; take the key out')
-        named = _classes(data) if kind == "binary" else _many_classes(data)
-        task = Task(_name(data), kind, "probability", _text(data, "label"), classes=named)
+        several = kind == "multiclass"
+        of_classes: Kind = "multiclass" if several else "binary"
+        named = _many_classes(data) if several else _classes(data)
+        task = Task(_name(data), of_classes, "probability", _text(data, "label"), classes=named)
     _refuse_built_in(task, _PAPER)
     return task
 

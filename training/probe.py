@@ -185,7 +185,7 @@ def _model(task: Task, strength: float, features: int) -> Ridge | LogisticRegres
     if task.kind == "regression":
         return Ridge(strength * features)  # the penalty's scale grows with the features
     if task.kind == "multiclass":  # whose intercepts have a common shift that no Newton step finds
-        return LogisticRegression(C=strength / features, tol=1e-6, max_iter=1000)
+        return LogisticRegression(C=strength / features, max_iter=1000)
     # Newton's steps: as exact in any basis, where a gradient's largest entry is another in each.
     return LogisticRegression(C=strength / features, solver="newton-cholesky", tol=1e-8)
 

@@ -115,7 +115,7 @@ def test_three_classes_and_more(read):
     assert (made.outputs, AGE.outputs, task.SEX.outputs) == (3, 1, 1)
     assert [made.parse_label(t) for t in ("cn", " AD ", "1", "2.0")] == [0.0, 2.0, 1.0, 2.0]
     for cell in ("SCD", "3", "-1", "0.5", "", "nan", "inf"):
-        with pytest.raises(InputError, match="dx is .*; valid are CN, MCI, AD, and 0 to 2"):
+        with pytest.raises(InputError, match=r"dx is .*; valid are CN, MCI, AD, and 0 to 2"):
             made.parse_label(cell)
     assert Task.from_dict(made.to_dict()) == made
 
@@ -123,7 +123,7 @@ def test_three_classes_and_more(read):
 def test_classes_that_are_numbers_are_not_taken_for_positions(read):
     grades = read(MULTICLASS | {"classes": '["0", "0.5", "1", "2"]'})
     assert [grades.parse_label(t) for t in ("0", ".5", "1.0", "2")] == [0.0, 1.0, 2.0, 3.0]
-    with pytest.raises(InputError, match="dx is '3'; valid are 0, 0.5, 1, 2$"):
+    with pytest.raises(InputError, match=r"dx is '3'; valid are 0, 0\.5, 1, 2$"):
         grades.parse_label("3")
 
 

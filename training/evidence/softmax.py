@@ -8,6 +8,7 @@ knows nothing the classes' shares).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,11 +88,13 @@ def trust(
         "probability": "softmax",
         "log_loss": None if p is None else log_loss(p, cohort),
         "by_class": by_class,
-        "one_class": _one_class(folds.score, mass, logits, cohort, by_class),
+        "one_class": float(
+            np.average([len(s) == 1 for s in sets(logits, cohort, by_class)], weights=mass)
+        ),
         "shares": multiclass.shares(y, mass, kinds),
     }
     if by_class:  # each class's own scans, which share a subject's mass within it
-        folds = Folds(folds.weight, folds.bias, folds.fold, folds.score, in_class)
+        folds = replace(folds, mass=in_class)
     calibrated = fit(logits, y, mass)
     made = Trust(LEVEL, folds, labels=y, by_class=by_class, probabilities=calibrated)
     return made, found
@@ -103,17 +106,22 @@ def log_loss(probabilities: Array, cohort: Cohort[Task]) -> float:
     return float(np.average(-np.log(own), weights=masses(cohort.subjects)))
 
 
-def _one_class(
-    score: Array, mass: Array, logits: Array, cohort: Cohort[Task], by_class: bool
-) -> float:
-    """The share of new scans whose set names one class: each scan as new to all other people's."""
+def sets(logits: Array, cohort: Cohort[Task], by_class: bool) -> list[list[int]]:
+    """The prediction set of each scan as new to all the other people's, by its own fold's head.
+
+    Args:
+        logits: (N, K), each scan's by the head that had not seen it.
+        cohort: of N scans.
+        by_class: compare within each class.
+    """
     y, names = cohort.labels, np.asarray(cohort.subjects)
-    weight = evaluate.class_masses(cohort.subjects, y) if by_class else mass
+    weight = evaluate.class_masses(names.tolist(), y) if by_class else masses(names.tolist())
     strange = multiclass.strangeness(logits)
-    single = np.empty(len(score))
-    for i in range(len(score)):
+    score = strange[np.arange(len(y)), y.astype(np.intp)]
+    found = []
+    for i in range(len(y)):
         rest = names != names[i]
         new = np.broadcast_to(strange[i], (int(rest.sum()), logits.shape[1]))
         p = multiclass.among(score[rest], weight[rest], y[rest], new, by_class)
-        single[i] = len(classes.members(p, LEVEL)) == 1
-    return float(np.average(single, weights=mass))
+        found.append(classes.members(p, LEVEL))
+    return found

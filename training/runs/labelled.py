@@ -37,7 +37,7 @@ class Trained:
 
     Attributes:
         head: the linear layer of the best epoch, with the test part's figures as evidence.
-        predictions: (N,) of the test part: values, or logits of class 1.
+        predictions: (N,) of the test part: values, or logits of class 1; (N, K) of K classes.
         best_epoch: from 0.
         rows: the predictions for people, a row per scan; see `training.evidence.out_of_fold`.
     """
@@ -87,7 +87,8 @@ def train(
     encoder = recipe.network.get_submodule("encoder")
     fixed = np.full(len(test.rows), evidence.constant(training))
     volume, offset = one_number(training.volumes_ml, training)
-    alone = volume * test.volumes_ml + offset
+    alone = test.volumes_ml[:, None] @ np.atleast_2d(volume).T + offset
+    alone = alone if alone.shape[1] > 1 else alone[:, 0]
     found = _evidence(recipe, test, predictions, fixed, alone)
     found["exposure"] = tested.to_dict()
     # Calibrated by the test part: the epoch was chosen by the validation part's errors, which are

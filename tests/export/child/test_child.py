@@ -13,6 +13,7 @@ from export.child import ChildHead, Descent
 from fmtool import bundle, task
 from fmtool.bundle import exposure
 from fmtool.bundle.exposure import Exposure
+from fmtool.bundle.format import FORMAT
 from fmtool.errors import BundleError, ParityError, UsageError
 from runtime import trust
 from runtime.engines.heads import affine
@@ -61,7 +62,7 @@ def grown(moved, tmp_path_factory):
 
 def test_a_child_names_its_parent(demo, moved):
     assert moved.manifest.parent.digest == demo.digest
-    assert moved.manifest.format == "1.6.0"
+    assert moved.manifest.format == FORMAT
     card = moved.file("MODEL_CARD.md").read_text()
     assert f"A child of the bundle demo, digest `{demo.digest}`: its head of age was moved" in card
     assert demo.manifest.parent is None
