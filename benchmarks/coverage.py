@@ -54,7 +54,7 @@ def trial(data: Data, seed: int) -> dict[str, float]:
     head = probe.fit(data.x[kept], data.cohort.take(kept), seed=seed, folds=5, repeats=1).head
     found: list[dict[str, float]] = []
     for i in np.flatnonzero(data.held):
-        truth, raw = data.cohort.rows[i].label, float(head(data.x[i]))
+        truth, raw = data.cohort.rows[i].label, head(data.x[i])
         said = answer(task, raw, {}, data.x[i], head.trust)
         one = {"novelty_p <= 0.1": float((said.novelty or 1.0) <= 0.1)}
         if task.kind == "regression":

@@ -27,6 +27,7 @@ from scipy import stats
 
 from benchmarks.shared import script
 from fmtool import space
+from fmtool.errors import UsageError
 from runtime.attribution import Attribution, names
 from runtime.engines.base import Arrays
 from runtime.predict import Predictor
@@ -169,7 +170,9 @@ def main() -> None:
     args = script.options(__doc__, "scan", bundle=Path, every=1, json=Path)
     with Predictor(args.bundle) as predictor:
         result = predictor.predict(args.scan)
-        tasks = list(result.maps)
+        tasks = [name for name in result.maps if name not in result.class_maps]
+        if not tasks:
+            raise UsageError("the bundle's tasks have several classes; occlusion compares one map")
         first = result.maps[tasks[0]]
         index = positions(first, result.prepared.mask, args.every)
         to_voxel = np.linalg.inv(space.crop_affine()) @ first.affine

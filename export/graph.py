@@ -29,11 +29,11 @@ class LinearHead(Protocol):
 
     @property
     def weight(self) -> NDArray[np.floating[Any]]:
-        """[F], the task's unit (or logit) per unit of each feature."""
+        """[F], the task's unit (or logit) per unit of each feature; [K, F] of K classes."""
 
     @property
-    def bias(self) -> float:
-        """In the task's unit (or logit)."""
+    def bias(self) -> float | NDArray[np.floating[Any]]:
+        """In the task's unit (or logit); [K] of K classes."""
 
     @property
     def evidence(self) -> Mapping[str, Any]:
@@ -88,10 +88,11 @@ class BundleGraph(nn.Module):
     `volume`, intensities of any scale, and `mask`, 1 inside the brain and 0 outside.
 
     Outputs, in the order of `output_names`: the embedding [B, F]; one [B, 1] per task (a
-    regression's value in its unit, a binary task's logit); one map [B, 1, d, h, w] per task on
-    the encoder's last feature grid. A head is linear and the embedding is a mean over positions,
-    so a map is `w . f(position) + b`, w that of the position's cell in a gridded encoder, and its
-    mean over positions is the task's output.
+    regression's value in its unit, a binary task's logit), or [B, K] of a multiclass task's
+    logits; one map [B, 1, d, h, w] per task, or [B, K, d, h, w], on the encoder's last feature
+    grid. A head is linear and the embedding is a mean over positions, so a map is
+    `w . f(position) + b`, w that of the position's cell in a gridded encoder, and its mean over
+    positions is the task's output.
 
     The module is frozen: `train()` leaves BatchNorm on its stored statistics.
 
@@ -115,15 +116,18 @@ class BundleGraph(nn.Module):
             raise UsageError(f"two of the model's outputs are called {clash[0]!r}; rename a task")
         features = encoders.feature_count(encoder)
         for head in heads:
-            if len(head.weight) != features:
+            if head.weight.shape[-1] != features:
                 raise InputError(
-                    f"the head of {head.task.name} has {len(head.weight)} weights and the encoder "
-                    f"{features} features: it was fitted on another encoder"
+                    f"the head of {head.task.name} has {head.weight.shape[-1]} weights and the "
+                    f"encoder {features} features: it was fitted on another encoder"
                 )
-        rows = [torch.as_tensor(head.weight, dtype=torch.float32) for head in heads]
-        weight = torch.stack(rows) if rows else torch.zeros(0, features)
+            if not np.size(head.bias) == head.task.outputs == len(np.atleast_2d(head.weight)):
+                raise InputError(f"the head of {head.task.name} is of other classes than its task")
+        rows = [torch.as_tensor(np.atleast_2d(head.weight)).float() for head in heads]
+        weight = torch.cat(rows) if rows else torch.zeros(0, features)
         self.register_buffer("weight", weight)
-        self.register_buffer("bias", torch.tensor([head.bias for head in heads]).float())
+        biases = [torch.as_tensor(np.atleast_1d(head.bias)).float() for head in heads]
+        self.register_buffer("bias", torch.cat(biases) if biases else torch.zeros(0))
         self.eval()
 
     def train(self, mode: bool = True) -> BundleGraph:
@@ -136,9 +140,16 @@ class BundleGraph(nn.Module):
         features = encoders.features(self.encoder, masked_zscore(volume, mask))
         embedding = encoders.pool(self.encoder, features)
         # Products and sums, not a matrix product: OpenVINO computes that one in bfloat16 where the
-        # convolutions are, and an age would come out in steps of a quarter of a year. Task by
-        # task: OpenVINO 2026.4 adds a bias of several tasks along the batch instead.
+        # convolutions are, and an age would come out in steps of a quarter of a year. One by
+        # one: OpenVINO 2026.4 adds a bias of several outputs along the batch instead.
         heads = list(zip(self.weight, self.bias, strict=True))
         values = [(embedding * w).sum(1, keepdim=True) + b for w, b in heads]
         maps = [encoders.weigh(self.encoder, features, w) + b for w, b in heads]
-        return (embedding, *values, *maps)
+        return (embedding, *self._by_task(values), *self._by_task(maps))
+
+    def _by_task(self, single: list[Tensor]) -> list[Tensor]:
+        """A multiclass task's outputs beside each other, as one."""
+        counts = [task.outputs for task in self.tasks]
+        ends = np.cumsum(counts).tolist()
+        parts = [single[end - n : end] for n, end in zip(counts, ends, strict=True)]
+        return [part[0] if len(part) == 1 else torch.cat(part, dim=1) for part in parts]

@@ -11,22 +11,22 @@ SELF_TEST = {"float32": 1e-4, "bfloat16": 1e-2, "float16": 5e-3, "int8": 5e-2}
 """Largest relative difference of the embedding on any machine, by what its engine computes in."""
 
 LOGIT_SPAN = 20.0
-"""A binary task's logits, from one certainty to the other; 5e-3 of it moves p by at most 0.025."""
+"""A logit's, from one certainty to the other; 5e-3 of it moves p by at most 0.025."""
 
 ERROR_SHARE = 0.1
 """Of a regression's own cross-validated error: what int8 may shift it by."""
 
 LOGIT_SHIFT = 0.2
-"""What int8 may shift a binary task's logit by: at most 0.05 of probability."""
+"""What int8 may shift a logit by: of a binary task at most 0.05 of probability, of several 0.1."""
 
 
 def limit(task: Task, value: float, tolerance: float) -> float:
     """The absolute error allowed of a task's output, in its unit (or logit).
 
     `tolerance` is a fraction of the valid range (0.6 years of age for 5e-3), of `LOGIT_SPAN` for
-    a binary task, and of the value itself where a regression states no range.
+    a task of classes, and of the value itself where a regression states no range.
     """
-    if task.kind == "binary":
+    if task.kind != "regression":
         return tolerance * LOGIT_SPAN
     if task.valid_range is None:
         return tolerance * max(1.0, abs(value))
@@ -35,7 +35,7 @@ def limit(task: Task, value: float, tolerance: float) -> float:
 
 def int8_shift(task: Task, evidence: Mapping[str, Any]) -> float | None:
     """The largest shift by int8, in the task's unit; None of a regression of unknown error."""
-    if task.kind == "binary":
+    if task.kind != "regression":
         return LOGIT_SHIFT
     known = evidence.get("metric") == "MAE" and "value" in evidence
     return ERROR_SHARE * float(evidence["value"]) if known else None
@@ -46,7 +46,7 @@ def of_self_test(task: Task, value: float, evidence: Mapping[str, Any]) -> dict[
 
     Args:
         task: the head's.
-        value: its output there.
+        value: its output there; of classes any.
         evidence: how well it did.
     """
     found = {name: limit(task, value, share) for name, share in SELF_TEST.items()}

@@ -285,9 +285,10 @@ def _differences(
     allowed: Mapping[str, float],
 ) -> Iterator[Difference]:
     """Each output's error and tolerance for one volume; engine and batch are left open."""
-    limits = {t.name: limit(t, float(wanted[t.name][0]), tolerance) for t in graph.tasks}
+    told = {t.name: t.telling(wanted[t.name].tolist()) for t in graph.tasks}
+    limits = {t.name: limit(t, told[t.name], tolerance) for t in graph.tasks}
     limits |= allowed
-    limits = {t.name: limits[t.name] * t.slack(float(wanted[t.name][0])) for t in graph.tasks}
+    limits = {t.name: limits[t.name] * t.slack(told[t.name]) for t in graph.tasks}
     for name in graph.output_names:
         difference = got[name].astype(np.float64) - wanted[name]
         if name == EMBEDDING:
@@ -296,8 +297,10 @@ def _differences(
         elif name in limits:
             error, bound = float(np.abs(difference).max()), limits[name]
         else:
-            spread = max(float(wanted[name].std()), limits[name.removesuffix("_map")])
-            error, bound = float(np.sqrt(np.mean(difference**2))) / spread, MAP_FACTOR * tolerance
+            least = limits[name.removesuffix("_map")]
+            spread = np.maximum(wanted[name].std(axis=(-3, -2, -1)), least)  # of each class's map
+            off = np.sqrt(np.mean(difference**2, axis=(-3, -2, -1))) / spread
+            error, bound = float(off.max()), MAP_FACTOR * tolerance
         yield Difference("", 0, name, error, bound)
 
 

@@ -3,11 +3,12 @@
 A question of the user's own is a small TOML file:
 
 name = "brain_age_gap"          # letters, digits and underscores: names the model's output
-kind = "regression"             # or "binary"
+kind = "regression"             # or "binary", or "multiclass"
 unit = "years"                  # of a regression
 label = "gap"                   # the column of the cohort's table
 valid_range = [-40.0, 40.0]     # optional, of a regression
-# classes = ["CN", "MCI"]       # of a binary task: class 0 and class 1 as tables write them
+# classes = ["CN", "MCI"]       # class 0 and class 1 as tables write them; three or more of a
+                                # multiclass task
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,7 +24,7 @@ from typing import Any, Literal
 
 from fmtool.errors import InputError, UsageError
 
-Kind = Literal["regression", "binary"]
+Kind = Literal["regression", "binary", "multiclass"]
 
 SURE_LOGIT = 4.0
 """A probability of 0.98 or 0.02."""
@@ -34,11 +36,14 @@ class Task:
 
     Attributes:
         name: what the user types and what the model's output is called.
-        kind: "regression" (the output is the value) or "binary" (the output is a logit).
-        unit: the unit of a regression's value; "probability" for a binary task.
+        kind: "regression" (the output is the value), "binary" (the output is a logit) or
+            "multiclass" (the output is a logit for each class, of which a softmax makes
+            probabilities).
+        unit: the unit of a regression's value; "probability" for a task of classes.
         label: the column of a cohort table that holds the truth.
         valid_range: the smallest and largest label that can be true (regression).
-        classes: the names of class 0 and class 1 (binary), as written in tables.
+        classes: the names of class 0 and class 1 (binary), or of all (multiclass), as written in
+            tables.
     """
 
     name: str
@@ -46,19 +51,34 @@ class Task:
     unit: str
     label: str
     valid_range: tuple[float, float] | None = None
-    classes: tuple[str, str] | None = None
+    classes: tuple[str, ...] | None = None
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a head gives: K of a multiclass task, 1 of any other."""
+        return len(self.classes or ()) if self.kind == "multiclass" else 1
+
+    def telling(self, outputs: Sequence[float]) -> float:
+        """What `slack` asks for, of a head's outputs: the one, or by how much the largest leads."""
+        if self.kind != "multiclass":
+            return float(outputs[0])
+        second, first = sorted(outputs)[-2:]
+        return float(first - second)
 
     def slack(self, value: float) -> float:
         """How many times its tolerance an output of about `value` may be off; at least 1.
 
         Rounding moves a logit in proportion to its size, and far from zero the probability hardly
         follows: beyond `SURE_LOGIT` a tolerance is a relative one. A tolerance of 0.2 moves a
-        probability by 0.05 at even odds, and by less than 0.004 where there is any slack.
+        probability by 0.05 at even odds, and by less than 0.004 where there is any slack. Of
+        several logits it is the lead of the largest that makes sure.
         """
-        return max(1.0, abs(value) / SURE_LOGIT) if self.kind == "binary" else 1.0
+        return 1.0 if self.kind == "regression" else max(1.0, abs(value) / SURE_LOGIT)
 
     def parse_label(self, text: object) -> float:
-        """A table's cell as a number: the value of a regression, 0 or 1 of a binary task.
+        """A table's cell as a number: the value of a regression, or the class's index.
+
+        A cell may hold the index itself, unless the names of a multiclass task are numbers.
 
         Raises:
             InputError: for an empty, unreadable or out-of-range cell, naming what is valid.
@@ -75,6 +95,8 @@ class Task:
                     f"{self.label} is {word!r}; valid are {', '.join(self.classes)}, 0 and 1"
                 )
             return names[word.lower()]
+        if self.kind == "multiclass":
+            return self._index(word)
         try:
             value = float(word)
         except ValueError:
@@ -85,6 +107,22 @@ class Task:
         if not low <= value <= high:
             raise InputError(f"{self.label} is {value:g} {self.unit}; valid is {low:g} to {high:g}")
         return value
+
+    def _index(self, word: str) -> float:
+        names = self.classes or ()
+        found = {name.lower(): float(i) for i, name in enumerate(names)}
+        if word.lower() in found:
+            return found[word.lower()]
+        numbers = [n for n in map(_as_number, names) if n is not None]
+        meant = _as_number(word)
+        if numbers:  # such as the grades 0, 0.5 and 1: a cell's 1 is the grade, not the index
+            same = [i for i, name in enumerate(names) if _as_number(name) == meant is not None]
+        else:
+            same = [i for i in range(len(names)) if i == meant]
+        if same:
+            return float(same[0])
+        orders = "" if numbers else f", and 0 to {len(names) - 1}"
+        raise InputError(f"{self.label} is {word!r}; valid are {', '.join(names)}{orders}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as the bundle's manifest stores it."""
@@ -111,8 +149,11 @@ AGE = Task("age", "regression", "years", "age", valid_range=(0.0, 120.0))
 SEX = Task("sex", "binary", "probability", "sex", classes=("F", "M"))
 ALZHEIMERS = Task("alzheimers", "binary", "probability", "diagnosis", classes=("CN", "AD"))
 STROKE_SCALE = Task("stroke_scale", "regression", "NIHSS points", "nihss", valid_range=(0.0, 42.0))
+DIAGNOSIS = Task("diagnosis", "multiclass", "probability", "diagnosis", classes=("CN", "MCI", "AD"))
 
-BUILT_IN: dict[str, Task] = {t.name: t for t in (AGE, SEX, ALZHEIMERS, STROKE_SCALE)}
+_PAPER = {t.name: t for t in (AGE, SEX, ALZHEIMERS, STROKE_SCALE)}
+
+BUILT_IN: dict[str, Task] = _PAPER | {DIAGNOSIS.name: DIAGNOSIS}
 """By name; the first four are the paper's (arXiv 2509.10620)."""
 
 
@@ -137,12 +178,18 @@ def get(name_or_path: str) -> Task:
 SUFFIX = ".toml"
 
 _MAX_BYTES = 64 << 10
+
+MOST_CLASSES = 32
+"""Of a multiclass task: each has its own map in every result."""
+
 _KEYS = ("name", "kind", "unit", "label", "valid_range", "classes")
 _REQUIRED = {
     "regression": ("name", "kind", "unit", "label"),
     "binary": ("name", "kind", "label", "classes"),
+    "multiclass": ("name", "kind", "label", "classes"),
 }
-_OTHERS = {"regression": ("classes",), "binary": ("valid_range",)}
+_KINDS = '"regression", "binary" or "multiclass"'
+_OTHERS = {"regression": ("classes",), "binary": ("valid_range",), "multiclass": ("valid_range",)}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _TAKEN = ("volume", "mask", "embedding")  # the exported model's own inputs and outputs
 _NUMBERS = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}  # what every binary task reads as its classes
@@ -156,9 +203,12 @@ def read(path: Path) -> Task:
     """
     data = _toml(path)
     try:
-        return check(data)
+        task = check(data)
+        # Not of a bundle's task: those of earlier versions may have called theirs so.
+        _refuse_built_in(task, BUILT_IN)
     except InputError as error:
         raise InputError(f"task file {path}: {error}") from None
+    return task
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -183,10 +233,10 @@ def check(data: dict[str, Any]) -> Task:
     if unknown:
         raise InputError(f"unknown key {unknown[0]!r:.60}; a task has {', '.join(_KEYS)}")
     if "kind" not in data:
-        raise InputError('the key \'kind\' is missing; it is "regression" or "binary"')
+        raise InputError(f"the key 'kind' is missing; it is {_KINDS}")
     kind = data["kind"]
     if not isinstance(kind, str) or kind not in _REQUIRED:
-        raise InputError(f'kind is {kind!r:.60}; valid are "regression" and "binary"')
+        raise InputError(f"kind is {kind!r:.60}; valid is {_KINDS}")
     missing = [key for key in _REQUIRED[kind] if key not in data]
     if missing:
         raise InputError(f"the key {missing[0]!r} is missing; a {kind} task needs it")
@@ -199,13 +249,18 @@ def check(data: dict[str, Any]) -> Task:
         )
     else:
         if data.get("unit", "probability") != "probability":
-            raise InputError('the unit of a binary task is "probability"; take the key out')
-        task = Task(
-            _name(data), "binary", "probability", _text(data, "label"), classes=_classes(data)
-        )
-    if task.name in BUILT_IN and task != BUILT_IN[task.name]:
-        raise InputError(f"{task.name} is built in with another meaning; choose another name")
+            raise InputError(f'the unit of a {kind} task is "probability"; take the key out')
+        several = kind == "multiclass"
+        of_classes: Kind = "multiclass" if several else "binary"
+        named = _many_classes(data) if several else _classes(data)
+        task = Task(_name(data), of_classes, "probability", _text(data, "label"), classes=named)
+    _refuse_built_in(task, _PAPER)
     return task
+
+
+def _refuse_built_in(task: Task, known: Mapping[str, Task]) -> None:
+    if task.name in known and task != known[task.name]:
+        raise InputError(f"{task.name} is built in with another meaning; choose another name")
 
 
 def _name(data: dict[str, Any]) -> str:
@@ -246,7 +301,9 @@ def _finite(value: object) -> bool:
 def _classes(data: dict[str, Any]) -> tuple[str, str]:
     names = data["classes"]
     if not isinstance(names, list) or len(names) != 2:
-        raise InputError(f'classes is {names!r:.60}; a binary task has two, such as ["CN", "AD"]')
+        more = isinstance(names, list) and len(names) > 2
+        hint = '; of three or more, kind is "multiclass"' if more else ', such as ["CN", "AD"]'
+        raise InputError(f"classes is {names!r:.60}; a binary task has two{hint}")
     first, second = (_text({"a class": name}, "a class") for name in names)
     if first.lower() == second.lower():
         raise InputError(f"classes is {names!r:.60}; the two must differ by more than case")
@@ -254,3 +311,26 @@ def _classes(data: dict[str, Any]) -> tuple[str, str]:
         if _NUMBERS.get(name, index) != index:
             raise InputError(f"classes is {names!r:.60}; 0 always means the first, 1 the second")
     return first, second
+
+
+def _many_classes(data: dict[str, Any]) -> tuple[str, ...]:
+    given = data["classes"]
+    if not isinstance(given, list) or not 3 <= len(given) <= MOST_CLASSES:
+        two = isinstance(given, list) and len(given) == 2
+        hint = 'of two, kind is "binary"' if two else 'such as ["CN", "MCI", "AD"]'
+        raise InputError(
+            f"classes is {given!r:.60}; a multiclass task has 3 to {MOST_CLASSES}, {hint}"
+        )
+    names = tuple(_text({"a class": name}, "a class") for name in given)
+    values = [n for n in map(_as_number, names) if n is not None]
+    if len({name.lower() for name in names}) < len(names) or len(set(values)) < len(values):
+        raise InputError(f"classes is {given!r:.60}; any two must differ by more than case")
+    return names
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

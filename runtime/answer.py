@@ -6,20 +6,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fmtool.bundle import exposure
 from fmtool.bundle.rivals import unbeaten
 from fmtool.task import Task
 from runtime.result import Prediction
-from runtime.trust import Trust, classes
+from runtime.trust import Trust, classes, multiclass
 from runtime.trust.interval import Interval, interval
 from runtime.trust.novelty import WARN
 
 
 def answer(
     task: Task,
-    raw: float,
+    raw: ArrayLike,
     evidence: dict[str, Any],
     embedding: ArrayLike = (),
     trust: Trust | None = None,
@@ -29,13 +30,17 @@ def answer(
 
     Args:
         task: the question.
-        raw: the model's output: the value of a regression, the logit of a binary task.
+        raw: the model's output: the value of a regression, the logit of a binary task; (K,) logits
+            of a multiclass one.
         evidence: how well the head did; see `training.evidence`.
         embedding: (F,) of the scan; needed with `trust`.
         trust: the head's calibration.
         learnt_from: whether the head was fitted on this very scan.
     """
-    value = classes.sigmoid(raw) if task.kind == "binary" else raw
+    logits = np.atleast_1d(np.asarray(raw, dtype=np.float64))
+    value = float(logits[0])
+    if task.kind != "regression":
+        value = classes.sigmoid(value)
     warnings, of_head = [], []
     if task.valid_range is not None:
         low, high = task.valid_range
@@ -63,16 +68,21 @@ def answer(
             f"({evidence['metric']} {evidence['value']:.2f} against {rival.value:.2f})."
         )
     if trust is None:
-        what = "calibrated probability" if task.kind == "binary" else "interval"
+        what = "interval" if task.kind == "regression" else "calibrated probability"
         of_head.append(f"No {what}: the bundle has no calibration of this head.")
     said = [*warnings, *of_head]
     plain = Prediction(task, value, evidence, said, learnt_from=learnt_from, of_head=of_head)
+    if task.kind == "multiclass":
+        plain = _softmax(plain, logits)
     if trust is None:
         return plain
     if trust.novelty is not None:
         plain = replace(plain, novelty=trust.novelty.p_value(embedding))
-    of_kind = _binary if task.kind == "binary" else _regression
-    return of_kind(plain, raw, embedding, trust)
+    if task.kind == "regression":
+        return _regression(plain, embedding, trust)
+    if task.kind == "multiclass":
+        return _multiclass(plain, logits, embedding, trust)
+    return _binary(plain, float(logits[0]), embedding, trust)
 
 
 def unlike(predictions: Mapping[str, Prediction], trusts: Mapping[str, Trust]) -> list[str]:
@@ -90,7 +100,7 @@ def unlike(predictions: Mapping[str, Prediction], trusts: Mapping[str, Trust]) -
     ]
 
 
-def _regression(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trust) -> Prediction:
+def _regression(plain: Prediction, embedding: ArrayLike, trust: Trust) -> Prediction:
     found = interval(trust.folds, embedding, trust.level, trust.difficulty)
     if found is None:
         plain.say_of_head(
@@ -129,12 +139,53 @@ def _binary(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trust) -
         members=members,
         level=trust.level,
     )
-    if members and found.label not in members:
-        plain.warnings.append(
-            f"The likelier class, {found.label}, is not in the prediction set: the set compares "
+    _told_apart(found)
+    return found
+
+
+def _multiclass(
+    plain: Prediction, logits: NDArray[np.float64], embedding: ArrayLike, trust: Trust
+) -> Prediction:
+    names, members = plain.task.classes or (), None
+    if trust.labels is not None:
+        p = multiclass.p_values(trust.folds, trust.labels, embedding, trust.by_class)
+        members = [names[c] for c in classes.members(p, trust.level)]
+        if max(p) <= WARN:
+            plain.warnings.append(
+                f"The scan fits none of {', '.join(names)}: hardly any of its likeliest class is "
+                f"told apart as little (p = {max(p):.2g})."
+            )
+    found = replace(plain, members=members, level=trust.level)
+    if trust.probabilities is not None and trust.labels is not None:
+        chances = trust.probabilities(logits).tolist()
+        share = multiclass.shares(trust.labels, trust.folds.mass, len(names))
+        by_name = dict(zip(names, chances, strict=True))
+        found = replace(
+            found,
+            probabilities=by_name,
+            probability=max(chances),
+            shares=dict(zip(names, share, strict=True)),
+        )
+        uncalibrated = plain.probabilities or {}
+        found = replace(found, value=uncalibrated[str(found.label)])
+    _told_apart(found)
+    return found
+
+
+def _softmax(plain: Prediction, logits: NDArray[np.float64]) -> Prediction:
+    """With the uncalibrated probabilities."""
+    chances = np.exp(multiclass.log_softmax(logits)).tolist()
+    by_name = dict(zip(plain.task.classes or (), chances, strict=True))
+    return replace(plain, value=max(chances), probabilities=by_name)
+
+
+def _told_apart(found: Prediction) -> None:
+    if found.members and found.label not in found.members:
+        likelier = "likelier" if found.task.kind == "binary" else "likeliest"
+        found.warnings.append(
+            f"The {likelier} class, {found.label}, is not in the prediction set: the set compares "
             "the scan with those of each class, whatever the classes' shares."
         )
-    return found
 
 
 def _within(value: float, low: float, high: float) -> float:

@@ -37,20 +37,22 @@ ROUNDED = 1e-2
 
 @dataclass(frozen=True)
 class Attribution:
-    """One task's map for one scan.
+    """One task's map for one scan; of a multiclass task that of one class.
 
     Attributes:
         values: float32 (d, h, w), map axes (z, y, x): each position's own answer, in the task's
-            unit, or as a logit of a binary task.
+            unit, or as a logit of a task of classes.
         output: the model's output, in the same unit.
         reference: the template's map from the same engine; None where it is not known.
         affine: 4x4, map index (z, y, x) -> MNI RAS mm.
+        label: the class whose logit it is, of a multiclass task; None of any other.
     """
 
     values: Array
     output: float
     reference: Array | None
     affine: NDArray[np.float64]
+    label: str | None = None
 
     @property
     def difference(self) -> Array:
@@ -117,8 +119,10 @@ _REVERSED = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], d
 
 def read(
     bundle: Bundle, outputs: Arrays, reference: Arrays, tasks: Sequence[str]
-) -> dict[str, Attribution]:
+) -> dict[str, list[Attribution]]:
     """The maps among a network's outputs, by task; a task without a map is left out.
+
+    A task has one, or of several classes one each, in their order.
 
     Args:
         bundle: whose network it is.
@@ -133,10 +137,25 @@ def read(
     for task, name in names(bundle).items():
         if task not in tasks or name not in outputs:
             continue
-        values = outputs[name][0, 0]
-        base = reference[name][0, 0] if name in reference else None
-        affine = placed(values.shape, bundle.manifest.encoder.patch)
-        found[task] = Attribution(values, float(outputs[task][0, 0]), base, affine)
+        count, values = bundle.tasks[task].outputs, outputs[name][0]
+        labels = bundle.tasks[task].classes if count > 1 else None
+        if len(values) != count:
+            raise BundleError(
+                f"the bundle has {len(values)} maps of {task}, which has {count} outputs; export "
+                "the bundle again"
+            )
+        affine = placed(values.shape[1:], bundle.manifest.encoder.patch)
+        base = reference[name][0] if name in reference else None
+        found[task] = [
+            Attribution(
+                values[c],
+                float(outputs[task][0, c]),
+                None if base is None else base[c],
+                affine,
+                labels[c] if labels else None,
+            )
+            for c in range(count)
+        ]
     return found
 
 

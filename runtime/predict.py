@@ -170,7 +170,8 @@ class Predictor:
             outputs = run_network(self.engine, ready.prepared)
         timings["total"] = ready.seconds + timings["network"]
         predictions = self._predictions(wanted, outputs, ready)
-        maps = attribution.read(self.bundle, outputs, self.self_test.maps, list(predictions))
+        every = attribution.read(self.bundle, outputs, self.self_test.maps, list(predictions))
+        maps = {name: _of_answer(predictions[name], them) for name, them in every.items()}
         return Result(
             scan=ready.scan,
             predictions=predictions,
@@ -182,8 +183,11 @@ class Predictor:
             # The scan's own last: its voxels and the brain's shape are both called "shape".
             facts={**ready.prepared.facts, **ready.facts},
             timings=timings,
-            warnings=self._warnings(ready, predictions, maps),
+            warnings=self._warnings(ready, predictions, every),
             maps=maps,
+            class_maps={
+                n: {str(m.label): m for m in them} for n, them in every.items() if them[1:]
+            },
             stack=ready.stack,
         )
 
@@ -204,7 +208,7 @@ class Predictor:
         return {
             task.name: answer(
                 task,
-                float(outputs[task.name][0, 0]),
+                outputs[task.name][0],
                 self.bundle.evidence(task.name),
                 outputs["embedding"][0],
                 self._trust.get(task.name),
@@ -214,12 +218,13 @@ class Predictor:
         }
 
     def _warnings(
-        self, ready: Ready, predictions: dict[str, Prediction], maps: dict[str, Attribution]
+        self, ready: Ready, predictions: dict[str, Prediction], maps: dict[str, list[Attribution]]
     ) -> list[str]:
         """What the header, the checks, the trust and the maps say, each sentence once."""
         raised = [check.sentence for check in ready.checks if check.verdict != "ok"]
         strange = unlike(predictions, self._trust)
-        unequal = (attribution.unequal(m, n, self.engine.precision) for n, m in maps.items())
+        precision = self.engine.precision
+        unequal = (attribution.unequal(m, n, precision) for n, them in maps.items() for m in them)
         return list(dict.fromkeys([*ready.warnings, *raised, *strange, *filter(None, unequal)]))
 
     def _provenance(self) -> dict[str, Any]:
@@ -231,6 +236,11 @@ class Predictor:
             "limits": list(manifest.limits),
             "robustness": self._robustness,
         }
+
+
+def _of_answer(prediction: Prediction, maps: Sequence[Attribution]) -> Attribution:
+    """The one map, or of several classes that of the class that is answered."""
+    return next((m for m in maps if m.label == prediction.label), maps[0])
 
 
 def predict(

@@ -25,16 +25,19 @@ class Prediction:
 
     Attributes:
         task: the question.
-        value: in the task's unit; the sigmoid of a binary task's logit, for `task.classes[1]`.
+        value: in the task's unit; the sigmoid of a binary task's logit, for `task.classes[1]`; of a
+            multiclass task the softmax's share of `label`.
         evidence: how well the head did in cross-validation, and against which baseline.
         warnings: sentences a reader must see beside the value.
         interval: of a regression whose head is calibrated.
         corrected: a regression's value without its regression to the mean.
         probability: the calibrated probability of `task.classes[1]`.
         prevalence: the share of `task.classes[1]` among scans that the probability assumes.
-        members: a binary task's prediction set: the classes that cannot be excluded at `level`.
+        members: the prediction set: the classes that cannot be excluded at `level`.
         level: of `members`.
         novelty: p-value of the scan among the head's calibration cohort; small is unusual.
+        probabilities: a multiclass task's, by class: calibrated if the head is, else the softmax's.
+        shares: the share of each class among scans that calibrated `probabilities` assume.
         learnt_from: whether the head was fitted on this very scan, as far as its files tell.
         of_head: those of the warnings that hold of every scan.
     """
@@ -50,6 +53,8 @@ class Prediction:
     members: list[str] | None = None
     level: float | None = None
     novelty: float | None = None
+    probabilities: dict[str, float] | None = None
+    shares: dict[str, float] | None = None
     learnt_from: bool = False
     of_head: list[str] = field(default_factory=list)
 
@@ -60,9 +65,11 @@ class Prediction:
 
     @property
     def label(self) -> str | None:
-        """The likelier class of a binary task, calibrated if it is; None for a regression."""
+        """The likeliest class, calibrated if the head is; None for a regression."""
         if self.task.classes is None:
             return None
+        if self.probabilities is not None:
+            return max(self.probabilities, key=self.probabilities.__getitem__)
         chance = self.value if self.probability is None else self.probability
         return self.task.classes[int(chance >= 0.5)]
 
@@ -78,6 +85,8 @@ class Prediction:
             "corrected": self.corrected,
             "probability": self.probability,
             "prevalence": self.prevalence,
+            "probabilities": self.probabilities,
+            "shares": self.shares,
             "prediction_set": self.members,
             "prediction_set_level": self.level,
             "novelty_p": self.novelty,
@@ -101,6 +110,8 @@ class Result:
         timings: seconds per stage, "total" included.
         finished: when, by this machine's clock, with its offset from UTC.
         maps: where each answer comes from, by task; not part of `to_dict`.
+        class_maps: of a multiclass task the map of each class, by task and class, of which that of
+            the answer is in `maps`; not part of `to_dict`.
         stack: of DICOM, the slices that the scan was read from; not part of `to_dict`.
     """
 
@@ -117,6 +128,7 @@ class Result:
     finished: str = field(default_factory=stamp)
     maps: dict[str, Attribution] = field(default_factory=dict)
     stack: Stack | None = None
+    class_maps: dict[str, dict[str, Attribution]] = field(default_factory=dict)
 
     def __getitem__(self, task: str) -> Prediction:
         """A task's answer.

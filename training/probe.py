@@ -6,6 +6,7 @@ features over the training rows, and z = (e - m) / s:
     regression: w, b minimise  sum (w . z + b - y)^2 + a |w|^2                 a in F * 10^(-3 .. 3)
     binary:     w, b minimise  C sum log(1 + exp(-(2 y - 1)(w . z + b))) + |w|^2 / 2
                                                                         C in 10^(-3 .. 3) / F
+    multiclass: w_c, b_c minimise  C sum -log softmax_y(w_c . z + b_c) + sum |w_c|^2 / 2      (same)
 
 the strength chosen by three inner folds over subjects. Unlike upstream's probe, which trains by
 gradient with BatchNorm's statistics adrift, each scan is embedded once (arXiv 2509.10620 for the
@@ -33,9 +34,9 @@ from fmtool.task import Task
 from runtime.report.rows import Record
 from training import evidence
 from training.cohort import Cohort
-from training.evidence import covariates, out_of_fold, smoothed_scan, splits, trust
+from training.evidence import conformal, covariates, out_of_fold, smoothed_scan, splits, trust
 from training.evidence.covariates import Covariates
-from training.evidence.head import Head
+from training.evidence.head import Head, Linear
 from training.evidence.sample import describe, sentence
 from training.span import Span
 
@@ -51,7 +52,8 @@ class FittedProbe:
 
     Attributes:
         head: the head, fitted on all rows; its `evidence` has the figures below.
-        predictions: (repeats, N) out-of-fold: the value, or the logit of class 1.
+        predictions: (repeats, N) out-of-fold: the value, or the logit of class 1; (repeats, N, K)
+            logits of K classes.
         baseline: (repeats, N) what the training folds' `evidence.constant` predicts for them.
         rows: the same for people, a row per scan; see `training.evidence.out_of_fold`.
     """
@@ -158,7 +160,7 @@ def beside(
     covariates.into(found.rows, known, predicted, cohort.task)
 
 
-def fit_affine(x: Array, cohort: Cohort[Task]) -> tuple[Array, float]:
+def fit_affine(x: Array, cohort: Cohort[Task]) -> Linear:
     """Standardise, then ridge or logistic regression, its strength chosen over subjects.
 
     Args:
@@ -166,30 +168,31 @@ def fit_affine(x: Array, cohort: Cohort[Task]) -> tuple[Array, float]:
         cohort: the same scans; no subject is in two inner folds.
 
     Returns:
-        weight (F,) and bias of the embedding as it is.
+        weight and bias of the embedding as it is.
 
     Raises:
         InputError: if there are too few subjects for the inner folds.
     """
     y, features = cohort.labels, x.shape[1]
-    regression = cohort.task.kind == "regression"
     losses = np.zeros(len(_STRENGTHS))
     with threadpool_limits(1):  # hundreds of small fits: threads would spend the time meeting up
         for train, test in splits.by_subject(cohort, _INNER_FOLDS, seed=0):
             span = Span.of(x[train])
             held = span(x[test])
             for i, strength in enumerate(_STRENGTHS):
-                model = _model(regression, strength, features).fit(span.coordinates, y[train])
+                model = _model(cohort.task, strength, features).fit(span.coordinates, y[train])
                 losses[i] += _loss(model, held, y[test])
         span = Span.of(x)
-        best = _model(regression, _STRENGTHS[losses.argmin()], features).fit(span.coordinates, y)
+        best = _model(cohort.task, _STRENGTHS[losses.argmin()], features).fit(span.coordinates, y)
         weight, bias = span.weights(np.atleast_2d(best.coef_), np.atleast_1d(best.intercept_))
-    return weight[0], float(bias[0])
+    return (weight, bias) if len(weight) > 1 else (weight[0], float(bias[0]))
 
 
-def _model(regression: bool, strength: float, features: int) -> Ridge | LogisticRegression:
-    if regression:
+def _model(task: Task, strength: float, features: int) -> Ridge | LogisticRegression:
+    if task.kind == "regression":
         return Ridge(strength * features)  # the penalty's scale grows with the features
+    if task.kind == "multiclass":  # whose intercepts have a common shift that no Newton step finds
+        return LogisticRegression(C=strength / features, max_iter=1000)
     # Newton's steps: as exact in any basis, where a gradient's largest entry is another in each.
     return LogisticRegression(C=strength / features, solver="newton-cholesky", tol=1e-8)
 
@@ -202,29 +205,29 @@ def _loss(model: Ridge | LogisticRegression, x: Array, y: Array) -> float:
     return float(-likely.mean())
 
 
-def one_number(values: Array, cohort: Cohort[Task]) -> tuple[float, float]:
+def one_number(values: Array, cohort: Cohort[Task]) -> Linear:
     """Weight and bias of a linear model of one number a scan, (N,), such as brain volume."""
     model = LinearRegression() if cohort.task.kind == "regression" else LogisticRegression()
     centre, spread = float(values.mean()), float(values.std()) or 1.0
     model.fit(((values - centre) / spread)[:, None], cohort.labels)
-    weight = float(np.ravel(model.coef_)[0]) / spread
-    return weight, float(np.ravel(model.intercept_)[0]) - weight * centre
+    return _unscaled(model, np.array([centre]), np.array([spread]))
 
 
-def _heads(
-    x: Array, cohort: Cohort[Task], plan: Sequence[splits.Split]
-) -> list[tuple[Array, float]]:
+def _unscaled(model: Any, centre: Array, spread: Array) -> Linear:
+    """A model of (x - centre) / spread as one of x."""
+    weight = np.atleast_2d(model.coef_) / spread
+    bias = np.ravel(model.intercept_) - weight @ centre
+    return (weight, bias) if len(weight) > 1 else (weight[0], float(bias[0]))
+
+
+def _heads(x: Array, cohort: Cohort[Task], plan: Sequence[splits.Split]) -> list[Linear]:
     """Weight and bias of each training part of a plan."""
     return [fit_affine(x[train], cohort.take(train)) for train, _ in plan]
 
 
-def _out_of_fold(
-    x: Array, plan: Sequence[splits.Split], heads: Sequence[tuple[Array, float]]
-) -> Array:
-    predicted = np.empty(len(x))
-    for (_, test), (weight, bias) in zip(plan, heads, strict=True):
-        predicted[test] = x[test] @ weight + bias
-    return predicted
+def _out_of_fold(x: Array, plan: Sequence[splits.Split], heads: Sequence[Linear]) -> Array:
+    weights, biases = (np.array(part) for part in zip(*heads, strict=True))
+    return conformal.out_of_fold(x, weights, biases, splits.fold_of(plan, len(x)))
 
 
 def _constant_out_of_fold(cohort: Cohort[Task], plan: Sequence[splits.Split]) -> Array:

@@ -4,6 +4,7 @@ With e = encoder(scan), the output o = w . e + b and labels y:
 
     regression: loss = mean of (o - (y - m) / s)^2      m, s: mean, deviation of training labels
     binary:     loss = mean of c_y * log(1 + exp((1 - 2 y) o))
+    multiclass: loss = mean of c_y * -log softmax_y(o)                  o: one number a class
 
 m and s only put the labels on the scale that first weights expect; they are folded into w and b at
 the end. c is 1, or with `balance` the inverse of the class's share. Without pretraining this is the
@@ -32,6 +33,7 @@ from training import encoders
 from training.augment.whole import Shape
 from training.augment.whole import batch as whole_batch
 from training.cohort.prepared import PreparedScan
+from training.evidence.head import Linear
 from training.fit.recipe import Gather, Loss, ScanBatch
 from training.fit.settings import Settings
 
@@ -39,19 +41,19 @@ EPOCHS = 300
 
 
 class SupervisedNetwork(nn.Module):
-    """Encoder and linear layer: [B, 1, z, y, x] -> (B,)."""
+    """Encoder and linear layer: [B, 1, z, y, x] -> (B,), or (B, K) of K > 1 outputs."""
 
-    def __init__(self, encoder: nn.Module, recompute: bool = False) -> None:
+    def __init__(self, encoder: nn.Module, recompute: bool = False, outputs: int = 1) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = nn.Linear(encoders.feature_count(encoder), 1)
+        self.head = nn.Linear(encoders.feature_count(encoder), outputs)
         self._recompute = recompute
 
     def forward(self, volumes: Tensor) -> Tensor:
         """The output o of each volume, on the loss's scale."""
         maps = encoders.features(self.encoder, volumes, recompute=self._recompute)
-        output: Tensor = self.head(encoders.pool(self.encoder, maps))[:, 0]
-        return output
+        output: Tensor = self.head(encoders.pool(self.encoder, maps))
+        return output if output.shape[1] > 1 else output[:, 0]
 
 
 class Supervised:
@@ -62,12 +64,12 @@ class Supervised:
         task: what to learn.
         labels: of the training scans; they set the regression's scale or the classes' weights.
         seed: of the linear layer's first weights.
-        balance: weigh the classes of a binary task equally.
+        balance: weigh the classes equally.
         input_shape: (z, y, x) voxels that scans are resized to; None for the paper's full size.
         recompute: trade time for memory; the result is the same up to rounding.
 
     Raises:
-        InputError: if all labels are the same.
+        InputError: if all labels are the same, or a class of several has none.
         UsageError: for balanced classes of a regression, or an empty input.
     """
 
@@ -90,7 +92,7 @@ class Supervised:
         self._start = encoders.digest(encoder)
         with torch.random.fork_rng(devices=[]):  # building draws from torch's global generator
             torch.manual_seed(seed)
-            self.network: nn.Module = SupervisedNetwork(encoder, recompute)
+            self.network: nn.Module = SupervisedNetwork(encoder, recompute, task.outputs)
         self.task, self.seed, self.balance, self.input_shape = task, seed, balance, input_shape
         values = np.asarray(labels, dtype=np.float64)
         if len(np.unique(values)) < 2:
@@ -98,8 +100,12 @@ class Supervised:
         regression = task.kind == "regression"
         self._mean = float(values.mean()) if regression else 0.0
         self._scale = float(values.std()) if regression else 1.0
-        share = float(values.mean()) if balance and not regression else 0.5
-        self._weights = (0.5 / (1.0 - share), 0.5 / share)
+        counts = np.array([(values == c).sum() for c in range(len(task.classes or ()))])
+        if not regression and not counts.all():
+            absent = (task.classes or ())[int(counts.argmin())]
+            raise InputError(f"no training scan of {task.name} is of class {absent}; add some")
+        even = len(values) / np.maximum(counts * len(counts), 1)
+        self._weights = even.tolist() if balance else [1.0] * len(counts)
 
     def describe(self) -> dict[str, Any]:
         """See `training.fit.recipe.Recipe`."""
@@ -134,15 +140,21 @@ class Supervised:
         if self.task.kind == "regression":
             target = (batch.labels - self._mean) / self._scale
             return Loss((output - target).square().mean(), {})
-        zero, one = self._weights
-        weight = torch.where(batch.labels > 0.5, one, zero)
+        given = torch.tensor(self._weights, dtype=output.dtype, device=output.device)
+        weight = given[batch.labels.long()]
+        if self.task.kind == "multiclass":
+            each = functional.cross_entropy(output, batch.labels.long(), reduction="none")
+            return Loss((weight * each).mean(), {})
         return Loss(
             functional.binary_cross_entropy_with_logits(output, batch.labels, weight=weight), {}
         )
 
     @torch.no_grad()
     def predict(self, scans: Sequence[PreparedScan]) -> NDArray[np.float64]:
-        """(N,): values in the task's unit, or logits of class 1; BatchNorm by its statistics."""
+        """(N,): values in the task's unit, or logits of class 1; (N, K) of K classes.
+
+        BatchNorm goes by its statistics.
+        """
         device = next(self.network.parameters()).device
         training = self.network.training
         self.network.eval()
@@ -150,17 +162,23 @@ class Supervised:
         for scan in scans:
             arrays = (np.array(scan.volume), np.array(scan.mask))
             volume, mask = (torch.from_numpy(array).to(device)[None] for array in arrays)
-            output = self.network(whole_batch(volume, mask, self.input_shape))
-            found.append(float(output) * self._scale + self._mean)
+            output = self.network(whole_batch(volume, mask, self.input_shape))[0]
+            found.append(output.cpu().double().numpy() * self._scale + self._mean)
         self.network.train(training)
         return np.array(found)
 
-    def affine(self) -> tuple[NDArray[np.float64], float]:
-        """The linear layer as weight (F,) and bias, in the task's unit or as log-odds."""
+    def affine(self) -> Linear:
+        """The linear layer as weight and bias, in the task's unit or as log-odds.
+
+        Of several classes as logits whose mean is zero: their softmax is the same, and no map of
+        a class holds what all have.
+        """
         head = self.network.get_submodule("head")
-        weight = head.get_parameter("weight").detach().cpu().double().numpy()[0]
-        bias = float(head.get_parameter("bias").detach())
-        return weight * self._scale, bias * self._scale + self._mean
+        weight = head.get_parameter("weight").detach().cpu().double().numpy()
+        bias = head.get_parameter("bias").detach().cpu().double().numpy()
+        if len(bias) > 1:
+            return weight - weight.mean(axis=0), bias - bias.mean()
+        return weight[0] * self._scale, float(bias[0]) * self._scale + self._mean
 
 
 class Finetune(Supervised):

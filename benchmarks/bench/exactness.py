@@ -16,6 +16,7 @@ from fmtool.bundle import Bundle
 from fmtool.task import Task
 from runtime.engines.base import Arrays
 from runtime.engines.choose import choose
+from runtime.trust.multiclass import log_softmax
 
 _NOT_TOLD = "torch has random weights here"
 
@@ -61,13 +62,13 @@ def compare(got: Arrays, reference: Arrays, tasks: Iterable[Task]) -> dict[str, 
     """The worst over the volumes; infinite where an output is not a finite number.
 
     Args:
-        got: outputs by name, [N, F] or [N, 1].
+        got: outputs by name, [N, F], [N, 1] or [N, K].
         reference: the same in float32.
         tasks: the bundle's.
 
     Returns:
         "embedding_error": ||a - b|| / ||b||; "TASK_shift": |a - b| in the task's unit, or in
-        logits; "TASK_probability_shift" of a binary task. A task that `got` lacks is left out.
+        logits; "TASK_probability_shift" of a task of classes. A task that `got` lacks is left out.
     """
     a, b = got["embedding"].astype(np.float64), reference["embedding"].astype(np.float64)
     distance = np.linalg.norm(a - b, axis=1) / np.linalg.norm(b, axis=1)
@@ -79,6 +80,9 @@ def compare(got: Arrays, reference: Arrays, tasks: Iterable[Task]) -> dict[str, 
         errors[f"{task.name}_shift"] = _worst(np.abs(a - b))
         if task.kind == "binary":
             errors[f"{task.name}_probability_shift"] = _worst(np.abs(_sigmoid(a) - _sigmoid(b)))
+        elif task.kind == "multiclass":
+            shares = (np.exp(log_softmax(each)) for each in (a, b))
+            errors[f"{task.name}_probability_shift"] = _worst(np.abs(np.subtract(*shares)))
     return errors
 
 

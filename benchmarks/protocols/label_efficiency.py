@@ -22,7 +22,7 @@ from benchmarks.protocols.scores import score, value
 from benchmarks.protocols.study import Fold, Study, folds, inner
 from benchmarks.protocols.systems import SYSTEMS, repeated
 from fmtool.errors import InputError
-from training.cohort.split_make import interleaved, strata_of
+from training.cohort.split_make import interleaved, strata_of, typical
 
 QUESTION = "how many labels does a method need?"
 FRACTIONS = (0.1, 0.2, 0.5, 1.0)
@@ -45,7 +45,7 @@ def nested(study: Study, fold: Fold, fractions: Sequence[float], seed: int) -> d
     labels: dict[str, list[float]] = {}
     for i in fold.fitted:
         labels.setdefault(study.rows[i].subject, []).append(study.rows[i].label)
-    means = {subject: float(np.mean(values)) for subject, values in labels.items()}
+    means = {subject: typical(values, study.task) for subject, values in labels.items()}
     rng = np.random.default_rng(seed)
     order = interleaved(sorted(means), strata_of(means, study.task), rng)
     names = np.array(study.subjects)

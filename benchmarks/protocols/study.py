@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fmtool.errors import InputError
+from fmtool.errors import InputError, UsageError
 from fmtool.task import Task
 from training import cohort as cohorts
 from training.cohort.prepared import PreparedCohort
@@ -81,7 +81,10 @@ def read(
 
     Raises:
         InputError: for a table or scans that cannot be used.
+        UsageError: for a task of several classes.
     """
+    if task.kind == "multiclass":
+        raise UsageError(f"{task.name} has several classes; the protocols compare two, or values")
     cohort = cohorts.read(table, task, allow_sites, each_scan_is_a_person=each_scan_is_a_person)
     entries = prepare(cohort, cache / "volumes", jobs=jobs)
     path, synthetic = cohort.path, is_synthetic(cohort.path.parent)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,12 @@ from benchmarks.robustness.perturbations import Perturbation
 from benchmarks.shared import heads
 from fmtool.bundle import Bundle
 from fmtool.errors import FmtoolError
+from fmtool.task import Task
 from runtime import scan as scans
 from runtime import trust
 from runtime.engines.base import Arrays
 from runtime.predict import Predictor
-from runtime.trust import classes
+from runtime.trust import classes, multiclass
 
 
 @dataclass(frozen=True)
@@ -28,22 +30,24 @@ class Output:
 
     Attributes:
         task: its name.
-        unit: of what is watched: the task's, or "probability" of a binary task's second class.
+        unit: of what is watched: the task's, or "probability" of a binary task's second class, or
+            of the class that a multiclass task's cohort has most of.
         error: how far the head was off in cross-validation, in that unit: a regression's mean
             absolute error; of a binary task the mean distance of the calibrated out-of-fold
             probability from 0 or 1. None where the bundle does not hold it.
-        calibrator: from a binary task's logit to the probability; None of a regression.
+        calibrator: from logits to the probability; None of a regression.
     """
 
     task: str
     unit: str
     error: float | None
-    calibrator: classes.Calibrator | None = None
+    calibrator: Callable[[Any], float] | None = None
 
     def value(self, found: Arrays) -> float:
         """What a network's outputs say."""
-        raw = float(found[self.task][0, 0])
-        return raw if self.calibrator is None else self.calibrator(raw)
+        raw = found[self.task][0].astype(np.float64)
+        given = raw if len(raw) > 1 else float(raw[0])
+        return float(given) if self.calibrator is None else self.calibrator(given)
 
 
 def outputs_of(bundle: Bundle) -> list[Output]:
@@ -53,6 +57,8 @@ def outputs_of(bundle: Bundle) -> list[Output]:
     for name, task in bundle.tasks.items():
         if task.kind == "binary":
             found.append(_binary(name, known.get(name)))
+        elif task.kind == "multiclass":
+            found.append(_multiclass(task, known.get(name)))
         else:
             evidence = bundle.evidence(name)
             error = evidence.get("value") if evidence.get("metric") == "MAE" else None
@@ -67,6 +73,15 @@ def _binary(name: str, known: trust.Trust | None) -> Output:
     chances = np.array([probability(logit) for logit in known.folds.score])
     error = np.average(np.abs(chances - known.labels), weights=known.folds.mass)
     return Output(name, "probability", float(error), probability)
+
+
+def _multiclass(task: Task, known: trust.Trust | None) -> Output:
+    plain = multiclass.Softmax(1.0, np.zeros(task.outputs))
+    softmax = known.probabilities if known and known.probabilities else plain
+    watched = 0
+    if known is not None and known.labels is not None:
+        watched = int(np.bincount(known.labels.astype(int), known.folds.mass).argmax())
+    return Output(task.name, "probability", None, lambda z: float(softmax(z)[watched]))
 
 
 def distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

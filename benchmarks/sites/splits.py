@@ -30,7 +30,7 @@ def one(
 ) -> dict[str, Any]:
     """A split: what the controls carried, and what the test scans say of that."""
     site, others = answers.take(controls.tolist()), answers.take(test.tolist())
-    weight, bias, known = head.head.weight, head.head.bias, head.head.trust
+    weight, bias, known = head.head.weight, float(head.head.bias), head.head.trust
     values = site.embeddings @ weight + bias
     own = SiteHead(site, weight, bias, values, seed)
     plan = left_out(site.cohort, seed)

@@ -43,8 +43,8 @@ class ChildHead:
         evidence: of the child's head.
         trust: likewise.
         slope, offset: slope * value + offset is the child's value.
-        weight: (F,) of a new head.
-        bias: of a new head.
+        weight: (F,) of a new head; (K, F) of K classes.
+        bias: of a new head; (K,).
     """
 
     task: Task
@@ -53,7 +53,7 @@ class ChildHead:
     slope: float = 1.0
     offset: float = 0.0
     weight: ArrayLike | None = None
-    bias: float = 0.0
+    bias: ArrayLike = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,13 +198,14 @@ def _expected(parent: Bundle, descent: Descent, tasks: Mapping[str, TaskEntry]) 
         name = head.task.name
         if head.weight is not None:
             at = np.asarray(outputs[EMBEDDING], dtype=np.float64)
-            value = float(at @ np.asarray(head.weight, dtype=np.float64)) + head.bias
-            by_task[name] = of_self_test(head.task, value, head.evidence)
+            weight, bias = (np.asarray(part, dtype=np.float64) for part in (head.weight, head.bias))
+            outputs[name] = np.atleast_1d(weight @ at + bias).tolist()
+            told = head.task.telling(outputs[name])
+            by_task[name] = of_self_test(head.task, told, head.evidence)
         else:
-            value = head.slope * float(outputs[name][0]) + head.offset
             more = max(1.0, abs(head.slope))
             by_task[name] = {p: more * share for p, share in by_task.get(name, {}).items()}
-        outputs[name] = [value]
+            outputs[name] = [head.slope * value + head.offset for value in outputs[name]]
     return replace(old, outputs=outputs, by_task=by_task)
 
 

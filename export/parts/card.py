@@ -23,6 +23,7 @@ _INTENDED = (
 _MEANING = {
     "regression": "the value",
     "binary": "a logit, whose sigmoid is the probability of {1}",
+    "multiclass": "a logit for each of {all}, whose softmax is their probabilities",
 }
 
 
@@ -139,7 +140,8 @@ def _parity(parity: Mapping[str, Any]) -> list[str]:
 
 def _task(entry: TaskEntry) -> str:
     task = entry.task
-    meaning = _MEANING[task.kind].format(*(task.classes or ("", "")))
+    names = task.classes or ("", "")
+    meaning = _MEANING[task.kind].format(*names, all=", ".join(names))
     unit = f" in {task.unit}" if task.kind == "regression" else ""
     paragraphs = [
         f"### {task.name}",
@@ -174,6 +176,15 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
             if evidence["beats_baseline"]
             else f"**The head does not beat its baseline ({name}): read its values as a "
             "demonstration, not as information.**"
+        )
+    balanced = evidence.get("balanced_accuracy")
+    if balanced:
+        low, high = balanced["interval"]
+        recalls = [f"{name} {one['value']:.2f}" for name, one in evidence["recall"].items()]
+        said.append(
+            f"Balanced accuracy {balanced['value']:.2f} (95 % interval {low:.2f} to {high:.2f}; "
+            f"{balanced['majority']:.2f} by always naming one class); of each class is told "
+            f"rightly: {', '.join(recalls)}."
         )
     for rival in rivals(evidence):
         name = f"{rival.name[:1].upper()}{rival.name[1:]}"

@@ -27,7 +27,7 @@ def limits(entry: TaskEntry) -> str:
     task, trust = entry.task, entry.evidence.get("trust")
     if trust is None:
         return "Its results have no interval and no calibration."
-    of_kind = _set if task.kind == "binary" else _interval
+    of_kind = _interval if task.kind == "regression" else _set
     said = [of_kind(task, trust, proven(entry.evidence))]
     if trust["novelty"] is None:
         said.append("No novelty check: the subjects are too few.")
@@ -61,14 +61,23 @@ def _interval(task: Task, trust: Mapping[str, Any], how: str) -> str:
 def _set(task: Task, trust: Mapping[str, Any], how: str) -> str:
     if "probability" not in trust:
         return "No calibrated probability: the calibration subjects are of one class."
-    first, second = task.classes or ("", "")
-    among = f"within {first} and within {second}" if trust["by_class"] else "over both classes"
+    names = task.classes or ()
+    within = " and ".join(f"within {name}" for name in names)
+    among = within if trust["by_class"] else f"over {'both' if len(names) == 2 else 'all'} classes"
     loss = trust["log_loss"]
     figure = "" if loss is None else f" (cross-validated log loss {loss:.3f})"
     said = (
         f"Probabilities calibrated by {_NAMES[trust['probability']]}{figure}. {_level(trust)} "
         f"prediction sets by {trust['method']} on {trust['subjects']} subjects, {among}; {how}."
     )
+    if "shares" in trust:
+        pairs = zip(trust["shares"], names, strict=True)
+        cohort = ", ".join(f"{100 * share:.0f} % {name}" for share, name in pairs)
+        return (
+            f"{said} Out of fold, {100 * trust['one_class']:.0f} % of the sets name one class. The "
+            f"probabilities hold where the scans are {cohort}, as here."
+        )
+    first, second = names
     if "prevalence" not in trust:  # of an earlier version, whose share of sets was of its own scans
         return said
     said += (
@@ -88,7 +97,11 @@ def _share(found: Mapping[str, Any]) -> str:
     return f"{found['value']:.2f} (95 % interval {low:.2f} to {high:.2f})"
 
 
-_NAMES = {"platt": "Platt's sigmoid", "isotonic": "an isotonic line"}
+_NAMES = {
+    "platt": "Platt's sigmoid",
+    "isotonic": "an isotonic line",
+    "softmax": "a temperature and an offset a class",
+}
 
 
 def _level(trust: Mapping[str, Any]) -> str:

@@ -99,7 +99,7 @@ def _parity(graph: BundleGraph, model: Exported) -> dict[str, Any]:
         "tasks": {
             task.name: {
                 "shift": report.of(task.name).error,
-                "unit": "logit" if task.kind == "binary" else task.unit,
+                "unit": task.unit if task.kind == "regression" else "logit",
                 "allowed": report.of(task.name).tolerance,
             }
             for task in graph.tasks
@@ -126,7 +126,7 @@ def _self_test(graph: BundleGraph, heads: Sequence[LinearHead], wanted: Outputs)
     # The fewest digits that tell a float32: of a gridded encoder there are ten thousands.
     outputs = {n: [float(str(v)) for v in wanted[n]] for n in names}
     tasks = {
-        head.task.name: of_self_test(head.task, float(wanted[head.task.name][0]), head.evidence)
-        for head in heads
+        n: of_self_test(h.task, h.task.telling(outputs[n]), h.evidence)
+        for n, h in ((head.task.name, head) for head in heads)
     }
     return Expected(outputs, SELF_TEST, tasks)

@@ -130,17 +130,27 @@ class ModelGraph:
         self._add("Mul", [inner, factor], scaled)
         self._add("Add", [scaled, added], output)
 
-    def add_head(self, task: str, map_name: str, weight: ArrayLike, bias: float) -> bool:
-        """A head on the embedding, and its map where the features can be found; whether so."""
-        w = np.asarray(weight, dtype=np.float32)
-        axis, added = self._free("axis"), self._free(f"{task}_bias")
+    def add_head(self, task: str, map_name: str, weight: ArrayLike, bias: ArrayLike) -> bool:
+        """A head on the embedding, and its map where the features can be found; whether so.
+
+        Args:
+            task: the output's name.
+            map_name: that of its map.
+            weight: (F,), or (K, F) of K classes.
+            bias: one, or (K,).
+        """
+        w, b = np.atleast_2d(np.asarray(weight, dtype=np.float32)), np.atleast_1d(bias)
+        axis = self._free("axis")
         self._named[_INITIALIZER][axis] = _tensor(axis, [1], _INT64, np.array([1], np.int64))
-        self._constant(added, [bias])
-        parts = self._parts(w)
-        self._head(task, {EMBEDDING: w[None]}, axis, added)
-        if parts:
+        parts = [self._parts(row) for row in w]
+        added = []
+        for number, value in enumerate(b):
+            added.append(self._free(f"{task}_bias" if len(b) == 1 else f"{task}_bias_{number}"))
+            self._constant(added[-1], [value])
+        self._head(task, [{EMBEDDING: row[None]} for row in w], axis, added)
+        if all(parts):
             self._head(map_name, parts, axis, added)
-        return bool(parts)
+        return all(parts)
 
     def _parts(self, weight: np.ndarray) -> dict[str, np.ndarray]:
         """The features along z, each part with its weights; nothing where they are not found."""
@@ -173,22 +183,34 @@ class ModelGraph:
             name += "_"
         return name
 
-    def _head(self, name: str, parts: dict[str, np.ndarray], axis: str, bias: str) -> None:
-        sums = []
-        for of, weight in parts.items():
-            ends = ("weight", "product", "sum")
-            factor, product, total = (self._free(f"{name}_{end}") for end in ends)
-            self._constant(factor, weight)
-            self._add("Mul", [of, factor], product)
-            self._add("ReduceSum", [product, axis], total)
-            sums.append(total)
-        if len(sums) > 1:
-            whole = self._free(f"{name}_whole")
-            self._add("Concat", sums, whole, axis=2)
-            sums = [whole]
-        self._add("Add", [*sums, bias], name)
-        axes = next(iter(parts.values())).ndim
-        dims = _put(1, _put(2, b"batch")) + _put(1, _int(1, 1))
+    def _head(
+        self,
+        name: str,
+        heads: Sequence[dict[str, np.ndarray]],
+        axis: str,
+        biases: Sequence[str],
+    ) -> None:
+        """An output of each head's weights by what they are of, and its bias; beside each other."""
+        single = []
+        for parts, bias in zip(heads, biases, strict=True):
+            sums = []
+            for of, weight in parts.items():
+                ends = ("weight", "product", "sum")
+                factor, product, total = (self._free(f"{name}_{end}") for end in ends)
+                self._constant(factor, weight)
+                self._add("Mul", [of, factor], product)
+                self._add("ReduceSum", [product, axis], total)
+                sums.append(total)
+            if len(sums) > 1:
+                whole = self._free(f"{name}_whole")
+                self._add("Concat", sums, whole, axis=2)
+                sums = [whole]
+            single.append(name if len(heads) == 1 else self._free(f"{name}_class"))
+            self._add("Add", [*sums, bias], single[-1])
+        if len(heads) > 1:
+            self._add("Concat", single, name, axis=1)
+        axes = next(iter(heads[0].values())).ndim
+        dims = _put(1, _put(2, b"batch")) + _put(1, _int(1, len(heads)))
         dims += b"".join(_put(1, _put(2, f"{name}_{i}".encode())) for i in range(axes - 2))
         kind = _put(1, _int(1, _FLOAT) + _put(2, dims))
         self._named[_OUTPUT][name] = _put(1, name.encode()) + _put(2, kind)

@@ -38,12 +38,21 @@ class Coded(NamedTuple):
 
 def concept(task: str, classes: Sequence[str] | None) -> Coded:
     """What is measured, in fmtool's own coding scheme: its code is the task's name."""
+    if classes is not None and len(classes) > 2:
+        return _own(task, f"Probability of the likeliest class ({task}), from brain MRI")
     what = f"Predicted {task}" if classes is None else f"Probability of {classes[1]} ({task})"
     return _own(task, f"{what}, from brain MRI")
 
 
-def map_concept(task: str) -> Coded:
-    """What a map of a task shows."""
+def class_concept(task: str, name: str) -> Coded:
+    """The probability of one of several classes."""
+    return _own(f"{task} {name}", f"Probability of {name} ({task}), from brain MRI")
+
+
+def map_concept(task: str, label: str | None = None) -> Coded:
+    """What a map of a task shows, or of one of its classes."""
+    if label is not None:
+        return _own(f"map_{task} {label}", f"Contribution to {label} ({task}), less the template's")
     return _own(f"map_{task}", f"Contribution to {task}, less the template's")
 
 

@@ -156,7 +156,7 @@ def _components(value: dict[str, Any]) -> list[dict[str, Any]]:
         corrected = _quantity(value["corrected"], value["unit"])
         text = "Without its regression to the mean"
         found.append({"code": {"text": text}, "valueQuantity": corrected})
-    if value["probability"] is not None:
+    if value["probability"] is not None and not value["probabilities"]:
         for text, key in (
             ("Calibrated probability", "probability"),
             ("Share of the second class among scans that it assumes", "prevalence"),
@@ -164,9 +164,15 @@ def _components(value: dict[str, Any]) -> list[dict[str, Any]]:
             if value[key] is not None:
                 share = _quantity(value[key], value["unit"])
                 found.append({"code": {"text": text}, "valueQuantity": share})
+    chances = value["probabilities"] or {}
+    how = "Uncalibrated" if value["probability"] is None else "Calibrated"
+    for name, chance in chances.items():
+        share = _quantity(chance, value["unit"])
+        found.append({"code": {"text": f"{how} probability of {name}"}, "valueQuantity": share})
     if value["class"] is not None:
         likelier = {"text": str(value["class"])}
-        found.append({"code": {"text": "Likelier class"}, "valueCodeableConcept": likelier})
+        text = "Likeliest class" if chances else "Likelier class"
+        found.append({"code": {"text": text}, "valueCodeableConcept": likelier})
     if value["prediction_set"] is not None:
         level = f"{100 * value['prediction_set_level']:.0f} % prediction set"
         members = " or ".join(value["prediction_set"]) or "neither"

@@ -54,7 +54,9 @@ def parametric_map(
     place = slices.affine @ np.diag([every[1], every[0], 1.0, 1.0])
     to_mni = np.linalg.inv(result.prepared.transform) @ place
     shape = (mask.shape[2], mask.shape[1], mask.shape[0])
-    values = result.maps[task.name].sample(to_mni, shape).transpose(2, 1, 0) * mask
+    found = result.maps[task.name]
+    meant = map_concept(task.name, found.label)
+    values = found.sample(to_mni, shape).transpose(2, 1, 0) * mask
     slope = max(float(np.abs(values).max()), 1e-12) / _MOST
     stored = (np.rint(values / slope) + _ZERO).astype(np.uint16)
     in_unit = CodedConcept(*unit(task.unit if task.classes is None else NO_UNITS))
@@ -68,13 +70,13 @@ def parametric_map(
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[
             RealWorldValueMapping(
-                lut_label=map_concept(task.name).value,
-                lut_explanation=map_concept(task.name).meaning,
+                lut_label=meant.value,
+                lut_explanation=meant.meaning,
                 unit=in_unit,
                 value_range=(0, 2 * _ZERO - 1),
                 slope=slope,
                 intercept=-_ZERO * slope,
-                quantity_definition=CodedConcept(*map_concept(task.name)),
+                quantity_definition=CodedConcept(*meant),
             )
         ],
         voi_lut_transformations=[VOILUTTransformation(window_center=_ZERO, window_width=2 * _MOST)],

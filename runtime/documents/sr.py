@@ -29,7 +29,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ComprehensiveSRStorage
 
 from fmtool import NOTICE, __version__
-from runtime.documents.coding import SCHEME, concept, unit
+from runtime.documents.coding import SCHEME, Coded, class_concept, concept, unit
 from runtime.documents.naming import REPORT, UTF8, description, equipment, long, series
 from runtime.documents.uid import derived
 from runtime.report import words
@@ -117,28 +117,31 @@ def _reference(first: Dataset, name: str) -> Dataset:
 
 
 def _answer(prediction: Prediction, result: Result, name: str, brain: Dataset | None) -> _Group:
-    task = prediction.task
-    measured = Measurement(
-        name=CodedConcept(*concept(task.name, task.classes)),
-        value=_decimal(prediction.value),
-        unit=CodedConcept(*unit(task.unit)),
-    )
+    task, in_unit = prediction.task, unit(prediction.task.unit)
+    values = {concept(task.name, task.classes): prediction.value}
+    if prediction.probabilities is not None:  # of each class, calibrated if the head is
+        chances = prediction.probabilities.items()
+        values = {class_concept(task.name, one): chance for one, chance in chances}
+    measured = [_measurement(what, value, in_unit) for what, value in values.items()]
     return _group(measured, task.name, result, name, brain)
 
 
 def _volume(result: Result, name: str, brain: Dataset) -> _Group:
+    volume = result.prepared.facts["brain_volume_ml"]
     measured = Measurement(
-        name=codes.SCT.Volume,
-        value=_decimal(result.prepared.facts["brain_volume_ml"]),
-        unit=CodedConcept(*unit("ml")),
+        name=codes.SCT.Volume, value=_decimal(volume), unit=CodedConcept(*unit("ml"))
     )
-    return _group(measured, "brain volume", result, name, brain)
+    return _group([measured], "brain volume", result, name, brain)
+
+
+def _measurement(what: Coded, value: float, in_unit: Coded) -> Measurement:
+    return Measurement(name=CodedConcept(*what), value=_decimal(value), unit=CodedConcept(*in_unit))
 
 
 def _group(
-    measured: Measurement, called: str, result: Result, name: str, brain: Dataset | None
+    measured: list[Measurement], called: str, result: Result, name: str, brain: Dataset | None
 ) -> _Group:
-    """A group of one measurement: of the segmented brain (TID 1411) where it is at hand."""
+    """Measurements of one thing: of the segmented brain (TID 1411) where it is at hand."""
     about: dict[str, Any] = {
         "tracking_identifier": TrackingIdentifier(
             uid=derived("measurement", called, name), identifier=called
@@ -149,7 +152,7 @@ def _group(
             parameters=[f"engine: {result.engine}", NOTICE],
         ),
         "finding_sites": [FindingSite(codes.SCT.Brain)],
-        "measurements": [measured],
+        "measurements": measured,
     }
     if brain is None:
         return MeasurementsAndQualitativeEvaluations(**about)
@@ -171,8 +174,10 @@ def _sentences(result: Result) -> list[str]:
         said.append("Demonstration bundle: its answers are not to be relied on.")
     said += bundle["limits"]
     for name, value in result.to_dict()["values"].items():
-        lead = words.evidence(value)
-        said += [f"{name}: {sentence}" for sentence in ([lead] if lead else [])]
+        lead = [words.evidence(value)]
+        if value["kind"] == "multiclass":  # its measurements name no class that is answered
+            lead = [", ".join(filter(None, [*words.answer(value), words.interval(value)])), *lead]
+        said += [f"{name}: {sentence}" for sentence in lead if sentence]
         said += [f"{name}: {sentence}" for sentence in value["warnings"]]
     return said + result.warnings
 

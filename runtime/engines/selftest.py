@@ -117,7 +117,13 @@ def run(engine: Engine, bundle: Bundle) -> SelfTest:
     for name, values in expected.outputs.items():
         allowed = in_units.get(name, relative)
         if name in bundle.tasks:
-            allowed *= bundle.tasks[name].slack(float(values[0]))
+            task = bundle.tasks[name]
+            if len(values) != task.outputs:
+                raise BundleError(
+                    f"bundle {bundle.path} expects {len(values)} outputs of {name}, which has "
+                    f"{task.outputs}; export the bundle again"
+                )
+            allowed *= task.slack(task.telling(values))
         if name not in outputs:
             raise ParityError(f"{engine.describe()} gives no output {name!r}")
         error = _error(name, outputs[name], np.asarray(values, dtype=np.float64), name in in_units)
@@ -128,10 +134,12 @@ def run(engine: Engine, bundle: Bundle) -> SelfTest:
                 "or precision"
             )
         errors[name] = error
-    absent = [name for name in bundle.tasks if name not in outputs]
+    counts = {name: task.outputs for name, task in bundle.tasks.items()}
+    absent = [n for n, k in counts.items() if n not in outputs or outputs[n].shape[1:] != (k,)]
     if absent:
         raise ParityError(
-            f"{engine.describe()} gives no output {absent[0]!r}; export the bundle again"
+            f"{engine.describe()} gives no output {absent[0]!r} of {counts[absent[0]]} values; "
+            "export the bundle again"
         )
     wanted = [entry.map for entry in bundle.manifest.tasks.values()]
     maps = {name: outputs[name] for name in wanted if name in outputs}

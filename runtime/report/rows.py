@@ -122,7 +122,19 @@ def qc(check: str) -> str:
 def _of_task(name: str, value: Mapping[str, Any]) -> list[tuple[str, TableColumn]]:
     """The columns of a task, each by what follows its name."""
     unit = str(value["unit"])
-    if value["kind"] == "binary":
+    if value["kind"] == "multiclass":
+        names = value["classes"]
+        calibrated = "calibrated, if the head is"
+        own = {
+            "predicted": TableColumn(f"{name}: uncalibrated probability of the class.", kind=float),
+            "class": TableColumn(f"{name}: the likeliest class.", levels={c: c for c in names}),
+            **{
+                _chance(c): TableColumn(f"{name}: probability of {c}, {calibrated}.", kind=float)
+                for c in names
+            },
+            "set": TableColumn(f"{name}: classes that cannot be excluded, joined by |."),
+        }
+    elif value["kind"] == "binary":
         second = value["classes"][1]
         own = {
             "predicted": TableColumn(f"{name}: uncalibrated probability of {second}.", kind=float),
@@ -157,6 +169,10 @@ def _of_task(name: str, value: Mapping[str, Any]) -> list[tuple[str, TableColumn
         ),
     }
     return [*own.items(), *of_all.items()]
+
+
+def _chance(name: str) -> str:
+    return f"probability_{name}"
 
 
 def csv_rows(results: Sequence[Mapping[str, Any]]) -> str:
@@ -227,13 +243,18 @@ def _answer(value: Mapping[str, Any]) -> Record:
 
 def _limits(value: Mapping[str, Any]) -> Record:
     """What is known of one scan's own answer, by the end of its column's name."""
+    members = value.get("prediction_set")
+    sets = {
+        "set": "|".join(members) if members else None,
+        "level": value.get("prediction_set_level"),
+    }
+    if value["kind"] == "multiclass":
+        return sets | {_chance(name): p for name, p in value["probabilities"].items()}
     if value["kind"] == "binary":
-        members = value.get("prediction_set")
         return {
             "probability": value.get("probability"),
             "prevalence": value.get("prevalence"),
-            "set": "|".join(members) if members else None,
-            "level": value.get("prediction_set_level"),
+            **sets,
         }
     interval = value.get("interval") or {}
     limits = {name: interval.get(name) for name in ("low", "high", "level")}

@@ -23,6 +23,8 @@ def number(value: Any, unit: str = "") -> str:
 
 def answer(value: Value) -> tuple[str, str]:
     """The value large ("34.2", "M") and its unit or probability ("years", "probability 0.97")."""
+    if value["kind"] == "multiclass":
+        return str(value["class"]), f"probability {value['probabilities'][value['class']]:.2f}"
     if value["kind"] == "binary":
         first, second = value["classes"]
         sure = chance(value) if value["class"] == second else 1.0 - chance(value)
@@ -38,7 +40,7 @@ def chance(value: Value) -> float:
 
 def interval(value: Value) -> str | None:
     """The scan's own limits: "90 %: 25.1 to 43.0", "90 %: F or M"; None without calibration."""
-    if value["kind"] == "binary":
+    if value["kind"] != "regression":
         members, level = value.get("prediction_set"), value.get("prediction_set_level")
         if members is None or level is None:
             return None
@@ -50,7 +52,10 @@ def interval(value: Value) -> str | None:
 
 
 def prevalence(value: Value) -> str | None:
-    """How common the second class is taken to be, in one sentence; None without calibration."""
+    """How common the classes are taken to be, in one sentence; None without calibration."""
+    if shares := value.get("shares"):
+        told = [f"{100 * share:.0f} % {name}" for name, share in shares.items()]
+        return f"The probabilities hold where the scans are {', '.join(told)}."
     share = value.get("prevalence")
     if share is None:
         return None
@@ -65,7 +70,7 @@ def margin(value: Value) -> str | None:
     error = evidence.get("value")
     if error is None:
         return None
-    if value["kind"] == "binary":
+    if value["kind"] != "regression":
         return f"{evidence.get('metric', 'AUC')} {number(error)}"
     return f"± {number(error, str(value['unit']))}"
 
@@ -76,7 +81,7 @@ def evidence(value: Value) -> str | None:
     if facts.get("value") is None:
         return None
     unit = str(facts.get("unit") or "")
-    unit = "" if value["kind"] == "binary" else unit
+    unit = unit if value["kind"] == "regression" else ""
     said = f"{facts.get('metric', 'Error')} {number(facts['value'], unit)}"
     if facts.get("interval"):
         low, high = facts["interval"]
@@ -91,7 +96,7 @@ def baseline(value: Value) -> str | None:
     facts = value["evidence"]
     if facts.get("baseline") is None:
         return None
-    unit = "" if value["kind"] == "binary" else str(facts.get("unit") or "")
+    unit = str(facts.get("unit") or "") if value["kind"] == "regression" else ""
     name = str(facts.get("baseline_name") or "the baseline")
     known = [(name, facts["baseline"]), *((r.name, r.value) for r in rivals(facts))]
     return " ".join(

@@ -16,6 +16,7 @@ from fmtool.errors import BundleError, UsageError
 from runtime.trust.classes import Calibrator, calibrator
 from runtime.trust.folds import Array, Folds, array, number
 from runtime.trust.interval import Difficulty
+from runtime.trust.multiclass import Softmax
 from runtime.trust.novelty import Novelty
 
 FILE = "trust.json"
@@ -49,9 +50,10 @@ class Trust:
         level: of intervals and prediction sets.
         folds: see `runtime.trust.folds`.
         difficulty: where normalised intervals are shorter.
-        labels: (N,) of a binary task.
+        labels: (N,) of a task of classes.
         by_class: whether prediction sets compare within each class.
         probability: of a binary task.
+        probabilities: of a multiclass task.
         tendency: of a regression whose values follow the truth closely enough to be corrected.
         novelty: the cohort's shape.
         prevalence: of class 1 where the head is used; None where that is as in its cohort.
@@ -66,6 +68,7 @@ class Trust:
     tendency: Tendency | None = None
     novelty: Novelty | None = None
     prevalence: float | None = None
+    probabilities: Softmax | None = None
 
     def __post_init__(self) -> None:
         features = self.folds.features
@@ -75,6 +78,8 @@ class Trust:
             raise ValueError("the calibration's parts do not belong together")
         if self.labels is not None and self.labels.shape != self.folds.fold.shape:
             raise ValueError("the calibration's labels do not belong to its scans")
+        if self.probabilities and self.probabilities.offsets.shape != self.folds.bias.shape[1:]:
+            raise ValueError("the calibration's probabilities are of other classes than its heads")
         if self.prevalence is not None and not 0.0 < self.prevalence < 1.0:
             raise ValueError("a prevalence lies between 0 and 1")
 
@@ -89,7 +94,11 @@ class Trust:
     def to_dict(self) -> dict[str, Any]:
         """Plain data; what is absent is None."""
         tendency = self.tendency
-        used = {} if self.prevalence is None else {"prevalence": self.prevalence}
+        used: dict[str, Any] = {}
+        if self.prevalence is not None:
+            used["prevalence"] = self.prevalence
+        if self.probabilities is not None:
+            used["probabilities"] = self.probabilities.to_dict()
         return {
             "level": self.level,
             "folds": self.folds.to_dict(),
@@ -110,7 +119,7 @@ class Trust:
             KeyError, TypeError, ValueError: for data that it did not write.
         """
         difficulty, labels, novelty = data["difficulty"], data["labels"], data["novelty"]
-        prevalence = data.get("prevalence")
+        prevalence, several = data.get("prevalence"), data.get("probabilities")
         return cls(
             level=number(data["level"]),
             folds=Folds.from_dict(data["folds"]),
@@ -121,6 +130,7 @@ class Trust:
             tendency=Tendency(*map(number, data["tendency"])) if data["tendency"] else None,
             novelty=Novelty.from_dict(novelty) if novelty else None,
             prevalence=number(prevalence) if prevalence is not None else None,
+            probabilities=Softmax.from_dict(several) if several else None,
         )
 
 
@@ -133,6 +143,8 @@ def used_at(trusts: Mapping[str, Trust], prevalence: Mapping[str, float]) -> dic
     for task, share in prevalence.items():
         if not 0.0 < share < 1.0:
             raise UsageError(f"the prevalence of {task} is {share:g}; it lies between 0 and 1")
+        if task in trusts and trusts[task].folds.bias.ndim > 1:
+            raise UsageError(f"a prevalence is of two classes, and {task} has more; leave it out")
         if task not in trusts or trusts[task].probability is None:
             raise UsageError(
                 f"{task} has no calibrated probability that a prevalence could correct"
@@ -161,5 +173,11 @@ def read(bundle: Bundle) -> dict[str, Trust]:
             raise BundleError(
                 f"{path} calibrates {task} for {trust.folds.features} features, and the "
                 f"bundle's encoder has {features}; export the bundle again"
+            )
+        known = bundle.tasks.get(task)
+        several = (known.outputs,) if known and known.kind == "multiclass" else ()
+        if known and trust.folds.bias.shape[1:] != several:
+            raise BundleError(
+                f"{path} calibrates {task} for other classes than it has; export the bundle again"
             )
     return found

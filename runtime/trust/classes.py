@@ -7,7 +7,7 @@ but a share of the calibration scans of that class did, each under the head that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -111,13 +111,14 @@ def among(
     return found[0], found[1]
 
 
-def members(p: tuple[float, float], level: float) -> list[int]:
+def members(p: Sequence[float], level: float) -> list[int]:
     """The classes of the prediction set: those whose p-value is above 1 - level, or the likelier.
 
     The likelier class always stays: where a head parts the classes well, most of the scans that it
     would exclude from both are ordinary ones between them.
     """
-    return [label for label in (0, 1) if p[label] > min(1.0 - level + SLACK, max(p) - SLACK)]
+    bound = min(1.0 - level + SLACK, max(p) - SLACK)
+    return [label for label, value in enumerate(p) if value > bound]
 
 
 def at_prevalence(probability: float, share: float, prevalence: float) -> float:

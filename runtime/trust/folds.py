@@ -27,10 +27,12 @@ class Folds:
     """K heads and N calibration scans.
 
     Attributes:
-        weight: (K, F), per unit of each feature; or (1, F), times each head's slope.
-        bias: (K,).
+        weight: (K, F), per unit of each feature; or (1, F), times each head's slope; (K, C, F) of C
+            classes.
+        bias: (K,), or (K, C).
         fold: (N,) the head that did not see the scan.
-        score: (N,) a regression's absolute residual, or a binary task's logit, by that head.
+        score: (N,) a regression's absolute residual, a binary task's logit, or of several classes
+            the strangeness in its own, by that head.
         mass: (N,) 1 / the subject's number of scans, so that every subject counts once.
         slope: (K,) of heads that are one head, moved; None of others.
     """
@@ -45,11 +47,12 @@ class Folds:
     def __post_init__(self) -> None:
         heads, scans = len(self.bias), len(self.fold)
         fitting = (
-            self.weight.ndim == 2
+            self.weight.ndim in (2, 3)
             and len(self.weight) == (heads if self.slope is None else 1) > 0
             and (self.slope is None or self.slope.shape == self.bias.shape)
             and heads > 0
-            and self.bias.ndim == self.fold.ndim == 1
+            and self.bias.shape[1:] == self.weight.shape[1:-1]
+            and self.fold.ndim == 1
             and self.score.shape == self.mass.shape == (scans,)
             and (scans == 0 or 0 <= self.fold.min() <= self.fold.max() < heads)
         )
@@ -59,18 +62,18 @@ class Folds:
             raise ValueError("the calibration's arrays do not belong together")
 
     def __call__(self, embedding: ArrayLike) -> Array:
-        """(F,) -> (N,): what each calibration scan's own head says of the new scan."""
+        """(F,) -> (N,) or (N, C): what each calibration scan's own head says of the new scan."""
         return self.heads(embedding)[self.fold]
 
     def heads(self, embedding: ArrayLike) -> Array:
-        """(F,) -> (K,): what each head says."""
+        """(F,) -> (K,) or (K, C): what each head says."""
         found: Array = self.weight @ np.asarray(embedding, dtype=np.float64)
         return (found if self.slope is None else found * self.slope) + self.bias
 
     @property
     def features(self) -> int:
         """F."""
-        return int(self.weight.shape[1])
+        return int(self.weight.shape[-1])
 
     @property
     def subjects(self) -> float:

@@ -104,3 +104,53 @@ def test_a_number_of_thousands_of_digits(tmp_path):
     with pytest.raises(InputError, match="is not TOML") as caught:
         task.read(path)
     assert len(str(caught.value)) < 500
+
+
+MULTICLASS = {"name": '"dx"', "kind": '"multiclass"', "label": '"dx"'}
+
+
+def test_three_classes_and_more(read):
+    made = read(MULTICLASS | {"classes": '["CN", "MCI", "AD"]'})
+    assert made == Task("dx", "multiclass", "probability", "dx", classes=("CN", "MCI", "AD"))
+    assert (made.outputs, AGE.outputs, task.SEX.outputs) == (3, 1, 1)
+    assert [made.parse_label(t) for t in ("cn", " AD ", "1", "2.0")] == [0.0, 2.0, 1.0, 2.0]
+    for cell in ("SCD", "3", "-1", "0.5", "", "nan", "inf"):
+        with pytest.raises(InputError, match=r"dx is .*; valid are CN, MCI, AD, and 0 to 2"):
+            made.parse_label(cell)
+    assert Task.from_dict(made.to_dict()) == made
+
+
+def test_classes_that_are_numbers_are_not_taken_for_positions(read):
+    grades = read(MULTICLASS | {"classes": '["0", "0.5", "1", "2"]'})
+    assert [grades.parse_label(t) for t in ("0", ".5", "1.0", "2")] == [0.0, 1.0, 2.0, 3.0]
+    with pytest.raises(InputError, match=r"dx is '3'; valid are 0, 0\.5, 1, 2$"):
+        grades.parse_label("3")
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        ('["CN", "AD"]', 'of two, kind is "binary"'),
+        ('"CN"', "a multiclass task has 3 to 32, such as"),
+        ('["CN", "AD", "cn"]', "any two must differ"),
+        ('["1", "1.0", "2"]', "any two must differ"),
+        ("[0, 1, 2]", "a class is 0"),
+        ('["a", "b", ""]', "a class is ''"),
+        (f"{[f'c{i}' for i in range(33)]}", "3 to 32"),
+    ],
+)
+def test_what_several_classes_may_not_be(read, classes, said):
+    with pytest.raises(InputError, match=said):
+        read(MULTICLASS | {"classes": classes})
+
+
+def test_three_classes_of_a_binary_task_are_told_the_kind(read):
+    with pytest.raises(InputError, match='of three or more, kind is "multiclass"'):
+        read(BINARY | {"classes": '["a", "b", "c"]'})
+
+
+def test_an_earlier_bundles_own_diagnosis_is_read_and_a_new_file_is_refused(read):
+    own = {"name": "diagnosis", "kind": "binary", "label": "dx", "classes": ["CN", "MCI"]}
+    assert Task.from_dict(own).kind == "binary"
+    with pytest.raises(InputError, match="diagnosis is built in with another meaning"):
+        read(BINARY | {"name": '"diagnosis"'})

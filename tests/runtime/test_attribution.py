@@ -64,7 +64,7 @@ def test_on_every_engine_the_mean_of_a_map_is_the_output(
         outputs = engine.run(inputs)
     found = attribution.read(demo, outputs, {}, ["age", "sex"])
     assert set(found) == {"age", "sex"}
-    for task, one in found.items():
+    for task, (one,) in found.items():
         allowed = 1e-4 if precision == "float32" else 1e-2
         assert abs(one.values.mean(dtype=np.float64) / one.output - 1) <= allowed
         assert attribution.unequal(one, task, precision) is None
@@ -74,7 +74,7 @@ def test_on_every_engine_the_mean_of_a_map_is_the_output(
 def test_the_fp16_graph_adds_up(demo: Bundle, inputs: dict[str, np.ndarray]) -> None:
     with OnnxRuntimeEngine(demo.model("float16")) as engine:  # the CPU computes it exactly enough
         outputs = engine.run(inputs)
-    for one in attribution.read(demo, outputs, {}, ["age", "sex"]).values():
+    for (one,) in attribution.read(demo, outputs, {}, ["age", "sex"]).values():
         assert abs(one.values.mean(dtype=np.float64) / one.output - 1) <= 1e-2
 
 

@@ -98,7 +98,7 @@ def column(table: Path, task: Task) -> LabelColumn:
     """
     sidecar = table.with_suffix(".json")
     told = _said(sidecar, task.label)
-    if task.kind == "binary":
+    if task.classes is not None:
         return LabelColumn(task, levels=_levels(told, task))
     units = told.get("Units")
     if not isinstance(units, str) or units.strip().lower() in MISSING:

@@ -57,7 +57,7 @@ def make(
     labels: dict[str, list[float]] = {}
     for row in cohort.rows:
         labels.setdefault(name_of(row, cohort), []).append(row.label)
-    stratum = strata_of({s: float(np.mean(v)) for s, v in labels.items()}, cohort.task)
+    stratum = strata_of({s: typical(v, cohort.task) for s, v in labels.items()}, cohort.task)
     rng = np.random.default_rng(seed)
 
     tested = _subjects_at(cohort, test_sites) if test_sites else []
@@ -138,18 +138,26 @@ _MOST_BINS = 10
 _PER_BIN = 5  # subjects at least, where there are that many
 
 
+def typical(labels: Sequence[float], task: Task | None) -> float:
+    """One label of a subject: the mean over its scans, or the class of most, of equals the last."""
+    if task is None or task.kind != "multiclass":
+        return float(np.mean(labels))
+    found, counts = np.unique(labels, return_counts=True)
+    return float(found[counts == counts.max()].max())
+
+
 def strata_of(labels: Mapping[str, float], task: Task | None) -> dict[str, int]:
     """The stratum of each subject.
 
     Args:
-        labels: of each subject, the mean over its scans.
+        labels: of each subject, as `typical` gives it.
         task: what they mean; without one, all subjects are of one stratum.
     """
     if task is None:
         return dict.fromkeys(labels, 0)
     values = np.array(list(labels.values()))
-    if task.kind == "binary":
-        strata = (values >= 0.5).astype(int)  # a converter counts as what most scans say
+    if task.classes is not None:
+        strata = np.floor(values + 0.5).astype(int)  # a converter counts as what most scans say
     else:
         bins = min(_MOST_BINS, max(1, len(values) // _PER_BIN))
         edges = np.quantile(values, np.arange(1, bins) / bins)

@@ -109,18 +109,20 @@ def load_pretraining(
 
 
 def linear_head(
-    path: str | os.PathLike[str], told: Told = NOTHING
-) -> tuple[NDArray[np.float64], float]:
+    path: str | os.PathLike[str], told: Told = NOTHING, outputs: int = 1
+) -> tuple[NDArray[np.float64], float | NDArray[np.float64]]:
     """The head of a checkpoint that upstream's fine-tuning wrote: weight (F,) and bias.
 
-    Its output is the value of a regression, or the logit of class 1: what a `Head` gives.
+    Its output is the value of a regression, or the logit of class 1: what a `Head` gives. Of K > 1
+    outputs the weight is (K, F) and the bias (K,), a logit of each class.
 
     Args:
         path: whatever `training.encoders.load_checkpoint` reads.
         told: what the weights do not tell.
+        outputs: how many the task has.
 
     Raises:
-        InputError: if it holds none, of several outputs, or not of numbers.
+        InputError: if it holds none, of another number of outputs, or not of numbers.
     """
     encoder, parts, _ = load_parts(path, told)
     found = parts.head
@@ -129,16 +131,18 @@ def linear_head(
             f"checkpoint {path} holds no head.weight and head.bias, which upstream's fine-tuning "
             "writes; leave --task and --head out to keep its encoder alone"
         )
-    outputs = len(found["head.weight"]) if "head.weight" in found else 1
-    if outputs != 1:
-        raise InputError(f"checkpoint {path} has a head of {outputs} outputs; a task has one")
-    linear = nn.Linear(feature_count(encoder), 1)
+    count = len(found["head.weight"]) if "head.weight" in found else 1
+    if count != outputs:
+        has = "one" if outputs == 1 else f"{outputs}, one a class"
+        raise InputError(f"checkpoint {path} has a head of {count} outputs; the task has {has}")
+    linear = nn.Linear(feature_count(encoder), outputs)
     unknown = weights.fill(
         nn.ModuleDict({"head": linear}), found, f"checkpoint {path}", "upstream's linear head"
     )
     if unknown:
         raise InputError(f"checkpoint {path} has a head of other layers: {', '.join(unknown)}")
-    return linear.weight.detach().double().numpy()[0], float(linear.bias.detach())
+    weight, bias = (part.detach().double().numpy() for part in (linear.weight, linear.bias))
+    return (weight, bias) if outputs > 1 else (weight[0], float(bias[0]))
 
 
 def solver(encoder: nn.Module, projector: nn.Module | None) -> Adam:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fmtool.errors import InputError
 from fmtool.task import Task
 from training.cohort import Cohort
-from training.evidence import evaluate
+from training.evidence import evaluate, multiclass
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -49,10 +49,13 @@ def check_enough(cohort: Cohort[Task], what: str) -> None:
 
 
 def constant(cohort: Cohort[Task]) -> float:
-    """The one answer that is best for everybody: the median, which MAE asks for, or a share."""
+    """The one answer that is best for everybody: the median, which MAE asks for, a share of class
+    1, or the largest class of several."""
     y, mass = cohort.labels, evaluate.masses(cohort.subjects)
     if cohort.task.kind == "binary":
         return float(np.average(y, weights=mass))
+    if cohort.task.kind == "multiclass":
+        return float(np.bincount(y.astype(np.intp), mass).argmax())
     order = np.argsort(y, kind="stable")
     reached, half = np.cumsum(mass[order]), mass.sum() / 2
     ends = [np.searchsorted(reached, half + slack) for slack in (-1e-9, 1e-9)]
@@ -65,16 +68,18 @@ def against_constant(
     """The metric with its interval, and whether it beats knowing nothing of the scan.
 
     A regression does if the 95 % interval of (its MAE - the constant's MAE), paired by subject,
-    lies below zero; a binary task if the 95 % interval of its AUC lies above chance.
+    lies below zero; a task of classes if the 95 % interval of its AUC lies above chance.
 
     Args:
         cohort: of N scans.
-        predictions: (repeats, N) values or logits.
+        predictions: (repeats, N) values or logits; (repeats, N, K) of a multiclass task.
         baseline: (repeats, N) what `constant` of the training parts says.
         fold: (repeats, N) which head each prediction is of; None where one head made all.
     """
     y, subjects = cohort.labels, cohort.subjects
     widened = 1.0 if fold is None else evaluate.SHARED
+    if cohort.task.kind == "multiclass":
+        return multiclass.against_chance(cohort, predictions, baseline, fold)
     if cohort.task.kind == "regression":
         mass = evaluate.masses(subjects)
         error, other = (np.abs(p - y).mean(axis=0) for p in (predictions, baseline))
@@ -168,7 +173,7 @@ def figure(cohort: Cohort[Task], predictions: Array, fold: Indices | None = None
         predictions: (repeats, N).
         fold: see `against_constant`.
     """
-    if cohort.task.kind == "binary":
+    if cohort.task.kind != "regression":
         return _auc(cohort, predictions, fold)[0]
     mass = evaluate.masses(cohort.subjects)
     return float(np.mean([evaluate.mae(cohort.labels, p, mass) for p in predictions]))
@@ -176,6 +181,8 @@ def figure(cohort: Cohort[Task], predictions: Array, fold: Indices | None = None
 
 def _auc(cohort: Cohort[Task], predictions: Array, fold: Indices | None) -> tuple[float, Array]:
     """The mean over repeats of one repeat's AUC, and of each scan's influence on it."""
+    if cohort.task.kind == "multiclass":
+        return multiclass.macro_auc(cohort, predictions, fold)
     y = cohort.labels
     mass = evaluate.class_masses(cohort.subjects, y)
     folds: Sequence[Indices | None] = [None] * len(predictions) if fold is None else list(fold)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fmtool.task import Task
 from runtime.trust.folds import Folds
+from runtime.trust.multiclass import strangeness
 from training.cohort import Cohort
 from training.evidence.evaluate import masses
 from training.evidence.splits import Split, fold_of
@@ -36,24 +37,38 @@ def folds_of(
 
     Args:
         x: (N, F) embeddings.
-        cohort: a regression's scores are absolute residuals, a binary task's are logits.
+        cohort: a regression's scores are absolute residuals, a binary task's are logits, those of
+            several classes each scan's strangeness in its own.
         plan: K splits whose test parts hold every row once.
-        weights: (K, F) of the heads fitted on the plan's training parts; (1, F) with slopes.
-        biases: (K,).
+        weights: (K, F) of the heads fitted on the plan's training parts, (K, C, F) of C classes;
+            (1, F) with slopes.
+        biases: (K,), or (K, C).
         slopes: (K,) of one head that each training part moved; None of heads fitted anew.
     """
     fold = fold_of(plan, len(x))
     if slopes is None:
-        predicted = (x * weights[fold]).sum(1) + biases[fold]
+        score = out_of_fold(x, weights, biases, fold)
     else:
-        predicted = slopes[fold] * (x @ weights[0]) + biases[fold]
-    score = np.abs(cohort.labels - predicted) if cohort.task.kind == "regression" else predicted
+        score = slopes[fold] * (x @ weights[0]) + biases[fold]
+    if cohort.task.kind == "regression":
+        score = np.abs(cohort.labels - score)
+    elif cohort.task.kind == "multiclass":
+        score = strangeness(score)[np.arange(len(x)), cohort.labels.astype(np.intp)]
     return Folds(weights, biases, fold, score, masses(cohort.subjects), slopes)
 
 
 def stored(weights: Array) -> Array:
     """Weights with the seven digits that they are kept with: of many features, half the file."""
     return np.char.mod("%.7g", weights).astype(np.float64)
+
+
+def out_of_fold(x: Array, weights: Array, biases: Array, fold: NDArray[np.intp]) -> Array:
+    """(N,) or (N, C): what each scan's own head of the folds says of it."""
+    found = np.empty((len(x), *biases.shape[1:]))
+    for k in np.unique(fold):
+        own = fold == k
+        found[own] = x[own] @ weights[k].T + biases[k]
+    return found
 
 
 def guarantee(level: float, subjects: int, folds: int) -> float:

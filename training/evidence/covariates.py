@@ -96,30 +96,30 @@ def compare(
     affine: Affine,
     plan: Sequence[Split],
 ) -> tuple[dict[str, Any], Array]:
-    """The head beside its covariates, in one cross-validation; and what both predict, (2, N).
+    """The head beside its covariates, in one cross-validation; and what both predict.
 
     Args:
         x: (N, F) embeddings.
         cohort: of the head's task, all of whose rows have the covariates.
         covariates: of these rows.
-        predictions: (N,) the head's, of the same plan.
+        predictions: (N,) the head's, of the same plan; (N, K) of K classes.
         affine: fits a head.
         plan: the first of the head's cross-validations.
 
     Returns:
         "names", "head", "alone", "together" (MAE or AUC, of this cross-validation alone), "gain"
         (together - alone) with its "gain_interval", and whether the scan "adds" to what the
-        covariates say, all of it "said" in a sentence; then what both predict.
+        covariates say, all of it "said" in a sentence; then what both predict, (2, N) or (2, N, K).
     """
     z, fold = covariates.values, splits.fold_of(plan, len(x))
-    alone, together = np.empty(len(x)), np.empty(len(x))
+    alone, together = np.empty(predictions.shape), np.empty(predictions.shape)
     for train, test in plan:
         part = cohort.take(train)
         alone[test] = _fitted(z[train], part)(z[test])
-        score = np.empty(len(train))
+        score = np.empty((len(train), *predictions.shape[1:]))
         for inner, out in splits.by_subject(part, _INNER, seed=0):
             weight, bias = affine(x[train][inner], part.take(inner))
-            score[out] = x[train][out] @ weight + bias
+            score[out] = x[train][out] @ weight.T + bias
         both = _fitted(np.c_[score, z[train]], part)
         together[test] = both(np.c_[predictions[test], z[test]])
     figures = {
@@ -142,16 +142,21 @@ def _fitted(z: Array, cohort: Cohort[Task]) -> Callable[[Array], Array]:
 
 def into(rows: Sequence[Record], covariates: Covariates, found: Array, task: Task) -> None:
     """Add the covariates and what they predict to the out-of-fold table's rows, in place."""
-    shown = found if task.kind == "regression" else 0.5 * (1.0 + np.tanh(0.5 * found))
+    names = task.classes or ()
+    shown: Sequence[Any] = found.tolist()
+    if task.kind == "binary":
+        shown = (0.5 * (1.0 + np.tanh(0.5 * found))).tolist()
+    elif task.kind == "multiclass":
+        shown = [[names[c] for c in one.argmax(axis=1)] for one in found]
     for i, (row, cells) in enumerate(zip(rows, covariates.cells, strict=True)):
-        row["predicted_by_covariates"] = float(shown[0, i])
-        row["predicted_with_covariates"] = float(shown[1, i])
+        row["predicted_by_covariates"] = shown[0][i]
+        row["predicted_with_covariates"] = shown[1][i]
         row |= {f"covariate_{name}": cell for name, cell in cells.items()}
 
 
 def _said(told: dict[str, Any], task: Task) -> str:
     """What the comparison says, for the table and the card."""
-    metric = "MAE" if task.kind == "regression" else "AUC"
+    metric = {"regression": "MAE", "binary": "AUC", "multiclass": "macro AUC"}[task.kind]
     names, (low, high) = " and ".join(told["names"]), told["gain_interval"]
     what = (
         "the scan adds to them"

@@ -17,9 +17,10 @@ from runtime.trust.interval import Difficulty
 from training.cohort import Cohort
 from training.evidence import splits
 from training.evidence.conformal import LEVEL, Array, stored
+from training.evidence.head import Linear
 from training.evidence.splits import Split
 
-Affine = Callable[[Array, Cohort[Task]], tuple[Array, float]]
+Affine = Callable[[Array, Cohort[Task]], Linear]
 """From a cohort and its embeddings, (N, F), to a head's weight and bias."""
 
 FEWEST = 100

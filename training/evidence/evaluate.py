@@ -130,13 +130,14 @@ def auc_spread(influence: Array, subjects: Sequence[str], labels: Array) -> tupl
     Args:
         influence: (n,) of each scan; see `auc_influence`.
         subjects: of each scan; all scans of one move together.
-        labels: (n,) 0 or 1.
+        labels: (n,) the class of each.
     """
     names, inverse = np.unique(np.asarray(subjects), return_inverse=True)
     each = np.bincount(inverse, influence)
-    inside = [np.bincount(inverse, labels == c) > 0 for c in (0.0, 1.0)]
-    few = np.minimum(*(np.where(one, one.sum(), len(names)) for one in inside))
-    return float(np.sqrt(np.sum(each**2 * few / np.maximum(few - 1.0, 1.0)))), len(names) - 2
+    inside = [np.bincount(inverse, labels == c) > 0 for c in np.unique(labels)]
+    few = np.min([np.where(one, one.sum(), len(names)) for one in inside], axis=0)
+    spread = float(np.sqrt(np.sum(each**2 * few / np.maximum(few - 1.0, 1.0))))
+    return spread, len(names) - len(inside)
 
 
 def auc_interval(

@@ -20,6 +20,9 @@ from runtime.trust import Trust
 
 _FORMAT = 1
 
+Linear = tuple[NDArray[np.float64], float | NDArray[np.float64]]
+"""Weight (F,) and bias of a head; (K, F) and (K,) of a multiclass one's K logits."""
+
 
 @dataclass
 class Head:
@@ -28,8 +31,8 @@ class Head:
     Attributes:
         task: what it predicts.
         weight: (F,), per unit of each feature of the embedding: in the task's unit (regression)
-            or as log-odds of class 1 (binary).
-        bias: in the same unit.
+            or as log-odds of class 1 (binary); (K, F) of K classes, as a logit of each.
+        bias: in the same unit; (K,) of K classes.
         evidence: how well it did and against what; see `training.evidence`.
         encoder_sha256: digest of the encoder whose embeddings it reads.
         sample: whom it was fitted on: "n", "n_subjects", "label_range", "sites".
@@ -39,7 +42,7 @@ class Head:
 
     task: Task
     weight: NDArray[np.float64]
-    bias: float
+    bias: float | NDArray[np.float64]
     evidence: dict[str, Any]
     encoder_sha256: str
     sample: dict[str, Any] = field(default_factory=dict)
@@ -47,8 +50,8 @@ class Head:
     exposure: Exposure = UNKNOWN
 
     def __call__(self, embeddings: ArrayLike) -> NDArray[np.float64]:
-        """(..., F) -> (...): the regression's value, or the logit of class 1."""
-        return np.asarray(embeddings, dtype=np.float64) @ self.weight + self.bias
+        """(..., F) -> (...): the regression's value, or the logit of class 1; (..., K) of K."""
+        return np.asarray(np.asarray(embeddings, dtype=np.float64) @ self.weight.T + self.bias)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the head as JSON: complete, or not at all; an older head is replaced.
@@ -64,7 +67,7 @@ class Head:
             "encoder_sha256": self.encoder_sha256,
             "sample": self.sample,
             "evidence": self.evidence,
-            "bias": float(self.bias),
+            "bias": np.asarray(self.bias, dtype=np.float64).tolist(),
             "weight": np.asarray(self.weight, dtype=np.float64).tolist(),
             "trust": self.trust.to_dict() if self.trust else None,
             "exposure": self.exposure.to_dict(),
@@ -90,10 +93,11 @@ def load(path: str | os.PathLike[str]) -> Head:
                 f"head {path} has format {content['format']!r:.60}; this fmtool reads 1"
             )
         trust = content.get("trust")  # absent from heads of earlier versions
+        bias = np.array(content["bias"], dtype=np.float64)
         head = Head(
             task=Task.from_dict(content["task"]),
             weight=np.array(content["weight"], dtype=np.float64),
-            bias=float(content["bias"]),
+            bias=bias if bias.ndim else float(bias),
             evidence=dict(content["evidence"]),
             encoder_sha256=str(content["encoder_sha256"]),
             sample=dict(content["sample"]),
@@ -102,6 +106,9 @@ def load(path: str | os.PathLike[str]) -> Head:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"head {path} is damaged ({error}); fit it again") from None
-    if head.weight.ndim != 1 or not np.isfinite([*head.weight, head.bias]).all():
+    several = (head.task.outputs,) if head.task.kind == "multiclass" else ()
+    if head.weight.shape[:-1] != several or np.shape(head.bias) != several:
+        raise InputError(f"head {path} is damaged: its weights are of other classes than its task")
+    if not np.isfinite([*head.weight.ravel(), *np.ravel(head.bias)]).all():
         raise InputError(f"head {path} is damaged: its weights are not finite numbers")
     return head

@@ -20,8 +20,9 @@ from runtime.report.columns import WHO, TableColumn
 from runtime.report.rows import Record
 from runtime.trust import classes
 from runtime.trust.folds import quantile
+from runtime.trust.multiclass import log_softmax
 from training.cohort import Cohort
-from training.evidence import calibration, evaluate
+from training.evidence import calibration, evaluate, softmax
 from training.evidence.conformal import LEVEL, Array
 
 _FOUND_BY = "by the head that had not seen the participant"
@@ -66,12 +67,11 @@ def rows(
         if row.session:
             who["session_id"] = row.session
         found.append({**who, "scan": row.image.name, "site": row.site, "fold": int(number) + 1})
-    if predictions.ndim > 2:
-        own = _several(cohort, predictions, others, baseline)
-    else:
-        of_kind = _binary if cohort.task.kind == "binary" else _regression
-        own = of_kind(cohort, predictions, others, expected, seed)
-        own["predicted_by_baseline"] = list(baseline)
+    kinds = {"regression": _regression, "binary": _binary, "multiclass": _multiclass}
+    own = kinds[cohort.task.kind](cohort, predictions, others, expected, seed)
+    names = cohort.task.classes or ()
+    several = cohort.task.kind == "multiclass"
+    own["predicted_by_baseline"] = [names[int(b)] for b in baseline] if several else list(baseline)
     if volumes_ml is not None:
         own["brain_volume_ml"] = list(np.asarray(volumes_ml, dtype=np.float64))
     for name, values in own.items():
@@ -139,20 +139,31 @@ def _binary(
     }
 
 
-def _several(
-    cohort: Cohort[Task], predictions: Array, others: Mapping[str, Array], baseline: Array
+def _multiclass(
+    cohort: Cohort[Task],
+    predictions: Array,
+    others: Mapping[str, Array],
+    expected: Array | None,
+    seed: int,
 ) -> dict[str, list[Any]]:
-    """Of K classes: the likeliest, and the softmax of each."""
-    names = cohort.task.classes or ()
-    shares = np.exp(predictions[0] - predictions[0].max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    likeliest = {"predicted": predictions[0]} | {f"predicted_by_{n}": v for n, v in others.items()}
-    return {
-        "truth": [names[int(label)] for label in cohort.labels],
-        **{n: [names[int(k)] for k in logits.argmax(axis=1)] for n, logits in likeliest.items()},
-        "predicted_by_baseline": [names[int(label)] for label in baseline],
-        **{f"probability_{name}": list(shares[:, k]) for k, name in enumerate(names)},
+    del expected
+    names, y, first = cohort.task.classes or (), cohort.labels, predictions[0]
+    calibrated = softmax.out_of_fold(first, cohort, seed)
+    sets = [""] * len(y)
+    for i, members in enumerate(softmax.sets(first, cohort, True)):
+        sets[i] = "|".join(names[label] for label in members)
+    plain = np.exp(log_softmax(first))
+    found = {
+        "truth": [names[int(label)] for label in y],
+        "predicted": [names[c] for c in first.argmax(axis=1)],
+        **{f"logit_{name}": list(first[:, c]) for c, name in enumerate(names)},
+        **{f"predicted_{name}": list(plain[:, c]) for c, name in enumerate(names)},
+        "set": sets,
+        **{f"predicted_by_{n}": [names[c] for c in z.argmax(axis=1)] for n, z in others.items()},
     }
+    if calibrated is not None:
+        found |= {f"probability_{n}": list(calibrated[:, c]) for c, n in enumerate(names)}
+    return found
 
 
 def _by_subject(cohort: Cohort[Task]) -> list[NDArray[np.intp]]:
@@ -174,6 +185,8 @@ def write(path: Path, found: list[Record], task: Task) -> None:
 
 def _other(name: str, task: Task) -> TableColumn:
     what = name.removeprefix("predicted_by_").replace("_", " ")
+    if task.kind == "multiclass":
+        return TableColumn(f"The class that {what} alone predicts, in the same folds.")
     unit = "probability" if task.classes else task.unit
     return TableColumn(f"What {what} alone predicts, in the same folds.", unit)
 
@@ -191,16 +204,24 @@ def _columns(task: Task) -> dict[str, TableColumn]:
             unit,
         ),
     }
-    classes_of = task.classes or ()
-    if len(classes_of) > 2:
+    if task.kind == "multiclass":
+        truth = TableColumn(
+            f"{task.label} in the cohort's table.", levels={c: c for c in task.classes or ()}
+        )
         own |= {
-            "truth": TableColumn(f"{task.label} in the table.", levels={c: c for c in classes_of}),
-            "predicted": TableColumn(f"The likeliest class, {_FOUND_BY}."),
-            **{
-                f"probability_{name}": TableColumn(f"Of {name}, uncalibrated.", "probability")
-                for name in classes_of
-            },
+            "truth": truth,
+            "predicted": TableColumn(f"The likeliest class {_FOUND_BY}."),
+            "set": TableColumn(f"Classes that cannot be excluded at {level}, joined by |."),
         }
+        for name in task.classes or ():
+            said = f"Probability of {name}, calibrated on the other participants."
+            own |= {
+                f"logit_{name}": TableColumn(
+                    f"Logit of {name}, {_FOUND_BY}; compare within a fold."
+                ),
+                f"predicted_{name}": TableColumn(f"Softmax's share of {name}.", "probability"),
+                f"probability_{name}": TableColumn(said, "probability"),
+            }
     elif task.classes:
         second = task.classes[1]
         own |= {

@@ -1,7 +1,8 @@
 """A head's out-of-fold predictions as a figure: PNG and SVG.
 
 A regression: predicted against true with each scan's interval and the identity, and the residual
-over the truth. Classes: the ROC of each fold with their mean, and how often a probability holds.
+over the truth. Two classes: the ROC of each fold with their mean, and how often a probability
+holds. More: how often which is taken for which, and the ROC of each against the rest.
 """
 
 from __future__ import annotations
@@ -57,9 +58,8 @@ def draw(out: Path, rows: Sequence[Record], task: Task, evidence: Mapping[str, A
     from matplotlib.figure import Figure  # pyplot would keep each figure, and ask for a screen
 
     figure = Figure(figsize=(9.0, 4.2), layout="constrained")
-    several = len(task.classes or ()) > 2
-    of_kind = _several if several else _classes if task.classes else _regression
-    of_kind(figure.subplots(1, 2), rows, task, evidence)
+    kinds = {"regression": _regression, "binary": _classes, "multiclass": _several}
+    kinds[task.kind](figure.subplots(1, 2), rows, task, evidence)
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
     paths = []
@@ -112,19 +112,11 @@ def _classes(axes: Any, rows: Sequence[Record], task: Task, evidence: Mapping[st
     truth = np.array([float(row["truth"] == second) for row in rows])
     logit, fold = (np.array([row[n] for row in rows]) for n in ("logit", "fold"))
     left, right = axes
-    at, curves = np.linspace(0.0, 1.0, 201), []
-    for number in np.unique(fold):
-        own = fold == number
-        if 0.0 < truth[own].mean() < 1.0:
-            false, true = roc(truth[own], logit[own])
-            left.plot(false, true, color=_SOFT, lw=0.7)
-            curves.append(np.interp(at, false, true))
-    if curves:
-        left.plot([0.0, *at], [0.0, *np.mean(curves, axis=0)], color=_FULL, lw=1.8, label="mean")
-    left.plot([0, 1], [0, 1], color=_LINE, lw=0.9, ls="--", label="chance")
-    left.set(xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
-    left.set_title(_title(evidence), fontsize=10)
-    left.legend(frameon=False, fontsize=8, loc="lower right")
+    curves = [roc(truth[own], logit[own]) for own in _both(truth, fold)]
+    for curve in curves:
+        left.plot(*curve, color=_SOFT, lw=0.7)
+    _mean(left, curves, "mean", _FULL)
+    _chance(left, evidence)
     known = all(row["probability"] is not None for row in rows)
     chance = np.array([row["probability" if known else "predicted"] for row in rows])
     for said, share, low, high in reliability(truth, chance):
@@ -138,30 +130,46 @@ def _classes(axes: Any, rows: Sequence[Record], task: Task, evidence: Mapping[st
 
 
 def _several(axes: Any, rows: Sequence[Record], task: Task, evidence: Mapping[str, Any]) -> None:
-    """Of three classes or more: how often each is taken for which, and how sure the head was."""
-    names = list(task.classes or ())
-    counts = np.zeros((len(names), len(names)))
-    for row in rows:
-        counts[names.index(row["truth"]), names.index(row["predicted"])] += 1.0
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     left, right = axes
-    left.imshow(shares, cmap="Greens", vmin=0.0, vmax=1.0)
-    for i, j in np.ndindex(counts.shape):
-        colour = "white" if shares[i, j] > _FLIP else _LINE
-        left.text(j, i, f"{counts[i, j]:.0f}", ha="center", va="center", color=colour)
+    names, table = task.classes or (), np.array(evidence["confusion"])
+    left.imshow(table, cmap="Greens", vmin=0.0, vmax=1.0)
+    for (row, column), share in np.ndenumerate(table):
+        colour = "white" if share > 0.6 else _LINE
+        left.text(column, row, f"{share:.2f}", ha="center", va="center", color=colour, fontsize=9)
     left.set_xticks(range(len(names)), names)
     left.set_yticks(range(len(names)), names)
     left.set(xlabel=f"predicted {task.name}", ylabel=f"true {task.name}")
-    left.set_title(_title(evidence), fontsize=10)
-    hit = np.array([float(row["truth"] == row["predicted"]) for row in rows])
-    sure = np.array([max(row[f"probability_{name}"] for name in names) for row in rows])
-    for said, share, low, high in reliability(hit, sure):
-        right.plot([said, said], [low, high], color=_SOFT, lw=0.9)
-        right.plot(said, share, "o", ms=4.5, color=_FULL)
-    right.plot([0, 1], [0, 1], color=_LINE, lw=0.9, ls="--")
-    right.set(xlabel="uncalibrated probability of the likeliest", ylabel="share that is right")
-    right.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    right.set_title("reliability, 95 % intervals", fontsize=10)
+    balanced = evidence["balanced_accuracy"]
+    low, high = balanced["interval"]
+    said = f"balanced accuracy {balanced['value']:.2f} ({low:.2f} to {high:.2f})"
+    left.set_title(said, fontsize=10)
+    fold = np.array([row["fold"] for row in rows])
+    for number, name in enumerate(names):
+        truth = np.array([float(row["truth"] == name) for row in rows])
+        score = np.array([row[f"predicted_{name}"] for row in rows])
+        curves = [roc(truth[own], score[own]) for own in _both(truth, fold)]
+        _mean(right, curves, f"{name} or not", f"C{number}")
+    _chance(right, evidence)
+
+
+def _both(truth: Array, fold: Array) -> list[Array]:
+    """The scans of each fold that tests both classes: a head's scores are on its own scale."""
+    own = [fold == number for number in np.unique(fold)]
+    return [some for some in own if 0.0 < truth[some].mean() < 1.0]
+
+
+def _mean(axis: Any, curves: Sequence[tuple[Array, Array]], label: str, colour: str) -> None:
+    at = np.linspace(0.0, 1.0, 201)
+    if curves:
+        mean = np.mean([np.interp(at, *curve) for curve in curves], axis=0)
+        axis.plot([0.0, *at], [0.0, *mean], color=colour, lw=1.8, label=label)
+
+
+def _chance(axis: Any, evidence: Mapping[str, Any]) -> None:
+    axis.plot([0, 1], [0, 1], color=_LINE, lw=0.9, ls="--", label="chance")
+    axis.set(xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
+    axis.set_title(_title(evidence), fontsize=10)
+    axis.legend(frameon=False, fontsize=8, loc="lower right")
 
 
 def roc(truth: Array, score: Array) -> tuple[Array, Array]:

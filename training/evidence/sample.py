@@ -28,7 +28,7 @@ def sentence(sample: dict[str, Any], task: Task) -> str:
     if sample["n"] > sample["n_subjects"]:
         people += ", who count once each,"
     where = f" from {', '.join(sample['sites'])}" if sample["sites"] else ""
-    if task.kind == "binary":
+    if task.classes is not None:
         return people + where
     low, high = sample["label_range"]
     return f"{people}{where}, {task.name} {low:g} to {high:g} {task.unit}"

@@ -25,7 +25,7 @@ def fold_of(plan: Sequence[Split], count: int) -> NDArray[np.intp]:
 
 
 def by_subject(cohort: Cohort[Task], folds: int, seed: int) -> list[Split]:
-    """Shuffled folds; those of a binary task keep the classes' proportions.
+    """Shuffled folds; those of a task of classes keep the classes' proportions.
 
     Args:
         cohort: of N rows; no subject is in two folds.
@@ -42,7 +42,7 @@ def by_subject(cohort: Cohort[Task], folds: int, seed: int) -> list[Split]:
         raise InputError(
             f"{len(unique)} subjects are too few for {folds} folds; {2 * folds} are needed"
         )
-    if cohort.task.kind == "binary":
+    if cohort.task.classes is not None:
         return _stratified(cohort, names, folds, seed)
     order = np.random.default_rng(seed).permutation(unique)
     tested = [np.isin(names, part) for part in np.array_split(order, folds)]

@@ -17,9 +17,18 @@ from runtime.trust import Trust, classes
 from runtime.trust.folds import SLACK, Folds, quantile
 from runtime.trust.interval import Difficulty
 from training.cohort import Cohort
-from training.evidence import calibration, conformal, difficulty, evaluate, novelty, tendency
+from training.evidence import (
+    calibration,
+    conformal,
+    difficulty,
+    evaluate,
+    novelty,
+    softmax,
+    tendency,
+)
 from training.evidence.conformal import LEVEL, Array
 from training.evidence.difficulty import Affine
+from training.evidence.head import Linear
 from training.evidence.splits import Split
 
 
@@ -27,7 +36,7 @@ def cross(
     x: Array,
     cohort: Cohort[Task],
     plan: Sequence[Split],
-    heads: Sequence[tuple[Array, float]],
+    heads: Sequence[Linear],
     predictions: Array,
     affine: Affine,
     seed: int,
@@ -40,7 +49,8 @@ def cross(
         cohort: of the head's task.
         plan: K splits by subject.
         heads: weight and bias of each fold.
-        predictions: (repeats, N) out-of-fold values or logits, those of `plan` among them.
+        predictions: (repeats, N) out-of-fold values or logits, those of `plan` among them;
+            (repeats, N, K) of K classes.
         affine: fits a head.
         seed: of what is drawn.
         cells: of a gridded encoder, in all.
@@ -56,15 +66,20 @@ def cross(
 
 
 def split(
-    x: Array, cohort: Cohort[Task], weight: Array, bias: float, seed: int, cells: int = 1
+    x: Array,
+    cohort: Cohort[Task],
+    weight: Array,
+    bias: float | Array,
+    seed: int,
+    cells: int = 1,
 ) -> tuple[Trust, dict[str, Any]]:
     """Trust by scans that neither set the weights nor chose the epoch.
 
     Args:
         x: (N, F) embeddings.
         cohort: of the head's task.
-        weight: (F,) of the head.
-        bias: of the head.
+        weight: (F,) of the head, or (K, F).
+        bias: of the head, or (K,).
         seed: of what is drawn.
         cells: of a gridded encoder, in all.
     """
@@ -72,7 +87,7 @@ def split(
     plan = [(every[:0], every)]
     weights = conformal.stored(weight[None])
     folds = conformal.folds_of(x, cohort, plan, weights, np.array([bias]))
-    predicted = (x @ weight + bias)[None]
+    predicted = (x @ weight.T + bias)[None]
     return of_folds("split conformal", x, cohort, folds, None, predicted, seed, cells)
 
 
@@ -95,6 +110,9 @@ def of_folds(
     """
     if cohort.task.kind == "binary":
         trust, found = _binary(folds, cohort, seed)
+    elif cohort.task.kind == "multiclass":
+        logits = conformal.out_of_fold(x, folds.weight, folds.bias, folds.fold)
+        trust, found = softmax.trust(folds, logits, cohort, seed)
     else:
         trust, found = _regression(folds, hard, x, cohort, predictions, seed)
     trust = replace(trust, novelty=novelty.fit(x, cohort.subjects, seed, cells))

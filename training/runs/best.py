@@ -1,7 +1,7 @@
 """The best epoch by validation: its weights kept on disk, found again by a resumed run.
 
 Source: 3D-Neuro-SimCLR (arXiv 2509.10620): AUC decides for a binary task, the mean squared error
-for a regression. The first of equal epochs is kept.
+for a regression; for several classes the macro AUC does. The first of equal epochs is kept.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fmtool.errors import InputError
 from runtime.system import atomic
+from training import evidence
 from training.cohort.prepared import PreparedCohort
 from training.evidence import evaluate
 from training.supervised import Supervised
@@ -33,7 +34,7 @@ class Best:
         writes: False in the processes that leave the files to another.
 
     Raises:
-        InputError: if there are no scans, or those of a binary task are of one class.
+        InputError: if there are no scans, or none of a class.
     """
 
     def __init__(
@@ -47,10 +48,13 @@ class Best:
         self._entries, self._labels = validation.entries, validation.labels
         if not validation.rows:
             raise InputError("there are no validation scans to choose the best epoch by")
-        if recipe.task.kind == "binary" and len(np.unique(self._labels)) < 2:
+        self._cohort = validation
+        names = recipe.task.classes or ()
+        absent = [name for c, name in enumerate(names) if not (self._labels == c).any()]
+        if absent:
             raise InputError(
-                f"the validation scans of {recipe.task.name} are of one class: no AUC can choose "
-                "the best epoch; split again with more of them"
+                f"no validation scan of {recipe.task.name} is of class {absent[0]}: no AUC can "
+                "choose the best epoch; split again with more of them"
             )
 
     def __call__(
@@ -71,6 +75,8 @@ class Best:
     def _figures(self, predicted: NDArray[np.float64]) -> dict[str, float]:
         if self._recipe.task.kind == "binary":
             return {"validation_auc": evaluate.auc(self._labels, predicted)}
+        if self._recipe.task.kind == "multiclass":
+            return {"validation_auc": evidence.figure(self._cohort, predicted[None])}
         return {
             "validation_mse": float(np.square(predicted - self._labels).mean()),
             "validation_mae": evaluate.mae(self._labels, predicted),

@@ -53,7 +53,8 @@ def convert(
         raise UsageError("a gridded encoder is kept in a folder of its own, without a head")
     if (task is None) != (head is None):
         raise UsageError("--task says what the head predicts and --head keeps it; name both")
-    linear = upstream.linear_head(source, told) if head is not None else None
+    count = task.outputs if task is not None else 1
+    linear = upstream.linear_head(source, told, count) if head is not None else None
     if Path(out).suffix in upstream.SUFFIXES:
         encoder, projector, info = upstream.load_pretraining(source, told)
         state = _optimizer(Path(source)) or info.get("optimizer")

@@ -40,7 +40,7 @@ class Trained:
 
     Attributes:
         head: the linear layer of the best epoch, with the test part's figures as evidence.
-        predictions: (N,) of the test part: values, or logits of class 1.
+        predictions: (N,) of the test part: values, or logits of class 1; (N, K) of K classes.
         best_epoch: from 0.
         rows: the predictions for people, a row per scan; see `training.evidence.out_of_fold`.
     """
@@ -90,7 +90,8 @@ def train(
     encoder = recipe.network.get_submodule("encoder")
     fixed = np.full(len(test.rows), evidence.constant(training))
     volume, offset = one_number(training.volumes_ml, training)
-    others = {"brain_volume": volume * test.volumes_ml + offset}
+    alone = test.volumes_ml[:, None] @ np.atleast_2d(volume).T + offset
+    others = {"brain_volume": alone if alone.shape[1] > 1 else alone[:, 0]}
     smooth = _smoothed(training, test)
     if smooth is not None:
         others["smoothed_scan"] = smooth

@@ -17,7 +17,7 @@ import numpy as np
 
 from fmtool.bundle import Bundle
 from fmtool.bundle.exposure import Overlap
-from fmtool.errors import InputError
+from fmtool.errors import InputError, UsageError
 from fmtool.task import Task
 from runtime import trust as trusts
 from runtime.engines.heads import affine
@@ -80,11 +80,12 @@ def calibrate(
         seen: whom of the cohort the bundle had seen; not known where absent.
 
     Raises:
-        UsageError: if the bundle has no such head.
+        UsageError: if the bundle has no such head, or one of several classes.
         InputError: if the subjects are too few, or of a class.
     """
     cohort = answers.cohort
     task = select(bundle, [cohort.task.name])[0]
+    refuse_several(task)
     if task != cohort.task:
         raise InputError(
             f"bundle {bundle.name} means something else by {task.name} than the task that is "
@@ -98,6 +99,19 @@ def calibrate(
     cells = bundle.manifest.encoder.cell_count
     made = SiteHead(answers, weight, bias, before, seed, seen, cells)
     return made.binary(known, parent) if task.kind == "binary" else made.regression(known, parent)
+
+
+def refuse_several(task: Task) -> None:
+    """Refuse a head of more than two classes: to be asked before scans are answered.
+
+    Raises:
+        UsageError: with what to do instead.
+    """
+    if task.kind == "multiclass":
+        raise UsageError(
+            f"{task.name} has more than two classes, and a site calibrates no such head yet; fit "
+            "one on the site's own scans with `fmtool train probe`, under another name"
+        )
 
 
 def _check_enough(cohort: Cohort[Task]) -> None:

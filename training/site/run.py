@@ -12,6 +12,7 @@ from fmtool.bundle import Bundle
 from fmtool.bundle import exposure as exposures
 from fmtool.bundle.exposure import Exposure
 from fmtool.errors import UsageError
+from fmtool.task import Task
 from runtime.engines.choose import Wish
 from runtime.trust import drift
 from training import cohort as cohorts
@@ -71,6 +72,7 @@ def calibrated(
     asked: SiteCohort, bundle: Bundle, seed: int, say: Callable[[str], None]
 ) -> tuple[Calibrated, SiteScans]:
     """A bundle's head calibrated on a site's controls; see `training.site.calibrate`."""
+    calibrate.refuse_several(_task(asked, bundle))
     found = _answers(asked, bundle, say)
     tested = overlap(exposures.read(bundle).of(found.cohort.task.name), found.cohort, found.scans)
     refuse_labelled(tested, found.cohort, "the controls", "bundle")
@@ -107,8 +109,12 @@ def fitted(
     return made, scans
 
 
+def _task(asked: SiteCohort, bundle: Bundle) -> Task:
+    return bundle.tasks.get(asked.task) or tasks.get(asked.task)
+
+
 def _answers(asked: SiteCohort, bundle: Bundle, say: Callable[[str], None]) -> SiteAnswers:
-    task = bundle.tasks.get(asked.task) or tasks.get(asked.task)
+    task = _task(asked, bundle)
     if asked.path.suffix == results.SUFFIX:
         if asked.labels is None:
             raise UsageError(f"{asked.path} holds no labels; name their table with --labels")

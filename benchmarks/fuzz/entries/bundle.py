@@ -99,14 +99,16 @@ def answer_all(bundle: Bundle) -> None:
     """Every answer that uses the calibration, and what shows it."""
     trusts = trust.read(bundle)
     embedding = np.ones(bundle.manifest.encoder.features % 4096, np.float32)
+    tasks, known = bundle.tasks, bundle.evidence
+    raw = {name: np.full((1, task.outputs), 0.75, np.float32) for name, task in tasks.items()}
     predictions = {
-        name: answer(task, 0.75, bundle.evidence(name), embedding, trusts.get(name))
-        for name, task in bundle.tasks.items()
+        name: answer(task, raw[name][0], known(name), embedding, trusts.get(name))
+        for name, task in tasks.items()
     }
-    maps = {
-        name: np.ones((1, 1, 10, 12, 12), np.float32) for name in attribution.names(bundle).values()
-    }
-    outputs = {**maps, **{name: np.ones((1, 1), np.float32) for name in bundle.tasks}}
+    outputs = {
+        of_map: np.ones((1, tasks[name].outputs, 10, 12, 12), np.float32)
+        for name, of_map in attribution.names(bundle).items()
+    } | raw
     attribution.read(bundle, outputs, {}, list(bundle.tasks))
     array = np.zeros((2, 2, 2), np.float32)
     prepared = Prepared(array, array > 0, np.eye(4), array, array > 0, np.eye(4), {})

@@ -45,6 +45,14 @@ def table(task: str, evidence: dict[str, Any], name: str) -> Any:
     table = Table("", evidence["metric"], "95 % interval", title=f"{task}: {evidence['sample']}")
     table.add_row(name, f"{evidence['value']:.3f}{unit}", f"{low:.3f} to {high:.3f}")
     table.add_row(evidence["baseline_name"], f"{evidence['baseline']:.3f}{unit}", "")
+    if "balanced_accuracy" in evidence:
+        balanced = evidence["balanced_accuracy"]
+        low, high = balanced["interval"]
+        table.add_row("balanced accuracy", f"{balanced['value']:.3f}", f"{low:.3f} to {high:.3f}")
+        table.add_row("of the largest class", f"{balanced['majority']:.3f}", "")
+        for name, one in evidence["recall"].items():
+            low, high = one["interval"]
+            table.add_row(f"told {name}", f"{one['value']:.3f}", f"{low:.3f} to {high:.3f}")
     beats = evidence["beats_baseline"]
     said = [f"{'beats' if beats else 'does not beat'} its baseline: {evidence['baseline_name']}"]
     for rival in rivals(evidence):
@@ -68,7 +76,11 @@ def limits(trust: dict[str, Any], unit: str) -> list[str]:
             f"probabilities by {trust['probability']}; {level} prediction sets, {method}: "
             f"{100 * trust['one_class']:.0f} % name one class, out of fold"
         )
-        said.append(f"the probabilities hold where {100 * trust['prevalence']:.0f} % are class 1")
+        shares = trust.get("shares") or [trust["prevalence"]]
+        told = ", ".join(
+            f"{100 * share:.0f} % are class {c}" for c, share in enumerate(shares, len(shares) == 1)
+        )
+        said.append(f"the probabilities hold where {told}")
         for side in ("sensitivity", "specificity"):
             if side in trust:
                 low, high = trust[side]["interval"]

@@ -1,10 +1,10 @@
 """Instance normalisation to a float32's rounding, the same with any number of threads.
 
-OpenVINO 2026.4's own, behind a convolution, adds a volume's millions of voxels one after the other:
-at 128^3 it is off by 4 % of a deviation with one thread and by 2 % with two (see
-`findings/openvino-mvn-after-a-convolution.sh`). A head's brain probabilities moved by up to 0.99, and
-a batch, whose workers have a core each, gave other answers than one scan alone. Added axis by axis
-it is off by 1e-6, with any number of threads, and is faster.
+OpenVINO 2026.4's own, behind a convolution, adds a volume's millions of voxels one after the
+other: at 128^3 it is off by 4 % of a deviation with one thread and by 2 % with two (see
+`findings/openvino-mvn-after-a-convolution.sh`). A head's brain probabilities moved by up to 0.99,
+and a batch, whose workers have a core each, gave other answers than one scan alone. Added axis by
+axis it is off by 1e-6, with any number of threads, and is faster.
 """
 
 from __future__ import annotations

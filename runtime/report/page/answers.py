@@ -45,7 +45,7 @@ def card(task: str, value: Mapping[str, Any]) -> str:
         parts.append(f'<p class="margin">{escape(limits)} <span>{what}</span></p>')
     elif margin is not None:
         parts.append(f'<p class="margin">{escape(margin)} <span>in its own cohort</span></p>')
-    parts.append(scale.binary(value) if value["kind"] == "binary" else scale.regression(value))
+    parts.append(scale.picture(value))
     if value.get("corrected") is not None:
         corrected = words.number(value["corrected"], str(value["unit"]))
         parts.append(

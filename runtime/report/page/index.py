@@ -110,6 +110,8 @@ def _value(value: Mapping[str, Any]) -> tuple[str, str]:
     star = "*" if judged is not None and not judged[0] else ""
     small = f"<small>{escape(limits)}</small>" if limits else ""
     number = words.chance(value) if value["kind"] == "binary" else value["value"]
+    if value["kind"] == "multiclass":  # by class, and in it the surest last
+        number = value["classes"].index(value["class"]) + value["probabilities"][value["class"]]
     return f"{number}", f"<span>{escape(large)}{star} {escape(unit)}{small}</span>"
 
 

@@ -23,6 +23,16 @@ class _Span(NamedTuple):
     words: str
 
 
+def picture(value: Mapping[str, Any]) -> str:
+    """The answer of any kind of task; empty where it is no number.
+
+    Args:
+        value: one of `Result.to_dict()["values"]`.
+    """
+    kinds = {"regression": regression, "binary": binary, "multiclass": multiclass}
+    return kinds[value["kind"]](value)
+
+
 def regression(value: Mapping[str, Any]) -> str:
     """The value, its interval (or else its head's error), and its cohort's range and quarters.
 
@@ -71,6 +81,22 @@ def binary(value: Mapping[str, Any]) -> str:
     return _svg(f"probability of {second}: {chance:.2f}", drawn)
 
 
+def multiclass(value: Mapping[str, Any]) -> str:
+    """A bar a class, as long as it is probable, its name and number above."""
+    chances = {str(name): float(p) for name, p in value["probabilities"].items()}
+    if not all(math.isfinite(p) for p in chances.values()):
+        return ""
+    drawn, height = [], 28.0
+    for number, (name, p) in enumerate(chances.items()):
+        top = number * height
+        right = _SIDE + (_WIDTH - 2 * _SIDE) * min(max(p, 0.0), 1.0)
+        drawn.append(f'<text x="{_SIDE:g}" y="{top + 11:g}">{escape(f"{name} {p:.2f}")}</text>')
+        drawn.append(_rect("track", _SIDE, _WIDTH - _SIDE, top + 15, 8))
+        drawn.append(_rect("bar", _SIDE, right, top + 15, 8))
+    told = ", ".join(f"probability of {name}: {p:.2f}" for name, p in chances.items())
+    return _svg(told, drawn, height * len(chances))
+
+
 def _spans(value: Mapping[str, Any]) -> list[_Span]:
     facts, at, found = value["evidence"], float(value["value"]), []
     if facts.get("label_range"):
@@ -86,9 +112,9 @@ def _spans(value: Mapping[str, Any]) -> list[_Span]:
     return found
 
 
-def _svg(told: str, drawn: Sequence[str]) -> str:
+def _svg(told: str, drawn: Sequence[str], height: float = _HEIGHT) -> str:
     return (
-        f'<svg class="scale" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" '
+        f'<svg class="scale" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" '
         f'aria-label="{escape(told)}">{"".join(drawn)}</svg>'
     )
 

@@ -77,7 +77,9 @@ def ramp(limit: float, unit: str, from_template: bool) -> str:
 
 
 def unit_of(value: Mapping[str, Any]) -> str:
-    """The unit of a map: a binary task's adds up as log-odds."""
+    """The unit of a map: a binary task's adds up as log-odds, one of several as a logit."""
+    if value["kind"] == "multiclass":
+        return f"logit of {value['class']}"
     if value["kind"] == "binary":
         return f"log-odds of {value['classes'][1]}"
     return str(value["unit"])

@@ -207,7 +207,8 @@ def _attributions(read: StreamScan, result: Result) -> Iterator[_Overlay]:
         power = math.floor(math.log10(_MOST / largest)) if largest > 0.0 else 0
         whole = np.rint(values * 10.0**power)
         width = max(2, 2 * math.ceil(float(np.abs(whole).max())))
-        unit = "logit" if value["kind"] == "binary" else str(value["unit"])
-        called = f"fmtool attribution of {name}, 1e{-power} {unit}"
+        unit = str(value["unit"]) if value["kind"] == "regression" else "logit"
+        whose = name if found.label is None else f"{name}, {found.label}"
+        called = f"fmtool attribution of {whose}, 1e{-power} {unit}"
         stored = (whole + (_MOST + 1)).astype(np.uint16)
         yield _Overlay(called, "FMTOOLATTRIBUTION", stored, -(_MOST + 1), (0, width))

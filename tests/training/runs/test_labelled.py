@@ -11,7 +11,7 @@ import torch
 
 from fmtool.bundle.exposure import Exposure
 from fmtool.errors import InputError
-from fmtool.task import AGE, SEX, Task
+from fmtool.task import AGE, DIAGNOSIS, SEX, Task
 from training import encoders
 from training.cohort.exposure import exposure
 from training.cohort.prepared import PreparedCohort
@@ -35,8 +35,9 @@ def part(task: Task, count: int, seed: int) -> PreparedCohort:
     z = np.linspace(0, 1, 16)[:, None, None]
     entries, rows = [], []
     for i in range(count):
-        label = float(i % 2) if task.kind == "binary" else 20.0 + 50.0 * i / count
-        waves = 2.0 + 6.0 * (label if task.kind == "binary" else (label - 20.0) / 50.0)
+        kinds = len(task.classes or ())
+        label = float(i % kinds) if kinds else 20.0 + 50.0 * i / count
+        waves = 2.0 + 6.0 * (label / (kinds - 1) if kinds else (label - 20.0) / 50.0)
         volume = (np.sin(waves * np.pi * z) + 0.2 * rng.normal(size=mask.shape)).astype(np.float32)
         entries.append(SimpleNamespace(volume=volume, mask=mask, facts={"digest": f"{seed} {i}"}))
         rows.append(Row(f"s{seed}-{i}", Path(f"{seed}-{i}"), None, label, None, i))
@@ -123,8 +124,26 @@ def test_validation_needs_scans_and_both_classes(tmp_path: Path) -> None:
     recipe = recipe_of(SEX, training)
     with pytest.raises(InputError, match="there are no validation scans"):
         Best(recipe, training.take([]), tmp_path)
-    with pytest.raises(InputError, match="are of one class"):
+    with pytest.raises(InputError, match="no validation scan of sex is of class M"):
         Best(recipe, training.take([0]), tmp_path)
+
+
+@pytest.mark.slow
+def test_several_classes_are_learnt_and_reported(tmp_path: Path) -> None:
+    parts = [part(DIAGNOSIS, count, seed) for seed, count in enumerate((18, 9, 18))]
+    recipe = recipe_of(DIAGNOSIS, parts[0])
+    settings = replace(SETTINGS, epochs=20, learning_rate=1e-3)
+    fabric = devices.launch(settings)
+    found = labelled.train(fabric, recipe, *parts, settings, tmp_path, seen=Exposure())
+    told, head = found.head.evidence, found.head
+    assert (told["metric"], told["how"]) == ("macro AUC", "held-out test")
+    assert told["value"] > 0.6
+    assert 0.0 <= told["brain_volume"]["value"] <= 1.0
+    assert found.predictions.shape == (18, 3)
+    assert (head.weight.shape[0], head.bias.shape) == (3, (3,))
+    assert np.abs(head.weight.sum(axis=0)).max() < 1e-5
+    assert {row["predicted"] for row in found.rows} <= set(DIAGNOSIS.classes)
+    assert head.trust.probabilities is not None
 
 
 def test_a_test_part_that_has_trained_the_encoder_is_refused_before_training(
