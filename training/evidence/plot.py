@@ -134,7 +134,7 @@ def _several(axes: Any, rows: Sequence[Record], task: Task, evidence: Mapping[st
     names, table = task.classes or (), np.array(evidence["confusion"])
     left.imshow(table, cmap="Greens", vmin=0.0, vmax=1.0)
     for (row, column), share in np.ndenumerate(table):
-        colour = "white" if share > 0.6 else _LINE
+        colour = "white" if share > _FLIP else _LINE
         left.text(column, row, f"{share:.2f}", ha="center", va="center", color=colour, fontsize=9)
     left.set_xticks(range(len(names)), names)
     left.set_yticks(range(len(names)), names)
