@@ -15,7 +15,7 @@ from torch import nn
 
 from export.graph import BundleGraph, LinearHead
 from export.models import BATCHES, Exported, Wanted, export_models
-from export.parts.card import CARD, LICENCES, card
+from export.parts.card import CARD, LICENCES, WEIGHTS_LICENCE, card
 from export.parts.manifest import LOCATE, SEGMENT, TEMPLATE, BundleNotes, manifest, trust_bytes
 from export.reference import Volume, reference, template_volume, variant
 from fmtool import bundle as bundles
@@ -100,8 +100,9 @@ def pack(
 
 
 def parts_of(bundle: Bundle) -> Parts:
-    """A bundle's preprocessing: skull-stripping networks, template and licences."""
-    licences = [name for name in bundle.manifest.files if name.startswith(LICENCES)]
+    """A bundle's preprocessing: skull-stripping networks, template and their licences."""
+    files = bundle.manifest.files
+    licences = [n for n in files if n.startswith(LICENCES) and n != WEIGHTS_LICENCE]
     return {
         LOCATE: bundle.file(bundle.manifest.strip.locate),
         SEGMENT: bundle.file(bundle.manifest.strip.segment),

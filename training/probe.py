@@ -1,7 +1,8 @@
 """The linear probe: a frozen encoder's embeddings, one standardised linear model, honest evidence.
 
 With e the embedding by an encoder in eval mode, m and s the mean and deviation of each of its F
-features over the training rows, and z = (e - m) / s:
+features over the training rows (s of a gridded encoder: of each channel, see `training.span`), and
+z = (e - m) / s:
 
     regression: w, b minimise  sum (w . z + b - y)^2 + a |w|^2                 a in F * 10^(-3 .. 3)
     binary:     w, b minimise  C sum log(1 + exp(-(2 y - 1)(w . z + b))) + |w|^2 / 2
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -99,8 +101,9 @@ def fit(
         raise InputError(f"expected one finite embedding for each of {len(cohort.rows)} rows")
     evidence.check_enough(cohort, "a probe")
 
+    affine = partial(fit_affine, cells=cells)
     plans = [splits.by_subject(cohort, folds, seed + r) for r in range(repeats)]
-    heads = [_heads(x, cohort, plan) for plan in plans]
+    heads = [_heads(x, cohort, plan, cells) for plan in plans]
     predictions = np.stack([_out_of_fold(x, *pair) for pair in zip(plans, heads, strict=True)])
     fold = np.stack([splits.fold_of(plan, len(x)) for plan in plans])
     baseline = np.stack([_constant_out_of_fold(cohort, plan) for plan in plans])
@@ -127,9 +130,9 @@ def fit(
     if smooth is not None:
         others["smoothed_scan"] = smooth[0]
     limits, found["trust"] = trust.cross(
-        x, cohort, plans[0], heads[0], predictions, fit_affine, seed, cells
+        x, cohort, plans[0], heads[0], predictions, affine, seed, cells
     )
-    head = Head(cohort.task, *fit_affine(x, cohort), found, encoder_sha256, sample, limits)
+    head = Head(cohort.task, *affine(x, cohort), found, encoder_sha256, sample, limits)
     hard, sizes = limits.difficulty, None
     if hard is not None:
         sizes = np.array([hard(e)[k] for e, k in zip(x, fold[0], strict=True)])
@@ -160,12 +163,13 @@ def beside(
     covariates.into(found.rows, known, predicted, cohort.task)
 
 
-def fit_affine(x: Array, cohort: Cohort[Task]) -> Linear:
+def fit_affine(x: Array, cohort: Cohort[Task], cells: int = 1) -> Linear:
     """Standardise, then ridge or logistic regression, its strength chosen over subjects.
 
     Args:
         x: (N, F), embeddings; fitted in the span of the rows, see `training.span`.
         cohort: the same scans; no subject is in two inner folds.
+        cells: of a gridded encoder, in all, which have one scale in each channel.
 
     Returns:
         weight and bias of the embedding as it is.
@@ -177,12 +181,12 @@ def fit_affine(x: Array, cohort: Cohort[Task]) -> Linear:
     losses = np.zeros(len(_STRENGTHS))
     with threadpool_limits(1):  # hundreds of small fits: threads would spend the time meeting up
         for train, test in splits.by_subject(cohort, _INNER_FOLDS, seed=0):
-            span = Span.of(x[train])
+            span = Span.of(x[train], cells)
             held = span(x[test])
             for i, strength in enumerate(_STRENGTHS):
                 model = _model(cohort.task, strength, features).fit(span.coordinates, y[train])
                 losses[i] += _loss(model, held, y[test])
-        span = Span.of(x)
+        span = Span.of(x, cells)
         best = _model(cohort.task, _STRENGTHS[losses.argmin()], features).fit(span.coordinates, y)
         weight, bias = span.weights(np.atleast_2d(best.coef_), np.atleast_1d(best.intercept_))
     return (weight, bias) if len(weight) > 1 else (weight[0], float(bias[0]))
@@ -220,9 +224,11 @@ def _unscaled(model: Any, centre: Array, spread: Array) -> Linear:
     return (weight, bias) if len(weight) > 1 else (weight[0], float(bias[0]))
 
 
-def _heads(x: Array, cohort: Cohort[Task], plan: Sequence[splits.Split]) -> list[Linear]:
+def _heads(
+    x: Array, cohort: Cohort[Task], plan: Sequence[splits.Split], cells: int = 1
+) -> list[Linear]:
     """Weight and bias of each training part of a plan."""
-    return [fit_affine(x[train], cohort.take(train)) for train, _ in plan]
+    return [fit_affine(x[train], cohort.take(train), cells) for train, _ in plan]
 
 
 def _out_of_fold(x: Array, plan: Sequence[splits.Split], heads: Sequence[Linear]) -> Array:

@@ -36,9 +36,16 @@ class Span:
     _back: Array | None  # (n, R): V = rows' @ back
 
     @classmethod
-    def of(cls, x: Array) -> Self:
-        """That of (n, F) training rows."""
+    def of(cls, x: Array, cells: int = 1) -> Self:
+        """That of (n, F) training rows; of a gridded encoder, `cells` of each channel.
+
+        A channel's cells have one scale, the root of their mean variance: a cell at the brain's
+        rim, where one head in ten reaches, would otherwise count as much as one inside.
+        """
         scale = StandardScaler().fit(x)
+        if cells > 1:
+            variance = scale.var_.reshape(-1, cells).mean(axis=1).repeat(cells)
+            scale.scale_ = np.where(variance > 0.0, np.sqrt(variance), 1.0)
         rows = scale.transform(x)
         if rows.shape[1] <= len(rows):
             return cls(rows, scale, rows, None)

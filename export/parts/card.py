@@ -15,6 +15,9 @@ from fmtool.bundle.rivals import BETTER, rivals
 CARD, LICENCES = "MODEL_CARD.md", "LICENSES/"
 """Its name inside a bundle, and the folder of the licences."""
 
+WEIGHTS_LICENCE = f"{LICENCES}weights.txt"
+"""That of the encoder's and heads' weights, where it is not the code's."""
+
 _INTENDED = (
     "Research on T1-weighted MRI of adult heads: studying embeddings, predictions and their "
     "agreement with known labels, in cohorts like the sample below. Not for one person's care."

@@ -20,6 +20,7 @@ from export import memory, models
 from export import pack as packing
 from export.models import Wanted
 from export.pack import assemble, pack, parts_of
+from export.parts.card import WEIGHTS_LICENCE
 from export.parts.manifest import BundleNotes
 from export.reference import feed, reference, template_volume, variant
 from export.verify import ActivationOverflow, parity
@@ -156,8 +157,11 @@ def test_the_callers_encoder_is_left_as_it_was(small, graph, heads, parts, tmp_p
 
 
 def test_parts_come_from_another_bundle(small, graph, heads, parts, tmp_path):
-    first = assemble(tmp_path / "first.fmtool", graph.encoder, heads, parts, ABOUT)
+    theirs = {**parts, WEIGHTS_LICENCE: b"of the first bundle's weights"}
+    first = assemble(tmp_path / "first.fmtool", graph.encoder, heads, theirs, ABOUT)
     second = pack(tmp_path / "second.fmtool", graph.encoder, heads[:1], first.path, source="mine")
+    assert WEIGHTS_LICENCE in first.manifest.files
+    assert WEIGHTS_LICENCE not in second.manifest.files
     for name, content in parts_of(second).items():
         assert content.read_bytes() == parts[name]
     assert second.name == "second"

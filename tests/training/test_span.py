@@ -88,3 +88,26 @@ def test_embeddings_that_are_all_the_same_give_the_mean():
     weight, bias = probe.fit_affine(np.ones((ROWS, 300)), drawn)
     assert not weight.any()
     assert bias == pytest.approx(drawn.labels.mean())
+
+
+def test_a_channels_cells_have_one_scale():
+    rows = (
+        np.random.default_rng(5).normal(size=(20, 4, 15))
+        * np.array([1.0, 1.0, 1.0, 1e-3])[None, :, None]
+    )
+    rows[:, :, 0] *= 1e-2  # a cell at the rim
+    x = rows.reshape(20, 60)
+    alone, together = Span.of(x), Span.of(x, cells=15)
+
+    def inner(span: Span) -> np.ndarray:
+        return span.coordinates @ span.coordinates.T
+
+    channels = (x - x.mean(0)).reshape(20, 4, 15)
+    scale = np.sqrt(channels.var(0).mean(1))[None, :, None]
+    expected = (channels / scale).reshape(20, 60)
+    np.testing.assert_allclose(inner(together), expected @ expected.T, rtol=1e-9)
+    assert not np.allclose(inner(alone), inner(together))
+    weight, _ = together.weights(np.ones((1, together.coordinates.shape[1])), np.zeros(1))
+    np.testing.assert_allclose(
+        (x - x.mean(0)) @ weight[0], together.coordinates.sum(1), rtol=1e-6, atol=1e-9
+    )

@@ -1,0 +1,1 @@
+"""The demonstration bundle, made from a folder of heads: pretrained, chosen, judged, packed."""

@@ -1,0 +1,119 @@
+"""Which encoder, chosen inside each fold: the figures of the whole procedure, choice included.
+
+A candidate is as good as its mean share of explained variance over the tasks, age and sex (as 0 and
+1), by ridge regression on standardised features in inner folds of the training people. In the dual,
+with G the Gram matrix of the standardised features and c the labels less their mean,
+
+    predicted = G_test,train (G + a tr(G)/n I)^-1 c + mean,      the best a of `STRENGTHS`
+
+so a choice costs a few small matrices. What is then judged is `training.probe`'s own head.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from fmtool.bundle.exposure import Exposure
+from fmtool.task import Task
+from training import probe
+from training.cohort import Cohort
+from training.evidence import splits
+from training.span import Span
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+STRENGTHS = np.logspace(-3.5, 0.5, 9)
+_INNER = 5
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An encoder to choose from.
+
+    Attributes:
+        name: in words.
+        encoder: gridded, in eval mode.
+        x: (N, F), its embeddings of the cohort.
+        seen: whose images set its weights.
+        cells: of its grid, in all.
+    """
+
+    name: str
+    encoder: nn.Module
+    x: Array
+    seen: Exposure
+    cells: int = 1
+
+
+def best(candidates: Sequence[Candidate], cohorts: Sequence[Cohort[Task]], rows: Rows) -> int:
+    """The number of the candidate that does best in inner folds of some rows of all the cohorts."""
+    parts = [cohort.take(rows) for cohort in cohorts]
+    return int(np.argmax([_skill(one.x[rows], one.cells, parts) for one in candidates]))
+
+
+def _skill(x: Array, cells: int, cohorts: Sequence[Cohort[Task]]) -> float:
+    span = Span.of(x, cells)
+    gram, found = span.coordinates @ span.coordinates.T, []
+    for cohort in cohorts:
+        y = cohort.labels
+        left = np.zeros(len(STRENGTHS))
+        for train, test in splits.by_subject(cohort, _INNER, seed=0):
+            left += ((ridge(gram, y, train, test) - y[test]) ** 2).sum(axis=1)
+        found.append(1.0 - left.min() / ((y - y.mean()) ** 2).sum())
+    return float(np.mean(found))
+
+
+def ridge(gram: Array, y: Array, train: Rows, test: Rows) -> Array:
+    """(strengths, tests): ridge regression with an intercept, from the features' products."""
+    own, other = gram[np.ix_(train, train)], gram[np.ix_(test, train)]
+    centre = own.mean(axis=0)
+    own = own - centre - centre[:, None] + centre.mean()
+    other = other - other.mean(axis=1, keepdims=True) - centre + centre.mean()
+    values, vectors = np.linalg.eigh(own)
+    along, mean = vectors.T @ (y[train] - y[train].mean()), y[train].mean()
+    penalty = STRENGTHS[:, None] * values.mean()
+    found: Array = (along / (np.maximum(values, 0.0) + penalty)) @ (other @ vectors).T + mean
+    return found
+
+
+def nested(
+    candidates: Sequence[Candidate],
+    cohorts: Sequence[Cohort[Task]],
+    judged: int,
+    seed: int,
+    folds: int,
+    repeats: int,
+) -> tuple[Array, Rows, Counter[str]]:
+    """Out-of-fold predictions of one cohort's task, the encoder chosen by the training people.
+
+    Returns:
+        (repeats, N) values or logits; (repeats, N) folds; how often each candidate was chosen.
+    """
+    cohort = cohorts[judged]
+    predictions = np.empty((repeats, len(cohort.rows)))
+    fold, picked = np.empty(predictions.shape, dtype=np.intp), Counter[str]()
+    for r in range(repeats):
+        plan = splits.by_subject(cohort, folds, seed + r)
+        fold[r] = splits.fold_of(plan, len(cohort.rows))
+        for train, test in plan:
+            one = candidates[best(candidates, cohorts, train)]
+            picked[one.name] += 1
+            weight, bias = probe.fit_affine(one.x[train], cohort.take(train), one.cells)
+            predictions[r, test] = one.x[test] @ weight + bias
+    return predictions, fold, picked
+
+
+def out_of_fold(x: Array, cohort: Cohort[Task], plan: Sequence[splits.Split]) -> Array:
+    """(N,): what a probe of (N, F) features says of those whom it was not fitted on."""
+    predicted = np.empty(len(x))
+    for train, test in plan:
+        weight, bias = probe.fit_affine(x[train], cohort.take(train))
+        predicted[test] = x[test] @ weight + bias
+    return predicted

@@ -1,0 +1,129 @@
+"""The demonstration's own parts: views within places, the guard, the choice inside folds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.demo import choose, heads, local, pretrain
+from benchmarks.demo.choose import Candidate
+from benchmarks.shared.held import HeldScan
+from fmtool.bundle.exposure import Exposure
+from fmtool.errors import InputError
+from fmtool.task import AGE, SEX
+from training.cohort import Cohort, Row
+from training.fit.recipe import ScanBatch
+
+
+@pytest.fixture
+def cohorts() -> list[Cohort]:
+    random = np.random.default_rng(0)
+    rows = [Row(f"s{i}", Path(f"s{i}.nii"), None, 0.0, None, i) for i in range(60)]
+    aged = Cohort(Path("made"), AGE, rows).relabelled(random.uniform(20, 80, 60))
+    return [aged, Cohort(Path("made"), SEX, rows).relabelled(np.arange(60) % 2)]
+
+
+def candidate(name: str, x: np.ndarray) -> Candidate:
+    return Candidate(name, torch.nn.Identity(), x, Exposure())
+
+
+def test_the_dual_is_ridge_regression() -> None:
+    from sklearn.linear_model import Ridge
+
+    random = np.random.default_rng(1)
+    x, y = random.normal(size=(30, 50)), random.normal(size=30)
+    train, test = np.arange(20), np.arange(20, 30)
+    found = choose.ridge(x @ x.T, y, train, test)
+    own = x[train] - x[train].mean(0)
+    penalty = choose.STRENGTHS[2] * np.linalg.eigvalsh(own @ own.T).mean()
+    expected = Ridge(alpha=penalty).fit(x[train], y[train]).predict(x[test])
+    np.testing.assert_allclose(found[2], expected, rtol=1e-6)
+
+
+def test_folds_choose_what_knows_both_tasks(cohorts: list[Cohort]) -> None:
+    random = np.random.default_rng(2)
+    noise = random.normal(size=(60, 20))
+    told = noise.copy()
+    told[:, 0], told[:, 1] = cohorts[0].labels, cohorts[1].labels
+    found = [candidate("noise", noise), candidate("told", told)]
+    predictions, fold, picked = choose.nested(found, cohorts, 0, seed=0, folds=3, repeats=1)
+    assert picked == {"told": 3}
+    assert set(fold.ravel()) == {0, 1, 2}
+    assert np.corrcoef(predictions[0], cohorts[0].labels)[0, 1] > 0.9
+
+
+def test_a_choice_does_not_see_the_people_it_is_judged_by(cohorts: list[Cohort]) -> None:
+    random = np.random.default_rng(3)
+    found = [candidate(str(k), random.normal(size=(60, 30))) for k in range(2)]
+    train = np.arange(40)
+    before = choose.best(found, cohorts, train)
+    others = [c.relabelled(np.where(np.arange(60) < 40, c.labels, 1 - c.labels)) for c in cohorts]
+    assert choose.best(found, others, train) == before
+
+
+def test_the_views_of_a_head_differ_and_only_inside_the_brain() -> None:
+    source = torch.Generator().manual_seed(0)
+    crop = torch.randn(16, 16, 16, generator=source)
+    one, two = (local.changed(crop.clone(), source) for _ in range(2))
+    assert not torch.equal(one, two)
+    assert torch.isfinite(one).all()
+    close = torch.corrcoef(torch.stack((one.flatten(), crop.flatten())))[0, 1]
+    assert close > 0.3  # the same anatomy still
+
+
+def batch(count: int = 3, shape: tuple[int, int, int] = (60, 72, 72)) -> ScanBatch:
+    random = np.random.default_rng(4)
+    volumes = torch.from_numpy(random.normal(100, 20, (count, *shape)).astype(np.float32))
+    masks = torch.ones(volumes.shape, dtype=torch.bool)
+    return ScanBatch(volumes, masks, torch.full((count,), torch.nan), list(range(count)), 0, 7)
+
+
+def test_the_loss_is_guessing_at_first_and_has_gradients() -> None:
+    recipe = local.LocalSimCLR(pretrain.fresh(0), stage=1)
+    loss = recipe.loss(recipe.network, batch(), lambda tensor: tensor)
+    loss.value.backward()
+    assert 0.2 < float(loss.facts["of_chance"]) < 1.5
+    assert recipe.network.get_submodule("encoder.conv1").weight.grad.abs().sum() > 0
+
+
+def test_crops_without_brain_teach_nothing() -> None:
+    recipe = local.LocalSimCLR(pretrain.fresh(0), stage=1)
+    empty = batch()
+    empty.masks[:] = False
+    empty.masks[:, 0, 0, 0] = True
+    loss = recipe.loss(recipe.network, empty, lambda tensor: tensor)
+    assert float(loss.value) == 0.0
+
+
+def scans(count: int = 3) -> list[HeldScan]:
+    made = batch(count, (48, 64, 64))
+    return [
+        HeldScan(v.numpy(), m.numpy(), {"digest": str(i)})
+        for i, (v, m) in enumerate(zip(made.volumes, made.masks, strict=True))
+    ]
+
+
+def test_an_encoder_that_says_the_same_of_all_heads_has_collapsed() -> None:
+    encoder = pretrain.normed(pretrain.fresh(0), scans())
+    assert pretrain.variation(encoder, scans()) > 0.0
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.zero_()
+    assert pretrain.variation(encoder, scans()) == 0.0
+
+
+def test_a_table_of_nobody_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\tsex\n")
+    with pytest.raises(InputError, match="lists no heads"):
+        heads.read(tmp_path)
+
+
+def test_heads_are_read_for_both_tasks(tmp_path: Path) -> None:
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\tsex\nA\t30.5\tM\nB\t40\tF\n")
+    aged, sexed = heads.read(tmp_path)
+    assert aged.labels.tolist() == [30.5, 40.0]
+    assert sexed.labels.tolist() == [1.0, 0.0]
+    assert aged.rows[0].image == tmp_path / "A_T1w.nii.gz"
