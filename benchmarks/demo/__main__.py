@@ -1,7 +1,8 @@
 """Make the demonstration bundle from IXI's Hammersmith heads, top to bottom.
 
-The heads are prepared; two encoders start from the same seeds, and one of each is pretrained on the
-unlabelled heads (`benchmarks.demo.local`), watched for collapse. Linear heads for age and sex read
+The heads and a 1 mm copy of each (`benchmarks.demo.heads`) are prepared; two encoders start from
+the same seeds, and one of each is pretrained on the unlabelled heads (`benchmarks.demo.local`),
+watched for collapse. Linear heads for age and sex read
 coarse grids of their features; which encoder and grid, the training people of each fold choose
 (`benchmarks.demo.choose`), and so once more all people, whose choice is packed. The figures in the
 bundle are those of the whole procedure. No scan leaves the machine.
@@ -73,7 +74,9 @@ def candidates(
     random = pretrain.normed(pretrain.fresh(seed), entries)
     trained = pretrain.fresh(seed).eval()
     deepest = max(stage for _, stage in GRIDS)
-    first = pretrain.pretrained(entries, deepest, epochs, seed, cache)
+    # Without the copies: another rendition of a head is not another head.
+    heads = entries[: len(set(cohort.subjects))]
+    first = pretrain.pretrained(heads, deepest, epochs, seed, cache)
     trained.load_state_dict(first.state_dict(), strict=False)  # what follows is cut off
     known = f"SimCLR within places, {epochs} epochs on the same scans"
     for whole, how, seen in ((random, "random weights", Exposure()), (trained, known, shown)):
@@ -123,11 +126,11 @@ def head(
     return fitted.head
 
 
-def limits(entries: Sequence[StoredScan], heads: Sequence[Head]) -> list[str]:
+def limits(subjects: int, heads: Sequence[Head]) -> list[str]:
     """What the sample was, in sentences that every result carries."""
     low, high = heads[0].evidence["label_range"]
     return [
-        f"Demonstration: fitted on {len(entries)} adult heads of one scanner (IXI, Hammersmith, "
+        f"Demonstration: fitted on {subjects} adult heads of one scanner (IXI, Hammersmith, "
         f"Philips 3T), ages {low:g} to {high:g}.",
         "Another scanner, age or sequence is outside what it has seen.",
     ]
@@ -160,7 +163,7 @@ def make(
         else:
             opened = stack.enter_context(bundles.open(prepared_by))
             parts = parts_of(opened)
-        cohorts = read(folder)
+        cohorts = read(folder, cache / "fine")
         entries = prepare(cohorts[0], cache / "volumes", opened)
         clock(f"{len(entries)} heads prepared")
         found = candidates(cohorts[0], entries, epochs, seed, cache)
@@ -172,7 +175,7 @@ def make(
         notes = BundleNotes(
             name="demo",
             source=f"{chosen.name}; chosen among {len(found)} in each fold anew. {CREDIT}",
-            limits=limits(entries, fitted),
+            limits=limits(len(set(cohorts[0].subjects)), fitted),
             calibration=ranges([entry.facts for entry in entries]),
             demonstration=True,
             seen=chosen.seen,

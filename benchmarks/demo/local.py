@@ -123,7 +123,7 @@ class LocalSimCLR:
         """The mean and deviation of a head's brain, found once."""
         if index not in self._scales:
             brain = volume[mask]
-            self._scales[index] = float(brain.mean()), float(brain.std()) or 1.0
+            self._scales[index] = float(brain.mean()), float(brain.std(correction=0)) or 1.0
         return self._scales[index]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from benchmarks.demo import choose, heads, local, pretrain
 from benchmarks.demo.choose import Candidate
@@ -14,7 +16,9 @@ from benchmarks.shared.held import HeldScan
 from fmtool.bundle.exposure import Exposure
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
+from training import probe
 from training.cohort import Cohort, Row
+from training.evidence import splits
 from training.fit.recipe import ScanBatch
 
 
@@ -66,7 +70,8 @@ def test_a_choice_does_not_see_the_people_it_is_judged_by(cohorts: list[Cohort])
 
 def test_the_views_of_a_head_differ_and_only_inside_the_brain() -> None:
     source = torch.Generator().manual_seed(0)
-    crop = torch.randn(16, 16, 16, generator=source)
+    coarse = torch.randn(1, 1, 4, 4, 4, generator=source)  # anatomy is smooth
+    crop = functional.interpolate(coarse, (16, 16, 16), mode="trilinear")[0, 0]
     one, two = (local.changed(crop.clone(), source) for _ in range(2))
     assert not torch.equal(one, two)
     assert torch.isfinite(one).all()
@@ -95,7 +100,7 @@ def test_crops_without_brain_teach_nothing() -> None:
     empty.masks[:] = False
     empty.masks[:, 0, 0, 0] = True
     loss = recipe.loss(recipe.network, empty, lambda tensor: tensor)
-    assert float(loss.value) == 0.0
+    assert loss.value.item() == 0.0
 
 
 def scans(count: int = 3) -> list[HeldScan]:
@@ -118,12 +123,37 @@ def test_an_encoder_that_says_the_same_of_all_heads_has_collapsed() -> None:
 def test_a_table_of_nobody_is_refused(tmp_path: Path) -> None:
     (tmp_path / "participants.tsv").write_text("participant_id\tage\tsex\n")
     with pytest.raises(InputError, match="lists no heads"):
-        heads.read(tmp_path)
+        heads.read(tmp_path, tmp_path / "fine")
 
 
 def test_heads_are_read_for_both_tasks(tmp_path: Path) -> None:
     (tmp_path / "participants.tsv").write_text("participant_id\tage\tsex\nA\t30.5\tM\nB\t40\tF\n")
-    aged, sexed = heads.read(tmp_path)
-    assert aged.labels.tolist() == [30.5, 40.0]
-    assert sexed.labels.tolist() == [1.0, 0.0]
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    values = np.random.default_rng(6).uniform(0, 100, (6, 8, 7)).astype(np.float32)
+    for name in "AB":
+        nib.save(nib.Nifti1Image(values, affine), tmp_path / f"{name}_T1w.nii.gz")
+    aged, sexed = heads.read(tmp_path, tmp_path / "fine")
+    assert aged.labels.tolist() == [30.5, 40.0] * 2
+    assert sexed.labels.tolist() == [1.0, 0.0] * 2
     assert aged.rows[0].image == tmp_path / "A_T1w.nii.gz"
+    # The copies: the same people, so in the same fold, at 1 mm, in the same place.
+    assert aged.subjects == ["A", "B"] * 2
+    for train, test in splits.by_subject(aged, 2, seed=0):
+        assert not {aged.subjects[i] for i in train} & {aged.subjects[i] for i in test}
+    fine = nib.load(aged.rows[2].image)
+    assert fine.header.get_zooms() == (1.0, 1.0, 1.0)
+    np.testing.assert_allclose(fine.get_fdata()[::2, ::2, ::2], values, rtol=1e-4)
+
+
+def test_copies_teach_a_head_what_resolution_does(cohorts: list[Cohort]) -> None:
+    random = np.random.default_rng(7)
+    aged = cohorts[0]
+    direction = np.eye(30)[0]  # of blur, along which age lies too
+    x = random.normal(size=(60, 30))
+    x[:, 0] += aged.labels / 20.0
+    x[:, 1] += aged.labels / 20.0
+    blurred = x + 3.0 * direction
+    both = Cohort(aged.path, aged.task, [*aged.rows] * 2).relabelled([*aged.labels] * 2)
+    alone, _ = probe.fit_affine(x, aged)
+    taught, _ = probe.fit_affine(np.concatenate((x, blurred)), both)
+    assert abs(alone @ direction) > 3.0 * abs(taught @ direction)
