@@ -25,6 +25,7 @@ HOMONYMS = {
     "--head": "the heads of a bundle to export; the file that an import keeps one in",
     "--out": "a file where a verb makes one (a bundle, a head, a split, a report of bench), else a "
     "folder",
+    "--plot": "the file of a measurement's picture; a training has its figures beside the head",
     "--precision": "what an engine computes in; for bench several; for a training, what its "
     "network's arithmetic is rounded to",
     "--seed": "must be said where data are made",

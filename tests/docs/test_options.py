@@ -31,9 +31,9 @@ def test_a_name_means_one_thing_or_it_is_said_what_it_means():
 
 # One thing each; what a verb does with it is in its help.
 WORDED_BY_VERB = {
-    "--any-client", "--bundle", "--cache", "--encoder", "--engines", "--inbox", "--json",
-    "--keep-days", "--labels", "--min-free", "--rtx", "--settle", "--split", "--spool", "--target",
-    "--tensorrt", "--tls-cert",
+    "--any-client", "--bundle", "--cache", "--covariate", "--encoder", "--engines", "--force",
+    "--inbox", "--json", "--keep-days", "--labels", "--min-free", "--report", "--rtx", "--settle",
+    "--split", "--spool", "--target", "--tensorrt", "--tls-cert",
 }  # fmt: skip
 
 

@@ -188,7 +188,8 @@ def test_a_reference_that_is_not_finite_is_not_compared_with(graph, volumes):
 
 
 def test_a_logit_that_is_sure_is_held_to_a_relative_limit(graph):
-    wanted = {name: np.ones(1) for name in graph.output_names} | {"sex": np.array([8.0])}
+    wanted = {name: np.ones((1, 1, 2, 2, 2)) for name in graph.output_names}
+    wanted |= {"embedding": np.ones((1, 4)), "age": np.ones(1), "sex": np.array([8.0])}
     found = _differences(graph, wanted, wanted, 5e-3, {"sex": 0.2})
     bounds = {difference.output: difference.tolerance for difference in found}
     assert (bounds["sex"], bounds["age"]) == (pytest.approx(0.4), pytest.approx(0.6))

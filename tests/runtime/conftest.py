@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from fmtool import bundle, space
+from fmtool.task import AGE
 from runtime.ledger.content import content_digest
+from runtime.result import Prediction
 from runtime.service.answer import AnsweredBy, Fate, Outcome, pages, put
 
 
@@ -49,16 +51,7 @@ class StandIn:
 
 def answer():
     """What `Result.to_dict()` gives."""
-    value = {
-        "value": 40.0,
-        "unit": "years",
-        "kind": "regression",
-        "class": None,
-        "classes": None,
-        "interval": None,
-        "evidence": {},
-        "warnings": [],
-    }
+    value = Prediction(AGE, 40.0, {}, []).to_dict()
     return {
         "scan": "",
         "values": {"age": value, "sex": value},

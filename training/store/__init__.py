@@ -21,11 +21,13 @@ from numpy.typing import NDArray
 from fmtool import __version__
 from fmtool.errors import FmtoolError
 from runtime.ledger.content import content_digest
-from training.cohort.row import Row
 from training.store import code_digest, turboprep
 from training.store import entry as entries
 from training.store.entry import StoredScan
 from training.store.file_digests import Digests
+
+if TYPE_CHECKING:
+    from training.cohort.row import Row
 
 if TYPE_CHECKING:
     from runtime.preprocess.pipeline import Prepared

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -22,8 +22,10 @@ from runtime import quality, scan
 from runtime.preprocess.pipeline import Prepared, Preprocessor
 from runtime.system.machine import cores
 from runtime.system.orphan import end_with_parent
-from training.cohort.row import Row
 from training.store import Store
+
+if TYPE_CHECKING:
+    from training.cohort.row import Row
 
 _log = logging.getLogger(__name__)
 

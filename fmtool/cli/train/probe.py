@@ -77,11 +77,8 @@ def probe(
     from fmtool.cli import console
     from fmtool.cli.train import evidence
     from runtime.engines.choose import Wish
-    from training.evidence.plot import check_matplotlib
     from training.site import needs_scikit_learn
 
-    if plot:
-        check_matplotlib()
     if encoder is not None and not bundles.is_bundle(encoder):
         if out.suffix == bundles.SUFFIX:
             raise UsageError(
@@ -93,8 +90,11 @@ def probe(
         from fmtool.cli.train import needs_torch
 
         needs_torch()
+        from training.evidence.plot import check_matplotlib
         from training.runs import linear_probe
 
+        if plot:
+            check_matplotlib()
         found = linear_probe.run(
             cohort,
             task,
@@ -117,7 +117,11 @@ def probe(
     if force:
         raise UsageError("--force goes with a checkpoint: a bundle answers no refused scan")
     needs_scikit_learn()
+    from training.evidence.plot import check_matplotlib
     from training.site import run
+
+    if plot:
+        check_matplotlib()
 
     wish = Wish(engine=engine, device=device)
     asked = run.SiteCohort(

@@ -238,7 +238,9 @@ def from_disk(study_of: StudyOf, micro: Size, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(size.SIZES, "toy", lambda: micro)
     monkeypatch.setattr(studies_module, "read", read)
     monkeypatch.setattr(
-        command, "study", lambda args, task: read(args.cohort, tasks.get(task), None)
+        command,
+        "study",
+        lambda args, task, table=None: read(table or args.cohort, tasks.get(task), None),
     )
 
 

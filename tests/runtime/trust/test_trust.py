@@ -164,6 +164,7 @@ def make_bundle(tmp_path, content, features=FEATURES):
     manifest = SimpleNamespace(trust=trust.FILE, encoder=EncoderFacts(features=features))
     return SimpleNamespace(
         manifest=manifest,
+        tasks={},
         file=lambda name: tmp_path / name,
         read=lambda name: (tmp_path / name).read_bytes(),
     )

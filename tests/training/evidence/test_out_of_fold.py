@@ -112,7 +112,14 @@ def test_several_classes_have_the_likeliest_and_a_probability_each(tmp_path):
     out_of_fold.write(tmp_path / "t.csv", rows, task)
     told = json.loads((tmp_path / "t.json").read_text())
     assert told["truth"]["Levels"] == {"a": "a", "b": "b", "c": "c"}
-    evidence = {"metric": "macro AUC", "value": 0.9, "interval": [0.8, 0.95], "unit": ""}
+    evidence = {
+        "metric": "macro AUC",
+        "value": 0.9,
+        "interval": [0.8, 0.95],
+        "unit": "",
+        "confusion": np.eye(3).tolist(),
+        "balanced_accuracy": {"value": 1.0, "interval": [0.9, 1.0]},
+    }
     _, svg = plot.draw(tmp_path / "stage.json", rows, task, evidence)
     assert "macro AUC 0.90" in "".join(ElementTree.parse(svg).getroot().itertext())
 

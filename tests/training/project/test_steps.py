@@ -55,9 +55,9 @@ def done(monkeypatch):
         if name in fatal:
             raise Killed
 
-    def prepare(cohort, folder, bundle, jobs):
+    def usable(cohort, folder, bundle, jobs, remark):
         work("prepare")
-        return [SimpleNamespace(facts={"digest": row.image.name}) for row in cohort.rows]
+        return cohort, [SimpleNamespace(facts={"digest": row.image.name}) for row in cohort.rows]
 
     def pretrain(table, recipe, files, settings, remark, split):
         work("pretrain")
@@ -73,7 +73,7 @@ def done(monkeypatch):
         return SimpleNamespace(head=head)
 
     recipe_epochs = [3]
-    monkeypatch.setattr(steps, "prepare", prepare)
+    monkeypatch.setattr(steps, "usable", usable)
     monkeypatch.setattr(steps.pretrain, "run", pretrain)
     monkeypatch.setattr(steps.linear_probe, "run", probe)
     return SimpleNamespace(ran=ran, fatal=fatal, epochs=recipe_epochs)

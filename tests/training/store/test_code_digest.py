@@ -46,7 +46,8 @@ def test_what_decides_is_in_it_and_what_does_not_is_not(roots):
     }
     others = ("fmtool.cli", "runtime.service", "runtime.ledger", "training.cohort", "training.fit")
     others += ("runtime.predict", "runtime.result", "training.supervised")  # the faces name them
-    assert not [name for name in found if name.startswith(others)]
+    named = {"runtime.ledger.content"}  # makes the scan's digest, which is kept with the volume
+    assert not [name for name in found.keys() - named if name.startswith(others)]
     assert code_digest.digest(roots) == code_digest.installed()
 
 
