@@ -289,6 +289,7 @@ def test_the_long_form_has_a_row_for_each_task() -> None:
     assert [(row["task"], row["participant_id"]) for row in found] == [
         ("age", "sub-01"),
         ("sex", "sub-01"),
+        (None, "_bad"),  # an answer that failed is not left out
     ]
     assert (found[0]["low"], found[0]["set"]) == (25.14, None)
     assert (found[1]["set"], found[1]["class"]) == ("F|M", "F")
