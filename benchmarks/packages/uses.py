@@ -179,6 +179,7 @@ USES |= {
 }
 
 RESOLVED_ONLY = {
+    "plot": "matplotlib, which `bench` uses too",
     "ray": "its own tests start a cluster",
     "fuzz": "atheris is only for `python -m benchmarks.fuzz`",
     "dev": "the tests themselves run in it",

@@ -53,7 +53,9 @@ def doctor(
             name = " ".join(filter(None, (build["name"], build["version"])))
             console.table(f"{name} builds {what}{why}")
         for name, version in facts["training"].items():
-            console.table(f"{name}: {version or 'not installed (needed for training and export)'}")
+            more = ", and for a site's own heads" * (name == "scikit-learn")
+            absent = f"not installed (needed for training and export{more})"
+            console.table(f"{name}: {version or absent}")
     if facts["choice"] is None:
         raise CapabilityError(
             "no inference engine can run here; the table says what each lacks, and "

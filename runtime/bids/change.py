@@ -24,6 +24,7 @@ from fmtool import NOTICE
 from fmtool.errors import InputError
 from runtime.bids.names import HeadName
 from runtime.system.atomic import write_bytes
+from runtime.trust.repeatability import pooled
 
 TABLE = "group_change"
 LEVEL = 0.9
@@ -121,13 +122,9 @@ def table(scans: Sequence[SessionScan], units: Mapping[str, str]) -> list[dict[s
 
 def repeatability(scans: Sequence[SessionScan], measure: str) -> tuple[float, int]:
     """The standard deviation of one scan, and its degrees of freedom: 0 if nothing was repeated."""
-    groups: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for scan in scans:
-        if measure in scan.values:
-            groups[scan.subject, scan.session].append(scan.values[measure])
-    repeated = [values for values in groups.values() if len(values) > 1]
-    freedom = sum(len(values) - 1 for values in repeated)
-    squares = sum(float(np.var(values)) * len(values) for values in repeated)
+    known = [scan for scan in scans if measure in scan.values]
+    visits = [f"{scan.subject}/{scan.session}" for scan in known]
+    squares, freedom = pooled([scan.values[measure] for scan in known], visits)
     return (float(np.sqrt(squares / freedom)) if freedom else 0.0), freedom
 
 
@@ -221,7 +218,10 @@ def _date(raw: Path, head: HeadName) -> datetime | None:
 def _rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
-    return list(csv.DictReader(io.StringIO(_text(path)), delimiter="\t"))
+    try:
+        return list(csv.DictReader(io.StringIO(_text(path)), delimiter="\t"))
+    except csv.Error as error:
+        raise InputError(f"{path} is no table ({error}); check it") from None
 
 
 def _sidecar(raw: Path, head: HeadName) -> dict[str, Any]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
-
-from runtime.system.atomic import write_bytes
 
 _ENTITY = re.compile(r"(?:^|[_/])(sub|ses|run)-([A-Za-z0-9+]+)")
 
@@ -74,29 +70,3 @@ def dictionary(columns: Mapping[str, TableColumn]) -> bytes:
     """The data dictionary, as a JSON file."""
     told = {name: column.to_dict() for name, column in columns.items()}
     return (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def write(
-    path: Path, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, TableColumn]
-) -> None:
-    """Write rows as a CSV, and the columns' dictionary beside it under the same name in .json.
-
-    Args:
-        path: ends in .csv.
-        rows: cells by column; None is an empty cell.
-        columns: in their order.
-
-    Raises:
-        InputError: if either cannot be written.
-    """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(columns)
-    for row in rows:
-        table.writerow(_cell(row.get(name)) for name in columns)
-    write_bytes(path, text.getvalue().encode())
-    write_bytes(path.with_suffix(".json"), dictionary(columns))
-
-
-def _cell(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value

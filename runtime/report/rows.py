@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from fmtool import NOTICE
 from fmtool.errors import shown
 from runtime.report import words
-from runtime.report.columns import WHO, TableColumn, who
+from runtime.report.columns import WHO, TableColumn, dictionary, who
+from runtime.system.atomic import write_bytes
 
 Record = dict[str, Any]
 """A row: each cell as what it is; None where there is nothing."""
@@ -68,7 +70,7 @@ def records(results: Iterable[Outcome], long: bool = False) -> list[Record]:
 
     Args:
         results: of scans that were answered or failed, in any mix.
-        long: a row for each scan and task instead, named by `task`.
+        long: a row for each scan and task instead, named by `task`; one that failed has none.
     """
     told = [dict(r) if isinstance(r, Mapping) else r.to_dict() for r in results]
     rows, names = [_record(result) for result in told], fields(told)
@@ -82,10 +84,10 @@ def records(results: Iterable[Outcome], long: bool = False) -> list[Record]:
             "task": task,
             **{end: row.get(f"{task}_{end}") for end in ends},
             **{name: row.get(name) for name in _AFTER},
+            **(_sentences(result, [task], named=False) if task else {}),
         }
-        for row in rows
-        for task in tasks
-        if f"{task}_predicted" in row
+        for result, row in zip(told, rows, strict=True)
+        for task in [name for name in tasks if name in result.get("values", {})] or [None]
     ]
 
 
@@ -193,6 +195,21 @@ def as_csv(names: Sequence[str], rows: Iterable[Record]) -> str:
     return "".join(",".join(map(_quoted, cells)) + "\n" for cells in table)
 
 
+def write(path: Path, rows: Iterable[Record], columns: Mapping[str, TableColumn]) -> None:
+    """Write rows as a CSV, and the columns' dictionary beside it under the same name in .json.
+
+    Args:
+        path: ends in .csv.
+        rows: cells by column; None is an empty cell.
+        columns: in their order.
+
+    Raises:
+        InputError: if either cannot be written.
+    """
+    write_bytes(path, as_csv(list(columns), rows).encode())
+    write_bytes(path.with_suffix(".json"), dictionary(columns))
+
+
 def cell(row: Record, name: str) -> str:
     """A row's cell as a CSV has it."""
     value = row.get(name)
@@ -214,27 +231,34 @@ def _record(result: Mapping[str, Any]) -> Record:
     row |= {name: word or None for name, word in who(str(result["scan"])).items()}
     if "error" in result:
         return row | {"error": result["error"]}
-    said, of_heads = list(result["warnings"]), []
     for task, value in result["values"].items():
         cells = {**_answer(value), **_limits(value)}
         cells["beats_baseline"] = value["evidence"].get("beats_baseline")
         cells["learnt_from"] = value.get("learnt_from", False)
         row |= {f"{task}_{end}": one for end, one in cells.items()}
-        about = value.get("of_head", ())
-        of_heads += [sentence for sentence in value["warnings"] if sentence in about]
-        said += [sentence for sentence in value["warnings"] if sentence not in about]
     return row | {
         "novelty_p": result.get("novelty_p"),
         "checks": words.worst(result),
         **{qc(check["name"]): check["value"] for check in result["quality"]},
         "brain_volume_ml": result["facts"]["brain_volume_ml"],
         "seconds": result["timings"]["total"],
-        "warnings": said,
-        "head_warnings": list(dict.fromkeys(of_heads)),
+        **_sentences(result, list(result["values"]), named=True),
         "bundle": result["bundle"]["name"],
         "bundle_digest": result["bundle"]["digest"],
         "engine": result["engine"],
     }
+
+
+def _sentences(result: Mapping[str, Any], tasks: Sequence[str], named: bool) -> Record:
+    """The scan's own warnings and those of its answers; the latter with their task, if `named`."""
+    said: list[str] = list(result["warnings"])
+    of_heads: list[str] = []
+    for task in tasks:
+        value, about = result["values"][task], f"{task}: " if named else ""
+        for sentence in value["warnings"]:
+            ours = of_heads if sentence in value.get("of_head", ()) else said
+            ours.append(f"{about}{sentence}")
+    return {"warnings": said, "head_warnings": of_heads}
 
 
 def _answer(value: Mapping[str, Any]) -> Record:

@@ -49,6 +49,14 @@ class Repeatability:
         return asdict(self)
 
 
+def pooled(values: Sequence[float], groups: Sequence[str]) -> tuple[float, int]:
+    """The sum of squares within groups of (N,) values, and its degrees of freedom."""
+    _, who, count = np.unique(groups, return_inverse=True, return_counts=True)
+    x = np.asarray(values, dtype=np.float64)
+    squares = (x - (np.bincount(who, x) / count)[who]) ** 2
+    return float(squares[count[who] > 1].sum()), int((count - 1).sum())
+
+
 def repeatability(values: Sequence[float], participants: Sequence[str]) -> Repeatability:
     """Of answers that some people have several of; who has one does not count.
 
@@ -59,16 +67,14 @@ def repeatability(values: Sequence[float], participants: Sequence[str]) -> Repea
     Raises:
         InputError: if nobody was scanned twice.
     """
-    _, who, count = np.unique(participants, return_inverse=True, return_counts=True)
-    x, again = np.asarray(values, dtype=np.float64), count > 1
-    freedom = int((count[again] - 1).sum())
+    _, count = np.unique(participants, return_counts=True)
+    again = count > 1
+    total, freedom = pooled(values, participants)
     if not freedom:
         raise InputError(
             "no participant has two scans that were answered: repeatability needs repeats of the "
             "same people, by participant_id"
         )
-    squares = (x - (np.bincount(who, x) / count)[who]) ** 2
-    total = float(squares[again[who]].sum())
     spread = math.sqrt(total / freedom)
     tail = (1.0 - LEVEL) / 2.0
     ends = (float(chi2.ppf(q, freedom)) for q in (1.0 - tail, tail))

@@ -19,7 +19,12 @@ import pytest
     [
         (["mrd", "--listen", "9002"], 2, "--listen is an address and a port"),
         (["mrd", "--bundle", "absent.fmtool"], 1, "absent.fmtool"),
-        (["mrd", "--listen", "203.0.113.7:9002"], 1, "cannot listen on 203.0.113.7"),
+        (["mrd", "--listen", "203.0.113.7:9002"], 2, "--any-client"),
+        (
+            ["mrd", "--listen", "203.0.113.7:9002", "--any-client"],
+            1,
+            "cannot listen on 203.0.113.7",
+        ),
         (["rehearse", "absent.nii", "out"], 1, "absent.nii"),
         (["rehearse", "absent.nii", "out", "--on", "colour"], 2, "no parameter 'colour'"),
         (["openrecon", "out", "--image", "absent.tar"], 1, "docker save"),

@@ -52,6 +52,7 @@ EDGE = {
     "bench": "--repeats 1 --batch 1 --engine onnxruntime --plot bench.png",
     "watch": "inbox --out outbox --once --settle 0",
     "status": "--out outbox",
+    "results": "outbox",
     "ledger show": "outbox",
     "ledger export": "outbox merged",
     "ledger retry": "outbox",
@@ -83,6 +84,7 @@ TRAINING = {
     "init": "heads/cohort.csv",
     "calibrate": "heads/cohort.csv --task age -o own.fmtool --cache cache",
     "train probe": "heads/cohort.csv --task age --encoder run/encoder -o age.json --cache cache",
+    "train compare": "age.out-of-fold.csv heads/cohort.csv --group nothing",
     "train import": "run/encoder -o imported",
     "export": "run/encoder --head age.json -o made.fmtool",
 }
@@ -94,6 +96,7 @@ SERVICES = {
 SENDS = {"serve rehearse"}  # to the server that it is told
 REFUSED = {
     "train": 1,
+    "train compare": 1,  # has no such group
     "engines build": 3,  # needs a GPU's library
     "bundle robustness": 1,  # the summary that a bundle carries is of the bundle before it had it
 }

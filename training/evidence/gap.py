@@ -11,7 +11,6 @@ older have lower gaps whatever their group (Le et al. 2018, Frontiers in Aging N
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,22 +143,21 @@ def _people(table: Table) -> dict[str, dict[str, str]]:
 
 def _predicted(path: Path, age: str) -> tuple[dict[str, float], int]:
     """Each participant's mean answer, and how many answers the head had learnt from."""
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; name an out-of-fold table or a results.csv")
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    columns = list(rows[0]) if rows else []
-    column = next((n for n in ("predicted", f"{age}_predicted") if n in columns), None)
-    if column is None or "participant_id" not in columns:
+    answers = read_table(path)
+    own = "predicted" in answers.columns and "set" not in answers.columns  # which classes have
+    column = "predicted" if own else f"{age}_predicted"
+    if not {"participant_id", column} <= set(answers.columns):
         raise InputError(
-            f"{path} has no columns participant_id and predicted or {age}_predicted; name an "
-            "out-of-fold table or a results.csv"
+            f"{path} is neither the out-of-fold table of a head of age nor a results.csv with "
+            f"{age}_predicted"
         )
+    rows = [cells for _, cells in answers.rows]
     learnt = [row.get(f"{age}_learnt_from") == "True" for row in rows]
     values: dict[str, list[float]] = {}
     for row, seen in zip(rows, learnt, strict=True):
         if row[column] and not seen:
-            values.setdefault(_name(row["participant_id"]), []).append(float(row[column]))
+            number = _number(path, column, row[column])
+            values.setdefault(_name(row["participant_id"]), []).append(number)
     return {name: float(np.mean(each)) for name, each in values.items()}, sum(learnt)
 
 

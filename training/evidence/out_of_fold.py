@@ -18,6 +18,7 @@ from fmtool.task import Task
 from runtime.report import columns
 from runtime.report.columns import WHO, TableColumn
 from runtime.report.rows import Record
+from runtime.report.rows import write as write_table
 from runtime.trust import classes
 from runtime.trust.folds import quantile
 from runtime.trust.multiclass import log_softmax
@@ -180,7 +181,7 @@ def write(path: Path, found: list[Record], task: Task) -> None:
     """
     known = _columns(task)
     names = [name for name in found[0] if any(row[name] is not None for row in found)]
-    columns.write(path, found, {name: known.get(name) or _other(name, task) for name in names})
+    write_table(path, found, {name: known.get(name) or _other(name, task) for name in names})
 
 
 def _other(name: str, task: Task) -> TableColumn:

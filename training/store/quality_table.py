@@ -18,12 +18,12 @@ from PIL import Image
 
 from fmtool.bundle import Bundle
 from runtime.preprocess.template import Template
-from runtime.report import columns
-from runtime.report.columns import WHO, TableColumn
+from runtime.report.columns import WHO, TableColumn, who
 from runtime.report.page.document import document, embedded
 from runtime.report.pictures.picture import qc_png
 from runtime.report.publish import check_writable
 from runtime.report.rows import qc
+from runtime.report.rows import write as write_table
 from runtime.system.atomic import write_bytes
 from training.cohort import Cohort
 from training.store.entry import StoredScan
@@ -58,9 +58,9 @@ def rows(cohort: Cohort[Any], outcome: CohortOutcome) -> list[dict[str, Any]]:
     problems = dict(outcome.problems)
     found = []
     for i, (row, entry) in enumerate(zip(cohort.rows, outcome.entries, strict=True)):
-        who = columns.who(str(row.image))
-        who |= {"participant_id": row.subject} if row.named else {}
-        who |= {"session_id": row.session} if row.session else {}
+        named = who(str(row.image))
+        named |= {"participant_id": row.subject} if row.named else {}
+        named |= {"session_id": row.session} if row.session else {}
         checks = entry.facts.get(CHECKS, []) if entry else []
         said = problems.get(row.line, "") if entry is None else ""
         said = said or outcome.refused.get(i) or outcome.unusual.get(i, "")
@@ -70,7 +70,7 @@ def rows(cohort: Cohort[Any], outcome: CohortOutcome) -> list[dict[str, Any]]:
         verdict = "not prepared" if entry is None else verdict
         values = {qc(check["name"]): check["value"] for check in checks}
         about = {"position": i, "line": row.line, "scan": row.image.name}
-        found.append({**who, **about, "verdict": verdict, "sentences": said, **values})
+        found.append({**named, **about, "verdict": verdict, "sentences": said, **values})
     _place(found)
     return sorted(found, key=lambda row: (_ORDER.index(row["verdict"]), -(row["outlying"] or 0.0)))
 
@@ -103,7 +103,7 @@ def write(folder: Path, cohort: Cohort[Any], outcome: CohortOutcome, bundle: Bun
         for name, check in checks.items()
     }
     table, page = folder / "quality.csv", folder / "index.html"
-    columns.write(table, found, {**_COLUMNS, **measured})
+    write_table(table, found, {**_COLUMNS, **measured})
     template = Template.of(bundle).crop
     pictures = (_picture(outcome.entries[row["position"]], template) for row in found)
     body = "".join(_row(row, one) for row, one in zip(found, pictures, strict=True))

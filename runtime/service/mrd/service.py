@@ -86,13 +86,12 @@ def serve(
         BundleError: if the bundle is missing or damaged.
         InputError: if the address or the folder of temporary files cannot be used.
     """
-    if not is_loopback(settings.host):
-        if not settings.any_client:
-            raise UsageError(
-                f"{settings.host} may be reached from other machines, and the protocol has no "
-                "password: listen on 127.0.0.1, or say --any-client on a network of your own"
-            )
-        tell(logger, "any_client", host=settings.host, why="anyone on the network can send")
+    local = is_loopback(settings.host)
+    if not local and not settings.any_client:
+        raise UsageError(
+            f"{settings.host} may be reached from other machines, and the protocol has no "
+            "password: listen on 127.0.0.1, or say --any-client on a network of your own"
+        )
     with bundles.open(settings.bundle) as opened:
         digest = opened.digest
     try:
@@ -105,6 +104,8 @@ def serve(
     with scratch as name, listening(settings) as listener, Ledger(Path(name) / FILE) as ledger:
         address = listener.getsockname()[:2]
         tell(logger, "listening", host=address[0], port=address[1], bundle=digest[:SHORT])
+        if not local:
+            tell(logger, "any_client", host=address[0], why="anyone on the network can send")
         worker = OrderWorker(make, settings.limits.budget_s, start=False)
         try:
             if ready is not None:

@@ -108,7 +108,7 @@ def test_the_table_has_a_row_per_scan_and_its_dictionary_every_column(raw, out, 
     assert [row["session_id"] for row in rows] == ["ses-1", "ses-2", "n/a", "n/a"]
     assert [row["age_predicted"] for row in rows] == ["40", "41", "42", "n/a"]
     assert rows[3]["error"].startswith("not answered")
-    assert rows[0]["warnings"].startswith("odd")  # a tab in it would have moved the columns
+    assert rows[0]["warnings"].startswith("age: odd")  # a tab in it would have moved the columns
     told = json.loads(dictionary.read_text())
     assert list(told) == list(rows[0])
     assert all(entry["Description"] for entry in told.values())

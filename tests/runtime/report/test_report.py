@@ -255,8 +255,18 @@ def test_what_holds_of_every_scan_is_told_apart() -> None:
     value["warnings"] = ["Odd.", "Weak head."]
     value["of_head"] = ["Weak head."]
     (row,) = records([result])
-    assert row["head_warnings"] == ["Weak head."]
-    assert row["warnings"] == ["The brain is small.", "Odd.", "Look twice."]
+    assert row["head_warnings"] == ["age: Weak head."]
+    assert row["warnings"] == ["The brain is small.", "age: Odd.", "sex: Look twice."]
+
+
+def test_a_row_of_a_task_has_no_other_task_s_warnings_and_no_scan_is_dropped() -> None:
+    result = copy.deepcopy(RESULT)
+    result["values"]["age"] |= {"warnings": ["Weak head."], "of_head": ["Weak head."]}
+    age, sex, failed = records([result, FAILURE], long=True)
+    assert (age["task"], age["head_warnings"]) == ("age", ["Weak head."])
+    assert (sex["task"], sex["head_warnings"]) == ("sex", [])
+    assert sex["warnings"] == ["The brain is small.", "Look twice."]
+    assert (failed["task"], failed["error"]) == (None, FAILURE["error"])
 
 
 def test_every_field_is_described_and_all_forms_have_the_same() -> None:
@@ -279,6 +289,7 @@ def test_the_long_form_has_a_row_for_each_task() -> None:
     assert [(row["task"], row["participant_id"]) for row in found] == [
         ("age", "sub-01"),
         ("sex", "sub-01"),
+        (None, "_bad"),  # an answer that failed is not left out
     ]
     assert (found[0]["low"], found[0]["set"]) == (25.14, None)
     assert (found[1]["set"], found[1]["class"]) == ("F|M", "F")

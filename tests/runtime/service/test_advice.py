@@ -28,6 +28,7 @@ _OTHERS = (  # what no scan of a service comes to
 _OF_SERVICES = {  # of the service that says so; and --batch, of who names it
     "--threads", "--host", "--port", "--token-file", "--allow", "--peer-tls", "--tls-cert",
     "--tls-key", "--tls-ca", "--root-path", "--batch", "--listen", "--any-client",
+    "--peer", "--peer-token", "--peer-ca", "--fhir", "--fhir-token",
 }  # fmt: skip
 
 

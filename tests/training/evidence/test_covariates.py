@@ -115,6 +115,22 @@ def test_the_gap_of_two_groups_is_told_with_age_held_equal(answers):
     assert found.adjusted_for == ["age", "sex"]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("participant_id,predicted,logit,set\nsub-01,0.7,1.0,M\n", "neither the out-of-fold table"),
+        ("participant_id,predicted\nsub-01,old\n", "predicted is 'old', which is not a number"),
+        (b"\xda\x00\xff", "not a table of UTF-8 text"),
+        ("", "is empty"),
+    ],
+)
+def test_answers_that_are_no_ages_are_refused(answers, tmp_path, text, said):
+    table = tmp_path / "odd.csv"
+    table.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match=said):
+        gap.compare(table, answers[1], "group")
+
+
 def test_its_interval_holds_the_truth_as_often_as_it_says(tmp_path):
     rng, hits = np.random.default_rng(3), 0
     table, people = tmp_path / "t.csv", tmp_path / "p.tsv"

@@ -140,6 +140,13 @@ def test_the_file_has_a_dictionary_of_every_column(age, sex, tmp_path):
     assert path.name == "sex.out-of-fold.csv"
 
 
+def test_no_spreadsheet_runs_a_scan_s_name(age, tmp_path):
+    rows = [{**age.rows[0], "scan": "=cmd.nii.gz"}]
+    out_of_fold.write(tmp_path / "t.csv", rows, AGE)
+    (row,) = csv.DictReader((tmp_path / "t.csv").open(newline=""))
+    assert row["scan"] == "'=cmd.nii.gz"
+
+
 def test_nobody_is_named_in_what_a_head_keeps(age, tmp_path):
     """A bundle is made of the head's file: what is not in it cannot be packed."""
     text = age.head.save(tmp_path / "age.json").read_text()
