@@ -77,8 +77,8 @@ _INTERVAL = (
 )
 
 _DEMONSTRATION = (
-    "**This is a demonstration.** It shows that the chain works from a scan to a result; its "
-    "encoder and heads were made from very little data and its values are not information."
+    "**This is a demonstration.** It shows that the chain works from a scan to a result; its heads "
+    "know the sample below and no other: for a scanner of yours, calibrate it or make your own."
 )
 
 
