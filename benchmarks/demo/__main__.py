@@ -1,9 +1,9 @@
 """Make the demonstration bundle from IXI's Hammersmith heads, top to bottom.
 
-The heads and a 1 mm copy of each (`benchmarks.demo.heads`) are prepared; two encoders start from
-the same seeds, and one of each is pretrained on the unlabelled heads (`benchmarks.demo.local`),
-watched for collapse. Linear heads for age and sex read
-coarse grids of their features; which encoder and grid, the training people of each fold choose
+The heads and two copies of each, at 1 mm and turned (`benchmarks.demo.heads`), are prepared; two
+encoders start from the same seeds, and one of them is pretrained on the unlabelled heads
+(`benchmarks.demo.local`), watched for collapse. Linear heads for age and sex read coarse grids of
+their features; which encoder and grid, the training people of each fold choose
 (`benchmarks.demo.choose`), and so once more all people, whose choice is packed. The figures in the
 bundle are those of the whole procedure. No scan leaves the machine.
 
@@ -71,11 +71,12 @@ def candidates(
 ) -> list[Candidate]:
     """Random and pretrained encoders, each after each stage and with each grid."""
     shown, found = exposure(cohort, entries, labels=False), []
-    random = pretrain.normed(pretrain.fresh(seed), entries)
+    count = len(set(cohort.subjects))
+    random = pretrain.normed(pretrain.fresh(seed), entries[: 2 * count])  # of both resolutions
     trained = pretrain.fresh(seed).eval()
     deepest = max(stage for _, stage in GRIDS)
     # Without the copies: another rendition of a head is not another head.
-    heads = entries[: len(set(cohort.subjects))]
+    heads = entries[:count]
     first = pretrain.pretrained(heads, deepest, epochs, seed, cache)
     trained.load_state_dict(first.state_dict(), strict=False)  # what follows is cut off
     known = f"SimCLR within places, {epochs} epochs on the same scans"
@@ -163,7 +164,7 @@ def make(
         else:
             opened = stack.enter_context(bundles.open(prepared_by))
             parts = parts_of(opened)
-        cohorts = read(folder, cache / "fine")
+        cohorts = read(folder, cache)
         entries = prepare(cohorts[0], cache / "volumes", opened)
         clock(f"{len(entries)} heads prepared")
         found = candidates(cohorts[0], entries, epochs, seed, cache)

@@ -123,26 +123,43 @@ def test_an_encoder_that_says_the_same_of_all_heads_has_collapsed() -> None:
 def test_a_table_of_nobody_is_refused(tmp_path: Path) -> None:
     (tmp_path / "participants.tsv").write_text("participant_id\tage\tsex\n")
     with pytest.raises(InputError, match="lists no heads"):
-        heads.read(tmp_path, tmp_path / "fine")
+        heads.read(tmp_path, tmp_path)
 
 
 def test_heads_are_read_for_both_tasks(tmp_path: Path) -> None:
-    (tmp_path / "participants.tsv").write_text("participant_id\tage\tsex\nA\t30.5\tM\nB\t40\tF\n")
+    (tmp_path / "participants.tsv").write_text(
+        "participant_id\tage\tsex\nA\t30.5\tM\nB\t40\tF\nC\t50\tF\nD\t60\tM\n"
+    )
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     values = np.random.default_rng(6).uniform(0, 100, (6, 8, 7)).astype(np.float32)
-    for name in "AB":
+    for name in "ABCD":
         nib.save(nib.Nifti1Image(values, affine), tmp_path / f"{name}_T1w.nii.gz")
-    aged, sexed = heads.read(tmp_path, tmp_path / "fine")
-    assert aged.labels.tolist() == [30.5, 40.0] * 2
-    assert sexed.labels.tolist() == [1.0, 0.0] * 2
+    aged, sexed = heads.read(tmp_path, tmp_path)
+    assert aged.labels.tolist() == [30.5, 40.0, 50.0, 60.0] * 3
+    assert sexed.labels.tolist() == [1.0, 0.0, 0.0, 1.0] * 3
     assert aged.rows[0].image == tmp_path / "A_T1w.nii.gz"
     # The copies: the same people, so in the same fold, at 1 mm, in the same place.
-    assert aged.subjects == ["A", "B"] * 2
+    assert aged.subjects == ["A", "B", "C", "D"] * 3
     for train, test in splits.by_subject(aged, 2, seed=0):
         assert not {aged.subjects[i] for i in train} & {aged.subjects[i] for i in test}
-    fine = nib.load(aged.rows[2].image)
+    fine = nib.load(aged.rows[4].image)
     assert fine.header.get_zooms() == (1.0, 1.0, 1.0)
     np.testing.assert_allclose(fine.get_fdata()[::2, ::2, ::2], values, rtol=1e-4)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_turned_copy_shows_the_same_head_in_the_same_place(number: int) -> None:
+    z, y, x = np.meshgrid(*(np.arange(20.0),) * 3, indexing="ij")
+    ball = np.exp(-((z - 9) ** 2 + (y - 11) ** 2 + (x - 8) ** 2) / 18).astype(np.float32)
+    head = nib.Nifti1Image(ball, np.diag([-2.0, 2.0, 2.0, 1.0]))
+    copy = heads.turned(head, number)
+    np.testing.assert_allclose(np.linalg.norm(copy.affine[:3, :3], axis=0), 1.0)
+    off = np.degrees(np.arccos(np.abs(copy.affine[:3, :3]).max(axis=0)))
+    assert 0.0 < off.max() < 12.5
+    values = copy.get_fdata()
+    peak = np.stack(np.nonzero(values > 0.9 * values.max())).mean(axis=1)
+    np.testing.assert_allclose((copy.affine @ [*peak, 1.0])[:3], [-18.0, 22.0, 16.0], atol=0.5)
+    assert values.min() >= 0.0
 
 
 def test_copies_teach_a_head_what_resolution_does(cohorts: list[Cohort]) -> None:
