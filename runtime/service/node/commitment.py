@@ -22,7 +22,7 @@ from pydicom import dcmread
 from runtime.service.backoff import Backoff
 from runtime.service.node.log import node_log
 from runtime.service.node.peers import NotTaken, Unreached
-from runtime.service.node.peers.commit import CommitRoute, Report
+from runtime.service.node.peers.commit import CommitmentReport, CommitRoute
 from runtime.system.atomic import sweep, write_bytes
 
 _FIRST_S, _LONGEST_S = 5.0, 600.0  # between requests that were not taken, and before sending anew
@@ -149,7 +149,7 @@ class Commitments:
         else:
             self._away.over()
 
-    def heed(self, report: Report) -> None:
+    def heed(self, report: CommitmentReport) -> None:
         """Note what the peer says that it keeps, and what not.
 
         Raises:

@@ -52,7 +52,7 @@ _NOT_OFFERED = (0x0112, 0x0118, 0x0122, 0x0123, 0x0124, 0x0211)
 
 
 @dataclass(frozen=True)
-class Report:
+class CommitmentReport:
     """What the peer says of what it was asked to keep.
 
     Attributes:
@@ -66,7 +66,7 @@ class Report:
     failed: dict[str, int]
 
 
-Heed = Callable[[Report], None]
+Heed = Callable[[CommitmentReport], None]
 """Notes a report for good, or raises OSError or FmtoolError."""
 
 
@@ -190,7 +190,7 @@ def answer(event: evt.Event, heed: Heed) -> int:
     return SUCCESS
 
 
-def _report(encoded: BytesIO, implicit: bool) -> Report:
+def _report(encoded: BytesIO, implicit: bool) -> CommitmentReport:
     if len(encoded.getbuffer()) > _MOST_BYTES:
         raise ValueError("too large a report")
     said = decode(encoded, implicit, True)
@@ -199,4 +199,4 @@ def _report(encoded: BytesIO, implicit: bool) -> Report:
         for item in said.get("FailedSOPSequence") or ()
     }
     kept = {str(item.ReferencedSOPInstanceUID) for item in said.get("ReferencedSOPSequence") or ()}
-    return Report(str(said.TransactionUID), frozenset(kept - set(failed)), failed)
+    return CommitmentReport(str(said.TransactionUID), frozenset(kept - set(failed)), failed)

@@ -21,7 +21,7 @@ from runtime.service.node import commitment, outgoing
 from runtime.service.node.commitment import Commitments
 from runtime.service.node.outgoing import Outgoing, Sender
 from runtime.service.node.peers import NotTaken, Unreached
-from runtime.service.node.peers.commit import Report
+from runtime.service.node.peers.commit import CommitmentReport
 
 SR, SC = "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.7"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -64,7 +64,7 @@ class Archive:
             threading.Thread(target=self._asking.pop()).start()
 
     def report(self, request, assoc=None, event_type=None):
-        """Report on a request; the status that the node answers with."""
+        """CommitmentReport on a request; the status that the node answers with."""
         said, kept, failed = Dataset(), [], []
         for item in request.ReferencedSOPSequence:
             reason = self.failing.get(item.ReferencedSOPInstanceUID, self.failing.get("all"))
@@ -235,7 +235,7 @@ class Way:
             raise said
         if said is not None:
             kept = frozenset(uid for _, uid in instances if uid not in said)
-            heed(Report(transaction, kept, {uid: said[uid] for uid in said}))
+            heed(CommitmentReport(transaction, kept, {uid: said[uid] for uid in said}))
         stay()
 
 
@@ -365,9 +365,9 @@ def test_a_report_of_some_leaves_the_others(outbox):
     one.step()
     (transaction,) = one.way.asked
     uids = {name: d.instance for name, d in one.kept._jobs["job"].documents.items()}
-    one.kept.heed(Report(transaction, frozenset([uids["1.dcm"], "1.2.3"]), {}))
+    one.kept.heed(CommitmentReport(transaction, frozenset([uids["1.dcm"], "1.2.3"]), {}))
     assert left(one.folder) == ["2.dcm"]
-    one.kept.heed(Report(transaction, frozenset(), {uids["2.dcm"]: 0x0122}))  # never
+    one.kept.heed(CommitmentReport(transaction, frozenset(), {uids["2.dcm"]: 0x0122}))  # never
     one.step()
     assert left(one.folder) == []
     assert [p.name for p in (one.folder / "refused").rglob("*.dcm")] == ["2.dcm"]
