@@ -56,9 +56,9 @@ def test_the_loss_is_the_mean_of_the_tasks_own_over_the_labels_that_are_there():
         part.network.eval()
         rows = [i for i in range(3) if not batch.labels[i, column].isnan()]
         own = part.of_output(part.network(volumes)[rows], batch.labels[rows, column])
-        assert float(found.facts[f"loss_{part.task.name}"]) == pytest.approx(float(own), abs=1e-5)
-        total += float(own)
-    assert float(found.value) == pytest.approx(total / 3, abs=1e-5)
+        assert float(found.facts[f"loss_{part.task.name}"]) == pytest.approx(own.item(), abs=1e-5)
+        total += own.item()
+    assert found.value.item() == pytest.approx(total / 3, abs=1e-5)
 
 
 def test_a_batch_without_any_label_of_a_task_moves_no_head_of_it():

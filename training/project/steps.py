@@ -26,7 +26,7 @@ from runtime.system import atomic
 from training import cohort as cohorts
 from training import encoders
 from training.augment import SimCLRAugment
-from training.cohort import Cohort, split, split_make
+from training.cohort import Cohort, TaskT, split, split_make
 from training.evidence import head as head_files
 from training.evidence.head import Head
 from training.fit.loop import TrainingStopped
@@ -73,8 +73,8 @@ def train(project: Project, say: Say = print) -> Iterator[TrainedStep]:
     yield TrainedStep("prepare", project.cache / "volumes", False)
     tuned = project.heads.recipe == "finetune"
     if tuned:
-        several = len(labelled) > 1
-        yield run.split(cohorts.read(project.cohort, None) if several else labelled[project.tuned])
+        everybody = len(labelled) > 1
+        yield run.split(_cohort(project, None) if everybody else labelled[project.tuned])
     if not project.general.encoder:
         yield (step := run.pretrain(tuned))
         if not step.again and project.devices.devices * project.devices.nodes > 1:
@@ -89,12 +89,13 @@ def train(project: Project, say: Say = print) -> Iterator[TrainedStep]:
 
 def _labelled(project: Project) -> dict[str, Cohort[Any]]:
     """Of each task; whatever is wrong with any of them is said before hours of work."""
+    return {name: _cohort(project, tasks.get(word)) for name, word in project.tasks.items()}
+
+
+def _cohort(project: Project, task: TaskT) -> Cohort[TaskT]:
     general = project.general
     said = general.allow_sites, general.strict, general.each_scan_is_a_person
-    return {
-        name: cohorts.read(project.cohort, tasks.get(word), *said)
-        for name, word in project.tasks.items()
-    }
+    return cohorts.read(project.cohort, task, *said)
 
 
 def _prepared(project: Project, labelled: dict[str, Cohort[Any]], say: Say) -> dict[Path, str]:

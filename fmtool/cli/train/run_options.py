@@ -94,6 +94,7 @@ _SeveralOption = Annotated[
         "-t",
         help=f"{', '.join(BUILT_IN)}, or a task's .toml file; repeat for several, which then train "
         "one encoder together (labels may be missing).",
+        callback=lambda names: [_known_task(name) for name in names],
     ),
 ]
 

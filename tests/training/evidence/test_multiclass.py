@@ -194,7 +194,6 @@ def covered(repeats, counts):
 @pytest.mark.parametrize("counts", [(49, 49, 49), (99, 49, 29)])  # (n + 1) * 0.1 is whole
 def test_sets_cover_in_each_class_over_repeats(counts):
     shares = covered(100, counts)
-    print(counts, shares)
     assert (shares > 0.88).all(), shares
     assert (shares < 0.92).all(), shares
 
