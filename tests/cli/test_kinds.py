@@ -120,7 +120,7 @@ def test_heads_of_each_kind_are_found_and_measured(three):
         for task, (weight, bias) in found.items():
             got = np.atleast_1d(weight @ at + bias)
             assert got == pytest.approx(np.array(expected[task]), abs=1e-3)
-        assert [output.name for output in outputs_of(opened)] == list(KINDS)
+        assert [output.task for output in outputs_of(opened)] == list(KINDS)
         assert {name: one.shares for name, one in trust.read(opened).items()}["third"] != []
 
 
