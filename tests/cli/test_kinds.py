@@ -19,8 +19,9 @@ from export import child
 from export.child import ChildHead, Descent
 from fmtool import bundle
 from fmtool.cli.calibrate import calibrate
+from fmtool.cli.predict import _share
 from fmtool.cli.results import _repeats
-from fmtool.errors import InputError
+from fmtool.errors import InputError, UsageError
 from runtime import trust
 from runtime.engines.heads import affine
 from training import probe
@@ -206,6 +207,17 @@ def test_each_kind_is_a_bids_derivative(three, fmtool, prepared_head, tmp_path):
     assert row["third_class"] in NAMES
     assert row["old_class"] in ("no", "yes")
     assert float(row["gap_predicted"]) < 1e3
+
+
+def test_a_prevalence_is_a_share_or_one_of_each_class():
+    assert _share("sex=0.5") == ("sex", 0.5)
+    assert _share("d=CN:0.7, MCI:0.2,AD, early:0.1") == (
+        "d",
+        {"CN": 0.7, "MCI": 0.2, "AD, early": 0.1},
+    )
+    for wrong in ("sex", "sex=", "sex=half", "d=CN:x,AD:0.5", "d=CN:0.5,CN:0.5"):
+        with pytest.raises(UsageError, match="it needs a task and a share"):
+            _share(wrong)
 
 
 def answered(kind, value, classes=None, chances=None):
