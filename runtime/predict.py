@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from os import PathLike
 from types import MappingProxyType
@@ -28,7 +28,7 @@ from runtime.preprocess.template import Template
 from runtime.result import Failure, Prediction, Result
 from runtime.scan import Scan, Source, called
 from runtime.system.clock import timed
-from runtime.trust import robustness
+from runtime.trust import Prevalence, robustness
 
 
 class Predictor:
@@ -42,8 +42,8 @@ class Predictor:
         say: told when and why an engine is built, which may take minutes.
         prepares: False where scans are prepared elsewhere and only `answer` will be called: the
             preprocessing's networks are not loaded then.
-        prevalence: of a binary task's second class where the scans come from, by the task's name;
-            the share in the head's cohort, or what the bundle says, if absent.
+        prevalence: by the task's name, of a binary one's second class where the scans come from,
+            or of each class; that in the head's cohort, or what the bundle says, if absent.
 
     Raises:
         UsageError: for a prevalence that no probability can be corrected by.
@@ -72,7 +72,7 @@ class Predictor:
         reading: Reading = Reading(),
         say: Say = lambda sentence: None,
         prepares: bool = True,
-        prevalence: Mapping[str, float] = MappingProxyType({}),
+        prevalence: Prevalence = MappingProxyType({}),
     ) -> None:
         if wish is None:
             wish = Wish(engine=engine, device=device)
@@ -84,7 +84,7 @@ class Predictor:
                 opening.callback(self.bundle.close)
             stored = self.bundle.manifest.model
             self.choice: Choice = choose(wish.engine, wish.device, wish.precision, stored)
-            self._trust = trust.used_at(trust.read(self.bundle), prevalence)
+            self._trust = trust.used_at(trust.read(self.bundle), prevalence, self.bundle.tasks)
             self._robustness = robustness.read(self.bundle)
             self._exposure = exposure.read(self.bundle)
             self._stack = opening.pop_all()

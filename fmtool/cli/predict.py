@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,6 +31,7 @@ from runtime.ledger.names import Identifiers
 if TYPE_CHECKING:
     from runtime.batch.workers import Place
     from runtime.engines.choose import Wish
+    from runtime.trust import Prevalence
 
 
 def predict(
@@ -83,7 +85,8 @@ def predict(
         list[str] | None,
         typer.Option(
             help="TASK=SHARE: how common the second class is where the scans come from, 0.05 say; "
-            "its share in the head's cohort if absent. Repeat for several tasks.",
+            "its share in the head's cohort if absent. Of three classes and more each one's: "
+            "diagnosis=CN:0.7,MCI:0.2,AD:0.1. Repeat for several tasks.",
             metavar="TASK=SHARE",
             show_default=False,
         ),
@@ -174,19 +177,24 @@ def predict(
         raise typer.Exit(1)
 
 
-def _share(word: str) -> tuple[str, float]:
-    task, _, share = word.partition("=")
+def _share(word: str) -> tuple[str, float | Mapping[str, float]]:
+    task, _, told = word.partition("=")
+    several = re.findall(r"(.+?):([^:,]*)(?:,|$)", told)  # a class's name may have a comma
     try:
-        return task, float(share)
+        if not several:
+            return task, float(told)
+        shares = {name.strip(): float(share) for name, share in several}
     except ValueError:
+        shares = {}
+    if len(shares) < max(1, len(several)):
         raise UsageError(
-            f"--prevalence is {word!r}; it needs a task and a share: sex=0.5"
-        ) from None
+            f"--prevalence is {word!r}; it needs a task and a share: sex=0.5, or "
+            "diagnosis=CN:0.7,MCI:0.2,AD:0.1"
+        )
+    return task, shares
 
 
-def _place(
-    ray: str | None, bundle: Path | None, wish: Wish, prevalence: Mapping[str, float]
-) -> Place:
+def _place(ray: str | None, bundle: Path | None, wish: Wish, prevalence: Prevalence) -> Place:
     from fmtool.cli import console
 
     if ray is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -22,6 +21,7 @@ from runtime.prepare import Preparer, Reading
 from runtime.report.derivatives import volumes
 from runtime.report.publish import pictures
 from runtime.system.orphan import end_with_parent
+from runtime.trust import Prevalence
 
 _NICE = 10
 
@@ -44,7 +44,7 @@ class Setup:
     scratch: Path
     pictures: bool
     volumes: bool = False
-    prevalence: Mapping[str, float] = field(default_factory=dict)
+    prevalence: Prevalence = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,10 @@ def _components(value: dict[str, Any]) -> list[dict[str, Any]]:
     for name, chance in chances.items():
         share = _quantity(chance, value["unit"])
         found.append({"code": {"text": f"{how} probability of {name}"}, "valueQuantity": share})
+    for name, assumed in (value.get("shares") or {}).items():
+        share = _quantity(assumed, value["unit"])
+        text = f"Share of {name} among scans that the probabilities assume"
+        found.append({"code": {"text": text}, "valueQuantity": share})
     if value["class"] is not None:
         likelier = {"text": str(value["class"])}
         text = "Likeliest class" if chances else "Likelier class"

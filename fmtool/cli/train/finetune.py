@@ -23,7 +23,6 @@ def finetune(
     from training import encoders
     from training.evidence.plot import check_matplotlib
     from training.runs import from_labels
-    from training.runs.run import HEAD
     from training.supervised import Finetune
 
     if plot:
@@ -36,6 +35,4 @@ def finetune(
         return network, info["exposure"]
 
     trained = from_labels.run(cohort, asked, Finetune, start, files, settings, console.say)
-    if trained is not None:  # else another process speaks
-        place = files.out / HEAD
-        evidence.show(trained.head, "fine-tuned", files.out, place, trained.rows if plot else ())
+    evidence.show_all(trained, "fine-tuned", files.out, asked, plot)

@@ -24,7 +24,6 @@ def supervised(
     from training import encoders
     from training.evidence.plot import check_matplotlib
     from training.runs import from_labels
-    from training.runs.run import HEAD
     from training.supervised import Supervised
 
     if plot:
@@ -38,6 +37,4 @@ def supervised(
         settings,
         console.say,
     )
-    if trained is not None:  # else another process speaks
-        place = files.out / HEAD
-        evidence.show(trained.head, "supervised", files.out, place, trained.rows if plot else ())
+    evidence.show_all(trained, "supervised", files.out, asked, plot)
