@@ -27,7 +27,7 @@ def main() -> None:
         raise SystemExit(f"no browser: none of {', '.join(browser.NAMES)} is installed")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        words = [sys.executable, "-m", "fmtool", "serve", "http", "--spool", folder / "spool"]
+        words = [sys.executable, "-m", "fmtool", "serve", "http", "--spool", str(folder / "spool")]
         service = subprocess.Popen([*words, "--port", "0"], stderr=subprocess.PIPE)
         opened = browser.Browser(program, folder / "profile")
         try:
