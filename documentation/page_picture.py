@@ -22,24 +22,20 @@ _WAIT_S = 900.0
 def main() -> None:
     """Have the head that is named answered on the page, and make its picture."""
     head, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
-    dark = "--dark" in sys.argv
-    width = 390 if "--narrow" in sys.argv else WIDTH
     program = browser.program()
     if program is None:
         raise SystemExit(f"no browser: none of {', '.join(browser.NAMES)} is installed")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        words = [sys.executable, "-m", "fmtool", "serve", "http", "--spool", folder / "spool"]
+        words = [sys.executable, "-m", "fmtool", "serve", "http", "--spool", str(folder / "spool")]
         service = subprocess.Popen([*words, "--port", "0"], stderr=subprocess.PIPE)
         opened = browser.Browser(program, folder / "profile")
         try:
             assert service.stderr is not None
             said = next(s for s in map(json.loads, service.stderr) if s["event"] == "listening")
-            opened.open(f"http://127.0.0.1:{said['port']}/", width, dark)
+            opened.open(f"http://127.0.0.1:{said['port']}/", WIDTH)
             _answered(opened, head)
             opened.screenshot(out, HEIGHT)
-            if complaints := opened.complaints():
-                raise SystemExit("\n".join(complaints))
         finally:
             opened.close()
             service.terminate()
