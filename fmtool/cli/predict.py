@@ -80,6 +80,14 @@ def predict(
             metavar="ADDRESS",
         ),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --out, a folder that keeps what is prepared (28 MB a scan) for other "
+            "bundles that prepare alike and for `fmtool train`; nothing is kept if absent.",
+            show_default=False,
+        ),
+    ] = None,
     identifiers: IdentifiersOption = Identifiers.keep,
     prevalence: Annotated[
         list[str] | None,
@@ -99,6 +107,11 @@ def predict(
         raise UsageError("--json and --csv exclude each other; name one")
     if out is None and identifiers is not Identifiers.keep:
         raise UsageError("--identifiers goes with --out")
+    if cache is not None and (out is None or ray is not None or report is not None):
+        raise UsageError(
+            "--cache goes with --out, and neither with --ray, whose nodes have disks of their own, "
+            "nor with --report, whose pictures show the whole head"
+        )
     if out is None and ray is not None:
         raise UsageError("--ray goes with --out")
     if ray is not None and threads is not None:
@@ -140,6 +153,7 @@ def predict(
                 identifiers=identifiers,
                 records=records,
                 prevalence=shares,
+                store=cache / "volumes" if cache else None,
             )
         return
     if report is not None:

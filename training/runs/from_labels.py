@@ -13,6 +13,7 @@ from fmtool import task as tasks
 from fmtool.bundle.exposure import Exposure
 from fmtool.errors import UsageError
 from fmtool.task import Task
+from runtime.store.entry import StoredScan
 from training import cohort as cohorts
 from training import encoders, evidence
 from training.cohort import Cohort, split
@@ -25,7 +26,6 @@ from training.fit.settings import Settings
 from training.joint import Joint
 from training.runs.labelled import LabelledParts, Trained, train, train_jointly
 from training.runs.run import ENCODER, LabelledTask, RunFiles
-from training.store.entry import StoredScan
 from training.store.prepare import usable
 from training.supervised import Supervised
 
