@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from runtime.trust import Prevalence
 
 
+_MANY = 3  # scans, above which a batch is worth a word
+
+
 def predict(
     scans: ScansArgument,
     task: TasksOption = None,
@@ -67,8 +70,7 @@ def predict(
             "--out",
             "-o",
             help="Folder for the results of many scans (CSV, JSON lines, Parquet) and their "
-            "ledger; folders, BIDS data sets and lists (.txt) may be named then. The same command "
-            "again does what is left.",
+            "ledger. The same command again does what is left.",
         ),
     ] = None,
     ray: Annotated[
@@ -121,6 +123,7 @@ def predict(
     shares = dict(_share(word) for word in prevalence or ())
     from fmtool import project as projects
     from fmtool.cli import console
+    from runtime.batch.inputs import expand, named
     from runtime.documents.fhir import Records
     from runtime.engines.choose import Wish
     from runtime.predict import Predictor
@@ -128,7 +131,6 @@ def predict(
     from runtime.preprocess.template import Template
     from runtime.report.publish import Publisher, check_writable
     from runtime.result import Result
-    from runtime.scan.dicom.gather import gather
 
     if bundle is None and (plan := projects.find(project)) is not None:
         bundle = plan.made()
@@ -138,7 +140,6 @@ def predict(
     records = Records(fhir) if fhir is not None else None
     if out is not None:
         from fmtool.cli.batch import predict_into
-        from runtime.batch.inputs import expand
         from runtime.system.private import unshared
 
         place = _place(ray, bundle, wish, shares)
@@ -149,7 +150,11 @@ def predict(
                 place,
                 tasks=task,
                 reading=reading,
-                publisher=Publisher(report, Template.of(place.bundle)) if report else None,
+                publisher=(
+                    Publisher(report, Template.of(place.bundle), place.bundle.digest)
+                    if report
+                    else None
+                ),
                 identifiers=identifiers,
                 records=records,
                 prevalence=shares,
@@ -158,7 +163,9 @@ def predict(
         return
     if report is not None:
         check_writable(report)  # before minutes of work, not after
-    sources = gather(scans)
+    sources = named(scans)
+    if len(sources) > _MANY:
+        console.say(f"{len(sources)} scans, one by one; --out FOLDER uses all cores and keeps them")
     outcomes: list[dict[str, Any]] = []
     failed = False
     with ExitStack() as stack:

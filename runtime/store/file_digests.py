@@ -45,7 +45,8 @@ class Digests:
         digest = sha256(path)
         settled = time.time_ns() - max(before["mtime_ns"], before["ctime_ns"]) > _SETTLED
         if settled and _status(path) == before and _writable(self.folder):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.folder.parent, self.folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             record = {"status": before, "sha256": digest}
             atomic.write_bytes(memory, json.dumps(record).encode())
         return digest
