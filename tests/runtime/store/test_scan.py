@@ -15,12 +15,21 @@ from runtime import prepare as prepare_module
 from runtime.batch.tried import is_passing
 from runtime.prepare import Preparer, Reading
 from runtime.preprocess.pipeline import Preprocessor
+from runtime.preprocess.strip import StripNets
 from runtime.store import Store, code_digest
 from runtime.store import scan as store_scan
 from runtime.store.entry import MadeScan
 from runtime.store.scan import made_by
 
 BARE = {"prepared", "timings", "seconds"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_networks():
+    """What comes prepared is stripped already, and the networks take a second to open."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StripNets, "__enter__", lambda self: self)
+        yield
 
 
 @pytest.fixture(scope="module")
