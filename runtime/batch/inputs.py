@@ -34,8 +34,10 @@ def named(paths: Sequence[Path]) -> list[Source]:
     """
     found: list[Source] = []
     for source in gather(paths):
-        alone = not isinstance(source, Path) or is_study(source)
-        found += [source] if alone else expand([source])
+        if isinstance(source, Path) and not is_study(source):
+            found += expand([source])
+        else:
+            found.append(source)
     return found
 
 

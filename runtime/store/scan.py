@@ -50,7 +50,7 @@ def recalled(entry: StoredScan, source: Source) -> tuple[Scan, Prepared]:
     told, transform, affine, itk = (facts.pop(k) for k in ("scan", "transform", "affine", "itk"))
     for name in ("digest", "source_sha256"):
         del facts[name]
-    if told["prepared"] and path.is_dir():
+    if told.get("prepared") and path.is_dir():
         path /= PREPARED
     place = np.array(affine)
     itk = None if itk is None else np.array(itk)
