@@ -43,7 +43,7 @@ class Predictor:
         say: told when and why an engine is built, which may take minutes.
         prepares: False where scans are prepared elsewhere and only `answer` will be called: the
             preprocessing's networks are not loaded then.
-        store: see `Preparer`; what it has comes without the volumes in the scan's own space.
+        store: see `Preparer`; what it has comes without the volumes in the scan's own space
             and without the slices of DICOM.
         prevalence: by the task's name, of a binary one's second class where the scans come from,
             or of each class; that in the head's cohort, or what the bundle says, if absent.

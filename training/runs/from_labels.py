@@ -99,7 +99,8 @@ def run(
         made = Joint(recipes, asked.recompute)
         trained = train_jointly(fabric, made, ready, *more)
     if fabric.is_global_zero:
-        source = f"{made.name} for {', '.join(task.name for task in wanted)}, best of {settings.epochs} epochs"
+        names = ", ".join(task.name for task in wanted)
+        source = f"{made.name} for {names}, best of {settings.epochs} epochs"
         encoder = made.network.get_submodule("encoder")
         seen = trained[0].head.exposure
         encoders.save_encoder(files.out / ENCODER, encoder, source, overwrite=True, seen=seen)

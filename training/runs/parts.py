@@ -19,7 +19,8 @@ def parted(table: Path, asked: LabelledTask) -> list[SplitCohort]:
 
     Raises:
         InputError: for tables or a split that cannot be used.
-        UsageError: for a task that is not there or named twice, or unless one way of parting is named.
+        UsageError: for a task that is not there or named twice, or unless one way of parting is
+            named, which for several tasks is a split.
     """
     wanted = [tasks.get(name) for name in asked.tasks]
     names = [task.name for task in wanted]

@@ -82,9 +82,12 @@ def probe(
     from training.cohort.row import need
     from training.site import needs_scikit_learn
 
-    if cohort.suffix != ".parquet":  # before anything heavy is imported
-        said = allow_sites, strict, each_scan_is_a_person
-        need(cohorts.read(cohort, tasks.get(task), *said).path, covariate or ())
+    def check_table() -> None:
+        """Before anything heavy is imported."""
+        if cohort.suffix != ".parquet":
+            said = allow_sites, strict, each_scan_is_a_person
+            need(cohorts.read(cohort, tasks.get(task), *said).path, covariate or ())
+
     if encoder is not None and not bundles.is_bundle(encoder):
         if out.suffix == bundles.SUFFIX:
             raise UsageError(
@@ -96,6 +99,7 @@ def probe(
         from fmtool.cli.train import needs_torch
 
         needs_torch()
+        check_table()
         from training.runs import linear_probe
 
         if plot:
@@ -122,6 +126,7 @@ def probe(
     if force:
         raise UsageError("--force goes with a checkpoint: a bundle answers no refused scan")
     needs_scikit_learn()
+    check_table()
     from training.site import run
 
     if plot:
