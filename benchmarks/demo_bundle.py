@@ -36,6 +36,7 @@ from fmtool.bundle.exposure import Exposure
 from fmtool.errors import InputError
 from fmtool.files import sha256
 from fmtool.task import AGE, SEX
+from runtime.store.entry import StoredScan
 from training import cohort as cohorts
 from training import encoders, probe
 from training.augment import SimCLRAugment
@@ -49,7 +50,6 @@ from training.fit.settings import Settings
 from training.probe import FittedProbe
 from training.simclr import SimCLR
 from training.store.embed import embeddings
-from training.store.entry import StoredScan
 from training.store.prepare import prepare
 from training.store.smoothed import gram
 

@@ -27,6 +27,7 @@ from runtime.preprocess.pipeline import Prepared
 from runtime.preprocess.template import Template
 from runtime.result import Failure, Prediction, Result
 from runtime.scan import Scan, Source, called
+from runtime.store import Store
 from runtime.system.clock import timed
 from runtime.trust import Prevalence, robustness
 
@@ -42,6 +43,8 @@ class Predictor:
         say: told when and why an engine is built, which may take minutes.
         prepares: False where scans are prepared elsewhere and only `answer` will be called: the
             preprocessing's networks are not loaded then.
+        store: see `Preparer`; what it has comes without the volumes in the scan's own space
+            and without the slices of DICOM.
         prevalence: by the task's name, of a binary one's second class where the scans come from,
             or of each class; that in the head's cohort, or what the bundle says, if absent.
 
@@ -72,6 +75,7 @@ class Predictor:
         reading: Reading = Reading(),
         say: Say = lambda sentence: None,
         prepares: bool = True,
+        store: Store | None = None,
         prevalence: Prevalence = MappingProxyType({}),
     ) -> None:
         if wish is None:
@@ -91,6 +95,7 @@ class Predictor:
         self._say = say
         self._reading = reading
         self._prepares = prepares
+        self._store = store
         self._engine: Engine | None = None
         self._preparer: Preparer | None = None
 
@@ -102,7 +107,8 @@ class Predictor:
             )
             self._engine = opening.enter_context(engine)
             if self._prepares:
-                self._preparer = opening.enter_context(Preparer(self.bundle, self._reading))
+                preparer = Preparer(self.bundle, self._reading, self._store)
+                self._preparer = opening.enter_context(preparer)
             self._stack = opening.pop_all()
         return self
 

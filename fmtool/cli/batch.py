@@ -45,6 +45,7 @@ def predict_into(
     identifiers: Identifiers,
     records: Records | None = None,
     prevalence: Prevalence = MappingProxyType({}),
+    store: Path | None = None,
 ) -> None:
     """Answer all scans that are found and not yet answered, and write the results of all.
 
@@ -60,6 +61,7 @@ def predict_into(
         records: of FHIR reports, of all scans that are answered.
         prevalence: see `runtime.predict.Predictor`, which `place` was made with it, too; results
             for another one are others.
+        store: of prepared volumes; see `runtime.store`.
 
     Raises:
         UsageError: for a prevalence that no probability can be corrected by.
@@ -79,7 +81,7 @@ def predict_into(
         sources = find()
         stop = stack.enter_context(Stop())
         pictures, shares = publisher is not None, dict(prevalence)
-        setup = Setup(bundle.path, reading, folder, pictures, volumes, shares)
+        setup = Setup(bundle.path, reading, folder, pictures, volumes, shares, store)
         try:
             staff = stack.enter_context(place.open(setup, stop))
         except StoppedEarly:

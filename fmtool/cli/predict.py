@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from runtime.trust import Prevalence
 
 
+_MANY = 3  # scans, above which a batch is worth a word
+
+
 def predict(
     scans: ScansArgument,
     task: TasksOption = None,
@@ -67,8 +70,7 @@ def predict(
             "--out",
             "-o",
             help="Folder for the results of many scans (CSV, JSON lines, Parquet) and their "
-            "ledger; folders, BIDS data sets and lists (.txt) may be named then. The same command "
-            "again does what is left.",
+            "ledger. The same command again does what is left.",
         ),
     ] = None,
     ray: Annotated[
@@ -78,6 +80,14 @@ def predict(
             help="With --out, the nodes of a Ray cluster do the work: HOST:PORT of its head, or "
             "auto for the one that this machine belongs to.",
             metavar="ADDRESS",
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --out, a folder that keeps what is prepared (28 MB a scan) for other "
+            "bundles that prepare alike and for `fmtool train`; nothing is kept if absent.",
+            show_default=False,
         ),
     ] = None,
     identifiers: IdentifiersOption = Identifiers.keep,
@@ -99,6 +109,11 @@ def predict(
         raise UsageError("--json and --csv exclude each other; name one")
     if out is None and identifiers is not Identifiers.keep:
         raise UsageError("--identifiers goes with --out")
+    if cache is not None and (out is None or ray is not None or report is not None):
+        raise UsageError(
+            "--cache goes with --out, and neither with --ray, whose nodes have disks of their own, "
+            "nor with --report, whose pictures show the whole head"
+        )
     if out is None and ray is not None:
         raise UsageError("--ray goes with --out")
     if ray is not None and threads is not None:
@@ -108,6 +123,7 @@ def predict(
     shares = dict(_share(word) for word in prevalence or ())
     from fmtool import project as projects
     from fmtool.cli import console
+    from runtime.batch.inputs import expand, named
     from runtime.documents.fhir import Records
     from runtime.engines.choose import Wish
     from runtime.predict import Predictor
@@ -115,7 +131,6 @@ def predict(
     from runtime.preprocess.template import Template
     from runtime.report.publish import Publisher, check_writable
     from runtime.result import Result
-    from runtime.scan.dicom.gather import gather
 
     if bundle is None and (plan := projects.find(project)) is not None:
         bundle = plan.made()
@@ -125,7 +140,6 @@ def predict(
     records = Records(fhir) if fhir is not None else None
     if out is not None:
         from fmtool.cli.batch import predict_into
-        from runtime.batch.inputs import expand
         from runtime.system.private import unshared
 
         place = _place(ray, bundle, wish, shares)
@@ -136,15 +150,22 @@ def predict(
                 place,
                 tasks=task,
                 reading=reading,
-                publisher=Publisher(report, Template.of(place.bundle)) if report else None,
+                publisher=(
+                    Publisher(report, Template.of(place.bundle), place.bundle.digest)
+                    if report
+                    else None
+                ),
                 identifiers=identifiers,
                 records=records,
                 prevalence=shares,
+                store=cache / "volumes" if cache else None,
             )
         return
     if report is not None:
         check_writable(report)  # before minutes of work, not after
-    sources = gather(scans)
+    sources = named(scans)
+    if len(sources) > _MANY:
+        console.say(f"{len(sources)} scans, one by one; --out FOLDER uses all cores and keeps them")
     outcomes: list[dict[str, Any]] = []
     failed = False
     with ExitStack() as stack:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from fmtool import bundle as bundles
-from fmtool import task as tasks
 from fmtool.bundle.exposure import Exposure
-from fmtool.errors import UsageError
 from fmtool.task import Task
-from training import cohort as cohorts
+from runtime.store.entry import StoredScan
 from training import encoders, evidence
-from training.cohort import Cohort, split
+from training.cohort import Cohort
 from training.cohort.duplicates import refuse_twins
 from training.cohort.prepared import PreparedCohort
-from training.cohort.split import SplitCohort
 from training.evidence import out_of_fold
 from training.fit import devices
 from training.fit.settings import Settings
 from training.joint import Joint
 from training.runs.labelled import LabelledParts, Trained, train, train_jointly
+from training.runs.parts import parted
 from training.runs.run import ENCODER, LabelledTask, RunFiles
-from training.store.entry import StoredScan
 from training.store.prepare import usable
 from training.supervised import Supervised
 
@@ -59,11 +55,8 @@ def run(
             named, which for several tasks is a split.
         TrainingStopped: after SIGTERM, once a checkpoint is written.
     """
-    wanted = [tasks.get(name) for name in asked.tasks]
-    names = [task.name for task in wanted]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UsageError(f"the task {twice[0]} is named twice; name it once")
-    parts = _parts(table, wanted, asked)
+    parts = parted(table, asked)
+    wanted = [part.train.task for part in parts]
     for part in parts:
         evidence.check_enough(part.test, "the test part")
     every = [cohort for part in parts for cohort in (part.train, part.validation, part.test)]
@@ -106,7 +99,8 @@ def run(
         made = Joint(recipes, asked.recompute)
         trained = train_jointly(fabric, made, ready, *more)
     if fabric.is_global_zero:
-        source = f"{made.name} for {', '.join(names)}, best of {settings.epochs} epochs"
+        names = ", ".join(task.name for task in wanted)
+        source = f"{made.name} for {names}, best of {settings.epochs} epochs"
         encoder = made.network.get_submodule("encoder")
         seen = trained[0].head.exposure
         encoders.save_encoder(files.out / ENCODER, encoder, source, overwrite=True, seen=seen)
@@ -124,42 +118,3 @@ def _prepared(part: Cohort[Task], found: Mapping[tuple[Path, int], StoredScan]) 
     rows = [row for row in part.rows if (row.image, row.line) in found]
     entries = [found[row.image, row.line] for row in rows]
     return PreparedCohort(part.path, part.task, rows, entries=entries)
-
-
-def _parts(table: Path, wanted: Sequence[Task], asked: LabelledTask) -> list[SplitCohort]:
-    """Of one table by a split's file, or of three tables."""
-    tables = asked.validation, asked.test
-    said = asked.allow_sites, asked.strict, asked.each_scan_is_a_person
-    if asked.split is not None and tables == (None, None):
-        labelled = [cohorts.read(table, task, *said) for task in wanted]
-        if len(wanted) == 1:
-            return [split.read(asked.split, labelled[0])]
-        if (of := split.load(asked.split).task) is not None:
-            raise UsageError(
-                f"{asked.split} parts those who have a label of {of}; several tasks need everybody "
-                "parted: `fmtool train split` without --task"
-            )
-        # Of all rows: one that has no label of one task may have another's.
-        plan = split.read(asked.split, cohorts.read(table, None, *said))
-        return [_of_task(plan, cohort) for cohort in labelled]
-    if asked.split is None and asked.validation is not None and asked.test is not None:
-        if len(wanted) > 1:
-            raise UsageError(
-                "several tasks need one split of one table: `fmtool train split` without --task, "
-                "then --split FILE"
-            )
-        return [split.from_tables(table, asked.validation, asked.test, wanted[0], *said)]
-    raise UsageError(
-        "say what validates and what tests: --split FILE of `fmtool train split`, "
-        "or both --validation TABLE and --test TABLE"
-    )
-
-
-def _of_task(plan: SplitCohort, cohort: Cohort[Task]) -> SplitCohort:
-    """A task's rows, parted as the plan parts everybody."""
-
-    def those(part: Cohort[Any]) -> Cohort[Task]:
-        whom = set(part.subjects)
-        return cohort.take(i for i, row in enumerate(cohort.rows) if row.subject in whom)
-
-    return SplitCohort(those(plan.train), those(plan.validation), those(plan.test))

@@ -17,6 +17,9 @@ def finetune(
     plot: o.PlotOption = False,
 ) -> None:
     """Train all weights from a pretrained encoder; the best epoch by validation is kept."""
+    from training.runs.parts import parted
+
+    parted(cohort, asked)  # before torch is imported
     from fmtool.bundle.exposure import Exposure
     from fmtool.cli import console
     from fmtool.cli.train import evidence

@@ -18,6 +18,9 @@ def supervised(
     plot: o.PlotOption = False,
 ) -> None:
     """Train an encoder and a head from scratch; the best epoch by validation is kept."""
+    from training.runs.parts import parted
+
+    parted(cohort, asked)  # before torch is imported
     from fmtool.bundle.exposure import Exposure
     from fmtool.cli import console
     from fmtool.cli.train import evidence
