@@ -1,6 +1,7 @@
 # make demo   the edge runtime (no torch) and a prediction from a head scan; SCAN=file for your own
 # make test   the development environment and the tests
 # make package-check   the packages built twice, installed alone, each extra used once without network
+# make peers-check   dcmtk, Orthanc and dicom3tools, Debian's, and the tests that talk to them
 # make docs   the documentation as a site, in build/site
 # make gpu-check   on a machine with a GPU: what is missing, the tests that need it, the benchmark
 PYTHON ?= python3
@@ -12,7 +13,9 @@ SCAN ?= .demo/head.nii.gz
 # A file's tests share fixtures: they stay together.
 PYTEST := $(DEV)/bin/python -m pytest -n 2 --dist loadfile
 
-.PHONY: demo test test-slow test-all gpu-check package-check docs lint locks sbom clean
+PEERS := $(CURDIR)/build/peers
+
+.PHONY: demo test test-slow test-all gpu-check package-check peers-check docs lint locks sbom clean
 
 demo: $(EDGE)/.installed $(SCAN)
 	$(EDGE)/bin/fmtool doctor
@@ -33,6 +36,21 @@ gpu-check: $(DEV)/.installed
 
 package-check: $(DEV)/.installed
 	$(DEV)/bin/python -m benchmarks.packages --torch "$(TORCH)"
+
+# Needs the real scans (FMTOOL_TEST_DATA) and Debian; nothing is installed.
+peers-check: $(DEV)/.installed $(PEERS)/.unpacked
+	PATH="$(PEERS)/usr/bin:$(PEERS)/usr/sbin:$$PATH" \
+	LD_LIBRARY_PATH="$$(dirname $$(find $(PEERS)/usr/lib -name 'libdcmnet.so.*' | head -n 1))" \
+	DCMDICTPATH="$$(find $(PEERS)/usr/share -name dicom.dic)" \
+	ORTHANC_PLUGINS=$(PEERS)/usr/share/orthanc/plugins \
+	$(DEV)/bin/python -m pytest tests/runtime/service/node/test_peers.py
+
+$(PEERS)/.unpacked:
+	mkdir -p $(PEERS)/deb
+	cd $(PEERS)/deb && apt-get download $$(apt-get install --simulate --no-install-recommends \
+	    dcmtk orthanc orthanc-dicomweb dicom3tools | awk '/^Inst/ {print $$2}')
+	for deb in $(PEERS)/deb/*.deb; do dpkg-deb --extract $$deb $(PEERS); done
+	touch $@
 
 # To read it: python3 -m http.server --directory build/site (the search needs a server).
 docs: $(DEV)/.installed

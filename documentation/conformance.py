@@ -14,7 +14,7 @@ from documentation.verbs import table
 from runtime.documents.naming import DOCUMENTS
 from runtime.documents.source import WANTED
 from runtime.service.node import receive, scp
-from runtime.service.node.peers import cstore
+from runtime.service.node.peers import commit, cstore
 from runtime.service.node.policy import Policy
 
 _LIMITS = {
@@ -26,6 +26,7 @@ _LIMITS = {
     "dimse_s": "until a peer must have answered, s",
     "network_s": "without a PDU until an association is aborted, s",
     "pdu_s": "from a PDU's first byte to its last, s",
+    "commit_s": "until a peer that reports nothing is asked again to keep documents, s",
     "association_s": "of one association, s",
 }
 
@@ -34,7 +35,8 @@ def classes() -> str:
     """SOP classes: in which role, in which transfer syntaxes."""
     taken = [(sop, "SCP", scp.TRANSFER_SYNTAXES) for sop in scp.SOP_CLASSES]
     sent = [(sop, "SCU", cstore.TRANSFER_SYNTAXES) for sop, _ in DOCUMENTS.values()]
-    rows = [(Verification, "SCP", None), *taken, *sent]
+    kept = (commit.SOP_CLASS, "SCU", commit.TRANSFER_SYNTAXES)
+    rows = [(Verification, "SCP", None), *taken, *sent, kept]
     return table(
         ("SOP class", "UID", "role", "transfer syntaxes"),
         [
@@ -55,6 +57,14 @@ def statuses() -> str:
     return table(
         ("status", "the object"),
         [(f"0x{code:04X}", said) for code, said in receive.STATUSES.items()],
+    )
+
+
+def reports() -> str:
+    """What N-EVENT-REPORT requests are answered with."""
+    return table(
+        ("status", "the report"),
+        [(f"0x{code:04X}", said) for code, said in commit.STATUSES.items()],
     )
 
 
@@ -95,6 +105,7 @@ TABLES = {
     "dicom_classes": classes,
     "dicom_syntaxes": syntaxes,
     "dicom_statuses": statuses,
+    "dicom_reports": reports,
     "dicom_documents": documents,
     "dicom_attributes": attributes,
     "dicom_limits": limits,

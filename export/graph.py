@@ -108,6 +108,7 @@ class BundleGraph(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.tasks = tuple(head.task for head in heads)
+        self.evidence = {head.task.name: head.evidence for head in heads}
         names = [task.name for task in self.tasks]
         self.output_names = (EMBEDDING, *names, *map(map_name, names))
         taken = [*INPUTS, *self.output_names]

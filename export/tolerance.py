@@ -20,16 +20,18 @@ LOGIT_SHIFT = 0.2
 """What int8 may shift a logit by: of a binary task at most 0.05 of probability, of several 0.1."""
 
 
-def limit(task: Task, value: float, tolerance: float) -> float:
+def limit(task: Task, value: float, tolerance: float, evidence: Mapping[str, Any]) -> float:
     """The absolute error allowed of a task's output, in its unit (or logit).
 
     `tolerance` is a fraction of the valid range (0.6 years of age for 5e-3), of `LOGIT_SPAN` for
-    a task of classes, and of the value itself where a regression states no range.
+    a task of classes, and where a regression states no range of the value itself, or of the range
+    of the labels that it was judged by: a gap near zero is a difference of large numbers.
     """
     if task.kind != "regression":
         return tolerance * LOGIT_SPAN
     if task.valid_range is None:
-        return tolerance * max(1.0, abs(value))
+        low, high = evidence.get("label_range") or (0.0, 0.0)
+        return tolerance * max(1.0, abs(value), high - low)
     return tolerance * (task.valid_range[1] - task.valid_range[0])
 
 
@@ -49,7 +51,7 @@ def of_self_test(task: Task, value: float, evidence: Mapping[str, Any]) -> dict[
         value: its output there; of classes any.
         evidence: how well it did.
     """
-    found = {name: limit(task, value, share) for name, share in SELF_TEST.items()}
+    found = {name: limit(task, value, share, evidence) for name, share in SELF_TEST.items()}
     shift = int8_shift(task, evidence)
     if shift is not None:  # what is not quantised may run in bfloat16, with its own tolerance
         found["int8"] = max(shift, found["bfloat16"])

@@ -286,7 +286,9 @@ def _differences(
 ) -> Iterator[Difference]:
     """Each output's error and tolerance for one volume; engine and batch are left open."""
     told = {t.name: t.telling(wanted[t.name].tolist()) for t in graph.tasks}
-    limits = {t.name: limit(t, told[t.name], tolerance) for t in graph.tasks}
+    limits = {
+        t.name: limit(t, told[t.name], tolerance, graph.evidence[t.name]) for t in graph.tasks
+    }
     limits |= allowed
     limits = {t.name: limits[t.name] * t.slack(told[t.name]) for t in graph.tasks}
     for name in graph.output_names:

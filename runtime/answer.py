@@ -121,7 +121,7 @@ def _regression(plain: Prediction, embedding: ArrayLike, trust: Trust) -> Predic
 def _binary(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trust) -> Prediction:
     names, members = plain.task.classes, None
     if trust.labels is not None and names is not None:
-        p = classes.p_values(trust.folds, trust.labels, embedding, trust.by_class)
+        p = trust.p_values(embedding)
         members = [names[label] for label in classes.members(p, trust.level)]
         if max(p) <= WARN:
             plain.warnings.append(
@@ -129,7 +129,7 @@ def _binary(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trust) -
                 f"as far from it (p = {max(p):.2g})."
             )
     probability = trust.probability(raw) if trust.probability else None
-    share, used = trust.share, trust.prevalence
+    share, used = trust.share, trust.prevalence[1] if trust.prevalence else None
     if probability is not None and share is not None and used is not None:
         probability = classes.at_prevalence(probability, share, used)
     found = replace(
@@ -148,7 +148,7 @@ def _multiclass(
 ) -> Prediction:
     names, members = plain.task.classes or (), None
     if trust.labels is not None:
-        p = multiclass.p_values(trust.folds, trust.labels, embedding, trust.by_class)
+        p = trust.p_values(embedding)
         members = [names[c] for c in classes.members(p, trust.level)]
         if max(p) <= WARN:
             plain.warnings.append(
@@ -157,8 +157,9 @@ def _multiclass(
             )
     found = replace(plain, members=members, level=trust.level)
     if trust.probabilities is not None and trust.labels is not None:
-        chances = trust.probabilities(logits).tolist()
-        share = multiclass.shares(trust.labels, trust.folds.mass, len(names))
+        share = list(trust.prevalence or trust.shares)
+        here = trust.probabilities(logits)
+        chances = multiclass.at_shares(here, trust.shares, share).tolist()
         by_name = dict(zip(names, chances, strict=True))
         found = replace(
             found,

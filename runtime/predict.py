@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from os import PathLike
 from types import MappingProxyType
@@ -27,8 +27,9 @@ from runtime.preprocess.pipeline import Prepared
 from runtime.preprocess.template import Template
 from runtime.result import Failure, Prediction, Result
 from runtime.scan import Scan, Source, called
+from runtime.store import Store
 from runtime.system.clock import timed
-from runtime.trust import robustness
+from runtime.trust import Prevalence, robustness
 
 
 class Predictor:
@@ -42,8 +43,10 @@ class Predictor:
         say: told when and why an engine is built, which may take minutes.
         prepares: False where scans are prepared elsewhere and only `answer` will be called: the
             preprocessing's networks are not loaded then.
-        prevalence: of a binary task's second class where the scans come from, by the task's name;
-            the share in the head's cohort, or what the bundle says, if absent.
+        store: see `Preparer`; what it has comes without the volumes in the scan's own space
+            and without the slices of DICOM.
+        prevalence: by the task's name, of a binary one's second class where the scans come from,
+            or of each class; that in the head's cohort, or what the bundle says, if absent.
 
     Raises:
         UsageError: for a prevalence that no probability can be corrected by.
@@ -72,7 +75,8 @@ class Predictor:
         reading: Reading = Reading(),
         say: Say = lambda sentence: None,
         prepares: bool = True,
-        prevalence: Mapping[str, float] = MappingProxyType({}),
+        store: Store | None = None,
+        prevalence: Prevalence = MappingProxyType({}),
     ) -> None:
         if wish is None:
             wish = Wish(engine=engine, device=device)
@@ -84,13 +88,14 @@ class Predictor:
                 opening.callback(self.bundle.close)
             stored = self.bundle.manifest.model
             self.choice: Choice = choose(wish.engine, wish.device, wish.precision, stored)
-            self._trust = trust.used_at(trust.read(self.bundle), prevalence)
+            self._trust = trust.used_at(trust.read(self.bundle), prevalence, self.bundle.tasks)
             self._robustness = robustness.read(self.bundle)
             self._exposure = exposure.read(self.bundle)
             self._stack = opening.pop_all()
         self._say = say
         self._reading = reading
         self._prepares = prepares
+        self._store = store
         self._engine: Engine | None = None
         self._preparer: Preparer | None = None
 
@@ -102,7 +107,8 @@ class Predictor:
             )
             self._engine = opening.enter_context(engine)
             if self._prepares:
-                self._preparer = opening.enter_context(Preparer(self.bundle, self._reading))
+                preparer = Preparer(self.bundle, self._reading, self._store)
+                self._preparer = opening.enter_context(preparer)
             self._stack = opening.pop_all()
         return self
 

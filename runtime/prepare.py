@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from runtime.preprocess.pipeline import Prepared, Preprocessor
 from runtime.preprocess.template import Template
 from runtime.scan import Scan, Source
 from runtime.scan.dicom.geometry import Stack
+from runtime.store import Store
+from runtime.store.scan import made_by, recalled, stored
 from runtime.system.clock import timed
 
 
@@ -69,9 +72,21 @@ class Reading:
 
 
 class Preparer:
-    """Reading, preprocessing and checks with their networks loaded; use it as a context manager."""
+    """Reading, preprocessing and checks with their networks loaded; use it as a context manager.
 
-    def __init__(self, bundle: Bundle, reading: Reading = Reading()) -> None:
+    Args:
+        bundle: whose networks, template and ranges to use.
+        reading: how to read the scans.
+        store: keeps what is prepared of files, for any bundle that prepares alike.
+    """
+
+    def __init__(
+        self, bundle: Bundle, reading: Reading = Reading(), store: Store | None = None
+    ) -> None:
+        self._store = store
+        self._made_by = (
+            made_by(bundle, reading.skull, reading.assume_ras, reading.series) if store else []
+        )
         self._stages = Preprocessor(bundle, reading.skull)
         self._normal = bundle.manifest.calibration
         self._reading = reading
@@ -89,16 +104,25 @@ class Preparer:
         """The bundle's registration template."""
         return self._stages.template
 
-    def __call__(self, source: Source | Scan) -> Ready:
+    def __call__(self, source: Source | Scan, whole: bool = False) -> Ready:
         """Read, prepare and check one scan.
+
+        Args:
+            source: what `runtime.scan.read` takes, or a Scan.
+            whole: whether what is in the scan's own space is wanted: no store has it, nor the
+                slices of DICOM.
 
         Raises:
             InputError: if the scan cannot be used, saying why.
         """
         start, timings = time.perf_counter(), dict[str, float]()
-        with timed(timings, "read"):
-            head = source if isinstance(source, Scan) else self._read(source)
-        prepared = self._stages.run(head)
+        if self._store is None or whole or isinstance(source, Scan):
+            head, prepared = self._run(source, timings)
+        else:
+            run = partial(self._run, source, timings)
+            entry = stored(self._store, source, self._made_by, run)
+            with timed(timings, "read"):
+                head, prepared = recalled(entry, source)
         checks = self._checked(head, prepared)
         return Ready(
             _name(head),
@@ -106,12 +130,19 @@ class Preparer:
             checks,
             {k: v for k, v in head.facts.items() if k != "warnings"},
             [*head.facts.get("warnings", []), *prepared.remarks],
-            timings | prepared.timings,
+            timings,
             time.perf_counter() - start,
             head.itk,
             head.stack,
             self._contents(source, head),
         )
+
+    def _run(self, source: Source | Scan, timings: dict[str, float]) -> tuple[Scan, Prepared]:
+        with timed(timings, "read"):
+            head = source if isinstance(source, Scan) else self._read(source)
+        prepared = self._stages.run(head)
+        timings |= prepared.timings
+        return head, prepared
 
     def _contents(self, source: Source | Scan, head: Scan) -> frozenset[str]:
         place = head.path if isinstance(source, Scan) else source
@@ -128,7 +159,7 @@ class Preparer:
 
     def _checked(self, head: Scan, prepared: Prepared) -> list[quality.Check]:
         checks = quality.checks(head.facts, prepared.facts, self._normal)
-        if head.mask is not None and head.path is not None:
+        if prepared.facts["head"] == "prepared" and head.path is not None:
             stood = {check.name: check for check in quality.refusals(head.path.parent)}
             checks = [stood.pop(check.name, check) for check in checks] + list(stood.values())
         refusals = [check.sentence for check in checks if check.verdict == "refuse"]

@@ -98,8 +98,8 @@ class Supervised:
         if len(np.unique(values)) < 2:
             raise InputError(f"all training labels of {task.name} are the same: nothing to learn")
         regression = task.kind == "regression"
-        self._mean = float(values.mean()) if regression else 0.0
-        self._scale = float(values.std()) if regression else 1.0
+        self.mean = float(values.mean()) if regression else 0.0
+        self.scale = float(values.std()) if regression else 1.0
         counts = np.array([(values == c).sum() for c in range(len(task.classes or ()))])
         if not regression and not counts.all():
             absent = (task.classes or ())[int(counts.argmin())]
@@ -137,17 +137,20 @@ class Supervised:
         """The loss above over this process's scans; the processes' mean is that over all."""
         del gather
         output = network(whole_batch(batch.volumes, batch.masks, self.input_shape)).float()
-        if self.task.kind == "regression":
-            target = (batch.labels - self._mean) / self._scale
-            return Loss((output - target).square().mean(), {})
-        given = torch.tensor(self._weights, dtype=output.dtype, device=output.device)
-        weight = given[batch.labels.long()]
+        return Loss(self.of_output(output, batch.labels), {})
+
+    def of_output(self, output: Tensor, labels: Tensor) -> Tensor:
+        """The loss of outputs o, (n,) or (n, 1), or (n, K) of K classes, and labels (n,)."""
         if self.task.kind == "multiclass":
-            each = functional.cross_entropy(output, batch.labels.long(), reduction="none")
-            return Loss((weight * each).mean(), {})
-        return Loss(
-            functional.binary_cross_entropy_with_logits(output, batch.labels, weight=weight), {}
-        )
+            each = functional.cross_entropy(output, labels.long(), reduction="none")
+        elif self.task.kind == "binary":
+            each = functional.binary_cross_entropy_with_logits(
+                output.flatten(), labels, reduction="none"
+            )
+        else:
+            return (output.flatten() - (labels - self.mean) / self.scale).square().mean()
+        given = torch.tensor(self._weights, dtype=output.dtype, device=output.device)
+        return (given[labels.long()] * each).mean()
 
     @torch.no_grad()
     def predict(self, scans: Sequence[PreparedScan]) -> NDArray[np.float64]:
@@ -163,7 +166,7 @@ class Supervised:
             arrays = (np.array(scan.volume), np.array(scan.mask))
             volume, mask = (torch.from_numpy(array).to(device)[None] for array in arrays)
             output = self.network(whole_batch(volume, mask, self.input_shape))[0]
-            found.append(output.cpu().double().numpy() * self._scale + self._mean)
+            found.append(output.cpu().double().numpy() * self.scale + self.mean)
         self.network.train(training)
         return np.array(found)
 
@@ -178,7 +181,7 @@ class Supervised:
         bias = head.get_parameter("bias").detach().cpu().double().numpy()
         if len(bias) > 1:
             return weight - weight.mean(axis=0), bias - bias.mean()
-        return weight[0] * self._scale, float(bias[0]) * self._scale + self._mean
+        return weight[0] * self.scale, float(bias[0]) * self.scale + self.mean
 
 
 class Finetune(Supervised):

@@ -2,11 +2,13 @@
 
     python -m benchmarks.batch throughput SCAN [--scans 12] [--json FILE]
     python -m benchmarks.batch busy SCAN [--scans 20] [--json FILE]
+    python -m benchmarks.batch again SCAN [--scans 12] [--json FILE]
     python -m benchmarks.batch crash [--kills 200] [--scans 40] [--seed 1] [--json FILE]
 
 `throughput`, with the demonstration bundle: the same scans by one `fmtool predict` each, by one
 `fmtool predict` for all, and by `fmtool predict --out`. `busy`, with the full-size encoder: how
-much of the cores the batch's processes use between the first result and the last. `crash`: kill -9
+much of the cores the batch's processes use between the first result and the last. `again`:
+a second bundle on the scans of a first one, with `--cache` and without. `crash`: kill -9
 of the whole process group at random moments, batch after batch, until there were enough; each
 batch's results are then compared with an undisturbed run's.
 """
@@ -18,14 +20,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.batch import crash, scans, throughput
+from benchmarks.batch import again, crash, scans, throughput
 from benchmarks.shared import script
 
 
 def main() -> int:
     """Measure, print, write JSON; 1 if a crash cost anything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("throughput", "busy", "crash"))
+    parser.add_argument("what", choices=("throughput", "busy", "again", "crash"))
     parser.add_argument("scan", type=Path, nargs="?", help="a whole head; not for crash")
     parser.add_argument("--scans", type=int)
     parser.add_argument("--kills", type=int, default=200)
@@ -38,6 +40,8 @@ def main() -> int:
         work = Path(folder)
         if args.what == "throughput":
             summary = throughput.throughput(args.scan, args.scans or 12, work)
+        elif args.what == "again":
+            summary = again.again(args.scan, args.scans or 12, work)
         elif args.what == "busy":
             summary = throughput.busy(args.scan, args.scans or 20, work)
         else:

@@ -39,6 +39,7 @@ from fmtool import bundle as bundles
 from fmtool.bundle import DEMO, Bundle
 from fmtool.bundle.exposure import Exposure
 from fmtool.task import Task
+from runtime.store.entry import StoredScan
 from training import encoders, evidence, probe
 from training.cohort import Cohort
 from training.cohort.exposure import exposure, overlap
@@ -47,7 +48,6 @@ from training.evidence import smoothed_scan, splits
 from training.evidence.head import Head
 from training.evidence.ranges import ranges
 from training.store.embed import embeddings
-from training.store.entry import StoredScan
 from training.store.prepare import prepare
 from training.store.smoothed import gram
 

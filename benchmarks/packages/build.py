@@ -22,8 +22,9 @@ EPOCH = "1700000000"
 LARGEST_WHEEL = 20e6
 """Bytes: with the demonstration bundle in it."""
 
-WHEEL = ("fmtool", "runtime", "training", "export", "benchmarks/__init__.py", "benchmarks/bench")
-"""All that the wheel holds beside its own facts: what a verb needs, and no script of research."""
+_BENCHMARKS = ("__init__.py", "bench", "robustness", "shared")
+WHEEL = ("fmtool", "runtime", "training", "export", *(f"benchmarks/{n}" for n in _BENCHMARKS))
+"""All that the wheel holds beside its own facts: what a bundle's user needs, no other research."""
 
 
 @dataclass(frozen=True)

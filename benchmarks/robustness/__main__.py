@@ -1,20 +1,22 @@
 """Parse, measure, write the table, the picture and the summary that a bundle can carry.
 
-python -m benchmarks.robustness [--bundle B] [--data DIR] [--sets raw,ixi2mm] [--per-set N]
-    [--out FOLDER] [--judged] [--by-stage]
+python -m benchmarks.robustness [--bundle B] [--heads FOLDER | --data DIR] [--sets raw,ixi2mm]
+    [--per-set N] [--out FOLDER] [--judged] [--by-stage]
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from benchmarks.robustness import measure, stages, summary
-from benchmarks.robustness.measure import HeadBench, HeadOutputs
+from benchmarks.robustness.measure import STRIPPED, HeadBench, HeadOutputs
 from benchmarks.robustness.perturbations import ALL
 from benchmarks.shared import heads, script
 from fmtool import __version__
+from runtime.batch.inputs import expand
 from runtime.predict import Predictor
 
 
@@ -23,6 +25,7 @@ def main() -> None:
     args = script.options(
         __doc__,
         bundle=(Path, "the demonstration bundle when absent"),
+        heads=(Path, "a folder or a BIDS data set of whole heads of yours, in place of the sets"),
         data=Path,
         sets=("raw,ixi2mm", "cohort too: its heads are stripped"),
         per_set=(int, "at most so many heads of each set, spread"),
@@ -30,15 +33,16 @@ def main() -> None:
         judged=(False, "only what the bar holds for"),
         by_stage=(False, "which stage moves the outputs"),
     )
-    paths = [
-        path
-        for name in args.sets.split(",")
-        for path in _some(heads.find(args.data, (name,)), args.per_set)
-    ]
+    sets = (
+        [[path for path in expand([args.heads]) if isinstance(path, Path)]]
+        if args.heads
+        else [heads.find(args.data, (name,)) for name in args.sets.split(",")]
+    )
+    paths = [path for one in sets for path in _some(one, args.per_set)]
     args.out.mkdir(parents=True, exist_ok=True)
     with Predictor(args.bundle) as predictor:
         watched = measure.outputs_of(predictor.bundle)
-        bench = HeadBench(predictor, watched)
+        bench = HeadBench(predictor, watched, "" if args.heads else STRIPPED)
         judged = tuple(one for one in ALL if one.judged)
         if args.by_stage:
             parts = [part for path in paths for part in _told(bench.by_stage(path, judged))]
@@ -47,8 +51,8 @@ def main() -> None:
             print(text)
             return
         every = (
-            row
-            for path in paths
+            replace(row, head=f"own/{number}") if args.heads else row
+            for number, path in enumerate(paths, start=1)
             for row in bench.rows(path, judged if args.judged else ALL, tools=not args.judged)
         )
         rows = list(_told(every))
@@ -61,7 +65,10 @@ def main() -> None:
         [{**asdict(r), "embedding": r.embedding.tolist()} for r in rows], args.out / "rows.json"
     )
     (args.out / "robustness.md").write_text(text, encoding="utf-8")
-    summary.plot(found, args.out / "robustness.png")
+    if find_spec("matplotlib") is None:
+        print("No plot: it needs matplotlib (`pip install 'fmtool[plot]'`)")
+    else:
+        summary.plot(found, args.out / "robustness.png")
     print(text)
     print("\n".join(summary.verdicts(found)))
     for name, reason in found["skipped"].items():

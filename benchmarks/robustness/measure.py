@@ -120,8 +120,11 @@ class HeadOutputs:
 class HeadBench:
     """A bundle's outputs for heads; `predictor` is open."""
 
-    def __init__(self, predictor: Predictor, outputs: list[Output]) -> None:
+    def __init__(
+        self, predictor: Predictor, outputs: list[Output], stripped: str = STRIPPED
+    ) -> None:
         self.predictor = predictor
+        self._stripped = stripped  # the name of the folder of heads without a skull
         self.outputs = outputs
         known = trust.read(predictor.bundle).values()
         self._cohorts = [one.novelty for one in known if one.novelty is not None]
@@ -130,7 +133,7 @@ class HeadBench:
         self, path: Path, perturbations: tuple[Perturbation, ...], tools: bool = True
     ) -> Iterator[HeadOutputs]:
         """The undisturbed head first, then each perturbation and, with `tools`, each other tool."""
-        label, stripped = heads.label(path), path.parent.name == STRIPPED
+        label, stripped = heads.label(path), path.parent.name == self._stripped
         head = seen.of(scans.read(path), stripped)
         base = self._seen(head, np.eye(4))
         brain = base.prepared.brain
@@ -155,7 +158,7 @@ class HeadBench:
         First the undisturbed head, as "base", and then of each perturbation also the "whole".
         """
         label = heads.label(path)
-        head = seen.of(scans.read(path), path.parent.name == STRIPPED)
+        head = seen.of(scans.read(path), path.parent.name == self._stripped)
         base = self._seen(head, np.eye(4))
         yield "base", self._row(label, "", base)
         for one in perturbations:

@@ -23,6 +23,12 @@ _INTENDED = (
     "agreement with known labels, in cohorts like the sample below. Not for one person's care."
 )
 
+_NOT_MEASURED = (
+    "Not measured: how far another pose, other voxels or noise move them is not known. "
+    "`python -m benchmarks.robustness --bundle BUNDLE --heads FOLDER --out OUT` measures it on "
+    "heads of yours; `fmtool bundle robustness OUT/robustness.json --bundle BUNDLE` tells it."
+)
+
 _MEANING = {
     "regression": "the value",
     "binary": "a logit, whose sigmoid is the probability of {1}",
@@ -51,7 +57,8 @@ def card(manifest: Manifest, licences: Sequence[str] = (), robustness: Sequence[
         *_descent(manifest),
         "## What it predicts, and how well",
         *(map(_task, manifest.tasks.values()) if manifest.tasks else ["Nothing: embeddings only."]),
-        *(["## How far its outputs move", _bullets(robustness)] if robustness else []),
+        "## How far its outputs move",
+        _bullets(robustness) if robustness else _NOT_MEASURED,
         *_parity(manifest.parity),
         "## Intended use",
         _INTENDED,

@@ -75,7 +75,8 @@ def _set(task: Task, trust: Mapping[str, Any], how: str) -> str:
         cohort = ", ".join(f"{100 * share:.0f} % {name}" for share, name in pairs)
         return (
             f"{said} Out of fold, {100 * trust['one_class']:.0f} % of the sets name one class. The "
-            f"probabilities hold where the scans are {cohort}, as here."
+            f"probabilities hold where the scans are {cohort}, as here; for other shares say so "
+            "(`--prevalence`)."
         )
     first, second = names
     if "prevalence" not in trust:  # of an earlier version, whose share of sets was of its own scans

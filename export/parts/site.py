@@ -16,7 +16,7 @@ def sentences(task: Task, evidence: Mapping[str, Any]) -> list[str]:
         evidence: of the child's head, with its "site".
     """
     site = evidence["site"]
-    return _binary(task, site) if task.kind == "binary" else _regression(task, evidence, site)
+    return _classes(task, site) if task.classes else _regression(task, evidence, site)
 
 
 def _regression(task: Task, evidence: Mapping[str, Any], site: Mapping[str, Any]) -> list[str]:
@@ -49,24 +49,24 @@ def _regression(task: Task, evidence: Mapping[str, Any], site: Mapping[str, Any]
     ]
 
 
-def _binary(task: Task, site: Mapping[str, Any]) -> list[str]:
-    first, second = task.classes or ("", "")
+def _classes(task: Task, site: Mapping[str, Any]) -> list[str]:
+    names = task.classes or ()
     before, after = site["before"], site["after"]
     loss = f"log loss {before['log_loss']:.3f} before, {after['log_loss']:.3f} after"
     if site["kind"] == "agreement":
         said = f"The site is already in agreement ({loss}): the parent's probabilities stay."
     else:
-        said = f"The probabilities are the site's own ({loss}), of which {second} has a share of "
-        said += f"{100 * site['prior']:.0f} %."
-    held = [
-        f"{name} {_share(by and by[str(c)])}"
+        prior = site["prior"]
+        shares = dict(zip(names, prior, strict=True) if len(names) > 2 else ((names[1], prior),))
+        told = ", ".join(f"{name} has a share of {100 * p:.0f} %" for name, p in shares.items())
+        said = f"The probabilities are the site's own ({loss}), of which {told}."
+    held, then = (
+        " and ".join(f"{name} {_share(by and by[str(c)])}" for c, name in enumerate(names))
         for by in (before["coverage"], after["coverage"])
-        for c, name in enumerate((first, second))
-    ]
+    )
     return [
         said,
-        f"Sets held the class of {' and '.join(held[:2])} before, {' and '.join(held[2:])} after, "
-        "each made without its subject.",
+        f"Sets held the class of {held} before, {then} after, each made without its subject.",
     ]
 
 

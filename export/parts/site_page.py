@@ -28,7 +28,8 @@ def document(
         task: the head's.
         evidence: of the child's head, with its "site" and "parent".
         truth: (N,) labels.
-        before: (N,) the parent's values, or probabilities of class 1.
+        before: (N,) the parent's values, or probabilities of class 1; of several classes those of
+            the true one.
         after: (N,) the child's, each without its own subject.
     """
     parent, site = evidence["parent"], evidence["site"]
@@ -45,7 +46,9 @@ def document(
     axes = (
         f"Error (value less truth, {task.unit}) over {task.label}; the line is no error."
         if task.kind == "regression"
-        else f"Probability of {(task.classes or ('', ''))[1]}, by class."
+        else f"Probability of {task.classes[1]}, by class."
+        if task.classes and task.kind == "binary"
+        else f"Probability of the true class, by class: {', '.join(task.classes or ())}."
     )
     rows = "".join(
         f"<tr><th>{name}</th><td>{_figure(site['before'], key)}</td>"
@@ -101,7 +104,7 @@ def _parent(parent: Mapping[str, Any]) -> str:
 def _panel(task: Task, truth: Array, values: Array) -> str:
     error = values - truth if task.kind == "regression" else values
     sideways = truth
-    if task.kind == "binary":  # apart, so that dots do not hide each other
+    if task.classes:  # apart, so that dots do not hide each other
         sideways = truth + np.linspace(-0.2, 0.2, len(truth))
     reach = float(np.abs(error).max()) * 1.1 or 1.0
     bottom = -reach if task.kind == "regression" else 0.0

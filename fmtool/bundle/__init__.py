@@ -70,6 +70,13 @@ class Bundle:
         return self.file(self.manifest.template)
 
     @property
+    def preparation(self) -> str:
+        """SHA-256 of what it prepares scans with; bundles of one are prepared for alike."""
+        parts = self.manifest.strip.locate, self.manifest.strip.segment, self.manifest.template
+        digests = (self.manifest.files[name].sha256 for name in parts)
+        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+    @property
     def zipped(self) -> bool:
         """Whether it was unpacked from a zip, to a folder that goes when it is closed."""
         return self._folder is not None

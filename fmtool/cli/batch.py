@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
@@ -30,7 +30,7 @@ from runtime.prepare import Reading
 from runtime.report.parquet import has_parquet
 from runtime.report.publish import check_writable
 from runtime.system.private import own
-from runtime.trust import drift
+from runtime.trust import Prevalence, drift
 
 
 def predict_into(
@@ -44,7 +44,8 @@ def predict_into(
     volumes: bool = False,
     identifiers: Identifiers,
     records: Records | None = None,
-    prevalence: Mapping[str, float] = MappingProxyType({}),
+    prevalence: Prevalence = MappingProxyType({}),
+    store: Path | None = None,
 ) -> None:
     """Answer all scans that are found and not yet answered, and write the results of all.
 
@@ -60,6 +61,7 @@ def predict_into(
         records: of FHIR reports, of all scans that are answered.
         prevalence: see `runtime.predict.Predictor`, which `place` was made with it, too; results
             for another one are others.
+        store: of prepared volumes; see `runtime.store`.
 
     Raises:
         UsageError: for a prevalence that no probability can be corrected by.
@@ -75,11 +77,11 @@ def predict_into(
     with ExitStack() as stack:
         stack.callback(bundle.close)
         wanted = [task.name for task in select(bundle, tasks)]
-        trust.used_at(trust.read(bundle), prevalence)  # before any worker starts
+        trust.used_at(trust.read(bundle), prevalence, bundle.tasks)  # before any worker starts
         sources = find()
         stop = stack.enter_context(Stop())
         pictures, shares = publisher is not None, dict(prevalence)
-        setup = Setup(bundle.path, reading, folder, pictures, volumes, shares)
+        setup = Setup(bundle.path, reading, folder, pictures, volumes, shares, store)
         try:
             staff = stack.enter_context(place.open(setup, stop))
         except StoppedEarly:

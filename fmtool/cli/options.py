@@ -90,8 +90,8 @@ LogOption = Annotated[
 ScansArgument = Annotated[
     list[Path],
     typer.Argument(
-        help="T1-weighted NIfTI or MGZ files; DICOM folders, zips or files; or folders with "
-        "normalized.nii.gz and mask.nii.gz.",
+        help="T1-weighted NIfTI or MGZ files; DICOM folders, zips or files; folders with "
+        "normalized.nii.gz and mask.nii.gz; or folders of scans, BIDS data sets, lists (.txt).",
         show_default=False,
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,6 +31,10 @@ from runtime.ledger.names import Identifiers
 if TYPE_CHECKING:
     from runtime.batch.workers import Place
     from runtime.engines.choose import Wish
+    from runtime.trust import Prevalence
+
+
+_MANY = 3  # scans, above which a batch is worth a word
 
 
 def predict(
@@ -65,8 +70,7 @@ def predict(
             "--out",
             "-o",
             help="Folder for the results of many scans (CSV, JSON lines, Parquet) and their "
-            "ledger; folders, BIDS data sets and lists (.txt) may be named then. The same command "
-            "again does what is left.",
+            "ledger. The same command again does what is left.",
         ),
     ] = None,
     ray: Annotated[
@@ -78,12 +82,21 @@ def predict(
             metavar="ADDRESS",
         ),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --out, a folder that keeps what is prepared (28 MB a scan) for other "
+            "bundles that prepare alike and for `fmtool train`; nothing is kept if absent.",
+            show_default=False,
+        ),
+    ] = None,
     identifiers: IdentifiersOption = Identifiers.keep,
     prevalence: Annotated[
         list[str] | None,
         typer.Option(
             help="TASK=SHARE: how common the second class is where the scans come from, 0.05 say; "
-            "its share in the head's cohort if absent. Repeat for several tasks.",
+            "its share in the head's cohort if absent. Of three classes and more each one's: "
+            "diagnosis=CN:0.7,MCI:0.2,AD:0.1. Repeat for several tasks.",
             metavar="TASK=SHARE",
             show_default=False,
         ),
@@ -96,6 +109,11 @@ def predict(
         raise UsageError("--json and --csv exclude each other; name one")
     if out is None and identifiers is not Identifiers.keep:
         raise UsageError("--identifiers goes with --out")
+    if cache is not None and (out is None or ray is not None or report is not None):
+        raise UsageError(
+            "--cache goes with --out, and neither with --ray, whose nodes have disks of their own, "
+            "nor with --report, whose pictures show the whole head"
+        )
     if out is None and ray is not None:
         raise UsageError("--ray goes with --out")
     if ray is not None and threads is not None:
@@ -105,6 +123,7 @@ def predict(
     shares = dict(_share(word) for word in prevalence or ())
     from fmtool import project as projects
     from fmtool.cli import console
+    from runtime.batch.inputs import expand, named
     from runtime.documents.fhir import Records
     from runtime.engines.choose import Wish
     from runtime.predict import Predictor
@@ -112,7 +131,6 @@ def predict(
     from runtime.preprocess.template import Template
     from runtime.report.publish import Publisher, check_writable
     from runtime.result import Result
-    from runtime.scan.dicom.gather import gather
 
     if bundle is None and (plan := projects.find(project)) is not None:
         bundle = plan.made()
@@ -122,7 +140,6 @@ def predict(
     records = Records(fhir) if fhir is not None else None
     if out is not None:
         from fmtool.cli.batch import predict_into
-        from runtime.batch.inputs import expand
         from runtime.system.private import unshared
 
         place = _place(ray, bundle, wish, shares)
@@ -133,15 +150,22 @@ def predict(
                 place,
                 tasks=task,
                 reading=reading,
-                publisher=Publisher(report, Template.of(place.bundle)) if report else None,
+                publisher=(
+                    Publisher(report, Template.of(place.bundle), place.bundle.digest)
+                    if report
+                    else None
+                ),
                 identifiers=identifiers,
                 records=records,
                 prevalence=shares,
+                store=cache / "volumes" if cache else None,
             )
         return
     if report is not None:
         check_writable(report)  # before minutes of work, not after
-    sources = gather(scans)
+    sources = named(scans)
+    if len(sources) > _MANY:
+        console.say(f"{len(sources)} scans, one by one; --out FOLDER uses all cores and keeps them")
     outcomes: list[dict[str, Any]] = []
     failed = False
     with ExitStack() as stack:
@@ -174,19 +198,24 @@ def predict(
         raise typer.Exit(1)
 
 
-def _share(word: str) -> tuple[str, float]:
-    task, _, share = word.partition("=")
+def _share(word: str) -> tuple[str, float | Mapping[str, float]]:
+    task, _, told = word.partition("=")
+    several = re.findall(r"(.+?):([^:,]*)(?:,|$)", told)  # a class's name may have a comma
     try:
-        return task, float(share)
+        if not several:
+            return task, float(told)
+        shares = {name.strip(): float(share) for name, share in several}
     except ValueError:
+        shares = {}
+    if len(shares) < max(1, len(several)):
         raise UsageError(
-            f"--prevalence is {word!r}; it needs a task and a share: sex=0.5"
-        ) from None
+            f"--prevalence is {word!r}; it needs a task and a share: sex=0.5, or "
+            "diagnosis=CN:0.7,MCI:0.2,AD:0.1"
+        )
+    return task, shares
 
 
-def _place(
-    ray: str | None, bundle: Path | None, wish: Wish, prevalence: Mapping[str, float]
-) -> Place:
+def _place(ray: str | None, bundle: Path | None, wish: Wish, prevalence: Prevalence) -> Place:
     from fmtool.cli import console
 
     if ray is None:

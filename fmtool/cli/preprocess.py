@@ -38,23 +38,23 @@ def preprocess(
     from fmtool import bundle as bundles
     from fmtool.cli import console
     from runtime import scan as scans
+    from runtime.batch.inputs import named
     from runtime.prepare import Preparer, Reading
     from runtime.report.turboprep import remarks, write
-    from runtime.scan.dicom.gather import gather
 
-    named = gather(scan)
-    if len(named) > 1:
-        raise UsageError(f"preprocess takes one scan; {len(named)} are named")
+    found = named(scan)
+    if len(found) > 1:
+        raise UsageError(f"preprocess takes one scan; {len(found)} are named")
     reading = Reading(skull=skull, assume_ras=assume_ras, force=force, series=series)
     with (
         console.activity("Preprocessing"),
         bundles.open(bundle) as opened,
         Preparer(opened, reading) as preparer,
     ):
-        source = scans.read(named[0], assume_ras, series)
+        source = scans.read(found[0], assume_ras, series)
         ready = preparer(source)
         paths = write(ready.prepared, out, opened, preparer.template, source, ready.checks)
     for sentence in remarks(ready.prepared, source, ready.checks):
-        console.say(f"{scans.called(named[0])}: {sentence}")
+        console.say(f"{scans.called(found[0])}: {sentence}")
     for path in paths:
         console.put(str(path))

@@ -41,7 +41,7 @@ def results(
     with Ledger(file_of(batch)) as opened:
         found = list(outcomes(opened))
     if repeat:
-        rows = list(_repeats(records(found), fields(found)))
+        rows = list(_repeats(records(found), found))
         names: Sequence[str] = list(rows[0]) if rows else ()
     else:
         rows = records(found, long)
@@ -53,15 +53,16 @@ def results(
         console.put(as_csv(names, rows))
 
 
-def _repeats(rows: Sequence[Mapping[str, Any]], known: Mapping[str, Any]) -> Any:
+def _repeats(rows: Sequence[Mapping[str, Any]], told: Sequence[Mapping[str, Any]]) -> Any:
+    """Of several classes a row each: the likeliest, whose share is predicted, may be another."""
     from runtime.trust.repeatability import repeatability
 
-    for name in known:
-        task = name.removesuffix("_predicted")
-        answered = [row for row in rows if row.get(name) is not None]
-        if task == name or not answered:
-            continue
-        found = repeatability(
-            [row[name] for row in answered], [row["participant_id"] for row in answered]
-        )
-        yield {"task": task, "unit": answered[0][f"{task}_unit"], **found.to_dict()}
+    for task, value in {n: v for one in told for n, v in one.get("values", {}).items()}.items():
+        several = value["classes"] if value["kind"] == "multiclass" else ()
+        names = {f"{task}_probability_{c}": f"{task}_probability_{c}" for c in several}
+        for name, column in (names or {task: f"{task}_predicted"}).items():
+            answered = [row for row in rows if row.get(column) is not None]
+            found = repeatability(
+                [row[column] for row in answered], [row["participant_id"] for row in answered]
+            )
+            yield {"task": name, "unit": value["unit"], **found.to_dict()}

@@ -183,6 +183,10 @@ def http(
     root_path: Annotated[
         str, typer.Option("--root-path", help="The path that a proxy shows the service under.")
     ] = "",
+    page: Annotated[
+        bool,
+        typer.Option("--page/--no-page", help="Answer / with a page to drop a scan on."),
+    ] = True,
     log: LogOption = None,
     identifiers: IdentifiersOption = Identifiers.drop,
     threads: ThreadsOption = None,
@@ -206,6 +210,7 @@ def http(
         min_free_bytes=min_free << 20,
         keep_days=keep_days,
         root_path=service.root_path(root_path),
+        page=page,
     )
     ending = Ending()
     with ending.on_signals():

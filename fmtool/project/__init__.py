@@ -26,6 +26,9 @@ FILE = "fmtool.toml"
 PRETRAINED = "pretrain"
 """Of the runs: the pretraining's."""
 
+JOINT = "joint"
+"""Likewise: the fine-tuning of several tasks together."""
+
 
 @dataclass(frozen=True)
 class Project:
@@ -114,21 +117,17 @@ class Project:
         """The head of each task."""
         if self.heads.recipe == "probe":
             return [self.runs / "heads" / f"{name}.json" for name in self.tasks]
-        return [self.run("head.json")]
+        names = list(self.tasks)
+        return [self.run(f"heads/{n}.json" if len(names) > 1 else "head.json") for n in names]
+
+    @property
+    def tuned(self) -> str:
+        """What the fine-tuning and its split are called: as its task, or `JOINT` of several."""
+        return JOINT if len(self.tasks) > 1 else next(iter(self.tasks))
 
     def run(self, name: str = "") -> Path:
-        """The fine-tuning's folder, or what is in it.
-
-        Raises:
-            InputError: for several tasks: a bundle has one encoder, which is tuned to one of them.
-        """
-        names = list(self.tasks)
-        if len(names) > 1:
-            raise InputError(
-                f"{self.file}: finetune trains the encoder for one task and a bundle has one "
-                f"encoder, but tasks has {', '.join(names)}; keep one, or take the recipe probe"
-            )
-        return self.runs / names[0] / name
+        """The fine-tuning's folder, or what is in it."""
+        return self.runs / self.tuned / name
 
     def made(self) -> Path:
         """The bundle, if it is there.

@@ -83,7 +83,7 @@ class HeadPlan:
 
     Attributes:
         recipe: probe (linear, on the frozen encoder, cross-validated), or finetune (all weights of
-            the encoder, on the parts of [split]), which takes one task.
+            the encoder, on the parts of [split]), of several tasks together.
         seed: of the probe's folds and the bootstrap, and of finetune's order.
         epochs: of finetune; the best by validation is kept.
         batch: of finetune, scans per step and process.

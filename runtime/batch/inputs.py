@@ -10,7 +10,7 @@ from typing import TypeAlias
 from fmtool.errors import InputError
 from runtime.scan import bids
 from runtime.scan.dicom import find
-from runtime.scan.dicom.gather import studies
+from runtime.scan.dicom.gather import gather, is_study, studies
 from runtime.scan.dicom.library import pydicom
 from runtime.scan.nifti import ENDINGS, HEADERS, files_of
 
@@ -23,6 +23,22 @@ _PREPARED = "normalized.nii.gz"
 _FREESURFER = ("rawavg.mgz", "orig.mgz", "nu.mgz", "T1.mgz")  # the least processed whole head first
 _TEMPLATES = ("cvs_avg35", "fsaverage", *(f"fsaverage{n}" for n in ("3", "4", "5", "6", "_sym")))
 _MAYBE_DICOM = ("", ".dcm", ".ima")
+
+
+def named(paths: Sequence[Path]) -> list[Source]:
+    """As `expand`, but a folder that holds DICOM is one scan: of its best-suited series.
+
+    Raises:
+        InputError: as `expand`.
+        CapabilityError: if one is DICOM and pydicom is not installed.
+    """
+    found: list[Source] = []
+    for source in gather(paths):
+        if isinstance(source, Path) and not is_study(source):
+            found += expand([source])
+        else:
+            found.append(source)
+    return found
 
 
 def expand(named: Sequence[Path]) -> list[Source]:
@@ -73,7 +89,7 @@ def _folder(top: Path) -> list[Source]:
             return [*scans]
     scans, _ = _look(top, top.resolve(), set(), True)
     if not scans:
-        raise InputError(f"{top} holds no scan; name a folder with NIfTI, MGH or DICOM files in it")
+        raise InputError(f"{top} holds no scan; name a folder with heads in it, or their files")
     return [*sorted(scans)]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -21,7 +20,9 @@ from runtime.ledger.content import stat_digest
 from runtime.prepare import Preparer, Reading
 from runtime.report.derivatives import volumes
 from runtime.report.publish import pictures
+from runtime.store import Store
 from runtime.system.orphan import end_with_parent
+from runtime.trust import Prevalence
 
 _NICE = 10
 
@@ -37,6 +38,7 @@ class Setup:
         pictures: whether the report's are wanted.
         volumes: whether those of `runtime.report.derivatives` are.
         prevalence: see `runtime.predict.Predictor`; for who has the network.
+        store: a folder of prepared volumes, see `runtime.store`; None for none.
     """
 
     bundle: Path
@@ -44,7 +46,8 @@ class Setup:
     scratch: Path
     pictures: bool
     volumes: bool = False
-    prevalence: Mapping[str, float] = field(default_factory=dict)
+    prevalence: Prevalence = field(default_factory=dict)
+    store: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ def _open(setup: Setup, core: int) -> Preparer:
     everywhere = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
     if everywhere:
         os.sched_setaffinity(0, {core})
-    preparer = Preparer(opened, setup.reading)
+    store = Store(setup.store) if setup.store else None
+    preparer = Preparer(opened, setup.reading, store)
     preparer.__enter__()
     if everywhere:
         os.sched_setaffinity(0, everywhere)
@@ -108,7 +112,7 @@ def _open(setup: Setup, core: int) -> Preparer:
 
 def _attempt(preparer: Preparer, setup: Setup, job: Job) -> Packed | Refused:
     def prepare() -> Packed | Refused:
-        ready = preparer(job.source)
+        ready = preparer(job.source, whole=setup.pictures or setup.volumes)
         if job.stat and stat_digest(job.source) != job.stat:
             return changed(job.source)
         drawn = pictures(ready, preparer.template) if setup.pictures else {}

@@ -74,16 +74,16 @@ def collection(
 ) -> dict[str, Any]:
     """The report and all that it refers to, as one Bundle of type "collection".
 
-    The same result gives the same resources, whenever it is computed.
+    The same result of the same study and patient gives the same resources, whenever it is computed.
 
     Args:
         data: `Result.to_dict()`.
         study_uid: of DICOM; empty where it is not known.
         patient: the identifier that the source's PACS has for the patient; None to name nobody.
     """
-    name = sha256(
-        json.dumps([data["bundle"]["digest"], data["values"], data["embedding"]]).encode()
-    ).hexdigest()
+    # The same voxels may be two patients': one of them was sent under a wrong name, or again.
+    of = [data["bundle"]["digest"], data["values"], data["embedding"], study_uid, patient]
+    name = sha256(json.dumps(of).encode()).hexdigest()
     study = _study(study_uid)
     device = _entry("device", name, _device(data))
     who = {"type": "Patient", "identifier": {"value": patient}}
@@ -169,6 +169,10 @@ def _components(value: dict[str, Any]) -> list[dict[str, Any]]:
     for name, chance in chances.items():
         share = _quantity(chance, value["unit"])
         found.append({"code": {"text": f"{how} probability of {name}"}, "valueQuantity": share})
+    for name, assumed in (value.get("shares") or {}).items():
+        share = _quantity(assumed, value["unit"])
+        text = f"Share of {name} among scans that the probabilities assume"
+        found.append({"code": {"text": text}, "valueQuantity": share})
     if value["class"] is not None:
         likelier = {"text": str(value["class"])}
         text = "Likeliest class" if chances else "Likelier class"

@@ -42,7 +42,7 @@ def segmentation(result: Result, slices: BrainSlices, name: str) -> Segmentation
     segment.RecommendedDisplayCIELabValue = [40000, 32896, 50000]  # a light green
     made = Segmentation(
         source_images=slices.images,
-        pixel_array=slices.mask.astype(np.uint8),
+        pixel_array=slices.mask.view(np.uint8),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[segment],
         series_instance_uid=derived("seg series", name),

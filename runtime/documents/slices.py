@@ -106,20 +106,22 @@ def brain(stack: Stack, prepared: Prepared) -> NDArray[np.bool_]:
     mapping = np.linalg.inv(prepared.affine) @ stack.affine
     turn = np.rint(mapping[:3, :3]).astype(int)
     start = np.rint(mapping[:3, 3]).astype(int)
-    there, here = [], []
     order = np.abs(turn).argmax(axis=0)  # the prepared axis along each of the stack's
     assert np.allclose(np.abs(turn).sum(axis=0), 1)  # a voxel has an axis of its own
     assert np.allclose(mapping[:3], np.column_stack([turn, start]), atol=1e-2)
-    for axis, prepared_axis in enumerate(order):
-        sign, shift = turn[prepared_axis, axis], start[prepared_axis]
-        index = shift + sign * np.arange(stack.shape[axis])
-        inside = (index >= 0) & (index < prepared.brain.shape[prepared_axis])
-        here.append(np.flatnonzero(inside))
-        there.append(index[inside])
-    seen = prepared.brain.transpose(order)[np.ix_(*there)]
-    mask = np.zeros(stack.shape, dtype=bool)
-    mask[np.ix_(*here)] = seen
-    return mask.transpose(2, 1, 0)
+    mask = np.zeros(stack.shape[::-1], dtype=bool)
+    seen, held = prepared.brain.transpose(order), mask.transpose()
+    for axis, prepared_axis in enumerate(order):  # both narrowed to what they share, as views
+        shift, size = int(start[prepared_axis]), seen.shape[axis]
+        if turn[prepared_axis, axis] < 0:
+            seen, shift = np.flip(seen, axis), size - 1 - shift
+        first = max(0, -shift)
+        last = max(first, min(held.shape[axis], size - shift))
+        along = (slice(None),) * axis
+        held = held[(*along, slice(first, last))]
+        seen = seen[(*along, slice(first + shift, last + shift))]
+    held[...] = seen
+    return mask
 
 
 def _standing(number: int) -> str:

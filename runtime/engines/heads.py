@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,8 @@ _ROWS = 256  # embeddings at a time
 
 Array = NDArray[np.float64]
 
-Affine = tuple[Array, float]
-"""Weight (F,) and bias: a task's output as a function of the embedding."""
+Affine = tuple[Array, Any]
+"""Weight (F,) and bias, or (K, F) and (K,): a task's outputs as a function of the embedding."""
 
 
 def affine(bundle: Bundle, tasks: Sequence[str]) -> dict[str, Affine]:
@@ -44,12 +45,12 @@ def affine(bundle: Bundle, tasks: Sequence[str]) -> dict[str, Affine]:
         for first in range(0, features, _ROWS):  # a gridded encoder's unit embeddings fill GBs
             given = _STEP * np.eye(min(_ROWS, features - first), features, first, np.float32)
             for task, values in engine.run({EMBEDDING: given}).items():
-                steps[task].append(values.astype(np.float64).ravel())
+                steps[task].append(values.astype(np.float64))
     for task in tasks:
-        bias, wanted = ends[task].astype(np.float64).ravel()
-        weight = (np.concatenate(steps[task]) - bias) / _STEP
-        scale = float(np.abs(weight) @ np.abs(probe)) + abs(bias)
-        if not abs(weight @ probe + bias - wanted) <= _LINEAR * scale + _LINEAR:
+        bias, wanted = ends[task].astype(np.float64)
+        weight = (np.concatenate(steps[task]) - bias).T / _STEP
+        scale = np.abs(weight) @ np.abs(probe) + np.abs(bias)
+        if not (np.abs(weight @ probe + bias - wanted) <= _LINEAR * scale + _LINEAR).all():
             raise BundleError(f"the head of {task} in {bundle.path} is not linear")
-        found[task] = weight, float(bias)
+        found[task] = (weight, bias) if len(bias) > 1 else (weight[0], float(bias[0]))
     return found

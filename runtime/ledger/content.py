@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fmtool.files import sha256
@@ -14,21 +14,22 @@ _TURBOPREP = ("normalized.nii.gz", "mask.nii.gz")
 _PAIR = 2  # files
 
 
-def content_digest(source: Path | Sequence[Path]) -> str:
+def content_digest(source: Path | Sequence[Path], of: Callable[[Path], str] = sha256) -> str:
     """The SHA-256, in hexadecimal, of a file's bytes; of several files, of their sorted digests.
 
     The names in a folder do not count: a series that was sent again under other names is the same.
 
     Args:
         source: a file, a folder, or the files of one scan.
+        of: gives a file's SHA-256.
 
     Raises:
         OSError: if something of it cannot be read.
     """
     files = _files(source)
     if files == [source]:
-        return sha256(files[0])
-    members = sorted(sha256(file) for file in files)
+        return of(files[0])
+    members = sorted(of(file) for file in files)
     return hashlib.sha256("\n".join(members).encode()).hexdigest()
 
 

@@ -85,6 +85,12 @@ def oldest(ledger: Ledger) -> tuple[LedgerItem, str] | None:
     return (_item(row), row["added"]) if row else None
 
 
+def newest(ledger: Ledger, count: int) -> list[tuple[LedgerItem, str]]:
+    """The items that were added last, the last first, and since when they are there (UTC)."""
+    rows = ledger.run(f"{_SELECT} ORDER BY items.added DESC, items.id DESC LIMIT ?", count)
+    return [(_item(row), row["added"]) for row in rows.fetchall()]
+
+
 def answers(ledger: Ledger) -> set[tuple[str, str]]:
     """The content and the bundle of every item."""
     rows = ledger.run("SELECT DISTINCT content, bundle FROM items").fetchall()

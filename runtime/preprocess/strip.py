@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from fmtool.bundle import Bundle
 from fmtool.errors import PreprocessingError
+from runtime.engines import here, table
 from runtime.engines.base import Engine
 from runtime.engines.choose import choose, open_engine
 from runtime.grid import Box, bounds
@@ -71,6 +72,13 @@ class StripNets:
             raise RuntimeError("StripNets works inside `with StripNets(bundle) as nets:`")
         outputs = self._engines[part].run({"volume": volume[None, None]})
         return np.asarray(outputs["probability"][0, 0])
+
+
+def library() -> str:
+    """What the networks run on here, with its version: others round otherwise."""
+    row = table.find(choose(device="cpu", precision="float32").engine, "cpu")
+    assert row is not None
+    return f"{row.name} {here.version(row)}"
 
 
 def strip(array: NDArray[np.float32], nets: StripNets) -> NDArray[np.bool_]:

@@ -28,13 +28,16 @@ class Publisher:
     Args:
         folder: made if it is absent; checked for writing before anything is computed.
         template: drawn over the registered brain by `write`.
+        digest: of the bundle whose results are written.
 
     Raises:
         InputError: if the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, template: Template) -> None:
+    def __init__(self, folder: Path, template: Template, digest: str = "") -> None:
         self.folder = folder
+        self._digest = digest
+        self._told: set[tuple[str | None, str]] | None = None  # what has a page, once it is asked
         self._template = template
         self._names = UniqueNames(Path(INDEX).stem)
         check_writable(folder)
@@ -45,9 +48,11 @@ class Publisher:
         return self.put(self.name(result.scan), result.to_dict(), drawn)
 
     def wants(self, name: str, content: str | None) -> bool:
-        """Never: scans of the same content share one page."""
-        del name, content
-        return False
+        """Whether the folder has no page of this bundle for a content, whatever its scan's name."""
+        del name
+        if self._told is None:
+            self._told = {_told(page) for page in _results(self.folder).values()}
+        return content is not None and (content, self._digest) not in self._told
 
     def put(self, name: str, data: dict[str, Any], drawn: Mapping[str, bytes]) -> Path:
         """Write `NAME.html` and `NAME.json` of a result's plain data; the page's path.
@@ -61,6 +66,8 @@ class Publisher:
         report.write_json(page.with_suffix(".json"), data)
         # A path may name more than a reader of the page should see; the JSON keeps it.
         report.write_html(page, data | {"scan": Path(data["scan"]).name}, drawn)
+        if self._told is not None:
+            self._told.add(_told(data))
         return page
 
     def write_index(self, failures: Sequence[Mapping[str, Any]] = ()) -> Path:
@@ -110,6 +117,10 @@ def pictures(result: Result | Ready, template: Template) -> dict[str, bytes]:
     if isinstance(result, Result):
         files |= of_maps(result.maps, result.prepared, template)
     return files
+
+
+def _told(page: Mapping[str, Any]) -> tuple[str | None, str]:
+    return page.get("content"), page["bundle"]["digest"]
 
 
 def _results(folder: Path) -> dict[str, dict[str, Any]]:

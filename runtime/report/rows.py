@@ -134,6 +134,12 @@ def _of_task(name: str, value: Mapping[str, Any]) -> list[tuple[str, TableColumn
                 _chance(c): TableColumn(f"{name}: probability of {c}, {calibrated}.", kind=float)
                 for c in names
             },
+            **{
+                f"prevalence_{c}": TableColumn(
+                    f"{name}: share of {c} among scans that the probabilities assume.", kind=float
+                )
+                for c in names
+            },
             "set": TableColumn(f"{name}: classes that cannot be excluded, joined by |."),
         }
     elif value["kind"] == "binary":
@@ -273,6 +279,7 @@ def _limits(value: Mapping[str, Any]) -> Record:
         "level": value.get("prediction_set_level"),
     }
     if value["kind"] == "multiclass":
+        sets |= {f"prevalence_{name}": p for name, p in (value.get("shares") or {}).items()}
         return sets | {_chance(name): p for name, p in value["probabilities"].items()}
     if value["kind"] == "binary":
         return {

@@ -25,7 +25,9 @@ from runtime.scan.dicom import find, volume
 from runtime.scan.dicom.geometry import Stack
 from runtime.scan.header import Header, times
 
-_PREPARED = "normalized.nii.gz"
+PREPARED = "normalized.nii.gz"
+"""TurboPrep's volume."""
+
 _MASK = "mask.nii.gz"
 _BLOCK = 16  # slices converted at a time: what is read and what is written both fit the cache
 _AROUND = 0.75  # of the outermost voxels: with fewer, something is missing
@@ -101,12 +103,12 @@ def read(path: Source, assume_ras: bool = False, series: str | None = None) -> S
             os.scandir(source).close()
         except OSError as error:
             raise InputError(f"{source} cannot be read ({error.strerror}); check it") from None
-        if not (source / _PREPARED).exists():
+        if not (source / PREPARED).exists():
             return checked(_dicom(source, series))
         if not (source / _MASK).exists():
-            raise InputError(f"{source} holds {_PREPARED} but no {_MASK}; add the brain mask")
-        return read_prepared(source / _PREPARED, source / _MASK)
-    if source.name == _PREPARED and (source.parent / _MASK).exists():
+            raise InputError(f"{source} holds {PREPARED} but no {_MASK}; add the brain mask")
+        return read_prepared(source / PREPARED, source / _MASK)
+    if source.name == PREPARED and (source.parent / _MASK).exists():
         return read_prepared(source, source.parent / _MASK)
     if find.kind(source):
         return checked(_dicom(source, series))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from fmtool.errors import BundleError, CapabilityError, FmtoolError, UsageError
+from runtime.system import clock
 from runtime.system.orphan import end_with_parent
 
 GiveUp = Callable[[], bool]
@@ -36,6 +39,13 @@ class Server(Protocol):
         """Called when the parent needs it no more."""
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What a request has come to, sent before its reply."""
+
+    name: str
+
+
 class Crashed(Exception):
     """The process ended before it replied."""
 
@@ -55,11 +65,16 @@ class Child:
         make: gives the server, in the process; can be pickled.
         start: now; otherwise with the first request, or `ensure`.
 
+    Attributes:
+        about: what the server says of itself.
+        stage: what the request that is being answered has come to; "" before its first.
+
     Raises:
         FmtoolError: what `make` raised.
     """
 
     about: Any
+    stage = ""
 
     def __init__(self, make: Callable[[], Server], start: bool = True) -> None:
         self._make = make
@@ -88,14 +103,18 @@ class Child:
         """
         self.ensure()  # what keeps it from starting is no fault of the request's
         end = time.monotonic() + seconds
+        self.stage = ""
         try:
             self._pipe.send(request)
-            while not self._pipe.poll(_TICK_S):
+            while True:
+                if self._pipe.poll(_TICK_S):
+                    if not isinstance(reply := self._pipe.recv(), Stage):
+                        return reply
+                    self.stage = reply.name
                 if give_up():
                     raise GivenUp
                 if time.monotonic() > end:
                     raise Late
-            return self._pipe.recv()
         except (EOFError, ConnectionError):
             self.close()
             raise Crashed from None
@@ -151,6 +170,13 @@ def _serve(pipe: Connection, make: Callable[[], Server]) -> None:
         pipe.send(_portable(error))
         return
     pipe.send(server.about)
+    lock = threading.Lock()  # stages may begin in several threads
+
+    def began(stage: str) -> None:
+        with lock:
+            pipe.send(Stage(stage))
+
+    clock.began = began
     while True:
         try:
             request = pipe.recv()

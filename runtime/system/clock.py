@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -19,9 +19,15 @@ def utc(stamped: str) -> tuple[str, str]:
     return at.astimezone(UTC).isoformat(timespec="milliseconds"), at.strftime("%z")
 
 
+began: Callable[[str], None] | None = None
+"""Called with each stage as it begins; set by a process that has somebody to tell."""
+
+
 @contextmanager
 def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     """Adds the seconds that the block takes to `timings`."""
+    if began is not None:
+        began(stage)
     start = time.perf_counter()
     yield
     timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start

@@ -6,13 +6,17 @@ without it works, and its results say that they have no interval.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from numpy.typing import ArrayLike
 
 from fmtool import plain_json
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, UsageError
+from fmtool.task import Task
+from runtime.trust import classes, multiclass
 from runtime.trust.classes import Calibrator, calibrator
 from runtime.trust.folds import Array, Folds, array, number
 from runtime.trust.interval import Difficulty
@@ -22,6 +26,11 @@ from runtime.trust.novelty import Novelty
 FILE = "trust.json"
 """Its usual name inside a bundle."""
 
+Prevalence = Mapping[str, float | Mapping[str, float]]
+"""By task: the share of a binary one's second class, or each class's."""
+
+_ROUNDED = 0.0101
+"""Shares such as 0.33, 0.33 and 0.33 add up to 1."""
 
 _LEAST_SLOPE = 1e-6
 
@@ -56,7 +65,7 @@ class Trust:
         probabilities: of a multiclass task.
         tendency: of a regression whose values follow the truth closely enough to be corrected.
         novelty: the cohort's shape.
-        prevalence: of class 1 where the head is used; None where that is as in its cohort.
+        prevalence: of each class where the head is used; None where that is as in its cohort.
     """
 
     level: float
@@ -67,7 +76,7 @@ class Trust:
     probability: Calibrator | None = None
     tendency: Tendency | None = None
     novelty: Novelty | None = None
-    prevalence: float | None = None
+    prevalence: tuple[float, ...] | None = None
     probabilities: Softmax | None = None
 
     def __post_init__(self) -> None:
@@ -80,23 +89,47 @@ class Trust:
             raise ValueError("the calibration's labels do not belong to its scans")
         if self.probabilities and self.probabilities.offsets.shape != self.folds.bias.shape[1:]:
             raise ValueError("the calibration's probabilities are of other classes than its heads")
-        if self.prevalence is not None and not 0.0 < self.prevalence < 1.0:
-            raise ValueError("a prevalence lies between 0 and 1")
+        if self.prevalence is not None:
+            if not all(0.0 < share < 1.0 for share in self.prevalence):
+                raise ValueError("a prevalence lies between 0 and 1")
+            if len(self.prevalence) != self._kinds or abs(sum(self.prevalence) - 1) > _ROUNDED:
+                raise ValueError("a prevalence is a share of each class, and they add up to 1")
+            if self.labels is not None and not all(self.shares):
+                raise ValueError("a prevalence needs calibration scans of each class")
 
     @property
     def share(self) -> float | None:
         """Of class 1 among the subjects that the probability was fitted on."""
+        return self.shares[1] if self.shares else None
+
+    @property
+    def shares(self) -> list[float]:
+        """Each class's among the subjects that the probabilities were fitted on, if it is known."""
         if self.labels is None:
-            return None
-        mass = self.folds.mass
-        return float(mass[self.labels > 0.5].sum() / mass.sum())
+            return []
+        return multiclass.shares(self.labels, self.folds.mass, self._kinds)
+
+    @property
+    def _kinds(self) -> int:
+        return int(self.folds.bias.shape[-1]) if self.folds.bias.ndim > 1 else 2
+
+    def p_values(self, embedding: ArrayLike) -> Sequence[float]:
+        """How usual a scan would be among those of each class; of a trust that has labels.
+
+        Args:
+            embedding: (F,).
+        """
+        assert self.labels is not None
+        found = multiclass.p_values if self.folds.bias.ndim > 1 else classes.p_values
+        return found(self.folds, self.labels, embedding, self.by_class)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; what is absent is None."""
         tendency = self.tendency
         used: dict[str, Any] = {}
         if self.prevalence is not None:
-            used["prevalence"] = self.prevalence
+            several = list(self.prevalence)
+            used["prevalence"] = several if self.probabilities else several[1]
         if self.probabilities is not None:
             used["probabilities"] = self.probabilities.to_dict()
         return {
@@ -129,27 +162,62 @@ class Trust:
             probability=calibrator(data["probability"]) if data["probability"] else None,
             tendency=Tendency(*map(number, data["tendency"])) if data["tendency"] else None,
             novelty=Novelty.from_dict(novelty) if novelty else None,
-            prevalence=number(prevalence) if prevalence is not None else None,
+            prevalence=_stored_prevalence(prevalence),
             probabilities=Softmax.from_dict(several) if several else None,
         )
 
 
-def used_at(trusts: Mapping[str, Trust], prevalence: Mapping[str, float]) -> dict[str, Trust]:
-    """The same, for use where a task's class 1 has another share than in its cohort.
+def _stored_prevalence(data: Any) -> tuple[float, ...] | None:
+    """A list of several classes' shares, or that of the second of two."""
+    if data is None or isinstance(data, list):
+        return None if data is None else tuple(array(data).ravel().tolist())
+    return 1.0 - number(data), number(data)
+
+
+def used_at(
+    trusts: Mapping[str, Trust], prevalence: Prevalence, tasks: Mapping[str, Task]
+) -> dict[str, Trust]:
+    """The same, for use where a task's classes have other shares than in its cohort.
+
+    Args:
+        trusts: of a bundle.
+        prevalence: by the task's name.
+        tasks: of the bundle.
 
     Raises:
-        UsageError: for a share outside 0 to 1, or a task without a calibrated probability.
+        UsageError: for a share outside 0 to 1, shares that are not each class's and add up to 1, or
+            a task without a calibrated probability.
     """
-    for task, share in prevalence.items():
-        if not 0.0 < share < 1.0:
-            raise UsageError(f"the prevalence of {task} is {share:g}; it lies between 0 and 1")
-        if task in trusts and trusts[task].folds.bias.ndim > 1:
-            raise UsageError(f"a prevalence is of two classes, and {task} has more; leave it out")
-        if task not in trusts or trusts[task].probability is None:
+    found = dict(trusts)
+    for name, share in prevalence.items():
+        known = trusts.get(name)
+        if known is None or not (known.probability or known.probabilities):
             raise UsageError(
-                f"{task} has no calibrated probability that a prevalence could correct"
+                f"{name} has no calibrated probability that a prevalence could correct"
             )
-    return {n: replace(t, prevalence=prevalence.get(n, t.prevalence)) for n, t in trusts.items()}
+        if not all(known.shares):
+            raise UsageError(f"{name} was calibrated on nobody of one class: no prevalence helps")
+        found[name] = replace(known, prevalence=_of_each(tasks[name], share))
+    return found
+
+
+def _of_each(task: Task, share: float | Mapping[str, float]) -> tuple[float, ...]:
+    """The share of each class, in their order."""
+    names = [name.lower() for name in task.classes or ()]
+    if isinstance(share, Mapping):
+        told = {name.lower(): one for name, one in share.items()}
+    else:
+        told = dict(zip(names, (1.0 - share, share), strict=False))
+    for one in told.values():
+        if not 0.0 < one < 1.0:
+            raise UsageError(f"the prevalence of {task.name} is {one:g}; it lies between 0 and 1")
+    if sorted(told) != sorted(names) or abs(sum(told.values()) - 1.0) > _ROUNDED:
+        example = ",".join(f"{name}:{1 / len(names):.2f}" for name in task.classes or ())
+        raise UsageError(
+            f"the prevalence of {task.name} needs a share of each class, which add up to 1: "
+            f"{task.name}={example}"
+        )
+    return tuple(told[name] / sum(told.values()) for name in names)
 
 
 def read(bundle: Bundle) -> dict[str, Trust]:

@@ -8,7 +8,7 @@ each under the head that never saw it (Sadinle, Lei and Wasserman, JASA 2019; by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,15 @@ def among(score: Array, mass: Array, labels: Array, new: Array, by_class: bool) 
         stranger = rows & (score >= new[:, label])
         found.append(float((mass[stranger].sum() + 1.0) / (mass[rows].sum() + 1.0)))
     return found
+
+
+def at_shares(probabilities: Array, fitted: Sequence[float], used: Sequence[float]) -> Array:
+    """(K,) probabilities that hold where the classes have the shares `fitted`, where they have
+    those `used`, by Bayes."""
+    if used == fitted:
+        return probabilities
+    found = probabilities * np.asarray(used) / np.asarray(fitted)
+    return np.asarray(found / found.sum())
 
 
 def shares(labels: Array, mass: Array, kinds: int) -> list[float]:

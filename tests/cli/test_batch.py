@@ -103,6 +103,8 @@ def test_a_batch_s_probabilities_hold_at_the_share_that_is_named(fmtool, prepare
         (("predict", "x.nii", "--out", "o", "--json"), 2, "--json"),
         (("predict", "x.nii", "--identifiers", "drop"), 2, "--out"),
         (("predict", "x.nii", "--out", "o", "--identifiers", "some"), 2, "keep"),
+        (("predict", "x.nii", "--cache", "c"), 2, "--cache goes with --out"),
+        (("predict", "x.nii", "--out", "o", "--cache", "c", "--report", "r"), 2, "--report"),
         (("predict", "x.nii", "--ray", "head:6379"), 2, "--ray goes with --out"),
         (("predict", "x.nii", "--out", "o", "--ray", "head"), 2, "HOST:PORT"),
         (("predict", "x.nii", "--out", "o", "--ray", "h:1", "--device", "cuda:1"), 2, "--device"),

@@ -64,6 +64,22 @@ def test_in_a_batch(fmtool, folder, alone, tmp_path):
         check(values(json.loads(line)), alone)
 
 
+def test_from_what_another_batch_has_kept(fmtool, folder, alone, tmp_path):
+    found = []
+    for out in (tmp_path / "first", tmp_path / "second"):
+        words = ("--out", out, "--cache", tmp_path / "cache", "--precision", "float32")
+        assert fmtool("predict", folder, *words).returncode == 0
+        lines = (out / "results.jsonl").read_text().splitlines()
+        found.append([json.loads(line) for line in lines])
+    for first, second in zip(*found, strict=True):
+        check(values(second), alone)
+        assert "strip" in first["timings"]
+        assert "strip" not in second["timings"]
+        for bare in (first, second):
+            del bare["timings"], bare["finished"]
+        assert first == second
+
+
 def test_from_python_as_a_file_and_as_a_scan(folder, alone):
     from runtime import scan
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -138,6 +139,55 @@ def test_from_pretraining_to_a_bundle(fmtool, cohort, tmp_path):
     assert done.returncode == 0, done.stderr
     facts = json.loads((tmp_path / "mae" / "encoder" / "encoder.json").read_text(encoding="utf-8"))
     assert facts["architecture"] == "vit_tiny"
+
+
+def test_several_tasks_train_one_encoder_though_labels_are_missing(fmtool, cohort, tmp_path):
+    table, cache = cohort
+    (tmp_path / "gap.toml").write_text(
+        'name = "gap"\nkind = "regression"\nunit = "years"\nlabel = "gap"\n'
+    )
+    with table.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    both, split = table.with_name("both.csv"), tmp_path / "split.json"
+    parted = ("train", "split", both, "-o", split, "--fractions", "0.3,0.1,0.6")
+
+    def write(without=()):
+        with both.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, [*rows[0], "gap"])
+            writer.writeheader()
+            for i, row in enumerate(rows):
+                absent = any(subject in row["image_path"] for subject in without)
+                writer.writerow(row | {"gap": "" if absent else i - 10})
+
+    write()
+    done = fmtool(*parted)
+    assert done.returncode == 0, done.stderr
+    write(without=json.loads(split.read_text())["subjects"]["train"][:2])
+    split.unlink()
+    assert fmtool(*parted).returncode == 0
+    words = (
+        "train", "supervised", both, "--task", "age", "--task", tmp_path / "gap.toml",
+        "--input", 32, 40, 40, "--width", 1 / 32, "--cache", cache, "--device", "cpu",
+        "--epochs", 2, "--batch", 4, "-o", tmp_path / "run",
+    )  # fmt: skip
+    done = fmtool(*words, "--split", split)
+    assert done.returncode == 0, done.stderr
+    heads = [
+        json.loads((tmp_path / "run" / "heads" / f"{name}.json").read_text())
+        for name in ("age", "gap")
+    ]
+    assert [head["evidence"]["n"] for head in heads] == [12, 12]
+    assert [head["sample"]["n"] for head in heads] == [6, 4]
+    assert heads[0]["encoder_sha256"] == heads[1]["encoder_sha256"]
+    assert (tmp_path / "run" / "encoder").is_dir()
+    again = fmtool(*words, "--split", split, "--resume")
+    assert again.returncode == 0, again.stderr
+    of_age = tmp_path / "age.json"
+    named = ("train", "split", both, "--task", "age", "-o", of_age, "--fractions", "0.3,0.1,0.6")
+    assert fmtool(*named).returncode == 0
+    done = fmtool(*words[:-1], tmp_path / "other", "--split", of_age)
+    assert done.returncode == 2
+    assert "`fmtool train split` without --task" in done.stderr
 
 
 def test_two_processes_train_one_encoder(fmtool, cohort, tmp_path):

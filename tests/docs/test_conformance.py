@@ -9,6 +9,7 @@ pytest.importorskip("pynetdicom")
 from documentation import conformance
 from runtime.documents.naming import DOCUMENTS
 from runtime.service.node import receive, scp
+from runtime.service.node.peers import commit
 from runtime.service.node.policy import Policy
 from runtime.service.node.storage import Inbox
 
@@ -28,13 +29,16 @@ def test_the_classes_are_those_that_are_listened_for(tmp_path):
         told = taken[sop_class].rstrip(" |").split("; ")
         assert told == [uid.name for uid in contexts[sop_class]]
     sent = {row[1].strip("`") for row in rows if row[2] == "SCU"}
-    assert sent == {sop for sop, _ in DOCUMENTS.values()}
+    assert sent == {commit.SOP_CLASS, *(sop for sop, _ in DOCUMENTS.values())}
 
 
-def test_every_status_that_is_given_is_told():
-    names = [name for name in vars(receive) if name[0] != "_" and name.isupper()]
-    given = {n for name in names if isinstance(n := getattr(receive, name), int)}
-    assert {int(line.split()[1], 16) for line in conformance.statuses().splitlines()[2:]} == given
+@pytest.mark.parametrize(
+    ("module", "told"), [(receive, conformance.statuses), (commit, conformance.reports)]
+)
+def test_every_status_that_is_given_is_told(module, told):
+    names = [name for name in vars(module) if name[0] != "_" and name.isupper()]
+    given = {n for name in names if isinstance(n := getattr(module, name), int)}
+    assert {int(line.split()[1], 16) for line in told().splitlines()[2:]} == given
 
 
 def test_the_limits_are_the_policy_s():

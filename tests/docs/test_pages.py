@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -26,6 +27,9 @@ _COMMANDS = {"fmtool", "python", "python3", "pip", "make", "curl", "torchrun", "
     "apt-get",
     "git",
 }
+
+
+NOTEBOOK = ".ipynb"
 
 
 class Block(NamedTuple):
@@ -56,7 +60,12 @@ def _kind(language: str, code: str, comment: str) -> str:
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
-    """The blocks of a Markdown page, in order."""
+    """The blocks of a Markdown page, in order; a notebook's cells are one, for they go on."""
+    if page.suffix == NOTEBOOK:
+        cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
+        code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        yield Block(1, "python", "\n".join(code), "")
+        return
     lines = page.read_text(encoding="utf-8").splitlines()
     at = 0
     while at < len(lines):
@@ -73,8 +82,9 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 
 def pages_of(root: Path) -> list[Path]:
-    """The README and every page of the documentation."""
-    return [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    """The README, every page of the documentation and every notebook."""
+    pages = [page for ending in (".md", NOTEBOOK) for page in (root / "docs").rglob(f"*{ending}")]
+    return [root / "README.md", *sorted(pages)]
 
 
 def _plain(text: str) -> list[str]:
@@ -178,6 +188,14 @@ def test_blocks_that_are_not_run_say_why(page) -> None:
     assert all(len(b.reason.split()) >= 2 for b in unrun)
     if unrun and len(unrun) == len(CODE[page]):
         pytest.skip(f"{page}: " + "; ".join(f"line {b.line}: {b.reason}" for b in unrun))
+
+
+def test_a_notebook_has_no_outputs_of_an_earlier_run() -> None:
+    pages = [page for page in pages_of(ROOT) if page.suffix == NOTEBOOK]
+    assert len(pages) == 2
+    for page in pages:
+        cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
+        assert not [cell for cell in cells if cell.get("outputs")]
 
 
 def test_an_output_is_compared_but_for_numbers() -> None:

@@ -196,11 +196,12 @@ def test_a_logit_that_is_sure_is_held_to_a_relative_limit(graph):
 
 
 def test_the_limit_of_a_task_is_in_its_unit():
-    assert limit(task.AGE, 30.0, 5e-3) == pytest.approx(0.6)
-    assert limit(task.SEX, -1.0, 5e-3) == pytest.approx(0.1)
+    assert limit(task.AGE, 30.0, 5e-3, {}) == pytest.approx(0.6)
+    assert limit(task.SEX, -1.0, 5e-3, {}) == pytest.approx(0.1)
     volume = task.Task("volume", "regression", "mL", "volume")
-    assert limit(volume, 1400.0, 5e-3) == pytest.approx(7.0)
-    assert limit(volume, 0.1, 5e-3) == pytest.approx(5e-3)
+    assert limit(volume, 1400.0, 5e-3, {}) == pytest.approx(7.0)
+    assert limit(volume, 0.1, 5e-3, {}) == pytest.approx(5e-3)
+    assert limit(volume, 0.1, 5e-3, {"label_range": [-20.0, 20.0]}) == pytest.approx(0.2)
 
 
 def _zero(model):

@@ -24,7 +24,7 @@ class StandIn:
 
     def __init__(self, digest="b" * 64):
         self.about = AnsweredBy("stand-in", digest, "none")
-        self.alive = True
+        self.alive, self.stage = True, ""
         self.orders = []
         self.first = lambda order, stop: None
 
@@ -66,6 +66,12 @@ def answer():
         "notice": "",
         "finished": "2026-01-01T00:00:00.000+00:00",
     }
+
+
+@pytest.fixture
+def kit_answer():
+    """`answer`, for test files, which cannot import it."""
+    return answer
 
 
 @pytest.fixture

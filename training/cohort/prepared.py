@@ -14,7 +14,7 @@ from training.cohort import Cohort
 
 
 class PreparedScan(Protocol):
-    """A prepared scan; `training.store.entry.StoredScan` maps its arrays when asked."""
+    """A prepared scan; `runtime.store.entry.StoredScan` maps its arrays when asked."""
 
     @property
     def volume(self) -> NDArray[np.float32]:

@@ -35,6 +35,20 @@ class Table:
     separator: str = ","
 
 
+def need(path: Path, columns: Sequence[str]) -> None:
+    """See that a table has all of some covariates' columns.
+
+    Raises:
+        InputError: naming one that it lacks, and those it has; or as `read_table`.
+    """
+    there = read_table(path).columns if columns else ()
+    missing = [name for name in columns if name not in there]
+    if missing:
+        raise InputError(
+            f"{path} has no column {missing[0]!r} to be a covariate; it has {', '.join(there)}"
+        )
+
+
 def read_table(path: Path) -> Table:
     """Read a table with a header line; commas, semicolons or tabs separate cells, as it shows.
 

@@ -29,7 +29,7 @@ from training import evidence
 from training.cohort import Cohort
 from training.cohort.coded import coded
 from training.cohort.labels import given
-from training.cohort.row import read_table
+from training.cohort.row import need, read_table
 from training.evidence import splits
 from training.evidence.conformal import Array
 from training.evidence.difficulty import Affine
@@ -49,13 +49,8 @@ class Covariates:
     """
 
     def __init__(self, cohort: Cohort[Task], names: Sequence[str]) -> None:
+        need(cohort.path, names)
         table = read_table(cohort.path)
-        missing = [name for name in names if name not in table.columns]
-        if missing:
-            raise InputError(
-                f"{cohort.path} has no column {missing[0]!r} to be a covariate; it has "
-                f"{', '.join(table.columns)}"
-            )
         if len(cohort.task.classes or ()) > 2:
             raise InputError(
                 "covariates are compared for a number or for two classes, not for more"

@@ -21,19 +21,22 @@ class ScanDataset(Dataset[Item]):
 
     Args:
         entries: of a store.
-        labels: (N,); NaN where there is none; absent for a training without labels.
+        labels: (N,), or (N, T) of T tasks; NaN where there is none; absent for a training without
+            labels.
 
     Raises:
         InputError: if there are none, or not one label for each.
     """
 
     def __init__(
-        self, entries: Sequence[PreparedScan], labels: Sequence[float] | None = None
+        self,
+        entries: Sequence[PreparedScan],
+        labels: Sequence[float] | Sequence[Sequence[float]] | None = None,
     ) -> None:
         if not entries:
             raise InputError("there are no scans to train on")
         self._entries = entries
-        self.labels = [float("nan")] * len(entries) if labels is None else list(labels)
+        self.labels = [float("nan")] * len(entries) if labels is None else [*labels]
         if len(entries) != len(self.labels):
             raise InputError(f"{len(entries)} scans have {len(self.labels)} labels")
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 from torch.optim import Optimizer
 
@@ -20,7 +21,9 @@ from training.fit.settings import Settings
 
 def identity(recipe: Recipe, scans: ScanDataset, settings: Settings) -> dict[str, Any]:
     """The recipe, the scans and the settings, as a checkpoint records them."""
-    content = "\n".join([str(len(scans)), *scans.digests, *(f"{v:.9g}" for v in scans.labels)])
+    content = "\n".join(
+        [str(len(scans)), *scans.digests, *(f"{v:.9g}" for v in np.ravel(scans.labels))]
+    )
     found = {
         "recipe": {"name": recipe.name, **recipe.describe()},
         "scans": hashlib.sha256(content.encode()).hexdigest(),

@@ -23,7 +23,7 @@ class ScanBatch:
     Attributes:
         volumes: float32 (N, z, y, x), as prepared, not z-scored.
         masks: bool, same shape.
-        labels: float32 (N,); NaN where there is none.
+        labels: float32 (N,), or (N, T) of T tasks; NaN where there is none.
         indices: which scans of the data set they are.
         epoch: from 0.
         seed: of the run.

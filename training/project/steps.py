@@ -26,7 +26,7 @@ from runtime.system import atomic
 from training import cohort as cohorts
 from training import encoders
 from training.augment import SimCLRAugment
-from training.cohort import Cohort, split, split_make
+from training.cohort import Cohort, TaskT, split, split_make
 from training.evidence import head as head_files
 from training.evidence.head import Head
 from training.fit.loop import TrainingStopped
@@ -34,7 +34,7 @@ from training.fit.recipe import Recipe
 from training.fit.settings import Settings
 from training.mae import MAE
 from training.runs import from_labels, linear_probe, pretrain
-from training.runs.run import HEAD, LabelledTask, RunFiles
+from training.runs.run import LabelledTask, RunFiles
 from training.simclr import SimCLR
 from training.store.prepare import usable
 from training.supervised import Finetune
@@ -72,27 +72,30 @@ def train(project: Project, say: Say = print) -> Iterator[TrainedStep]:
     run = _Run(project, _prepared(project, labelled, say), say)
     yield TrainedStep("prepare", project.cache / "volumes", False)
     tuned = project.heads.recipe == "finetune"
-    parts = [run.split(name, cohort) for name, cohort in labelled.items()] if tuned else []
-    yield from parts
+    if tuned:
+        everybody = len(labelled) > 1
+        yield run.split(_cohort(project, None) if everybody else labelled[project.tuned])
     if not project.general.encoder:
-        yield (step := run.pretrain(next(iter(labelled)) if tuned else None))
+        yield (step := run.pretrain(tuned))
         if not step.again and project.devices.devices * project.devices.nodes > 1:
             say("The encoder is pretrained; `fmtool train` again makes the heads, in one process.")
             return
+    if tuned:
+        yield from run.finetune(labelled)
+        return
     for name, cohort in labelled.items():
-        yield run.finetune(name, cohort) if tuned else run.probe(name, cohort)
+        yield run.probe(name, cohort)
 
 
 def _labelled(project: Project) -> dict[str, Cohort[Any]]:
     """Of each task; whatever is wrong with any of them is said before hours of work."""
+    return {name: _cohort(project, tasks.get(word)) for name, word in project.tasks.items()}
+
+
+def _cohort(project: Project, task: TaskT) -> Cohort[TaskT]:
     general = project.general
-    if project.heads.recipe == "finetune":
-        project.run()  # one task?
     said = general.allow_sites, general.strict, general.each_scan_is_a_person
-    return {
-        name: cohorts.read(project.cohort, tasks.get(word), *said)
-        for name, word in project.tasks.items()
-    }
+    return cohorts.read(project.cohort, task, *said)
 
 
 def _prepared(project: Project, labelled: dict[str, Cohort[Any]], say: Say) -> dict[Path, str]:
@@ -119,8 +122,8 @@ class _Run:
         self._record = project.runs / _DONE
         self._done = _read(self._record)
 
-    def split(self, name: str, cohort: Cohort[Any]) -> TrainedStep:
-        project, place = self._project, self._split_file(name)
+    def split(self, cohort: Cohort[Any]) -> TrainedStep:
+        project, name, place = self._project, self._project.tuned, self._split_file
         made_from = {
             **asdict(project.split),
             "scans": self._scans(cohort),
@@ -139,10 +142,10 @@ class _Run:
         split.write(place, made)
         return TrainedStep("split", place, False)
 
-    def pretrain(self, tuned_to: str | None) -> TrainedStep:
-        """On all scans; of a task to fine-tune to, without those who validate and test."""
+    def pretrain(self, tuned: bool) -> TrainedStep:
+        """On all scans; before a fine-tuning, without those who validate and test."""
         project, plan = self._project, self._project.pretrain
-        parts = None if tuned_to is None else self._split_file(tuned_to)
+        parts = self._split_file if tuned else None
         place = project.start
         table = cohorts.read(project.cohort, None)
         made_from = {**asdict(plan), **self._arithmetic(), "scans": self._scans(table)}
@@ -191,22 +194,26 @@ class _Run:
         self._finish(name, made_from)
         return TrainedStep(name, place, False, found.head)
 
-    def finetune(self, name: str, cohort: Cohort[Any]) -> TrainedStep:
+    def finetune(self, labelled: dict[str, Cohort[Any]]) -> Iterator[TrainedStep]:
         project, general, plan = self._project, self._project.general, self._project.heads
-        place = project.run(HEAD)
+        name, places = project.tuned, dict(zip(labelled, project.head_files, strict=True))
+        of_each = [(self._scans(cohort), cohort.task.to_dict()) for cohort in labelled.values()]
+        scans, told = zip(*of_each, strict=True)
         made_from = {
             **asdict(plan),
             **self._arithmetic(),
             "encoder": _content(project.start),
-            "scans": self._scans(cohort),
-            "split": sha256(self._split_file(name)),
-            "task": cohort.task.to_dict(),
+            "scans": scans[0] if len(scans) == 1 else scans,
+            "split": sha256(self._split_file),
+            "task": told[0] if len(told) == 1 else told,
         }
-        if self._is_done(name, made_from, place):
-            return TrainedStep(name, place, True, head_files.load(place))
+        if all(self._is_done(name, made_from, place) for place in places.values()):
+            for task, place in places.items():
+                yield TrainedStep(task, place, True, head_files.load(place))
+            return
         asked = LabelledTask(
-            project.tasks[name],
-            self._split_file(name),
+            list(project.tasks.values()),
+            self._split_file,
             allow_sites=general.allow_sites,
             strict=general.strict,
             each_scan_is_a_person=general.each_scan_is_a_person,
@@ -224,14 +231,17 @@ class _Run:
                 self._say,
             )
         self._finish(name, made_from)
-        return TrainedStep(name, place, False, trained.head if trained else None)
+        heads = {one.head.task.name: one.head for one in trained}
+        for task, place in places.items():
+            yield TrainedStep(task, place, False, heads.get(task))
 
     def _start(self) -> tuple[encoders.nn.Module, Exposure]:
         network, info = encoders.load_checkpoint(self._project.start)
         return network, info["exposure"]
 
-    def _split_file(self, name: str) -> Path:
-        return self._project.runs / f"split-{name}.json"
+    @property
+    def _split_file(self) -> Path:
+        return self._project.runs / f"split-{self._project.tuned}.json"
 
     def _files(self, folder: Path) -> RunFiles:
         project = self._project

@@ -6,7 +6,7 @@ neither has seen, gives the figures that are reported and calibrates the head.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,19 @@ import numpy as np
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
 
-from fmtool.bundle.exposure import UNKNOWN, Exposure
+from fmtool.bundle.exposure import UNKNOWN, Exposure, Overlap
 from fmtool.bundle.rivals import RIVALS
 from fmtool.space import CROP_SHAPE
 from runtime.report.rows import Record
 from training import encoders, evidence
 from training.cohort.exposure import exposure, overlap, refuse_labelled
-from training.cohort.prepared import PreparedCohort
+from training.cohort.prepared import PreparedCohort, PreparedScan
 from training.evidence import out_of_fold, sample, smoothed_scan, trust
 from training.evidence.head import Head
 from training.fit.data import ScanDataset
 from training.fit.loop import Loop
 from training.fit.settings import Settings
+from training.joint import Joint
 from training.probe import one_number
 from training.runs.best import Best
 from training.store.embed import embeddings
@@ -49,6 +50,21 @@ class Trained:
     predictions: NDArray[np.float64]
     best_epoch: int
     rows: list[Record]
+
+
+@dataclass(frozen=True)
+class LabelledParts:
+    """A task's scans.
+
+    Attributes:
+        training: sets the weights.
+        validation: chooses the epoch.
+        test: is predicted once, at the end.
+    """
+
+    training: PreparedCohort
+    validation: PreparedCohort
+    test: PreparedCohort
 
 
 def train(
@@ -80,12 +96,76 @@ def train(
             whose labels have set the encoder's first weights.
         Stopped: after SIGTERM, once a checkpoint is written.
     """
-    for part in (training, validation):
-        seen |= exposure(part, part.entries, labels=True)
-    tested = overlap(seen, test, test.entries)
-    refuse_labelled(tested, test, "the test part")
-    evidence.check_enough(test, "the test part")
+    parts = LabelledParts(training, validation, test)
+    seen, (tested,) = _whom([parts], seen)
     predictions, epoch = fit(fabric, recipe, training, validation, test, settings, folder, resume)
+    return _judged(recipe, predictions, epoch, parts, settings, folder, seen, tested)
+
+
+def train_jointly(
+    fabric: Fabric,
+    recipe: Joint,
+    parts: Sequence[LabelledParts],
+    settings: Settings,
+    folder: Path,
+    resume: bool = False,
+    seen: Exposure = UNKNOWN,
+) -> list[Trained]:
+    """`train` of several tasks at once, a head each.
+
+    Args:
+        recipe: of the tasks.
+        parts: of each task; nobody who trains or validates one task tests another.
+    """
+    seen, tested = _whom(parts, seen)
+    scans = _labelled_by_all([part.training for part in parts])
+    best = Best(recipe, [part.validation for part in parts], folder, fabric.is_global_zero)
+    epoch = _loop(fabric, recipe, scans, best, settings, folder, resume)
+    found = []
+    for one, part, whom in zip(recipe.parts, parts, tested, strict=True):
+        one.network.eval()
+        predictions = one.predict(part.test.entries)
+        found.append(_judged(one, predictions, epoch, part, settings, folder, seen, whom))
+    return found
+
+
+def _labelled_by_all(cohorts: Sequence[PreparedCohort]) -> ScanDataset:
+    """Every scan that any task has a label of, once; its labels of all, NaN where there is none."""
+    entries: dict[Any, PreparedScan] = {}
+    labels: dict[Any, list[float]] = {}
+    for column, cohort in enumerate(cohorts):
+        for row, entry in zip(cohort.rows, cohort.entries, strict=True):
+            key = row.image, row.line
+            entries[key] = entry
+            labels.setdefault(key, [float("nan")] * len(cohorts))[column] = float(row.label)
+    return ScanDataset(list(entries.values()), [labels[key] for key in entries])
+
+
+def _whom(parts: Sequence[LabelledParts], seen: Exposure) -> tuple[Exposure, list[Overlap]]:
+    """Whose labels set the weights, in all; and whom of each test part, which has to be nobody."""
+    for part in parts:
+        for cohort in (part.training, part.validation):
+            seen |= exposure(cohort, cohort.entries, labels=True)
+    found = []
+    for part in parts:
+        found.append(overlap(seen, part.test, part.test.entries))
+        refuse_labelled(found[-1], part.test, "the test part")
+        evidence.check_enough(part.test, "the test part")
+    return seen, found
+
+
+def _judged(
+    recipe: Supervised,
+    predictions: NDArray[np.float64],
+    epoch: int,
+    parts: LabelledParts,
+    settings: Settings,
+    folder: Path,
+    seen: Exposure,
+    tested: Overlap,
+) -> Trained:
+    """The head of the best epoch, with its evidence and limits."""
+    training, test = parts.training, parts.test
     weight, bias = recipe.affine()
     encoder = recipe.network.get_submodule("encoder")
     fixed = np.full(len(test.rows), evidence.constant(training))
@@ -122,12 +202,26 @@ def fit(
     """The test part's predictions and the best epoch, without evidence; else as `train`."""
     best = Best(recipe, validation, folder, fabric.is_global_zero)
     scans = ScanDataset(training.entries, training.labels.tolist())
+    epoch = _loop(fabric, recipe, scans, best, settings, folder, resume)
+    return recipe.predict(test.entries), epoch
+
+
+def _loop(
+    fabric: Fabric,
+    recipe: Supervised | Joint,
+    scans: ScanDataset,
+    best: Best,
+    settings: Settings,
+    folder: Path,
+    resume: bool,
+) -> int:
+    """Train, and put the best epoch back; its number."""
     loop = Loop(fabric, recipe, scans, settings, folder, resume)
     loop.run(best)
     fabric.barrier()
     epoch = best.restore(loop.record)
     recipe.network.eval()
-    return recipe.predict(test.entries), epoch
+    return epoch
 
 
 def _evidence(

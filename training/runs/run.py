@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fmtool.space import CROP_SHAPE
 
-ENCODER, HEAD = "encoder", "head.json"
+ENCODER, HEAD, HEADS = "encoder", "head.json", "heads"
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,19 @@ class LabelledTask:
     """What to learn from labels, and from which.
 
     Attributes:
-        task: a built-in one, or a .toml file.
+        tasks: a built-in one, or a .toml file; several train one encoder together.
         split: what `train split` wrote for this cohort.
         validation: a table of its own to validate on.
         test: a table of its own to test on.
         allow_sites: accept scans of more than one site.
         strict: refuse rows without a label, which are left out otherwise.
         each_scan_is_a_person: where neither table nor paths say whom a scan shows.
-        balance: weigh the classes of a binary task equally.
+        balance: weigh the classes of a task equally.
         input_shape: resize scans to these voxels, z y x; a bundle needs the full size.
         recompute: recompute activations in the backward pass: less memory.
     """
 
-    task: str
+    tasks: list[str]
     split: Path | None = None
     validation: Path | None = None
     test: Path | None = None
@@ -56,3 +56,7 @@ class LabelledTask:
     balance: bool = False
     input_shape: tuple[int, int, int] = CROP_SHAPE
     recompute: bool = False
+
+    def head_of(self, name: str) -> str:
+        """Where in the run's folder the head of the task called `name` is kept."""
+        return HEAD if len(self.tasks) == 1 else f"{HEADS}/{name}.json"

@@ -29,12 +29,13 @@ from runtime import scan as scan_files
 from runtime.engines.choose import Wish
 from runtime.ledger.content import content_digest
 from runtime.predict import Predictor
+from runtime.store import Store
+from runtime.store.scan import made_by
 from runtime.system import atomic
 from training.cohort import Cohort
 from training.cohort.exposure import DescribedScan
 from training.cohort.row import Row
 from training.evidence import smoothed_scan, soft_tissue
-from training.store import code_digest
 
 Say = Callable[[str], None]
 
@@ -108,7 +109,10 @@ def answered(
     """
     folder = cache / "answers" / _made_by(bundle)
     kept, found = [], []
-    with _opened(bundle, wish) as answer, scans(len(cohort.rows), "Answering", say) as advance:
+    with (
+        _opened(bundle, wish, cache) as answer,
+        scans(len(cohort.rows), "Answering", say) as advance,
+    ):
         for number, row in enumerate(cohort.rows):
             try:
                 found.append(_one(row, folder, answer))
@@ -132,9 +136,10 @@ def answered(
 
 
 @contextmanager
-def _opened(bundle: Bundle, wish: Wish) -> Iterator[Callable[[Row], dict[str, Any]]]:
+def _opened(bundle: Bundle, wish: Wish, cache: Path) -> Iterator[Callable[[Row], dict[str, Any]]]:
     """Answers a row; the networks are loaded when the first scan needs them."""
-    predictor = Predictor(bundle, wish=replace(wish, precision="float32"))
+    store = Store(cache / "volumes")
+    predictor = Predictor(bundle, wish=replace(wish, precision="float32"), store=store)
     entered = False
 
     def answer(row: Row) -> dict[str, Any]:
@@ -187,8 +192,7 @@ def _one(row: Row, folder: Path, answer: Callable[[Row], dict[str, Any]]) -> dic
 
 def _made_by(bundle: Bundle) -> str:
     """A digest of all that decides an embedding but the scan."""
-    manifest, files = bundle.manifest, bundle.manifest.files
-    encoder = manifest.encoder.sha256 or files[manifest.model["float32"]].sha256
-    parts = [manifest.strip.locate, manifest.strip.segment, manifest.template]
-    facts = [code_digest.installed(), encoder, *(files[name].sha256 for name in parts)]
+    manifest = bundle.manifest
+    encoder = manifest.encoder.sha256 or manifest.files[manifest.model["float32"]].sha256
+    facts = [encoder, *made_by(bundle)]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]

@@ -2,8 +2,8 @@
 
 A regression gets the offset or slope that `training.site.correction` finds, and intervals by CV+ in
 which every subject (or one of `GROUPS` groups) is left out of it (Barber et al. 2021, arXiv
-1905.02928). A binary head gets the site's probabilities, which carry its prior, and split conformal
-sets within each class, for the head saw none of the site's scans. Both get the site's novelty.
+1905.02928). A head of classes gets the site's probabilities, which carry its prior, and split
+conformal sets within each class, for the head saw none of the site's scans. All get its novelty.
 """
 
 from __future__ import annotations
@@ -17,18 +17,27 @@ import numpy as np
 
 from fmtool.bundle import Bundle
 from fmtool.bundle.exposure import Overlap
-from fmtool.errors import InputError, UsageError
+from fmtool.errors import InputError
 from fmtool.task import Task
 from runtime import trust as trusts
 from runtime.engines.heads import affine
 from runtime.predict import select
 from runtime.trust import Trust, classes
-from runtime.trust.classes import Platt
+from runtime.trust.classes import Calibrator, Platt
 from runtime.trust.folds import Folds
 from runtime.trust.interval import interval
+from runtime.trust.multiclass import Softmax
 from training import evidence
 from training.cohort import Cohort
-from training.evidence import calibration, conformal, evaluate, sample, smoothed_scan, trust
+from training.evidence import (
+    calibration,
+    conformal,
+    evaluate,
+    sample,
+    smoothed_scan,
+    softmax,
+    trust,
+)
 from training.evidence.conformal import LEVEL, Array
 from training.evidence.splits import Split, fold_of
 from training.site import correction
@@ -39,7 +48,7 @@ GROUPS = 50
 """The most times that subjects are left out."""
 
 FEWEST = math.ceil(LEVEL / (1.0 - LEVEL) - 1e-9)
-"""Subjects, and of a binary task of each class: fewer allow no bounded interval of `LEVEL`, and no
+"""Subjects, and of a task of classes of each: fewer allow no bounded interval of `LEVEL`, and no
 class that a set could exclude."""
 
 
@@ -49,12 +58,13 @@ class Calibrated:
 
     Attributes:
         task: the head's.
-        correction: of a regression; None of a binary head, whose model stays as it is.
+        correction: of a regression; None of a head of classes, whose model stays as it is.
         evidence: at the site; "parent" is that of the parent, "site" says what changed.
         trust: the site's intervals or sets, probabilities, and novelty.
         agrees: whether the site was in agreement already.
         truth: (N,) labels.
-        before: (N,) the parent's values, or probabilities of class 1.
+        before: (N,) the parent's values, or probabilities of class 1; of several classes those of
+            the true one.
         after: (N,) the child's, each without its own subject.
     """
 
@@ -80,12 +90,11 @@ def calibrate(
         seen: whom of the cohort the bundle had seen; not known where absent.
 
     Raises:
-        UsageError: if the bundle has no such head, or one of several classes.
+        UsageError: if the bundle has no such head.
         InputError: if the subjects are too few, or of a class.
     """
     cohort = answers.cohort
     task = select(bundle, [cohort.task.name])[0]
-    refuse_several(task)
     if task != cohort.task:
         raise InputError(
             f"bundle {bundle.name} means something else by {task.name} than the task that is "
@@ -93,25 +102,12 @@ def calibrate(
         )
     _check_enough(cohort)
     weight, bias = affine(bundle, [task.name])[task.name]
-    before = answers.embeddings @ weight + bias
+    before = answers.embeddings @ weight.T + bias
     known = trusts.read(bundle).get(task.name)
     parent = bundle.evidence(task.name)
     cells = bundle.manifest.encoder.cell_count
     made = SiteHead(answers, weight, bias, before, seed, seen, cells)
-    return made.binary(known, parent) if task.kind == "binary" else made.regression(known, parent)
-
-
-def refuse_several(task: Task) -> None:
-    """Refuse a head of more than two classes: to be asked before scans are answered.
-
-    Raises:
-        UsageError: with what to do instead.
-    """
-    if task.kind == "multiclass":
-        raise UsageError(
-            f"{task.name} has more than two classes, and a site calibrates no such head yet; fit "
-            "one on the site's own scans with `fmtool train probe`, under another name"
-        )
+    return made.regression(known, parent) if task.classes is None else made.sorts(known, parent)
 
 
 def _check_enough(cohort: Cohort[Task]) -> None:
@@ -136,9 +132,9 @@ class SiteHead:
 
     Attributes:
         answers: of N scans.
-        weight: (F,) of the head.
-        bias: of the head.
-        values: (N,) the head's, or its logits.
+        weight: (F,) of the head, or (K, F).
+        bias: of the head, or (K,).
+        values: (N,) the head's, or its logits; (N, K) of K classes.
         seed: of the folds and the bootstrap.
         seen: whom the bundle had seen; None where that is not known.
         cells: of the bundle's gridded encoder, in all.
@@ -146,7 +142,7 @@ class SiteHead:
 
     answers: SiteAnswers
     weight: Array
-    bias: float
+    bias: Any
     values: Array
     seed: int
     seen: Overlap | None = None
@@ -187,28 +183,31 @@ class SiteHead:
         agrees = whole.kind == "agreement"
         return self._made(whole, found, site, told, parent, limits, agrees, self.values, after)
 
-    def binary(self, known: Trust | None, parent: dict[str, Any]) -> Calibrated:
+    def sorts(self, known: Trust | None, parent: dict[str, Any]) -> Calibrated:
         """With the site's probabilities and sets; `known` and `parent` are the parent's."""
         x, cohort, y = self.answers.embeddings, self.cohort, self.cohort.labels
         limits, told = trust.split(x, cohort, self.weight, self.bias, self.seed, self.cells)
-        old = known.probability if known and known.probability else Platt(1.0, 0.0)
-        before, after = np.array([old(z) for z in self.values]), np.empty(len(y))
+        old = self._calibration(known)
+        before, after = _chances(old, self.values), np.empty_like(self.values)
         for train, test in left_out(cohort, self.seed):
-            part, _ = calibration.choose(self.values[train], cohort.take(train), self.seed)
-            after[test] = [part(z) for z in self.values[test]]
+            after[test] = _chances(self._fitted(train), self.values[test])
         before_loss = _log_loss(y, before)
         gain = before_loss - _log_loss(y, after)
         between = evaluate.mean_interval(gain, cohort.subjects, widened=evaluate.SHARED)
         agrees = between[0] <= 0.0
         if agrees:  # the parent's probabilities are as good: the site's few would only add noise
-            limits, after = replace(limits, probability=old), before
-            told |= {"probability": old.to_dict()["kind"], "log_loss": self._mean(before_loss)}
-            told |= trust.sides(before, cohort)
-        mean = np.full((1, len(y)), y.mean())
-        found = evidence.against_constant(cohort, self.values[None], mean)
+            after, told["log_loss"] = before, self._mean(before_loss)
+            if isinstance(old, Softmax):
+                limits = replace(limits, probabilities=old)
+            else:
+                limits = replace(limits, probability=old)
+                told |= {"probability": old.to_dict()["kind"], **trust.sides(before, cohort)}
+        same = np.full((1, len(y)), evidence.constant(cohort))
+        found = evidence.against_constant(cohort, self.values[None], same)
+        shares = [self._mean((y == c).astype(float)) for c in range(len(cohort.task.classes or ()))]
         site = {
             "kind": "agreement" if agrees else "probability",
-            "prior": self._mean(y),
+            "prior": shares if cohort.task.kind == "multiclass" else shares[1],
             "log_loss_gain_interval": list(between),
             "before": {
                 "log_loss": self._mean(before_loss),
@@ -219,7 +218,22 @@ class SiteHead:
                 "coverage": self._set_coverage(),
             },
         }
-        return self._made(None, found, site, told, parent, limits, agrees, before, after)
+        shown = (_of_truth(y, p) if p.ndim > 1 else p for p in (before, after))
+        return self._made(None, found, site, told, parent, limits, agrees, *shown)
+
+    def _calibration(self, known: Trust | None) -> Calibrator | Softmax:
+        """The parent's own, or none."""
+        if self.cohort.task.kind == "multiclass":
+            plain = Softmax(1.0, np.zeros(self.cohort.task.outputs))
+            return (known and known.probabilities) or plain
+        return (known and known.probability) or Platt(1.0, 0.0)
+
+    def _fitted(self, rows: np.ndarray) -> Calibrator | Softmax:
+        """The site's, of some of the scans."""
+        values, part = self.values[rows], self.cohort.take(rows)
+        if part.task.kind == "multiclass":
+            return softmax.fit(values, part.labels, evaluate.masses(part.subjects))
+        return calibration.choose(values, part, self.seed)[0]
 
     def _made(
         self,
@@ -239,7 +253,7 @@ class SiteHead:
             **whom,
             "sample": sample.sentence(whom, task),
             "how": "left-out",
-            "baseline_name": "chance" if task.kind == "binary" else "the site's own mean",
+            "baseline_name": "the site's own mean" if task.classes is None else "chance",
             "trust": told,
             "site": site,
             "parent": parent,
@@ -290,10 +304,10 @@ class SiteHead:
             folds = conformal.folds_of(
                 x[train], part, every, self.weight[None], np.array([self.bias])
             )
+            known = Trust(LEVEL, folds, labels=part.labels, by_class=True)
             for row in test:
-                p = classes.p_values(folds, part.labels, x[row], True)
-                hit[row] = int(y[row]) in classes.members(p, LEVEL)
-        return _by_class(cohort.task, y, hit)
+                hit[row] = int(y[row]) in classes.members(known.p_values(x[row]), LEVEL)
+        return _by_class(y, hit)
 
     def _baselines(self, plan: Sequence[Split]) -> tuple[Array, Array]:
         """(N,) and (N,): the other subjects' mean, and what their brain volume says, by a line."""
@@ -346,18 +360,27 @@ def left_out(cohort: Cohort[Task], seed: int) -> list[Split]:
 def _in_set(x: Array, y: Array, known: Trust | None) -> dict[str, float] | None:
     if known is None or known.labels is None:
         return None
-    hit = [
-        int(t)
-        in classes.members(classes.p_values(known.folds, known.labels, e, known.by_class), LEVEL)
-        for e, t in zip(x, y, strict=True)
-    ]
-    return {str(int(c)): float(np.mean(np.array(hit)[y == c])) for c in (0.0, 1.0)}
+    hit = [int(t) in classes.members(known.p_values(e), LEVEL) for e, t in zip(x, y, strict=True)]
+    return _by_class(y, np.array(hit))
 
 
-def _by_class(task: Task, y: Array, hit: Array) -> dict[str, float]:
-    return {str(c): float(hit[y == c].mean()) for c in (0, 1)}
+def _by_class(y: Array, hit: Array) -> dict[str, float]:
+    return {str(int(c)): float(hit[y == c].mean()) for c in np.unique(y)}
+
+
+def _chances(calibrator: Calibrator | Softmax, values: Array) -> Array:
+    """(N,) of class 1, or (N, K)."""
+    if isinstance(calibrator, Softmax):
+        return calibrator(values)
+    return np.array([calibrator(z) for z in values])
+
+
+def _of_truth(y: Array, chance: Array) -> Array:
+    """(N,): the probability of each scan's own class."""
+    if chance.ndim > 1:
+        return np.asarray(chance[np.arange(len(y)), y.astype(np.intp)])
+    return np.where(y > 0.5, chance, 1.0 - chance)
 
 
 def _log_loss(y: Array, chance: Array) -> Array:
-    sure = np.clip(chance, 1e-6, 1.0 - 1e-6)
-    return np.asarray(-np.log(np.where(y > 0.5, sure, 1.0 - sure)))
+    return np.asarray(-np.log(np.clip(_of_truth(y, chance), 1e-6, 1.0 - 1e-6)))

@@ -72,7 +72,6 @@ def calibrated(
     asked: SiteCohort, bundle: Bundle, seed: int, say: Callable[[str], None]
 ) -> tuple[Calibrated, SiteScans]:
     """A bundle's head calibrated on a site's controls; see `training.site.calibrate`."""
-    calibrate.refuse_several(_task(asked, bundle))
     found = _answers(asked, bundle, say)
     tested = overlap(exposures.read(bundle).of(found.cohort.task.name), found.cohort, found.scans)
     refuse_labelled(tested, found.cohort, "the controls", "bundle")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,12 +13,12 @@ from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.errors import InputError, UsageError
 from fmtool.progress import scans
+from runtime.store import Store
+from runtime.store import entry as entries
+from runtime.store.entry import StoredScan
 from training.cohort import Cohort
 from training.cohort.row import Problem
-from training.store import Store
-from training.store import entry as entries
-from training.store.entry import StoredScan
-from training.store.prepare_worker import Maker, RowOutcome, in_parallel
+from training.store.prepare_worker import CHECKS, Maker, RowOutcome, in_parallel
 
 _SHOWN = 5
 
@@ -152,7 +152,7 @@ def attempt(
         raise UsageError(f"{jobs} jobs are asked for; at least one is needed")
     with ExitStack() as stack:
         opened = bundle or stack.enter_context(bundles.open())
-        store = Store(folder, opened.digest, anew)
+        store = Store(folder, anew)
         store.tidy()
         made = (
             _in_turn(cohort, stack.enter_context(Maker(store, opened)))
@@ -166,7 +166,12 @@ def attempt(
             if one.problem:
                 outcome.problems.append((cohort.rows[position].line, one.problem))
             else:
-                outcome.entries[position] = entries.trusted(one.folder)
+                entry = entries.trusted(one.folder)
+                outcome.entries[position] = (
+                    replace(entry, facts=entry.facts | {CHECKS: one.checks})
+                    if one.checks
+                    else entry
+                )
             if one.refused:
                 outcome.refused[position] = one.refused
             elif one.unusual:

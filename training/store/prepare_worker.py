@@ -10,6 +10,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,9 +21,13 @@ from fmtool.bundle import Bundle
 from fmtool.errors import CapabilityError, FmtoolError, InputError
 from runtime import quality, scan
 from runtime.preprocess.pipeline import Prepared, Preprocessor
+from runtime.scan import Scan
+from runtime.store import Store, code_digest
+from runtime.store.entry import StoredScan
+from runtime.store.scan import made_by, stored
 from runtime.system.machine import cores
 from runtime.system.orphan import end_with_parent
-from training.store import Store
+from training.store import turboprep
 
 if TYPE_CHECKING:
     from training.cohort.row import Row
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CHECKS = "checks"
-"""Among an entry's facts: what each check of the scan found; none of a scan that came prepared."""
+"""Among the facts of a cohort's entries: what the bundle's checks say of the scan."""
 
 
 class RowOutcome(NamedTuple):
@@ -41,12 +46,14 @@ class RowOutcome(NamedTuple):
         problem: why it has none, or an empty string.
         refused: what a check says that refuses the scan, which `fmtool predict` would not answer.
         unusual: what the checks say that warn of it.
+        checks: what each check found; none of a scan that came prepared.
     """
 
     folder: Path
     problem: str
     refused: str = ""
     unusual: str = ""
+    checks: Sequence[dict[str, Any]] = ()
 
 
 class Maker:
@@ -72,9 +79,9 @@ class Maker:
             FmtoolError: if the store cannot be written.
         """
         try:
-            entry = self._store.get(row, self._run)
-            told = {v: _sentences(entry.facts.get(CHECKS, ()), v) for v in ("refuse", "warn")}
-            return RowOutcome(entry.folder, "", told["refuse"], told["warn"])
+            entry, checks = self._entry(row)
+            refused, unusual = (_sentences(checks, verdict) for verdict in ("refuse", "warn"))
+            return RowOutcome(entry.folder, "", refused, unusual, checks)
         except InputError as error:
             return RowOutcome(Path(), str(error))
         except FmtoolError:
@@ -85,18 +92,28 @@ class Maker:
                 Path(), f"{row.image} met a defect of fmtool ({error!r}); please report it"
             )
 
-    def _run(self, path: Path) -> Prepared:
+    def _entry(self, row: Row) -> tuple[StoredScan, Sequence[dict[str, Any]]]:
+        if row.mask is not None:
+            read = partial(turboprep.read, row.image, row.mask)
+            return self._store.get(row.image, self._of_mask(row.mask), read), ()
+        run = partial(self._run, row.image)
+        entry = stored(self._store, row.image, made_by(self._bundle), run)
+        ranges = self._bundle.manifest.calibration  # the bundle's own: no part of the entry
+        checks = quality.checks(entry.facts["scan"], entry.facts, ranges)
+        return entry, [check.to_dict() for check in checks]
+
+    def _of_mask(self, mask: Path) -> list[str]:
+        try:
+            content = self._store.content(mask)
+        except OSError as error:
+            raise InputError(f"{mask} cannot be read ({error.strerror}); check it") from None
+        return ["mask", content, code_digest.installed(turboprep.__name__)]
+
+    def _run(self, path: Path) -> tuple[Scan, Prepared]:
         if self._stages is None:
             self._stages = self._stack.enter_context(Preprocessor(self._bundle))
         head = scan.read(path)
-        prepared = self._stages.run(head)
-        checks = quality.checks(head.facts, prepared.facts, self._bundle.manifest.calibration)
-        prepared.facts[CHECKS] = [_kept(check.to_dict()) for check in checks]
-        return prepared
-
-
-def _kept(check: dict[str, Any]) -> dict[str, Any]:
-    return {key: check[key] for key in ("name", "value", "unit", "verdict", "sentence")}
+        return head, self._stages.run(head)
 
 
 def _sentences(checks: Sequence[dict[str, Any]], verdict: str) -> str:
@@ -147,7 +164,7 @@ def _start(bundle: Path, folder: Path, anew: bool, jobs: int, started: Any) -> N
         started.value += 1
     threadpool_limits(_take_cores(number, jobs))
     opened = bundles.open(bundle)
-    _maker = Maker(Store(folder, opened.digest, anew), opened).__enter__()
+    _maker = Maker(Store(folder, anew), opened).__enter__()
 
 
 def _make(row: Row) -> RowOutcome:

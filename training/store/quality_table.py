@@ -24,9 +24,9 @@ from runtime.report.pictures.picture import qc_png
 from runtime.report.publish import check_writable
 from runtime.report.rows import qc
 from runtime.report.rows import write as write_table
+from runtime.store.entry import StoredScan
 from runtime.system.atomic import write_bytes
 from training.cohort import Cohort
-from training.store.entry import StoredScan
 from training.store.prepare import CohortOutcome
 from training.store.prepare_worker import CHECKS
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.progress import scans
+from runtime.store.entry import StoredScan
 from training.cohort.prepared import PreparedScan
 from training.evidence import smoothed_scan, soft_tissue
 from training.store import kept
-from training.store.entry import StoredScan
 
 
 def gram(entries: Sequence[PreparedScan]) -> NDArray[np.float64] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,12 @@ from runtime import quality
 from runtime.preprocess import intensity
 from runtime.scan import Scan
 from runtime.scan import read as read_scan
+from runtime.store.entry import MadeScan
 
 _TOLERANCE = 0.01  # mm between where two files put a voxel
 
 
-def read(image: Path, mask: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_], dict[str, Any]]:
+def read(image: Path, mask: Path) -> MadeScan:
     """The model's crop of a volume and its mask, both on the template's grid already.
 
     Args:
@@ -39,7 +39,8 @@ def read(image: Path, mask: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_
     volume = intensity.despike(intensity.level(volume), inside)
     crop_mask = np.ascontiguousarray(space.to_crop(inside)).astype(bool)
     crop = np.where(crop_mask, space.to_crop(volume), 0.0).astype(np.float32)
-    return crop, crop_mask, {"head": "prepared", "brain_volume_ml": float(inside.sum()) / 1000.0}
+    facts = {"head": "prepared", "brain_volume_ml": float(inside.sum()) / 1000.0}
+    return MadeScan(crop, crop_mask, facts)
 
 
 def _on_grid(path: Path, what: str) -> NDArray[np.float32]:

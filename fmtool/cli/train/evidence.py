@@ -14,6 +14,8 @@ from fmtool.cli import console
 if TYPE_CHECKING:
     from runtime.report.rows import Record
     from training.evidence.head import Head
+    from training.runs.labelled import Trained
+    from training.runs.run import LabelledTask
 
 
 def show(head: Head, name: str, out: Path, place: Path, drawn: Sequence[Record] = ()) -> None:
@@ -34,6 +36,15 @@ def show(head: Head, name: str, out: Path, place: Path, drawn: Sequence[Record] 
     console.put(str(out_of_fold.beside(place)))
     for path in draw(place, drawn, head.task, head.evidence) if drawn else ():
         console.put(str(path))
+
+
+def show_all(
+    trained: Sequence[Trained], name: str, out: Path, asked: LabelledTask, plot: bool
+) -> None:
+    """`show` of each task that was trained; of none where another process speaks."""
+    for one in trained:
+        place = out / asked.head_of(one.head.task.name)
+        show(one.head, name, out, place, one.rows if plot else ())
 
 
 def table(task: str, evidence: dict[str, Any], name: str) -> Any:

@@ -17,13 +17,15 @@ def finetune(
     plot: o.PlotOption = False,
 ) -> None:
     """Train all weights from a pretrained encoder; the best epoch by validation is kept."""
+    from training.runs.parts import parted
+
+    parted(cohort, asked)  # before torch is imported
     from fmtool.bundle.exposure import Exposure
     from fmtool.cli import console
     from fmtool.cli.train import evidence
     from training import encoders
     from training.evidence.plot import check_matplotlib
     from training.runs import from_labels
-    from training.runs.run import HEAD
     from training.supervised import Finetune
 
     if plot:
@@ -36,6 +38,4 @@ def finetune(
         return network, info["exposure"]
 
     trained = from_labels.run(cohort, asked, Finetune, start, files, settings, console.say)
-    if trained is not None:  # else another process speaks
-        place = files.out / HEAD
-        evidence.show(trained.head, "fine-tuned", files.out, place, trained.rows if plot else ())
+    evidence.show_all(trained, "fine-tuned", files.out, asked, plot)

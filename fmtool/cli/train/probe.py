@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fmtool import task as tasks
 from fmtool.cli.options import (
     BundleOption,
     DeviceOption,
@@ -77,7 +78,15 @@ def probe(
     from fmtool.cli import console
     from fmtool.cli.train import evidence
     from runtime.engines.choose import Wish
+    from training import cohort as cohorts
+    from training.cohort.row import need
     from training.site import needs_scikit_learn
+
+    def check_table() -> None:
+        """Before anything heavy is imported."""
+        if cohort.suffix != ".parquet":
+            said = allow_sites, strict, each_scan_is_a_person
+            need(cohorts.read(cohort, tasks.get(task), *said).path, covariate or ())
 
     if encoder is not None and not bundles.is_bundle(encoder):
         if out.suffix == bundles.SUFFIX:
@@ -90,11 +99,11 @@ def probe(
         from fmtool.cli.train import needs_torch
 
         needs_torch()
-        from training.evidence.plot import check_matplotlib
+        check_table()
         from training.runs import linear_probe
 
         if plot:
-            check_matplotlib()
+            _check_plot()
         found = linear_probe.run(
             cohort,
             task,
@@ -117,12 +126,11 @@ def probe(
     if force:
         raise UsageError("--force goes with a checkpoint: a bundle answers no refused scan")
     needs_scikit_learn()
-    from training.evidence.plot import check_matplotlib
+    check_table()
     from training.site import run
 
     if plot:
-        check_matplotlib()
-
+        _check_plot()
     wish = Wish(engine=engine, device=device)
     asked = run.SiteCohort(
         cohort,
@@ -137,6 +145,12 @@ def probe(
     )
     found = _on_bundle(asked, encoder or bundle, out, drop_heads, overwrite, seed)
     evidence.show(found.head, "linear probe", out, out, found.rows if plot else ())
+
+
+def _check_plot() -> None:
+    from training.evidence.plot import check_matplotlib
+
+    check_matplotlib()
 
 
 def _on_bundle(

@@ -87,7 +87,18 @@ SplitOption = Annotated[
     ),
 ]
 
-_READY: dict[str, Any] = {"bundle": BundleOption, "task": TaskOption}
+_SeveralOption = Annotated[
+    list[str],
+    typer.Option(
+        "--task",
+        "-t",
+        help=f"{', '.join(BUILT_IN)}, or a task's .toml file; repeat for several, which then train "
+        "one encoder together (labels may be missing).",
+        callback=lambda names: [_known_task(name) for name in names],
+    ),
+]
+
+_READY: dict[str, Any] = {"bundle": BundleOption, "tasks": _SeveralOption}
 _WORDS = {"out": ("--out", "-o"), "clip_norm": ("--clip",), "input_shape": ("--input",)}
 
 

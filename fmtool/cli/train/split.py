@@ -13,8 +13,17 @@ from fmtool.errors import UsageError
 
 def split(
     cohort: o.CohortArgument,
-    task: o.TaskOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="The split's JSON file, a new one.")],
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            "-t",
+            help="Whose labels are balanced between the parts; without it everybody is parted, "
+            "as training several tasks together needs.",
+            show_default=False,
+        ),
+    ] = None,
     fractions: Annotated[
         str, typer.Option(help="Of the subjects: training, validation, test.")
     ] = "0.7,0.15,0.15",
@@ -30,7 +39,7 @@ def split(
     strict: o.StrictOption = False,
     each_scan_is_a_person: o.EachScanOption = False,
 ) -> None:
-    """Split a cohort by subject, the labels balanced between the parts."""
+    """Split a cohort by subject, a task's labels balanced between the parts."""
     shares = _numbers("--fractions", fractions)
     if len(shares) != 3:
         raise UsageError(f"--fractions is {fractions!r}; it needs three numbers: 0.7,0.15,0.15")
@@ -43,7 +52,8 @@ def split(
     from training.evidence import FEWEST
 
     sites = allow_sites or bool(test_site)
-    table = cohorts.read(cohort, tasks.get(task), sites, strict, each_scan_is_a_person)
+    wanted_task = None if task is None else tasks.get(task)
+    table = cohorts.read(cohort, wanted_task, sites, strict, each_scan_is_a_person)
     for sentence in table.remarks:
         console.say(sentence)
     made = split_make.make(

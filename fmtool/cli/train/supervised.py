@@ -18,13 +18,15 @@ def supervised(
     plot: o.PlotOption = False,
 ) -> None:
     """Train an encoder and a head from scratch; the best epoch by validation is kept."""
+    from training.runs.parts import parted
+
+    parted(cohort, asked)  # before torch is imported
     from fmtool.bundle.exposure import Exposure
     from fmtool.cli import console
     from fmtool.cli.train import evidence
     from training import encoders
     from training.evidence.plot import check_matplotlib
     from training.runs import from_labels
-    from training.runs.run import HEAD
     from training.supervised import Supervised
 
     if plot:
@@ -38,6 +40,4 @@ def supervised(
         settings,
         console.say,
     )
-    if trained is not None:  # else another process speaks
-        place = files.out / HEAD
-        evidence.show(trained.head, "supervised", files.out, place, trained.rows if plot else ())
+    evidence.show_all(trained, "supervised", files.out, asked, plot)

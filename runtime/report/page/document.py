@@ -10,21 +10,26 @@ from runtime.report.page.script import policy
 from runtime.report.page.style import CSS
 
 
-def document(title: str, parts: Iterable[str], script: str = "") -> str:
+def document(
+    title: str, parts: Iterable[str], script: str = "", rules: str = "", head: str = ""
+) -> str:
     """A page whose first words are the notice.
 
     Args:
         title: text, of the window and of paper.
         parts: markup.
-        script: of `runtime.report.page.script`, run at the end.
+        script: run at the end.
+        rules: the content security policy; that of the script alone where absent.
+        head: markup for the page's head.
     """
+    rules = rules or (policy(script) if script else policy())
     code = f"<script>{script}</script>" if script else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy(script)}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{rules}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
-        f"<title>{escape(title)} · fmtool</title><style>{CSS}</style></head>"
+        f"<title>{escape(title)} · fmtool</title><style>{CSS}</style>{head}</head>"
         f'<body><p class="notice" role="note">{escape(NOTICE)}</p>'
         f"<main>{''.join(parts)}</main>{code}</body></html>\n"
     )

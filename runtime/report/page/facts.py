@@ -10,7 +10,7 @@ from typing import Any
 from runtime.report import words
 
 _VERDICT = {"ok": "✓ ok", "warn": "! warning", "refuse": "✕ refuse"}
-_STAGES = {
+STAGES = {
     "read": "Read the file",
     "strip": "Find the brain",
     "bias": "Correct the bias field",
@@ -19,6 +19,7 @@ _STAGES = {
     "check": "Measure for the checks",
     "network": "Run the network",
 }
+"""What is done to a scan, in its order, in words."""
 _FACTS = {
     "head": "Head",
     "shape": "Voxels (RAS order)",
@@ -60,7 +61,7 @@ def timings(seconds: Mapping[str, float]) -> str:
     stages = {name: s for name, s in seconds.items() if name != "total"}
     longest = max(stages.values(), default=0.0) or 1.0
     rows = [
-        f'<tr><th scope="row">{escape(_STAGES.get(name, name))}</th><td class="bar">'
+        f'<tr><th scope="row">{escape(STAGES.get(name, name))}</th><td class="bar">'
         f'<div style="width:{100 * s / longest:.1f}%"></div></td><td>{s:.2f} s</td></tr>'
         for name, s in stages.items()
     ]

@@ -18,7 +18,7 @@ def gather(paths: Sequence[Path]) -> list[Path | tuple[Path, ...]]:
     Raises:
         CapabilityError: if one is DICOM and pydicom is not installed.
     """
-    if any(find.kind(path) or _is_study(path) for path in paths):
+    if any(find.kind(path) or is_study(path) for path in paths):
         pydicom()  # before minutes of work, not after
     return studies(paths)
 
@@ -43,7 +43,7 @@ def studies(paths: Sequence[Path]) -> list[Path | tuple[Path, ...]]:
     return [scan if isinstance(scan, Path) else _one(scan) for scan in scans]
 
 
-def _is_study(path: Path) -> bool:
+def is_study(path: Path) -> bool:
     """A folder that is not TurboPrep's and holds DICOM."""
     if not path.is_dir() or (path / "normalized.nii.gz").exists():
         return False

@@ -196,7 +196,7 @@ def _left_out(held: Found) -> list[str]:
 
 
 def _none(name: str, source: Path | Sequence[Path], held: Found) -> str:
-    """What a folder or list without DICOM files is, and what to do."""
+    """What a folder or list without slices is, and what to do."""
     if isinstance(source, Path) and source.is_dir():
         volumes = sum(file.name.lower().endswith(ENDINGS) for file in source.rglob("*"))
         if volumes:
@@ -205,8 +205,7 @@ def _none(name: str, source: Path | Sequence[Path], held: Found) -> str:
                 f"scan's own file{option(', or --out DIR for all of them')}"
             )
     return (
-        f"{name} is a folder or list without DICOM files{_counted(held)} and without TurboPrep's "
-        "normalized.nii.gz; name the scan's own file"
+        f"{name} is a folder or list without a scan in it{_counted(held)}; name the scan's own file"
     )
 
 

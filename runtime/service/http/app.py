@@ -7,11 +7,17 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+)
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
@@ -21,9 +27,9 @@ from runtime.documents import fhir
 from runtime.report.page.script import SLICES, policy
 from runtime.service.ending import Ending
 from runtime.service.guard import NoSpace, Reservation, SpaceGuard
-from runtime.service.http import upload
+from runtime.service.http import page, upload
 from runtime.service.http.auth import Auth
-from runtime.service.http.jobs import Jobs, JobTold
+from runtime.service.http.jobs import JobListed, Jobs, JobTold
 from runtime.service.http.limits import Limits, Refusal
 from runtime.service.http.metrics import CONTENT_TYPE, Metrics
 from runtime.service.log import tell
@@ -33,6 +39,7 @@ logger = logging.getLogger("fmtool.http")
 
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _PAGE_POLICY = f"{policy(SLICES)}; frame-ancestors 'none'"
+_LISTED = 20
 _NO_JOB = "there is no such job, or it was deleted"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
@@ -59,6 +66,12 @@ class Accepted(BaseModel):
     state: Literal["queued"] = "queued"
 
 
+class LastJobs(BaseModel):
+    """The jobs that came last, the last first."""
+
+    jobs: list[JobListed]
+
+
 class Problem(BaseModel):
     """What is wrong, and what to do."""
 
@@ -77,6 +90,7 @@ class Serving:
     limits: Limits
     ending: Ending
     root_path: str = ""
+    page: bool = True
 
     @property
     def ready(self) -> bool:
@@ -100,11 +114,13 @@ async def allowed(
         raise Refusal(401, "show the token: Authorization: Bearer TOKEN")
 
 
-private = APIRouter(
-    dependencies=[Depends(allowed)],
-    responses={code: {"model": Problem} for code in (401, 503)},
-)
-public = APIRouter()
+def _private() -> APIRouter:
+    problems: dict[int | str, dict[str, Any]] = {c: {"model": Problem} for c in (401, 503)}
+    return APIRouter(dependencies=[Depends(allowed)], responses=problems)
+
+
+private, public = _private(), APIRouter()
+listing, front_page = _private(), APIRouter()  # where there is a page
 
 
 @private.post(
@@ -136,6 +152,21 @@ def _space(parts: Serving, announced: int) -> Iterator[Reservation]:
             yield space
     except NoSpace:
         raise Refusal(503, "the disk is full", parts.limits.retry_s) from None
+
+
+@listing.head("/v1/scans", include_in_schema=False)
+@listing.get("/v1/scans")
+def get_scans(request: Request) -> LastJobs:
+    """Ask for the last jobs."""
+    return LastJobs(jobs=parts_of(request).jobs.last(_LISTED))
+
+
+@front_page.head("/", include_in_schema=False)
+@front_page.get("/", include_in_schema=False)
+def get_page(request: Request) -> HTMLResponse:
+    """Ask for the page to drop a scan on."""
+    html = page.page(parts_of(request).root_path)
+    return HTMLResponse(html, headers={"Content-Security-Policy": page.POLICY})
 
 
 @private.head("/v1/scans/{identity}", include_in_schema=False)
@@ -226,6 +257,9 @@ def create(parts: Serving, on_end: Callable[[], None] = lambda: None) -> FastAPI
     app.state.parts = parts
     app.include_router(private)
     app.include_router(public)
+    if parts.page:
+        app.include_router(listing)
+        app.include_router(front_page)
     app.middleware("http")(_account)
     app.exception_handler(Refusal)(_refused)
     app.exception_handler(LedgerError)(_no_ledger)

@@ -62,11 +62,13 @@ class Auth:
     def passes(self, headers: Mapping[str, str]) -> bool:
         """Whether a request may pass; the time this takes tells nothing about the token.
 
-        Without a token, a page in this machine's browser must not pass for a local program: it
-        sends `Origin`, or, if its own name was made to point here, that name as `Host`.
+        Without a token, another's page in this machine's browser must not pass for a local program:
+        it sends its `Origin`, or, if its own name was made to point here, that name as `Host`.
         """
         if self._digest is None:
-            return "origin" not in headers and is_loopback(_name(headers.get("host", "")))
+            host = headers.get("host", "")
+            own = headers.get("origin") in (None, f"http://{host}", f"https://{host}")
+            return own and is_loopback(_name(host))
         scheme, _, given = headers.get("authorization", "").partition(" ")
         same = hmac.compare_digest(_digest(given.strip()), self._digest)
         return scheme.lower() == "bearer" and same

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field
 
 from fmtool import files
 from runtime.ledger import FILE, Ledger
-from runtime.ledger.outcomes import LedgerItem, answers, counts, find, outcomes
+from runtime.ledger.outcomes import LedgerItem, answers, counts, find, newest, outcomes
 from runtime.service import guard, move
 from runtime.service.answer import PAGE
 from runtime.service.http.limits import Limits, Refusal
@@ -46,6 +46,16 @@ class JobTold(BaseModel):
     result: dict[str, Any] | None = None
     error: str | None = None
     attempts: int = Field(0, description="that failed")
+
+
+class JobListed(BaseModel):
+    """A job in the list of the last ones."""
+
+    id: str
+    state: JobState
+    added: str = Field(description="UTC")
+    stage: str = Field("", description="that a running job has come to")
+    error: str | None = None
 
 
 class Spool:
@@ -106,9 +116,11 @@ class Jobs:
     Args:
         spool: see there.
         limits: of which `queue` is kept.
+        stage: what the running job has come to.
     """
 
-    def __init__(self, spool: Spool, limits: Limits) -> None:
+    def __init__(self, spool: Spool, limits: Limits, stage: Callable[[], str] = lambda: "") -> None:
+        self._stage = stage
         self._spool = spool
         self._limits = limits
         self._ledger = Ledger(spool.folder / FILE)
@@ -157,6 +169,21 @@ class Jobs:
             elif told.state == "failed":
                 told.error = item.error
         return told
+
+    def last(self, count: int) -> list[JobListed]:
+        """The jobs that came last, the last first."""
+        with self._lock:
+            found = newest(self._ledger, count)
+        return [
+            JobListed(
+                id=item.scan,
+                state=_STATES[item.state],
+                added=added,
+                stage=self._stage() if item.state == "running" else "",
+                error=item.error if _STATES[item.state] == "failed" else None,
+            )
+            for item, added in found
+        ]
 
     def page(self, identity: str) -> Path | None:
         """The page of a job that is done."""

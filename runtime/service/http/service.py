@@ -53,6 +53,7 @@ class HttpSettings:
         min_free_bytes: of the spool's disk; below it nothing is taken.
         keep_days: until a settled job is deleted.
         root_path: what a proxy puts before the service's paths, as `root_path` returns it.
+        page: whether `/` is a page to drop a scan on, and the last jobs are listed.
     """
 
     spool: Path
@@ -64,6 +65,7 @@ class HttpSettings:
     min_free_bytes: int = MIN_FREE_BYTES
     keep_days: float = 7.0
     root_path: str = ""
+    page: bool = True
 
 
 def root_path(text: str) -> str:
@@ -124,14 +126,22 @@ def _run(
 ) -> None:
     about = worker.about
     spool = Spool(settings.spool, about.digest)
-    jobs = Jobs(spool, settings.limits)
+    jobs = Jobs(spool, settings.limits, lambda: worker.stage)
     guard = SpaceGuard(settings.spool, settings.min_free_bytes)
     metrics = Metrics(about.bundle, about.engine)
     front = HttpFront(spool, ledger, metrics, settings.keep_days)
     loop = AnswerLoop(front, ledger, worker, guard, ending)
     answering = threading.Thread(target=loop.run, name="answering", daemon=True)
     serving = apps.Serving(
-        jobs, loop, guard, metrics, auth, settings.limits, ending, settings.root_path
+        jobs,
+        loop,
+        guard,
+        metrics,
+        auth,
+        settings.limits,
+        ending,
+        settings.root_path,
+        settings.page,
     )
     server: _Server
 

@@ -1,6 +1,7 @@
 """The outbox: documents on disk until the peer has acknowledged each of them, or never will.
 
-    outgoing/JOB/1.dcm, 2.fhir     to be sent; a file goes when it is acknowledged
+    outgoing/JOB/1.dcm, 2.fhir     to be sent; a file goes when it is acknowledged, or, where the
+                                   peer offers that, committed (`runtime.service.node.commitment`)
     refused/JOB/1.dcm, 1.json      the peer will not take it, and why
     sent/JOB.json                  nothing of it waits any more
 
@@ -20,6 +21,7 @@ from fmtool.errors import FmtoolError
 from runtime.service import guard, move
 from runtime.service.backoff import Backoff
 from runtime.service.ending import Ending
+from runtime.service.node.commitment import Commitments
 from runtime.service.node.log import node_log
 from runtime.service.node.peers import NotTaken, Route, Unreached
 from runtime.system.atomic import write_bytes
@@ -34,17 +36,20 @@ class Outgoing:
 
     Args:
         folder: the node's; `outgoing`, `refused` and `sent` are made in it.
+
+    Attributes:
+        outgoing: the folder of the jobs.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._outgoing, self._sent = folder / "outgoing", folder / "sent"
+        self.outgoing, self._sent = folder / "outgoing", folder / "sent"
         self._refused = folder / "refused"
-        for place in (self._outgoing, self._sent, self._refused):
+        for place in (self.outgoing, self._sent, self._refused):
             place.mkdir(parents=True, exist_ok=True)
 
     def known(self, job: str) -> bool:
         """Whether a job waits, or was sent."""
-        return (self._outgoing / job).exists() or (self._sent / f"{job}.json").exists()
+        return (self.outgoing / job).exists() or (self._sent / f"{job}.json").exists()
 
     def put(self, job: str, staged: Path) -> None:
         """Queue a folder of documents, all of them or none.
@@ -52,17 +57,17 @@ class Outgoing:
         Raises:
             OSError: if that cannot be; the folder is still there.
         """
-        staged.rename(self._outgoing / job)
-        guard.sync(self._outgoing)
+        staged.rename(self.outgoing / job)
+        guard.sync(self.outgoing)
 
     def jobs(self) -> list[str]:
         """What waits, oldest first."""
-        folders = (entry for entry in self._outgoing.iterdir() if entry.is_dir())
+        folders = (entry for entry in self.outgoing.iterdir() if entry.is_dir())
         return [f.name for f in sorted(folders, key=lambda f: (f.stat().st_mtime, f.name))]
 
     def files(self, job: str) -> list[Path]:
         """The documents of a job that are not acknowledged."""
-        return _documents(self._outgoing / job)
+        return _documents(self.outgoing / job)
 
     def put_aside(self, job: str, file: Path, reason: str) -> None:
         """Send a document no more; the reason beside it."""
@@ -72,12 +77,12 @@ class Outgoing:
         write_bytes(place / f"{file.stem}.json", json.dumps(said, indent=1).encode())
         file.rename(place / file.name)
 
-    def done(self, job: str) -> int:
+    def done(self, job: str, committed: list[str]) -> int:
         """Nothing of a job waits any more; how many of its documents were put aside."""
         refused = [file.name for file in _documents(self._refused / job)]
-        said = {"sent": _now(), "refused": refused}
+        said = {"sent": _now(), "committed": committed, "refused": refused}
         write_bytes(self._sent / f"{job}.json", json.dumps(said).encode())
-        move.remove(self._outgoing / job)  # with the reasons, if somebody moved it back with them
+        move.remove(self.outgoing / job)  # with the reasons, if somebody moved it back with them
         return len(refused)
 
     def forget(self, keep_days: float) -> None:
@@ -113,10 +118,16 @@ class Sender:
     Args:
         outbox: where the documents wait.
         routes: by the end of a document's name, where it goes; one without a route waits.
+        commitments: of the DICOM documents; None for a peer that keeps what it has acknowledged.
     """
 
-    def __init__(self, outbox: Outgoing, routes: Mapping[str, Route]) -> None:
-        self._outbox, self._routes = outbox, routes
+    def __init__(
+        self,
+        outbox: Outgoing,
+        routes: Mapping[str, Route],
+        commitments: Commitments | None = None,
+    ) -> None:
+        self._outbox, self._routes, self._commitments = outbox, routes, commitments
         self._waiting: dict[Path, _Waiting] = {}
         # By kind of document: some peers refuse an association for what it offers.
         self._away: dict[str, Backoff] = {}
@@ -138,15 +149,21 @@ class Sender:
                 if ending.asked:
                     return
                 self._try(job, file)
+            kept = self._commitments
+            if kept is not None:
+                kept.pursue(job)
             if not self._outbox.files(job):
-                refused = self._outbox.done(job)
+                refused = self._outbox.done(job, kept.kept(job) if kept else [])
+                if kept is not None:
+                    kept.forget(job)
                 facts = {"refused": refused} if refused else {}
                 node_log("not_all_sent" if refused else "sent", job=job, **facts)
 
     def _try(self, job: str, file: Path) -> None:
         """Send a document if its time has come, and note what came of it."""
         route = self._routes.get(file.suffix)
-        if route is None:
+        asked = self._commitments if file.suffix == ".dcm" else None
+        if route is None or (asked is not None and asked.hold(job, file.name)):
             return
         waiting = self._waiting.setdefault(file, _Waiting())
         away = self._away.setdefault(file.name, Backoff(_FIRST_S, _LONGEST_S))
@@ -168,7 +185,10 @@ class Sender:
             else:
                 node_log("send_failed", **facts, again_in_s=waiting.backoff.longer())
         else:
-            file.unlink()
+            if asked is None:
+                file.unlink()
+            else:
+                asked.stored(job, file)
             del self._waiting[file]
         away.over()
 

@@ -36,6 +36,7 @@ class Policy:
         pdu_s: from a PDU's first byte to its last.
         association_s: from the connection to its end.
         min_free_bytes: of the inbox's disk; below it nothing is accepted.
+        commit_s: until a peer that was asked to keep documents, and took that, is asked again.
         settle_s: without a new object until a series is taken for complete.
         keep_days: until an answered series is deleted.
         unsuited_days: until a series that was put aside for what it is, such as no T1-weighted
@@ -60,6 +61,7 @@ class Policy:
     pdu_s: float = 30.0
     association_s: float = 6 * 3600.0
     min_free_bytes: int = 2 * _GIB
+    commit_s: float = 3600.0
     settle_s: float = 30.0
     keep_days: float = 7.0
     unsuited_days: float = 7.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from ssl import SSLContext
-from typing import Any
+from typing import Any, cast
 
 from pydicom.uid import (
     JPEG2000,
@@ -20,6 +20,7 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     EnhancedMRImageStorage,
     MRImageStorage,
@@ -27,10 +28,12 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from fmtool.errors import InputError
+from runtime.service.node.commitment import Commitments
 from runtime.service.node.hardened import Acse, Dimse, guard
 from runtime.service.node.listener import DicomListener, Handshake
 from runtime.service.node.log import node_log
 from runtime.service.node.metered import ConnectionMeter, MeteredTls
+from runtime.service.node.peers import commit
 from runtime.service.node.policy import Policy
 from runtime.service.node.receive import SUCCESS, receive
 from runtime.service.node.storage import Inbox
@@ -66,7 +69,12 @@ class NodeEntity(AE):
 
 
 def listen(
-    policy: Policy, inbox: Inbox, host: str, port: int, tls: SSLContext | None
+    policy: Policy,
+    inbox: Inbox,
+    host: str,
+    port: int,
+    tls: SSLContext | None,
+    commitments: Commitments | None = None,
 ) -> DicomListener:
     """Take an address; whoever connects waits until the listener serves.
 
@@ -76,13 +84,16 @@ def listen(
         host: the address.
         port: 0 takes a free one.
         tls: a server's context, or None for plain DICOM.
+        commitments: that the peer reports on; nobody else may, and it may do nothing else unless
+            it is named.
 
     Raises:
         InputError: if the address cannot be listened on.
     """
     ae = NodeEntity(policy.aet)
     ae.require_called_aet = True
-    ae.require_calling_aet = list(policy.allow)
+    reporter = commitments.reporter if commitments else None
+    ae.require_calling_aet = [*policy.allow, *([reporter] if reporter else [])]
     ae.maximum_associations = policy.max_associations
     ae.maximum_pdu_size = policy.max_pdu
     ae.acse_timeout = policy.acse_s
@@ -91,6 +102,17 @@ def listen(
     ae.add_supported_context(Verification)
     for sop_class in SOP_CLASSES:
         ae.add_supported_context(sop_class, TRANSFER_SYNTAXES)
+    if reporter:  # the one who calls is the SCP of this one
+        ae.add_supported_context(
+            commit.SOP_CLASS, commit.TRANSFER_SYNTAXES, scu_role=False, scp_role=True
+        )
+
+    def reported(event: evt.Event) -> tuple[int, None]:
+        assert commitments is not None
+        try:
+            return commit.answer(event, commitments.heed), None
+        finally:
+            _handled(event)
 
     def store(event: evt.Event) -> int:
         try:
@@ -107,6 +129,18 @@ def listen(
     def requested(event: evt.Event) -> None:
         event.assoc.acse = Acse(event.assoc)
         event.assoc.dimse = Dimse(event.assoc)
+        title = cast(A_ASSOCIATE, event.assoc.requestor.primitive).calling_ae_title
+        acceptor = event.assoc.acceptor
+        acceptor.supported_contexts = [
+            context
+            for context in acceptor.supported_contexts
+            if context.abstract_syntax == Verification
+            or (
+                title == reporter
+                if context.abstract_syntax == commit.SOP_CLASS
+                else title in policy.allow
+            )
+        ]
 
     def accepted(event: evt.Event) -> None:
         requestor = event.assoc.requestor
@@ -120,6 +154,7 @@ def listen(
         (evt.EVT_REQUESTED, requested),
         (evt.EVT_C_ECHO, _echo),
         (evt.EVT_C_STORE, store),
+        (evt.EVT_N_EVENT_REPORT, reported),
         (evt.EVT_DIMSE_RECV, _arrived),
         (evt.EVT_ACCEPTED, accepted),
         (evt.EVT_REJECTED, told("association_refused")),

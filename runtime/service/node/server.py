@@ -17,10 +17,11 @@ from runtime.service import tls
 from runtime.service.ending import Ending
 from runtime.service.guard import SpaceGuard
 from runtime.service.loop import AnswerLoop
+from runtime.service.node.commitment import Commitments
 from runtime.service.node.front import NodeFront
 from runtime.service.node.log import node_log
 from runtime.service.node.outgoing import Outgoing, Sender
-from runtime.service.node.peers.destinations import NOWHERE, Destinations, routes
+from runtime.service.node.peers.destinations import NOWHERE, Destinations, commit_route, routes
 from runtime.service.node.policy import Policy
 from runtime.service.node.scp import listen
 from runtime.service.node.storage import Inbox
@@ -78,11 +79,25 @@ class DicomNode:
         ways = routes(settings.to, self._policy, files)
         self.inbox = Inbox(settings.inbox, self._policy.min_free_bytes)
         self.outbox = Outgoing(settings.inbox)
-        self._sender = Sender(self.outbox, ways) if ways else None
+        commit = commit_route(settings.to, self._policy, files)
+        self._commitments = (
+            None
+            if commit is None
+            else Commitments(
+                settings.inbox,
+                self.outbox.outgoing,
+                self.outbox.put_aside,
+                commit,
+                self._policy.commit_s,
+            )
+        )
+        self._sender = Sender(self.outbox, ways, self._commitments) if ways else None
         self._ledger: Ledger | None = None
         self._threads: list[threading.Thread] = []
         try:
-            self._listener = listen(self._policy, self.inbox, settings.host, settings.port, server)
+            self._listener = listen(
+                self._policy, self.inbox, settings.host, settings.port, server, self._commitments
+            )
         except InputError:
             self.inbox.close()
             raise

@@ -116,6 +116,11 @@ def test_only_a_demonstration_is_called_one(manifest):
     assert "This is a demonstration" not in card(replace(manifest, demonstration=False))
 
 
+def test_what_was_not_measured_is_said(manifest):
+    assert "## How far its outputs move\n\nNot measured: how far" in card(manifest)
+    assert "Not measured" not in card(manifest, robustness=["Measured on 3 heads."])
+
+
 def test_a_head_without_figures_says_so(manifest):
     manifest.tasks["age"].evidence.clear()
     assert "how good it is, is not known" in card(manifest)

@@ -112,14 +112,15 @@ def test_paths_are_the_files(written, monkeypatch):
     assert projects.open(written(LEAST + "cache = '/tmp/c'\n")).cache.as_posix() == "/tmp/c"
 
 
-def test_finetune_takes_one_task(written):
+def test_finetune_has_a_folder_of_its_task_or_of_several_together(written):
     tuned = "[heads]\nrecipe = 'finetune'\n"
     found = projects.open(written(LEAST + tuned))
     assert found.encoder == found.folder / "runs" / "age" / "encoder"
     assert found.head_files == [found.folder / "runs" / "age" / "head.json"]
     several = projects.open(written(LEAST.replace('"age"', '"age", "sex"') + tuned))
-    with pytest.raises(InputError, match="one encoder, but tasks has age, sex"):
-        several.run()
+    joint = several.folder / "runs" / "joint"
+    assert several.encoder == joint / "encoder"
+    assert several.head_files == [joint / "heads" / "age.json", joint / "heads" / "sex.json"]
 
 
 def test_tasks_of_files_are_the_files(written):

@@ -132,6 +132,8 @@ def test_a_batch_answers_as_a_predictor_does_and_names_what_failed(batch, heads,
         assert "does not exist" in rows[3]["error"]
 
     # The same again: nothing is computed, so that not even a worker starts.
+    publisher = Publisher(tmp_path / "pages", made.publisher._template, bundle.open().digest)
+    assert not any(publisher.wants("any", scan.content) for scan in made.scans if scan.content)
     again = batch(tmp_path / "absent.nii")
     run(BatchPlan(**{**again.__dict__, "scans": again.scans[:3], "hire": None}))
 

@@ -113,6 +113,14 @@ def test_the_same_result_is_the_same_resources(made):
     assert not {e["fullUrl"] for e in first["entry"]} & {e["fullUrl"] for e in third["entry"]}
 
 
+def test_two_patients_or_studies_never_share_a_resource(made):
+    """A server that has one already does not make it again: the other's would be nobody's."""
+    data = made.to_dict()
+    told = [fhir.collection(data, *of) for of in (("1.2", "A"), ("1.2", "B"), ("1.3", "A"))]
+    urls = [{entry["fullUrl"] for entry in one["entry"]} for one in told]
+    assert len(set.union(*urls)) == sum(map(len, urls))
+
+
 def test_a_file_per_scan_of_a_name_of_its_own(made, tmp_path):
     records = fhir.Records(tmp_path / "fhir")
     made.scan = "/a/head.nii.gz"

@@ -141,26 +141,46 @@ def test_the_map_is_what_another_library_resamples_it_to(case):
     assert made.pixel_array.shape[0] == len(place.frames)
 
 
-def test_simpleitk_sees_the_mask_where_it_sees_the_scan(make, kit, tmp_path):
-    """Both read by the same reader, the mask from its own file, multi-frame and packed in bits."""
+def _read_by_others(folder):
+    """A series as SimpleITK reads it; one of a single multi-frame object as highdicom does."""
     sitk = pytest.importorskip("SimpleITK")
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    stored = make.slices(plane="sagittal", turn=9.0)
-    result = kit.result(make.folder)
-    place = slices.BrainSlices.of(result.stack, source.read(make.folder)[0], result.prepared)
+    files = sorted(folder.iterdir())
+    if len(files) > 1:
+        return sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder)))
+    volume = highdicom.imread(files[0]).get_volume()  # (slice, row, column) -> LPS
+    image = sitk.GetImageFromArray(volume.array.astype(np.float32))
+    sizes = np.linalg.norm(volume.affine[:3, :3], axis=0)
+    image.SetSpacing(sizes[::-1].tolist())
+    image.SetDirection((volume.affine[:3, :3] / sizes)[:, ::-1].ravel().tolist())
+    image.SetOrigin(volume.affine[:3, 3].tolist())
+    return image
+
+
+def test_other_readers_see_mask_and_map_where_they_see_the_scan(case, kit, tmp_path):
+    """Mask and map from their own files, each voxel looked up in the scan, all read by others."""
+    make, stored, _, result, place = case
+    head = _read_by_others(make.folder)
+    assert head.GetNumberOfPixels() == stored.size
     segmentation.segmentation(result, place, "a").save_as(tmp_path / "seg.dcm")
-    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(make.folder))
-    head = sitk.ReadImage(names)
     mask = highdicom.seg.segread(tmp_path / "seg.dcm").get_volume(combine_segments=True)
-    lps = mask.affine  # highdicom's own idea of where each voxel lies: (slice, row, column) -> LPS
-    assert head.GetSize() == stored.shape
     bright = 0
     for at in np.argwhere(mask.array):
-        point = (lps @ [*at, 1.0])[:3]
+        point = (mask.affine @ [*at, 1.0])[:3]  # highdicom's own idea of where a voxel lies
         index = head.TransformPhysicalPointToContinuousIndex(point.tolist())
-        assert np.abs(np.array(index) - np.rint(index)).max() < 0.01
+        assert np.abs(np.array(index) - np.rint(index)).max() < 0.01  # half a voxel may be
         bright += head[[round(i) for i in index]] > kit.bright
     assert bright == mask.array.sum() == result.prepared.brain.sum()
+    (map_,) = parametric_map.trusted(result)
+    parametric_map.parametric_map(result, map_, 1, place, "a").save_as(tmp_path / "map.dcm")
+    values = highdicom.imread(tmp_path / "map.dcm").get_volume(apply_real_world_transform=True)
+    for at in np.argwhere(values.array):  # it is about the brain alone, on the mask's slices
+        point = (values.affine @ [*at, 1.0])[:3]
+        index = mask.inverse_affine @ [*point, 1.0]
+        assert abs(index[0] - round(index[0])) < 0.01
+        near = np.clip(np.rint(index[:3]).astype(int), 0, np.array(mask.array.shape) - 1)
+        assert mask.array[near[0], slice(max(0, near[1] - 4), near[1] + 5)].any()
+    assert np.count_nonzero(values.array)
 
 
 def test_the_report_s_measurements_refer_to_the_segmentation(make, kit):

@@ -24,6 +24,7 @@ def made(make, kit):
         members=["CN", "MCI"],
         level=0.9,
         probabilities=CHANCES,
+        shares={"CN": 0.5, "MCI": 0.3, "AD": 0.2},
     )
     result.predictions = {"diagnosis": answer}
     return result
@@ -38,6 +39,8 @@ def test_fhir_has_a_component_for_each_class(made):
     for name, chance in CHANCES.items():
         part = parts[f"Calibrated probability of {name}"]
         assert part["valueQuantity"]["value"] == pytest.approx(chance)
+    assumed = parts["Share of MCI among scans that the probabilities assume"]
+    assert assumed["valueQuantity"]["value"] == 0.3
     assert parts["Likeliest class"]["valueCodeableConcept"]["text"] == "MCI"
     assert parts["90 % prediction set"]["valueString"] == "CN or MCI"
     assert "Calibrated probability" not in parts

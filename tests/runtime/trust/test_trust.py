@@ -10,13 +10,14 @@ import pytest
 
 from fmtool.bundle.manifest import EncoderFacts
 from fmtool.errors import BundleError, UsageError
-from fmtool.task import AGE, SEX
+from fmtool.task import AGE, DIAGNOSIS, SEX
 from runtime import trust
 from runtime.answer import answer, unlike
 from runtime.trust import Tendency, Trust, classes
 from runtime.trust.classes import Platt
 from runtime.trust.folds import Folds
 from runtime.trust.interval import Difficulty
+from runtime.trust.multiclass import Softmax
 from runtime.trust.novelty import Novelty, Shape
 
 FEATURES = 3
@@ -105,7 +106,9 @@ def test_the_likelier_class_stays_and_only_the_unusual_is_warned_of():
 
 def test_a_prevalence_corrects_by_bayes_and_says_so():
     known = sex_trust()
-    (rare,) = trust.used_at({"sex": known}, {"sex": 0.05}).values()
+    (rare,) = trust.used_at({"sex": known}, {"sex": 0.05}, {"sex": SEX}).values()
+    named = trust.used_at({"sex": known}, {"sex": {"f": 0.95, "M": 0.05}}, {"sex": SEX})
+    assert named["sex"].prevalence == pytest.approx(rare.prevalence)
     before, after = (answer(SEX, 3.0, {}, np.array([1.0, 0, 0]), t) for t in (known, rare))
     odds = before.probability / (1 - before.probability) / 19
     assert after.probability == pytest.approx(odds / (1 + odds))
@@ -115,10 +118,57 @@ def test_a_prevalence_corrects_by_bayes_and_says_so():
     assert any("F, is not in the prediction set" in w for w in after.warnings)
     assert not any("prediction set" in w for w in before.warnings)
     again = Trust.from_dict(json.loads(json.dumps(rare.to_dict())))
-    assert again.prevalence == 0.05
+    assert again.prevalence == (0.95, 0.05)
     for wrong in ({"sex": 0.0}, {"sex": 1.5}, {"age": 0.1}):
         with pytest.raises(UsageError, match=r"between 0 and 1|no calibrated probability"):
-            trust.used_at({"sex": known}, wrong)
+            trust.used_at({"sex": known}, wrong, {"sex": SEX})
+
+
+def three_trust():
+    """Calibrated on 30 scans of each class, whose strangeness is the same in all."""
+    labels = np.repeat([0.0, 1.0, 2.0], 30)
+    score = np.tile(np.linspace(0.05, 3.0, 30), 3)
+    folds = Folds(
+        np.eye(3)[None], np.zeros((1, 3)), np.zeros(90, dtype=np.intp), score, np.ones(90)
+    )
+    even = Softmax(1.0, np.zeros(3))
+    return Trust(0.9, folds, labels=labels, by_class=True, probabilities=even)
+
+
+def test_a_prevalence_of_three_classes_corrects_by_bayes_and_says_so():
+    known, tasks = three_trust(), {"diagnosis": DIAGNOSIS}
+    used = {"diagnosis": {"CN": 0.7, "mci": 0.2, "AD": 0.1}}
+    (rare,) = trust.used_at({"diagnosis": known}, used, tasks).values()
+    x = np.array([1.0, 0.5, 1.5])
+    before, after = (answer(DIAGNOSIS, x, {}, x, t) for t in (known, rare))
+    weighed = np.exp(x) * [0.7, 0.2, 0.1]
+    assert list(after.probabilities.values()) == pytest.approx(weighed / weighed.sum())
+    assert (before.label, after.label) == ("AD", "CN")
+    assert after.probability == after.probabilities["CN"]
+    assert after.value == pytest.approx(np.exp(1.0) / np.exp(x).sum())
+    assert before.shares == pytest.approx(dict.fromkeys(("CN", "MCI", "AD"), 1 / 3))
+    assert after.shares == pytest.approx({"CN": 0.7, "MCI": 0.2, "AD": 0.1})
+    assert after.members == before.members
+    again = Trust.from_dict(json.loads(json.dumps(rare.to_dict())))
+    assert again.prevalence == pytest.approx((0.7, 0.2, 0.1))
+    with pytest.raises(ValueError, match="share of each class"):
+        Trust.from_dict(known.to_dict() | {"prevalence": 0.2})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        0.2,
+        {"CN": 0.9, "AD": 0.1},
+        {"CN": 0.5, "MCI": 0.4, "AD": 0.4},
+        {"CN": 1.0, "MCI": 0.0, "AD": 0.0},
+        {"CN": 0.5, "MCI": 0.3, "AD": 0.1, "FTD": 0.1},
+    ],
+)
+def test_shares_that_are_not_those_of_each_class_are_refused(wrong):
+    tasks = {"diagnosis": DIAGNOSIS}
+    with pytest.raises(UsageError, match=r"CN:0.33,MCI:0.33,AD:0.33|between 0 and 1"):
+        trust.used_at({"diagnosis": three_trust()}, {"diagnosis": wrong}, tasks)
 
 
 def test_the_corrected_value_stays_inside_the_interval():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, roc_auc_score
 
 from fmtool import task
@@ -16,7 +17,7 @@ from runtime.trust.multiclass import Softmax, log_softmax
 from training import evidence, probe
 from training.cohort import Cohort, Row
 from training.cohort.split_make import make, typical
-from training.evidence import multiclass, out_of_fold, plot, softmax, splits
+from training.evidence import multiclass, out_of_fold, plot, softmax, splits, trust
 
 NAMES = ("CN", "MCI", "AD")
 PEOPLE = 60
@@ -173,21 +174,26 @@ def test_folds_keep_the_classes_proportions():
         assert [int((y[test] == c).sum()) for c in (0, 1, 2)] == [6, 4, 2]
 
 
-def covered(repeats, people, seed=0):
+def covered(repeats, counts):
     """(3,): the share of each class's new scans whose set holds their class."""
-    hits, y = np.zeros(3), np.arange(people) % 3
+    hits, y, new = np.zeros(3), np.repeat([0, 1, 2], counts), np.arange(150) % 3
     for r in range(repeats):
-        head = probe.fit(embeddings(y, seed + 2 * r), cohort(y), folds=5, repeats=1).head
-        new = np.arange(150) % 3
-        for e, c in zip(embeddings(new, seed + 2 * r + 1), new, strict=True):
-            said = answer(task.DIAGNOSIS, head(e), {}, e, head.trust)
+        x, people = embeddings(y, 2 * r), cohort(y)
+        plan = splits.by_subject(people, 5, r)
+        fits = [LogisticRegression(C=1.0).fit(x[train], y[train]) for train, _ in plan]
+        heads = [(fit.coef_, fit.intercept_) for fit in fits]
+        limits, _ = trust.cross(x, people, plan, heads, np.empty(0), probe.fit_affine, 0)
+        assert limits.by_class
+        for e, c in zip(embeddings(new, 2 * r + 1), new, strict=True):
+            said = answer(task.DIAGNOSIS, np.zeros(3), {}, e, limits)
             hits[c] += NAMES[c] in said.members
     return hits / (50 * repeats)
 
 
 @pytest.mark.slow
-def test_sets_cover_in_each_class_over_repeats():
-    shares = covered(repeats=40, people=147)  # 49 of a class: (49 + 1) * 0.1 is whole
+@pytest.mark.parametrize("counts", [(49, 49, 49), (99, 49, 29)])  # (n + 1) * 0.1 is whole
+def test_sets_cover_in_each_class_over_repeats(counts):
+    shares = covered(100, counts)
     assert (shares > 0.88).all(), shares
     assert (shares < 0.92).all(), shares
 

@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 
 from fmtool import project as projects
 from fmtool.errors import InputError
-from fmtool.task import AGE
+from fmtool.task import AGE, SEX
 from training.evidence.head import Head
 from training.fit.loop import TrainingStopped
 from training.project import steps
@@ -152,7 +152,7 @@ def test_a_split_is_kept_and_one_of_other_labels_is_refused(folder, done, monkey
         head = Head(AGE, np.ones(2), 0.0, {}, "")
         files.out.mkdir(parents=True, exist_ok=True)
         head.save(files.out / "head.json")
-        return SimpleNamespace(head=head)
+        return [SimpleNamespace(head=head)]
 
     monkeypatch.setattr(steps.from_labels, "run", tune)
     tuned = FILE.replace(', "sex"', "") + '[heads]\nrecipe = "finetune"\n'
@@ -169,6 +169,32 @@ def test_a_split_is_kept_and_one_of_other_labels_is_refused(folder, done, monkey
     with pytest.raises(InputError, match=r"is another split than .* give now"):
         train(folder)
     assert asked[0].read_bytes() == made
+
+
+def test_several_tasks_tune_one_encoder_together(folder, done, monkeypatch):
+    asked = []
+
+    def tune(table, wanted, recipe, encoder_of, files, settings, remark):
+        asked.append((wanted, json.loads(wanted.split.read_text())))
+        heads = [Head(task, np.ones(2), 0.0, {}, "") for task in (AGE, SEX)]
+        for head in heads:
+            place = files.out / wanted.head_of(head.task.name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            head.save(place)
+        return [SimpleNamespace(head=head) for head in heads]
+
+    monkeypatch.setattr(steps.from_labels, "run", tune)
+    (folder / "fmtool.toml").write_text(FILE + '[heads]\nrecipe = "finetune"\n')
+    names = ["prepare", "split", "pretrain", "age", "sex"]
+    assert [name for name, _ in train(folder)] == names
+    ((wanted, parted),) = asked
+    assert wanted.tasks == ["age", "sex"]
+    assert parted["task"] is None
+    assert (folder / "runs" / "joint" / "heads" / "sex.json").is_file()
+    assert train(folder)[1:] == [(name, True) for name in names[1:]]
+    (folder / "runs" / "joint" / "heads" / "sex.json").unlink()
+    train(folder)
+    assert len(asked) == 2
 
 
 def test_stopped_by_a_signal_says_what_goes_on(folder, done, monkeypatch):

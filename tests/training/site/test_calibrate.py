@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from export.parts import site as words
+from export.parts import site_page
 from fmtool import task
 from fmtool.errors import InputError, UsageError
 from runtime.trust import classes
 from runtime.trust.interval import interval
+from training.cohort import Cohort, Row
 from training.evidence import evaluate
-from training.site.calibrate import calibrate
+from training.site.answers import SiteAnswers
+from training.site.calibrate import SiteHead, _check_enough, calibrate
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +94,68 @@ def test_a_binary_site_gets_its_own_prior(demo, site):
     )
     for value in (0.0, 1.0):
         assert held[labels == value].mean() > 0.7  # of a class that has fifteen subjects
+
+
+def head_of_three(count, shift, seed=0):
+    """A site whose classes follow a head's logits, moved by `shift`, and the head."""
+    rng = np.random.default_rng(seed)
+    weight, bias = 1.5 * np.eye(3, 8), np.array([0.5, 0.0, -0.5])
+    x = rng.normal(size=(count, 8))
+    logits = x @ weight.T + bias
+    truth = (logits + np.asarray(shift) + rng.gumbel(size=(count, 3))).argmax(axis=1)
+    rows = [
+        Row(f"s{i}", Path(f"{i}.nii"), None, float(y), None, i + 2) for i, y in enumerate(truth)
+    ]
+    people = Cohort(Path("made.csv"), task.DIAGNOSIS, rows)
+    answers = SiteAnswers(people, x, np.zeros(count), [], [], [None] * count)
+    return SiteHead(answers, weight, bias, logits, 0)
+
+
+def test_a_site_of_three_classes_gets_its_own_prior_and_sets_within_each():
+    here = head_of_three(150, (-1.5, 0.0, 1.5))
+    found = here.sorts(None, {})
+    told, y = found.evidence["site"], here.cohort.labels
+    assert told["kind"] == "probability"
+    assert told["after"]["log_loss"] < told["before"]["log_loss"]
+    shares = [float((y == c).mean()) for c in range(3)]
+    assert told["prior"] == pytest.approx(shares)
+    mean = found.trust.probabilities(here.values).mean(axis=0)
+    assert mean == pytest.approx(shares, abs=0.02)
+    assert found.trust.by_class
+    assert all(0.8 < share <= 1.0 for share in told["after"]["coverage"].values())
+    assert len(told["after"]["coverage"]) == 3
+    new = head_of_three(900, (-1.5, 0.0, 1.5), seed=1)
+    held = np.array(
+        [
+            int(c) in classes.members(found.trust.p_values(x), 0.9)
+            for x, c in zip(new.answers.embeddings, new.cohort.labels, strict=True)
+        ]
+    )
+    for c in range(3):
+        assert 0.75 < held[new.cohort.labels == c].mean() <= 1.0
+    said = " ".join(words.sentences(task.DIAGNOSIS, found.evidence))
+    assert "CN has a share of" in said
+    assert "AD has a share of" in said
+    assert found.before.shape == found.after.shape == (150,)
+    page = site_page.document(
+        task.DIAGNOSIS, found.evidence, found.truth, found.before, found.after
+    )
+    assert "Probability of the true class, by class: CN, MCI, AD." in page
+    assert page.count("<circle") == 300
+
+
+def test_a_site_of_three_classes_in_agreement_keeps_the_probabilities():
+    here = head_of_three(150, (0.0, 0.0, 0.0))
+    found = here.sorts(None, {})
+    assert found.agrees
+    assert found.trust.probabilities.slope == 1.0
+    np.testing.assert_array_equal(found.before, found.after)
+
+
+def test_too_few_of_one_of_three_classes_are_refused():
+    rows = head_of_three(60, (-4.0, 0.0, 0.0)).cohort
+    with pytest.raises(InputError, match=r"subjects of class CN are too few to calibrate diagn"):
+        _check_enough(rows)
 
 
 def test_a_head_that_the_bundle_lacks_is_named(demo, site):

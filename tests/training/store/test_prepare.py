@@ -248,18 +248,20 @@ def judged(table, opened, tmp_path, monkeypatch):
 
         def run(self, scan):
             volume, mask, facts = turboprep.read(*real[scan.path])
-            return SimpleNamespace(volume=volume, mask=mask, facts=facts)
+            facts["number"] = [row.image for row in rows].index(scan.path)
+            place = np.eye(4)
+            return SimpleNamespace(
+                volume=volume, mask=mask, facts=facts, transform=place, affine=place
+            )
 
     def checks(scan_facts, facts, calibration):
-        number = len(seen)
-        seen.append(scan_facts)
+        number = facts["number"]
         verdict = list(verdicts.values())[number]
         word = {"refuse": "Not T1-weighted.", "warn": "A small brain."}.get(verdict, "Fine.")
         judged = dict(CHECKED[0], verdict=verdict, sentence=word, value=1.5 + 0.1 * number)
         dull = dict(CHECKED[1], value=[1200.0, 1210.0, 1190.0, 1650.0][number])
         return [SimpleNamespace(to_dict=lambda one=one: one) for one in (judged, dull)]
 
-    seen = []
     monkeypatch.setattr(prepare_worker, "Preprocessor", Fake)
     monkeypatch.setattr(prepare_worker.quality, "checks", checks)
     return replace(read, rows=rows[:4])

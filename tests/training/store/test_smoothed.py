@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from training.cohort import Row
+from runtime.store import Store
+from runtime.store.entry import MadeScan
 from training.evidence import smoothed_scan, soft_tissue
-from training.store import Store, smoothed
+from training.store import smoothed
 
 SHAPE = (16, 18, 20)
 
@@ -22,10 +21,8 @@ def entries(tmp_path):
         scan = tmp_path / f"{i}.nii"
         scan.write_text(str(i))
         rng = np.random.default_rng(i)
-        made = SimpleNamespace(
-            volume=rng.random(SHAPE, dtype=np.float32), mask=rng.random(SHAPE) < 0.8, facts={}
-        )
-        found.append(store.get(Row("s", scan, None, 1.0, None, 2), lambda path, made=made: made))
+        made = MadeScan(rng.random(SHAPE, dtype=np.float32), rng.random(SHAPE) < 0.8, {})
+        found.append(store.get(scan, (), lambda made=made: made))
     return found
 
 
@@ -53,7 +50,7 @@ def test_damaged_ones_and_those_of_other_code_are_computed_again(entries, monkey
 def test_the_entry_stays_sound(entries, tmp_path):
     smoothed.gram(entries)
     again = Store(tmp_path / "store", anew=True).get(
-        Row("s", tmp_path / "0.nii", None, 1.0, None, 2), lambda path: pytest.fail("prepared again")
+        tmp_path / "0.nii", (), lambda: pytest.fail("prepared again")
     )
     assert again.facts["digest"] == entries[0].facts["digest"]
 

@@ -15,7 +15,15 @@ _LASTING = (
 
 
 class Unreached(Exception):
-    """The peer takes nothing just now, and why."""
+    """The peer takes nothing just now, and why.
+
+    Attributes:
+        answered: whether somebody was there to refuse.
+    """
+
+    def __init__(self, why: str, answered: bool = False) -> None:
+        super().__init__(why)
+        self.answered = answered
 
 
 class NotTaken(Exception):

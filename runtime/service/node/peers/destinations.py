@@ -8,6 +8,8 @@ from pathlib import Path
 from fmtool.errors import UsageError
 from runtime.report.publish import check_writable
 from runtime.service.node.peers import Route
+from runtime.service.node.peers.association import Caller
+from runtime.service.node.peers.commit import CommitRoute
 from runtime.service.node.peers.cstore import StoreRoute
 from runtime.service.node.peers.fhir import FhirRoute, FolderRoute
 from runtime.service.node.peers.stow import StowRoute
@@ -70,10 +72,23 @@ def routes(to: Destinations, policy: Policy, own: TlsFiles | None) -> dict[str, 
     if isinstance(to.peer, WebServer):
         ways[".dcm"] = StowRoute(client(to.peer, to.token))
     elif to.peer is not None:
-        ways[".dcm"] = StoreRoute(to.peer, policy, client_context(own) if to.tls else None)
+        ways[".dcm"] = StoreRoute(_caller(to.peer, to, policy, own))
     if isinstance(to.fhir, WebServer):
         ways[".fhir"] = FhirRoute(client(to.fhir, to.fhir_token))
     elif to.fhir is not None:
         check_writable(to.fhir)
         ways[".fhir"] = FolderRoute(to.fhir)
     return ways
+
+
+def commit_route(to: Destinations, policy: Policy, own: TlsFiles | None) -> CommitRoute | None:
+    """The way to ask the peer to keep what it has stored; None if it is no DICOM node.
+
+    Raises:
+        InputError: as `routes`.
+    """
+    return CommitRoute(_caller(to.peer, to, policy, own)) if isinstance(to.peer, Peer) else None
+
+
+def _caller(peer: Peer, to: Destinations, policy: Policy, own: TlsFiles | None) -> Caller:
+    return Caller(peer, policy, client_context(own) if to.tls else None)

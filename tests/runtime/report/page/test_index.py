@@ -67,6 +67,22 @@ def test_novelty_is_a_column_where_it_is_known() -> None:
     assert 'data-key="0.031">0.031</td>' in page
 
 
+def test_what_has_no_page_of_this_bundle_is_wanted(tmp_path: Path) -> None:
+    def known(name: str, **more: Any) -> None:
+        (tmp_path / f"{name}.json").write_text(json.dumps(result(f"{name}.nii", 40.0, **more)))
+        (tmp_path / f"{name}.html").touch()
+
+    known("a", content="1")
+    known("b")  # by a command that knew no content
+    (tmp_path / "c.json").write_text(json.dumps(result("c.nii", 40.0, content="3")))  # no page
+    kept = publish.Publisher(tmp_path, None, "ab" * 32)  # type: ignore[arg-type]
+    assert not kept.wants("other", "1")  # another name of the same bytes shares the page
+    assert kept.wants("a", "2")
+    assert kept.wants("c", "3")
+    assert not kept.wants("absent", None)
+    assert publish.Publisher(tmp_path, None, "cd" * 32).wants("a", "1")  # type: ignore[arg-type]
+
+
 def test_the_folder_is_what_counts(publisher: publish.Publisher, tmp_path: Path) -> None:
     for name in ("b", "a"):
         (tmp_path / f"{name}.json").write_text(json.dumps(result(f"{name}.nii", 40.0)))

@@ -11,43 +11,42 @@ import ast
 import hashlib
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
-import fmtool
-import runtime
-import training
 from fmtool.files import sha256
 
 _ROOMS = (
     "runtime.preprocess",
     "runtime.quality",
     "runtime.scan",
-    "training.store.prepare_worker",
+    "runtime.store",
     "runtime.engines",  # whole, because its libraries are imported by name
-    "training.store.turboprep",
 )
 
 
 @cache
-def installed() -> str:
-    """The digest of the code that runs."""
-    return digest({p.__name__: Path(p.__path__[0]) for p in (fmtool, runtime, training)})
+def installed(*further: str) -> str:
+    """The digest of the code that runs, and of what `further` modules run."""
+    packages = {"fmtool", "runtime", *(name.partition(".")[0] for name in further)}
+    return digest({name: Path(import_module(name).__path__[0]) for name in packages}, *further)
 
 
-def digest(roots: dict[str, Path]) -> str:
+def digest(roots: dict[str, Path], *further: str) -> str:
     """SHA-256 over the names and contents of `sources`."""
-    listing = [f"{name} {sha256(file)}" for name, file in sorted(sources(roots).items())]
+    listing = [f"{name} {sha256(file)}" for name, file in sorted(sources(roots, *further).items())]
     return hashlib.sha256("\n".join(listing).encode()).hexdigest()
 
 
-def sources(roots: dict[str, Path]) -> dict[str, Path]:
+def sources(roots: dict[str, Path], *further: str) -> dict[str, Path]:
     """The files that decide a prepared volume or what is measured of it, by module name.
 
     Args:
         roots: the folder of each package whose code counts, by the package's name.
+        further: modules of theirs that count, too.
     """
     found: dict[str, Path] = {}
-    left = [name for room in _ROOMS for name in _within(room, roots)]
+    left = [*further, *(name for room in _ROOMS for name in _within(room, roots))]
     while left:
         name = left.pop()
         file = _file(name, roots)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -17,14 +16,14 @@ _SETTLED = 2_000_000_000
 
 
 class Digests:
-    """Digests by path, size, inode and times of modification and status change, as git trusts them.
+    """Digests by inode, size and times of modification and status change, as git trusts them.
 
     The status-change time cannot be set by a user, so a copy that keeps its modification time is
     noticed. Decay of the disk is not: ask `anew` for that.
 
     Args:
-        folder: of the memory, a small file per path; made when first needed. Where it cannot be
-            written, as on a read-only disk, every digest is computed.
+        folder: of the memory, a small file per inode, so that no name is kept; made when first
+            needed. Where it cannot be written, as on a read-only disk, every digest is computed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,8 +37,7 @@ class Digests:
             anew: read the file whatever is remembered.
         """
         before = _status(path)
-        name = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()
-        memory = self.folder / f"{name[:32]}.json"
+        memory = self.folder / f"{before['device']:x}-{before['inode']:x}.json"
         if not anew:
             remembered = _read(memory)
             if remembered.get("status") == before:
@@ -47,8 +45,9 @@ class Digests:
         digest = sha256(path)
         settled = time.time_ns() - max(before["mtime_ns"], before["ctime_ns"]) > _SETTLED
         if settled and _status(path) == before and _writable(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            record = {"path": str(path.absolute()), "status": before, "sha256": digest}
+            for folder in (self.folder.parent, self.folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            record = {"status": before, "sha256": digest}
             atomic.write_bytes(memory, json.dumps(record).encode())
         return digest
 
@@ -56,6 +55,7 @@ class Digests:
 def _status(path: Path) -> dict[str, int]:
     status = path.stat()
     return {
+        "device": status.st_dev,
         "size": status.st_size,
         "inode": status.st_ino,
         "mtime_ns": status.st_mtime_ns,

@@ -10,16 +10,25 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.errors import InputError
 from fmtool.files import sha256
-from training.store.file_digests import Digests
+from runtime.store.file_digests import Digests
 
+_PRIVATE = 0o600
 VOLUME, MASK, FACTS = "volume.npy", "mask.npy", "facts.json"
+
+
+class MadeScan(NamedTuple):
+    """What is to be stored of a prepared scan: volume and mask (z, y, x), and plain facts."""
+
+    volume: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -55,16 +64,18 @@ class StoredScan:
         return array
 
 
-def save(folder: Path, volume: NDArray[Any], mask: NDArray[Any], facts: dict[str, Any]) -> None:
-    """Write an entry's files into an empty folder; volume and mask (z, y, x) of one shape."""
-    np.save(folder / VOLUME, np.ascontiguousarray(volume, dtype=np.float32))
-    np.save(folder / MASK, np.ascontiguousarray(mask, dtype=np.bool_))
+def save(folder: Path, made: MadeScan) -> None:
+    """Write an entry's files, which only their owner may read, into an empty folder."""
+    np.save(folder / VOLUME, np.ascontiguousarray(made.volume, dtype=np.float32))
+    np.save(folder / MASK, np.ascontiguousarray(made.mask, dtype=np.bool_))
     record = {
-        "facts": facts,
+        "facts": made.facts,
         "digest": _both(sha256(folder / VOLUME), sha256(folder / MASK)),
-        "facts_sha256": _of_facts(facts),
+        "facts_sha256": _of_facts(made.facts),
     }
     (folder / FACTS).write_text(json.dumps(record, indent=1, default=_plain) + "\n")
+    for file in folder.iterdir():
+        file.chmod(_PRIVATE)
 
 
 def load(folder: Path, digests: Digests, anew: bool = False) -> StoredScan:
