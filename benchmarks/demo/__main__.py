@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.demo import choose, pretrain
-from benchmarks.demo.choose import Candidate
+from benchmarks.demo.choose import Contender
 from benchmarks.demo.heads import CREDIT, LICENCE, read
 from benchmarks.shared import script
 from export.models import Wanted
@@ -68,7 +68,7 @@ def preprocessing_parts(folder: Path) -> Parts:
 
 def candidates(
     cohort: Cohort[Task], entries: Sequence[StoredScan], epochs: int, seed: int, cache: Path
-) -> list[Candidate]:
+) -> list[Contender]:
     """Random and pretrained encoders, each after each stage and with each grid."""
     shown, found = exposure(cohort, entries, labels=False), []
     count = len(set(cohort.subjects))
@@ -85,13 +85,13 @@ def candidates(
             encoder = encoders.gridded(whole, stage, cells)
             x = embeddings(encoder, entries, cache / "embeddings").astype(np.float64)
             name = f"{how}, stage {stage}, {'x'.join(map(str, cells))} cells"
-            found.append(Candidate(name, encoder, x, seen, math.prod(cells)))
+            found.append(Contender(name, encoder, x, seen, math.prod(cells)))
     return found
 
 
 def head(
-    found: Sequence[Candidate],
-    chosen: Candidate,
+    found: Sequence[Contender],
+    chosen: Contender,
     cohorts: Sequence[Cohort[Task]],
     judged: int,
     entries: Sequence[StoredScan],

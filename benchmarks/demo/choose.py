@@ -34,7 +34,7 @@ _INNER = 5
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Contender:
     """An encoder to choose from.
 
     Attributes:
@@ -52,7 +52,7 @@ class Candidate:
     cells: int = 1
 
 
-def best(candidates: Sequence[Candidate], cohorts: Sequence[Cohort[Task]], rows: Rows) -> int:
+def best(candidates: Sequence[Contender], cohorts: Sequence[Cohort[Task]], rows: Rows) -> int:
     """The number of the candidate that does best in inner folds of some rows of all the cohorts."""
     parts = [cohort.take(rows) for cohort in cohorts]
     return int(np.argmax([_skill(one.x[rows], one.cells, parts) for one in candidates]))
@@ -84,7 +84,7 @@ def ridge(gram: Array, y: Array, train: Rows, test: Rows) -> Array:
 
 
 def nested(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[Contender],
     cohorts: Sequence[Cohort[Task]],
     judged: int,
     seed: int,

@@ -34,10 +34,15 @@ def named(paths: Sequence[Path]) -> list[Source]:
     """
     found: list[Source] = []
     for source in gather(paths):
-        if isinstance(source, Path) and not is_study(source):
-            found += expand([source])
-        else:
+        if not isinstance(source, Path) or is_study(source):
             found.append(source)
+            continue
+        try:
+            found += expand([source])
+        except InputError:
+            if len(paths) == 1 or not os.path.isdir(source):
+                raise
+            found.append(source)  # fails by itself, as a missing file does: the others go on
     return found
 
 

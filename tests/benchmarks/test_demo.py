@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks.demo import choose, heads, local, pretrain
-from benchmarks.demo.choose import Candidate
+from benchmarks.demo.choose import Contender
 from benchmarks.shared.held import HeldScan
 from fmtool.bundle.exposure import Exposure
 from fmtool.errors import InputError
@@ -30,8 +30,8 @@ def cohorts() -> list[Cohort]:
     return [aged, Cohort(Path("made"), SEX, rows).relabelled(np.arange(60) % 2)]
 
 
-def candidate(name: str, x: np.ndarray) -> Candidate:
-    return Candidate(name, torch.nn.Identity(), x, Exposure())
+def candidate(name: str, x: np.ndarray) -> Contender:
+    return Contender(name, torch.nn.Identity(), x, Exposure())
 
 
 def test_the_dual_is_ridge_regression() -> None:

@@ -25,6 +25,7 @@ def grafted(manifest, folder):
         for name, facts in today["files"].items()
         if name != today.get("trust") or "trust" in manifest
     }
+    manifest["encoder"]["features"] = today["encoder"]["features"]
     manifest["self_test"]["outputs"] = today["self_test"]["outputs"]
     for name in manifest["files"]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -81,9 +81,10 @@ def test_a_result_says_its_own_limits(predictor, head):
     assert 0 <= age.interval.low < age.interval.high <= 120
     assert 0 < sex.probability < 1
     assert set(sex.members) <= {"F", "M"}
-    least = 1 / (predictor.bundle.evidence("age")["n_subjects"] + 1)
+    people = predictor.bundle.evidence("age")["n_subjects"]
+    least = 1 / (people + 1)
     assert least <= result.novelty == min(age.novelty, sex.novelty) <= 1
-    said = any("unlike those of the 28 subjects" in w for w in result.warnings)
+    said = any(f"unlike those of the {people} subjects" in w for w in result.warnings)
     assert said is (result.novelty <= least + 1e-9)
 
 

@@ -204,9 +204,9 @@ def _none(name: str, source: Path | Sequence[Path], held: Found) -> str:
                 f"{name} is a folder with {volumes} volume{'s'[: volumes > 1]} in it; name the "
                 f"scan's own file{option(', or --out DIR for all of them')}"
             )
-    return (
-        f"{name} is a folder or list without a scan in it{_counted(held)}; name the scan's own file"
-    )
+    archive = isinstance(source, Path) and source.is_file()
+    what = "an archive without DICOM files" if archive else "a folder or list without a scan"
+    return f"{name} is {what} in it{_counted(held)}; name the scan's own file"
 
 
 def _counted(held: Found) -> str:

@@ -241,7 +241,7 @@ class Stub:
     def __init__(self, error):
         self.error = error
 
-    def __call__(self, source):
+    def __call__(self, source, whole=False):
         raise self.error
 
 
@@ -282,7 +282,7 @@ def test_a_scan_that_changes_while_it_is_read_is_read_again(tmp_path, heads):
 
     path = tmp_path / "a.nii"
     path.touch()
-    refused = worker._attempt(lambda source: Ready(), setup(tmp_path), Job(1, path, "other"))
+    refused = worker._attempt(lambda source, whole: Ready(), setup(tmp_path), Job(1, path, "other"))
     assert isinstance(refused, Refused)
     assert refused.passing
 

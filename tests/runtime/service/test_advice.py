@@ -23,6 +23,7 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 _OTHERS = (  # what no scan of a service comes to
     "fmtool/cli/", "runtime/batch/", "runtime/engines/trt/build.py",
     "runtime/engines/trt/configure.py", "runtime/report/page/style.py",
+    "runtime/service/http/page/",
     "fmtool/bundle/write.py", "runtime/bids/", "runtime/service/mrd/openrecon/", "fmtool/project/",
 )  # fmt: skip
 _OF_SERVICES = {  # of the service that says so; and --batch, of who names it

@@ -32,7 +32,8 @@ def site(demo):
         along = weight / (weight @ weight)  # moves the value by one
         truth = rng.uniform(-15.0, 15.0, count) if which is task.AGE else rng.normal(0, 2.0, count)
         who = np.repeat(np.arange(count), scans)
-        x = at + rng.normal(0.0, 0.05, (len(who), len(at))) + truth[who, None] * along
+        around = 0.1 / np.linalg.norm(weight)  # moves the value by a tenth
+        x = at + rng.normal(0.0, around, (len(who), len(at))) + truth[who, None] * along
         centre = weight @ at + bias
         if which is task.AGE:
             label = (centre + truth + offset + rng.normal(0.0, noise, count))[who]

@@ -17,12 +17,14 @@ pyarrow = pytest.importorskip("pyarrow", reason="the parquet extra is absent")
 def parquet(tmp_path, demo):
     from pyarrow import parquet as files
 
+    features = demo.manifest.encoder.features
+
     def write(scans, digest=demo.digest, engine="openvino 2026.4.1, cpu, float32"):
         random = np.random.default_rng(0)
         columns = {
             "scan": scans,
             "content": [f"{i:064x}" for i in range(len(scans))],
-            "embedding": [random.normal(size=64).tolist() for _ in scans],
+            "embedding": [random.normal(size=features).tolist() for _ in scans],
             "brain_volume_ml": [1400.0] * len(scans),
             "bundle_digest": [digest] * len(scans),
             "engine": [engine] * len(scans),
@@ -52,7 +54,7 @@ def test_a_table_labels_results_by_any_of_their_names(parquet, tmp_path, demo, t
     said = []
     found = results.read(parquet(SCANS), labels, task.AGE, demo, said.append)
     assert found.cohort.labels.tolist() == [30.0, 50.0]
-    assert found.embeddings.shape == (2, 64)
+    assert found.embeddings.shape == (2, demo.manifest.encoder.features)
     assert said == ["1 results without a label are left out."]
 
 
