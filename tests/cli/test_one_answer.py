@@ -93,7 +93,7 @@ def test_in_a_watched_folder(folder, alone, tmp_path):
     inbox, out = tmp_path / "in", tmp_path / "out"
     inbox.mkdir()
     shutil.copy(folder / "sub-1_T1w.nii.gz", inbox)
-    words = ("watch", inbox, "--out", out, "--settle", "0.5", "--device", "cpu")
+    words = ("watch", inbox, "--out", out, "--settle", "0.5")
     process = subprocess.Popen([sys.executable, "-m", "fmtool", *map(str, words)])
     try:
         found = out / "sub-1_T1w" / "result.json"
