@@ -174,7 +174,7 @@ def look(
     for name, one in known.checks.items():
         checks = [c["value"] for r in last for c in r["quality"] if c["name"] == name]
         found[name] = one.scores(v for v in checks if v is not None)
-    p = [r["novelty_p"] for r in last if r.get("novelty_p") is not None]
+    p = [v for v in (_novelty(r, known.errors) for r in last) if v is not None]
     found[NOVELTY] = Usual(0.0, 1.0).scores(float(special.ndtri(min(v, 1.0 - 1e-9))) for v in p)
     for task, some in (errors or {}).items():
         if task in known.errors:
@@ -190,6 +190,18 @@ def look(
         scores.pop(NOVELTY, None)
     drifted = sorted((n for n in scores if scores[n] > 1.0), key=lambda n: -scores[n])
     return Drift(len(last), drifted, max(scores.values(), default=0.0))
+
+
+def _novelty(result: Mapping[str, Any], measured: Iterable[str]) -> float | None:
+    """An answer's p-value among the site's own scans.
+
+    A child's other heads keep their parent's cohort, which the site's scans may be unlike for ever:
+    the head that the site measured counts, or where that is not known the one to which the scan is
+    most usual.
+    """
+    p = {name: v["novelty_p"] for name, v in result["values"].items() if v.get("novelty_p")}
+    own = [p[name] for name in measured if name in p]
+    return max(own or p.values(), default=result.get("novelty_p"))
 
 
 def read(bundle: Bundle) -> SiteReference | None:

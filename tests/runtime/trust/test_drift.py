@@ -48,6 +48,19 @@ def test_no_drift_is_hardly_ever_told():
     assert told <= 1
 
 
+@pytest.mark.parametrize("errors", [{"age": [0.0, 1.0] * 10}, {}], ids=["of a value", "of a class"])
+def test_a_head_that_knows_the_parent_s_cohort_alone_is_no_drift(errors):
+    rng = np.random.default_rng(3)
+    stream = [answer(rng, p=0.007) for _ in range(30)]
+    for each in stream:
+        each["values"] = {"age": {"novelty_p": float(rng.uniform())}, "sex": {"novelty_p": 0.007}}
+    known = drift.reference([checks_of(answer(rng)) for _ in range(20)], errors, 20)
+    assert drift.look(known, stream).drifted == []
+    for each in stream:
+        each["values"]["age"]["novelty_p"] = 0.007
+    assert drift.look(known, stream).drifted == ["novelty"]
+
+
 @pytest.mark.parametrize(("name", "shift"), [("noise", 0.8), ("noise", -0.8), ("sharpness", 0.4)])
 def test_a_change_is_told_within_thirty(known, name, shift):
     rng = np.random.default_rng(1)
