@@ -208,7 +208,7 @@ def _of_each(task: Task, share: float | Mapping[str, float]) -> tuple[float, ...
         told = {name.lower(): one for name, one in share.items()}
     else:
         told = dict(zip(names, (1.0 - share, share), strict=False))
-    for one in told.values():
+    for one in share.values() if isinstance(share, Mapping) else [share]:  # as it was said
         if not 0.0 < one < 1.0:
             raise UsageError(f"the prevalence of {task.name} is {one:g}; it lies between 0 and 1")
     if sorted(told) != sorted(names) or abs(sum(told.values()) - 1.0) > _ROUNDED:

@@ -110,7 +110,7 @@ def test_a_batch_s_probabilities_hold_at_the_share_that_is_named(fmtool, prepare
         (("predict", "x.nii", "--out", "o", "--ray", "h:1", "--device", "cuda:1"), 2, "--device"),
         (("predict", "x.nii", "--out", "o", "--ray", "127.0.0.1:1"), 3, "no Ray cluster answers"),
         (("predict", ".", "--out", "o"), 1, "holds no scan"),
-        (("predict", ".", "--out", "o", "--prevalence", "sex=2"), 2, "lies between 0 and 1"),
+        (("predict", ".", "--out", "o", "--prevalence", "sex=2"), 2, "sex is 2; it lies between"),
         (("ledger", "show", "."), 1, "does not exist"),
         (("ledger", "retry", "ledger.sqlite", "--state", "done"), 2, "cannot be retried"),
         (("ledger", "retry", "ledger.sqlite", "--state", "lost"), 2, "waiting, running"),
