@@ -62,10 +62,15 @@ def test_a_million_voxels_behind_a_convolution(threads):
     np.testing.assert_allclose(run(network, x, threads), exact, atol=2e-5)
 
 
-def test_short_sums_stay_as_they_are():
-    network = model((1, 4, 8, 8, 8))
-    assert norm.by_axis(network) == 0
-    assert [op.get_type_name() for op in network.get_ordered_ops()].count("MVN") == 1
+@pytest.mark.parametrize("side", [2, 4, 8, 16])
+def test_short_sums_have_the_same_bits_with_any_number_of_threads(side):
+    """OpenVINO's own differ in the last ones, and a voxel at the mask's border with them."""
+    x = np.random.default_rng(0).normal(size=(1, 1, side, side, side)).astype(np.float32)
+    network, exact = behind_a_convolution(x)
+    assert norm.by_axis(network) == 1
+    one, two = run(network, x, 1), run(network, x, 2)
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_allclose(one, exact, atol=2e-5)
 
 
 def test_the_brain_is_where_it_was_with_any_number_of_threads():
@@ -80,5 +85,4 @@ def test_the_brain_is_where_it_was_with_any_number_of_threads():
             network = openvino.Core().read_model(raw)
             assert norm.by_axis(network) > 0
             found.append(run(network, volume[None, None], threads))
-    assert np.abs(found[0] - found[1]).max() < 1e-3
-    assert np.abs(found[0] - found[1]).mean() < 1e-6
+    np.testing.assert_array_equal(*found)
