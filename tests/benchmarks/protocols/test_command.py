@@ -130,5 +130,9 @@ def test_a_prepared_synthetic_cohort_from_disk(
     content = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     assert content["synthetic"] is True
     assert content["scans"] == 16
-    assert [row["system"] for row in content["rows"]][:2] == ["constant", "brain volume"]
-    assert len(content["rows"]) == 9
+    assert [row["system"] for row in content["rows"]][:3] == [
+        "constant",
+        "brain volume",
+        "smoothed scan",
+    ]
+    assert len(content["rows"]) == 10
