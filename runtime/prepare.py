@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
@@ -88,16 +89,24 @@ class Preparer:
             made_by(bundle, reading.skull, reading.assume_ras, reading.series) if store else []
         )
         self._stages = Preprocessor(bundle, reading.skull)
+        self._stack, self._opened = ExitStack(), False
         self._normal = bundle.manifest.calibration
         self._reading = reading
         self._known = exposure.read(bundle).knows_labelled
 
     def __enter__(self) -> Preparer:
-        self._stages.__enter__()
+        if self._store is None:
+            self._open()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stages.__exit__(*error)
+        self._stack.close()
+
+    def _open(self) -> None:
+        """Load the stages' networks; what a store has needs none of them."""
+        if not self._opened:
+            self._stack.enter_context(self._stages)
+            self._opened = True
 
     @property
     def template(self) -> Template:
@@ -140,6 +149,7 @@ class Preparer:
     def _run(self, source: Source | Scan, timings: dict[str, float]) -> tuple[Scan, Prepared]:
         with timed(timings, "read"):
             head = source if isinstance(source, Scan) else self._read(source)
+        self._open()
         prepared = self._stages.run(head)
         timings |= prepared.timings
         return head, prepared

@@ -1,4 +1,4 @@
-"""A scan has one answer by every way in; this average head with any number of threads, too."""
+"""The same scan has one answer by every way in, with any number of threads and workers."""
 
 from __future__ import annotations
 

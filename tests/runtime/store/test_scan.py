@@ -49,6 +49,7 @@ def kept(opened, heads, tmp_path_factory):
 @pytest.fixture
 def no_stages(monkeypatch):
     monkeypatch.setattr(Preprocessor, "run", lambda *given: pytest.fail("prepared again"))
+    monkeypatch.setattr(StripNets, "__enter__", lambda self: pytest.fail("opened a network"))
 
 
 def same(one, other):
