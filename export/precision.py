@@ -78,10 +78,15 @@ def _pooling(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     found = [maker[EMBEDDING]]
     while found[-1].op_type != "ReduceMean":
         before = maker[found[-1].input[0]]
-        if before.op_type not in POOLING:
+        if before.op_type not in POOLING or _joins_channels(before, maker):
             break
         found.append(before)
     return found
+
+
+def _joins_channels(node: onnx.NodeProto, maker: dict[str, onnx.NodeProto]) -> bool:
+    """The feature map's own end: what pools joins nothing but sums."""
+    return node.op_type == "Concat" and maker[node.input[0]].op_type != "ReduceSum"
 
 
 def trunk_nodes(graph: onnx.GraphProto) -> set[str]:

@@ -51,8 +51,11 @@ from training.store.embed import embeddings
 from training.store.prepare import prepare
 from training.store.smoothed import gram
 
-GRIDS = (((8, 10, 10), 1), ((5, 6, 6), 1), ((5, 6, 6), 2))
-"""Cells along (z, y, x), and the stage whose map they divide."""
+GRIDS = (((8, 10, 10), True), ((5, 6, 6), True), ((8, 10, 10), False))
+"""Cells along (z, y, x), and whether local histograms stand beside the network's channels."""
+
+STAGE = 1
+"""Whose map they divide: a random network's first layers tell most."""
 
 FOLDS, REPEATS = 5, 5
 
@@ -69,22 +72,22 @@ def preprocessing_parts(folder: Path) -> Parts:
 def candidates(
     cohort: Cohort[Task], entries: Sequence[StoredScan], epochs: int, seed: int, cache: Path
 ) -> list[Contender]:
-    """Random and pretrained encoders, each after each stage and with each grid."""
+    """Random and pretrained encoders, each with each grid."""
     shown, found = exposure(cohort, entries, labels=False), []
     count = len(set(cohort.subjects))
     random = pretrain.normed(pretrain.fresh(seed), entries[: 2 * count])  # of both resolutions
     trained = pretrain.fresh(seed).eval()
-    deepest = max(stage for _, stage in GRIDS)
     # Without the copies: another rendition of a head is not another head.
     heads = entries[:count]
-    first = pretrain.pretrained(heads, deepest, epochs, seed, cache)
+    first = pretrain.pretrained(heads, STAGE, epochs, seed, cache)
     trained.load_state_dict(first.state_dict(), strict=False)  # what follows is cut off
     known = f"SimCLR within places, {epochs} epochs on the same scans"
     for whole, how, seen in ((random, "random weights", Exposure()), (trained, known, shown)):
-        for cells, stage in GRIDS:
-            encoder = encoders.gridded(whole, stage, cells)
+        for cells, histogram in GRIDS:
+            encoder = encoders.gridded(whole, STAGE, cells, histogram)
             x = embeddings(encoder, entries, cache / "embeddings").astype(np.float64)
-            name = f"{how}, stage {stage}, {'x'.join(map(str, cells))} cells"
+            name = f"{how}, stage {STAGE}, {'x'.join(map(str, cells))} cells"
+            name += " beside local histograms" if histogram else ""
             found.append(Contender(name, encoder, x, seen, math.prod(cells)))
     return found
 

@@ -21,7 +21,7 @@ from training.fit.data import ScanDataset
 from training.fit.loop import Loop
 from training.fit.settings import Settings
 
-WIDTH = 0.5
+WIDTH = 0.25
 STRIDE = 2
 """Of the first convolution: an eighth of the products, and 2 mm are what the heads hold."""
 

@@ -167,13 +167,13 @@ def _shifted(model: onnx.ModelProto, shift: NDArray[np.float32]) -> onnx.ModelPr
     moved = onnx.ModelProto()
     moved.CopyFrom(model)
     graph = moved.graph
+    moved_by = shift.reshape(-1, cells(graph)).sum(1)[None, :, None, None, None]
     place, maker = next(
         (i + 1, node) for i, node in enumerate(graph.node) if pooled(graph) in node.output
     )
     features = maker.output[0]
     for node in graph.node:
         node.input[:] = ["features_shifted" if n == features else n for n in node.input]
-    moved_by = shift.reshape(-1, cells(graph)).sum(1)[None, :, None, None, None]
     weight = numpy_helper.from_array(moved_by, "features_shift")
     graph.initializer.append(weight)
     add = onnx.helper.make_node("Add", [features, weight.name], ["features_shifted"], weight.name)

@@ -95,6 +95,7 @@ def _what(manifest: Manifest) -> str:
     grid = ""
     if encoder.cells:
         grid = f", cut after stage {encoder.stage}, in {'x'.join(map(str, encoder.cells))} cells"
+        grid += " beside local intensity histograms" if encoder.more.get("histogram") else ""
     return (
         f"A {encoder.architecture} of width {encoder.width:g}{grid} "
         f"({encoder.parameters / 1e6:.2f} million parameters, {encoder.features} features) "

@@ -37,7 +37,16 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
     """Sixteen prepared heads whose texture follows a known age."""
-    folder = tmp_path_factory.mktemp("cohort")
+    return sixteen(tmp_path_factory.mktemp("cohort"), "s", 20)
+
+
+@pytest.fixture(scope="module")
+def controls(tmp_path_factory):
+    """As many others."""
+    return sixteen(tmp_path_factory.mktemp("controls"), "c", 21)
+
+
+def sixteen(folder, letter, youngest):
     template = np.asarray(nib.load(bundle.DEMO / "template.nii.gz").dataobj).astype(np.float32)
     mask = (template > 0).astype(np.uint8)
     nib.save(nib.Nifti1Image(mask, space.grid_affine()), folder / "mask.nii.gz")
@@ -45,11 +54,11 @@ def cohort(tmp_path_factory):
     fine = rng.standard_normal(space.GRID_SHAPE, dtype=np.float32)
     lines = ["image_path,mask_path,label,subject"]
     for i in range(16):
-        age = 20 + 3 * i
+        age = youngest + 3 * i
         volume = (template + age * fine) * mask
         image = nib.Nifti1Image(np.rint(volume).astype(np.int16), space.grid_affine())
         nib.save(image, folder / f"head{i}.nii")
-        lines.append(f"head{i}.nii,mask.nii.gz,{age},s{i}")
+        lines.append(f"head{i}.nii,mask.nii.gz,{age},{letter}{i}")
     (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
     return folder / "cohort.csv"
 
@@ -93,25 +102,25 @@ def test_the_whole_way(fmtool, checkpoint, cohort, prepared_head, tmp_path):
 
 @pytest.mark.slow
 def test_the_whole_way_of_an_encoder_that_keeps_place(
-    fmtool, checkpoint, cohort, prepared_head, tmp_path
+    fmtool, checkpoint, cohort, controls, prepared_head, tmp_path
 ):
     def done(*words):
         found = fmtool(*words, cwd=tmp_path)
         assert found.returncode == 0, found.stderr
         return found.stdout
 
-    grid = ("--stage", 2, "--cells", 3, 4, 4)
-    assert "192 features" in done("train", "import", checkpoint, *grid, "-o", "grid")
+    grid = ("--stage", 2, "--cells", 3, 4, 4, "--histogram")
+    assert "672 features" in done("train", "import", checkpoint, *grid, "-o", "grid")
     done("train", "probe", cohort, "--task", "age", "--encoder", "grid", "-o", "age.json")
     done("export", "grid", "--head", "age.json", "-o", "mine.fmtool")
     card = (tmp_path / "mine.fmtool" / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "cut after stage 2, in 3x4x4 cells" in card
+    assert "cut after stage 2, in 3x4x4 cells beside local intensity histograms" in card
     (tmp_path / "gap.toml").write_text(
         'name = "gap"\nkind = "regression"\nlabel = "label"\nunit = "years"\n'
     )
     own = ("--task", "gap.toml", "--encoder", "mine.fmtool", "-o", "own.fmtool")
     done("train", "probe", cohort, *own)
-    done("calibrate", cohort, "--task", "age", "--bundle", "mine.fmtool", "-o", "site.fmtool")
+    done("calibrate", controls, "--task", "age", "--bundle", "mine.fmtool", "-o", "site.fmtool")
 
     head = json.loads((tmp_path / "age.json").read_text(encoding="utf-8"))
     for name, tasks in (("mine", ["age"]), ("own", ["age", "gap"]), ("site", ["age"])):
@@ -137,6 +146,7 @@ def test_a_grid_that_cannot_be_is_refused(fmtool, checkpoint, tmp_path):
         (("--stage", 4, "--cells", 11, 4, 4), "11 cells do not fit the 10 positions"),
         (("--stage", 4), "name both"),
         (("--cells", 2, 2, 2, "--stage", 2, "-o", tmp_path / "a.pt"), "a folder of its own"),
+        (("--histogram",), "with --stage and --cells"),
     ):
         done = fmtool("train", "import", checkpoint, "-o", tmp_path / "grid", *words)
         assert done.returncode == 2

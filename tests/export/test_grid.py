@@ -23,9 +23,9 @@ from training import encoders
 CELLS = (4, 3, 5)  # of 6x8x8 positions
 
 
-@pytest.fixture(scope="module")
-def grid(graph, heads):
-    encoder = encoders.gridded(graph.encoder, 2, CELLS)
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "histogram"])
+def grid(request, graph, heads):
+    encoder = encoders.gridded(graph.encoder, 2, CELLS, request.param)
     weights = np.random.default_rng(0).normal(size=(2, encoders.feature_count(encoder)))
     return BundleGraph(encoder, [replace(h, weight=w) for h, w in zip(heads, weights, strict=True)])
 
@@ -38,7 +38,7 @@ def model(grid, volumes, tmp_path_factory):
 
 def test_a_maps_mean_is_the_output(grid, volumes):
     for found in reference(grid, volumes):
-        assert found["embedding"].shape == (8 * 60,)
+        assert found["embedding"].shape == (grid.encoder.channels * 60,)
         for name in ("age", "sex"):
             assert found[f"{name}_map"].shape == (1, 6, 8, 8)
             mean = found[f"{name}_map"].mean(dtype=np.float64)
@@ -49,7 +49,7 @@ def test_a_maps_mean_is_the_output(grid, volumes):
 def test_every_engine_and_precision_passes_its_gate(grid, model, volumes):
     graph = onnx.load(model).graph
     assert cells(graph) == 60
-    assert pooled(graph).startswith("relu")
+    assert pooled(graph).startswith("cat" if grid.encoder.histogram else "relu")
     assert parity(model, grid, volumes, 1e-5, (1, 2)).worst.share <= 1
     half = to_fp16(model, model.with_name("half.onnx"))
     assert parity(half, grid, volumes, 5e-3, (1, 2)).worst.share <= 1
@@ -74,7 +74,7 @@ def test_a_child_adds_a_head_with_its_map(grid, model, volumes, tmp_path, half):
     path = to_fp16(model, tmp_path / "half.onnx") if half else model
     graph = ModelGraph.read(path.read_bytes())
     graph.keep(["embedding"])
-    weight = np.random.default_rng(1).normal(size=480)
+    weight = np.random.default_rng(1).normal(size=grid.encoder.features)
     assert graph.add_head("gap", "gap_map", weight, 2.0)
     session = onnxruntime.InferenceSession(bytes(graph))
     embedding, value, shown = session.run(["embedding", "gap", "gap_map"], feed(volumes))

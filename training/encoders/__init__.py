@@ -86,7 +86,7 @@ def fresh(
         return build(name, width, patch)
 
 
-def gridded(encoder: nn.Module, stage: int, cells: Shape) -> nn.Module:
+def gridded(encoder: nn.Module, stage: int, cells: Shape, histogram: bool = False) -> nn.Module:
     """A residual network cut after a stage, whose embedding keeps place.
 
     See `training.encoders.grid` for the equation. Cells are as equal as the map's positions
@@ -96,6 +96,8 @@ def gridded(encoder: nn.Module, stage: int, cells: Shape) -> nn.Module:
         encoder: by `build`; its weights are copied.
         stage: the last layer that is kept, 1 to 4.
         cells: along (z, y, x).
+        histogram: with local histograms of the intensities as further channels, see
+            `training.encoders.histogram`.
 
     Raises:
         UsageError: for a transformer, a gridded encoder, or a stage or cells that are none.
@@ -107,7 +109,7 @@ def gridded(encoder: nn.Module, stage: int, cells: Shape) -> nn.Module:
         >>> encoder(torch.zeros(1, 1, 32, 32, 32)).shape  # 32 channels in 18 cells
         torch.Size([1, 576])
     """
-    return architecture.gridded(encoder, stage, cells)
+    return architecture.gridded(encoder, stage, cells, histogram)
 
 
 def features(encoder: nn.Module, volume: Tensor, recompute: bool = False) -> Tensor:
@@ -122,16 +124,17 @@ def features(encoder: nn.Module, volume: Tensor, recompute: bool = False) -> Ten
     """
     if isinstance(encoder, ViT):
         return encoder.feature_map(volume, recompute)
+    maps = volume
     if recompute:
-        volume = stem.one_by_one(encoder, volume)
+        maps = stem.one_by_one(encoder, maps)
     else:
         for name in STEM:
-            volume = encoder.get_submodule(name)(volume)
+            maps = encoder.get_submodule(name)(maps)
     layers = [module for name, module in encoder.named_children() if name.startswith("layer")]
     for layer in layers:
         for block in layer.children():
-            volume = recomputed(block, volume) if recompute else block(volume)
-    return volume
+            maps = recomputed(block, maps) if recompute else block(maps)
+    return encoder.beside(volume, maps) if isinstance(encoder, Gridded) else maps
 
 
 def pool(encoder: nn.Module, maps: Tensor) -> Tensor:

@@ -88,6 +88,7 @@ class Architecture:
         layout: of an imported encoder; None for upstream's residual networks and our transformers.
         stage: the last of a gridded one, see `training.encoders.grid`; None of a whole network.
         cells: (z, y, x), its.
+        histogram: whether it has local histograms, too, see `training.encoders.histogram`.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Architecture:
     layout: Residual | Transformer | None = None
     stage: int | None = None
     cells: Shape | None = None
+    histogram: bool = False
 
     @property
     def cell_count(self) -> int:
@@ -108,7 +110,7 @@ class Architecture:
         whole = build(self.name, self.width, self.patch, self.layout)
         if self.stage is None or self.cells is None:
             return whole
-        return gridded(whole, self.stage, self.cells)
+        return gridded(whole, self.stage, self.cells, self.histogram)
 
     def facts(self) -> dict[str, Any]:
         """As JSON: "architecture", "width", "features" and whatever else it has."""
@@ -117,6 +119,8 @@ class Architecture:
             facts["patch"] = list(self.patch)
         if self.stage is not None and self.cells is not None:
             facts |= {"stage": self.stage, "cells": list(self.cells)}
+        if self.histogram:
+            facts["histogram"] = True
         if self.layout is not None:
             layout = asdict(self.layout)
             facts["layout"] = {k: list(v) if isinstance(v, tuple) else v for k, v in layout.items()}
@@ -138,7 +142,10 @@ def read(facts: Mapping[str, Any]) -> Architecture:
     if (stage is None) != (cells is None):
         raise ValueError("stage and cells go together")
     width, features = float(facts["width"]), int(facts["features"])
-    return Architecture(name, width, features, patch, layout, stage, cells)
+    histogram = facts.get("histogram") is True
+    if histogram and stage is None:
+        raise ValueError("a histogram goes with stage and cells")
+    return Architecture(name, width, features, patch, layout, stage, cells, histogram)
 
 
 def _sides(given: Any) -> Shape | None:
@@ -148,11 +155,11 @@ def _sides(given: Any) -> Shape | None:
     return z, y, x
 
 
-def gridded(encoder: nn.Module, stage: int, cells: Shape) -> Gridded:
+def gridded(encoder: nn.Module, stage: int, cells: Shape, histogram: bool = False) -> Gridded:
     """See `training.encoders.grid`."""
     if isinstance(encoder, ViT | Gridded):
         raise UsageError("only a whole residual network can be cut after a stage and gridded")
-    return Gridded(encoder, describe(encoder), stage, cells)
+    return Gridded(encoder, describe(encoder), stage, cells, histogram)
 
 
 def build(
@@ -192,8 +199,8 @@ def build(
 def describe(encoder: nn.Module) -> Architecture:
     """What an encoder by `build` or `gridded` is."""
     if isinstance(encoder, Gridded):
-        size, stage, cells = encoder.features, encoder.stage, encoder.cells
-        return replace(encoder.origin, features=size, stage=stage, cells=cells)
+        of_grid = {name: getattr(encoder, name) for name in ("features", "stage", "cells")}
+        return replace(encoder.origin, **of_grid, histogram=encoder.histogram)
     if isinstance(encoder, LearnedViT):
         return Architecture(IMPORTED, 1.0, encoder.features, encoder.patch, encoder.layout)
     if isinstance(encoder, ViT):

@@ -124,7 +124,8 @@ def _grid(encoder: nn.Module) -> str | None:
     """What the weights of a gridded encoder do not tell, as the file of them does."""
     if not isinstance(encoder, Gridded):
         return None
-    return f"stage {encoder.stage}, cells {'x'.join(map(str, encoder.cells))}"
+    beside = ", histogram" if encoder.histogram else ""
+    return f"stage {encoder.stage}, cells {'x'.join(map(str, encoder.cells))}{beside}"
 
 
 def _stored_grid(path: Path) -> str | None:

@@ -6,7 +6,8 @@ With f_c(p) channel c of the map at position p of P, and the positions split int
     value = sum_ck w_ck embedding_ck + b,     map(p) = sum_c w_c,k(p) f_c(p) + b
 
 so a head's map still has the head's output as its mean, whatever the sizes of the cells, and the
-embedding's sum over the cells is what the cut network pools without them.
+embedding's sum over the cells is what the cut network pools without them. Its channels may be
+followed by those of `training.encoders.histogram`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from fmtool.errors import UsageError
+from training.encoders.histogram import LEVELS, local_histogram
 from training.encoders.vit import Shape
 
 if TYPE_CHECKING:
@@ -39,22 +41,36 @@ class Gridded(nn.Module):
         origin: what it is.
         stage: the last that is kept, 1 to `STAGES`.
         cells: of the map along (z, y, x), the channels' places in the embedding.
+        histogram: whether local histograms are further channels.
 
     Raises:
         UsageError: for a stage that there is not, or a cell too few.
     """
 
-    def __init__(self, encoder: nn.Module, origin: Architecture, stage: int, cells: Shape) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        origin: Architecture,
+        stage: int,
+        cells: Shape,
+        histogram: bool = False,
+    ) -> None:
         super().__init__()
         if not 1 <= stage <= STAGES:
             raise UsageError(f"there is no stage {stage} of {origin.name}; take 1 to {STAGES}")
         if len(cells) != 3 or min(cells) < 1:
             raise UsageError(f"cells {cells} are not possible; take three numbers of 1 or more")
-        self.origin, self.stage, self.cells = origin, stage, cells
+        self.origin, self.stage, self.cells, self.histogram = origin, stage, cells, histogram
         self.channels = origin.features >> (STAGES - stage)
+        if histogram:
+            self.channels += len(LEVELS)
         for name in (*STEM, *(f"layer{i}" for i in range(1, stage + 1))):
             self.add_module(name, copy.deepcopy(encoder.get_submodule(name)))
         self.train(encoder.training)
+        conv1, maxpool = self.get_submodule("conv1"), self.get_submodule("maxpool")
+        assert isinstance(conv1, nn.Conv3d)
+        pooled = 1 if isinstance(maxpool, nn.Identity) else 2
+        self._stride = int(conv1.stride[0]) * pooled << (stage - 1)
 
     @property
     def features(self) -> int:
@@ -63,9 +79,17 @@ class Gridded(nn.Module):
 
     def forward(self, volume: Tensor) -> Tensor:
         """The embedding."""
+        maps = volume
         for layer in self.children():
-            volume = layer(volume)
-        return self.pool(volume)
+            maps = layer(maps)
+        return self.pool(self.beside(volume, maps))
+
+    def beside(self, volume: Tensor, maps: Tensor) -> Tensor:
+        """What the layers made of a volume, and its local histograms where there are some."""
+        if not self.histogram:
+            return maps
+        d, h, w = maps.shape[2:]
+        return torch.cat([maps, local_histogram(volume, self._stride, (d, h, w))], 1)
 
     def pool(self, maps: Tensor) -> Tensor:
         """[B, C, d, h, w] -> [B, F]: sums within the cells, over the number of all positions."""

@@ -24,6 +24,7 @@ def convert(
     head: Path | None = None,
     stage: int | None = None,
     cells: tuple[int, int, int] | None = None,
+    histogram: bool = False,
 ) -> dict[str, Any]:
     """Keep what a checkpoint holds: as upstream's file if `out` ends so, else as a folder.
 
@@ -38,6 +39,7 @@ def convert(
         head: the file it is kept in; its evidence is that there is none.
         stage: what is kept is cut after it and gridded; see `training.encoders.gridded`.
         cells: its cells.
+        histogram: whether they count local histograms, too.
 
     Returns:
         what was found, see `training.encoders.load_checkpoint`.
@@ -47,6 +49,8 @@ def convert(
         UsageError: for a task without a file or a file without a task, a stage without cells or
             cells that do not fit its map; and see `upstream.write`.
     """
+    if histogram and stage is None:
+        raise UsageError("--histogram is of a grid's cells; name it with --stage and --cells")
     if (stage is None) != (cells is None):
         raise UsageError("--stage says where the encoder is cut and --cells its grid; name both")
     if cells is not None and (head is not None or Path(out).suffix in upstream.SUFFIXES):
@@ -70,7 +74,7 @@ def convert(
         encoder, info = encoders.load_checkpoint(source, told)
         named = info.get("source") or f"checkpoint {Path(source).name}"
         if stage is not None and cells is not None:
-            encoder = encoders.gridded(encoder, stage, cells)
+            encoder = encoders.gridded(encoder, stage, cells, histogram)
             encoders.map_shape(encoder, CROP_SHAPE)
             info |= encoders.describe(encoder).facts() | {"sha256": encoders.digest(encoder)}
         encoders.save_encoder(out, encoder, named, seen=info["exposure"])

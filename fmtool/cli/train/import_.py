@@ -81,6 +81,13 @@ def import_(
             show_default=False,
         ),
     ] = None,
+    histogram: Annotated[
+        bool,
+        typer.Option(
+            "--histogram",
+            help="With --cells: local histograms of the intensities beside the network's channels.",
+        ),
+    ] = False,
 ) -> None:
     """Read a checkpoint and keep its encoder as safetensors, or write it as upstream would."""
     from fmtool import task as tasks
@@ -92,7 +99,7 @@ def import_(
     told = Told(stem_stride, max_pool, prefix, reference)
     asked = tasks.get(task) if task is not None else None
     out = out or Path(checkpoint.name.partition(".")[0])
-    info = imported.convert(checkpoint, out, told, asked, head, stage, cells)
+    info = imported.convert(checkpoint, out, told, asked, head, stage, cells, histogram)
     for sentence in info["remarks"]:
         console.say(sentence)
     if info["unexpected"]:
