@@ -7,19 +7,26 @@ memory is read when it is idle again.
 
     python -m benchmarks.node_load                      # 500 in a row, 32 at once, 10,000 instances
     python -m benchmarks.node_load --in-a-row 50 --instances 1000 --at-once 8
+    python -m benchmarks.node_load --documents          # whole heads, each with an answer
 
-Writes one JSON object to stdout; exit code 1 if an instance was lost or memory grew beyond 5 %.
+With `--documents` the instances are small heads, an association or a part of one each, whose answer
+is made up and whose documents (report, page, mask, map and FHIR) are real and committed by a peer.
+
+Writes one JSON object to stdout; exit code 1 if an instance or a document was lost or memory grew
+beyond 5 %.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -30,11 +37,15 @@ from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage, Verification  # type: ignore[attr-defined]
 
 from benchmarks.shared import script
+from benchmarks.shared.node.archive import Archive, drained
+from benchmarks.shared.node.made import MadeUp, series
+from runtime.documents.naming import DOCUMENTS
 from runtime.service.answer import AnsweredBy, Fate, Order, Outcome
 from runtime.service.ending import Ending
 from runtime.service.log import configure
 from runtime.service.node.log import hush_libraries
-from runtime.service.node.policy import Policy
+from runtime.service.node.peers.destinations import Destinations
+from runtime.service.node.policy import Peer, Policy
 from runtime.service.node.server import DicomNode, NodeSettings
 from runtime.service.worker import OrderWorker
 from runtime.system.child import GiveUp
@@ -52,6 +63,7 @@ class Sent(NamedTuple):
 
 _PER_SERIES = 100
 _SETTLE_S = 1.0
+_END_S = 1800.0
 
 
 def main() -> int:
@@ -61,57 +73,98 @@ def main() -> int:
         in_a_row=500,
         at_once=32,
         instances=10_000,
+        documents=(False, "answer every series, with every document switched on"),
         folder=(Path, "for the inbox; a temporary one if absent"),
     )
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        report = run(Path(folder), args.in_a_row, args.at_once, args.instances)
+        report = run(Path(folder), args.in_a_row, args.at_once, args.instances, args.documents)
     script.tell(report, None)
     return 0 if not report["lost"] and report["growth"] <= GROWTH else 1
 
 
-def run(folder: Path, in_a_row: int, at_once: int, instances: int) -> dict[str, float]:
+def run(
+    folder: Path, in_a_row: int, at_once: int, instances: int, documents: bool = False
+) -> dict[str, float]:
     """Load a node; what was sent, lost and how memory went, bytes."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    node = context.Process(target=_node, args=(theirs, folder, at_once), daemon=True)
+    archive = Archive() if documents else None
+    (folder / "fhir").mkdir()
+    peer = archive.port if archive else None
+    node = context.Process(target=_node, args=(theirs, folder, at_once, peer), daemon=True)
     node.start()
     port = ours.recv()
     assert node.pid is not None
+    loads = _heads(folder) if archive else ([one] for one in _instances())
+    if archive:
+        archive.node = port
     try:
-        parts = [_in_a_row(port, max(60, in_a_row // 5))]
-        parts.append(_at_once(port, at_once, max(10 * at_once, instances // 5)))
-        warm = _idle_rss(node.pid)
-        row, row_s = script.timed(lambda: _in_a_row(port, in_a_row))
-        after_row = _idle_rss(node.pid)
-        once, once_s = script.timed(lambda: _at_once(port, at_once, instances))
-        after = _idle_rss(node.pid)
+        parts = [_in_a_row(port, _some(loads, max(60, in_a_row // 5)))]
+        parts.append(_at_once(port, at_once, _some(loads, max(10 * at_once, instances // 5))))
+        warm = _idle_rss(node.pid, folder)
+        some = _some(loads, in_a_row)
+        row, row_s = script.timed(lambda: _in_a_row(port, some))
+        after_row = _idle_rss(node.pid, folder)
+        many = _some(loads, instances)
+        once, once_s = script.timed(lambda: _at_once(port, at_once, many))
+        after, idle_s = script.timed(lambda: _idle_rss(node.pid or 0, folder))
     finally:
         ours.send(None)
         node.join(60)
-    stored = len(list(folder.rglob("*.dcm")))
     sent = _sum([*parts, row, once])
-    return {
+    report = {
         "in_a_row": in_a_row,
         "at_once": at_once,
         "instances": instances,
         "sent": sent.instances,
-        "lost": sent.instances - stored,
         "associations_broken": sent.broken,
-        "associations_per_s": round(in_a_row / row_s, 1),
-        "instances_per_s": round(instances / once_s, 1),
+        "associations_per_s": round(len(some) / row_s, 1),
+        "instances_per_s": round(once.instances / once_s, 1),
+        "idle_s": round(idle_s, 1),
         "rss_warm": warm,
         "rss_after_row": after_row,
         "rss_after": after,
         "growth": round(max(after, after_row) / warm - 1, 4),
     }
+    if archive is None:
+        return report | {"lost": sent.instances - len(list(folder.rglob("*.dcm")))}
+    kept, series = archive.kept(folder), len(list((folder / "heads").glob("*.nii")))
+    expected = series * (len(DOCUMENTS) + 1)
+    short = (expected - kept["documents"], series * len(DOCUMENTS) - kept["committed"])
+    lost = sum(map(abs, short)) + kept["different"] + kept["put_aside"]
+    return report | {"series": series, "documents_expected": expected, **kept, "lost": lost}
 
 
-def _node(pipe: Connection, folder: Path, at_once: int) -> None:
+def _some(loads: Iterator[list[Dataset]], count: int) -> list[list[Dataset]]:
+    """What goes over an association each, until it is so many instances."""
+    found: list[list[Dataset]] = []
+    while sum(map(len, found)) < count:
+        found.append(next(loads))
+    return found
+
+
+def _heads(folder: Path) -> Iterator[list[Dataset]]:
+    (folder / "heads").mkdir()
+    for number in count():
+        yield series(folder / "heads" / str(number), number)
+        shutil.rmtree(folder / "heads" / str(number))
+
+
+def _node(pipe: Connection, folder: Path, at_once: int, peer: int | None) -> None:
     configure(folder / "node.log")
     hush_libraries()
-    policy = Policy(allow=("LOAD",), max_associations=at_once, settle_s=_SETTLE_S, min_free_bytes=0)
-    node = DicomNode(NodeSettings(policy, folder / "inbox", port=0), Ending())
-    node.start(cast(OrderWorker, _Refusing()))
+    policy = Policy(
+        allow=("LOAD",),
+        max_associations=at_once,
+        settle_s=_SETTLE_S,
+        min_free_bytes=0,
+        commit_s=5.0,
+    )
+    to = Destinations()
+    if peer:
+        to = Destinations(Peer("ARCHIVE", "127.0.0.1", peer), fhir=folder / "fhir")
+    node = DicomNode(NodeSettings(policy, folder / "inbox", port=0, to=to), Ending())
+    node.start(cast(OrderWorker, MadeUp() if peer else _Refusing()))
     pipe.send(node.address[1])
     pipe.recv()
     node.stop()
@@ -130,9 +183,9 @@ class _Refusing:
         return Outcome(Fate.refused, "InputError", "a load test")
 
 
-def _instances(count: int) -> Iterator[Dataset]:
+def _instances() -> Iterator[Dataset]:
     study = generate_uid(prefix=None)
-    for number in range(count):
+    for number in count():
         if number % _PER_SERIES == 0:
             series = generate_uid(prefix=None)
         ds = Dataset()
@@ -170,15 +223,14 @@ def _send(port: int, datasets: list[Dataset]) -> Sent:
     return Sent(sent, broken)
 
 
-def _in_a_row(port: int, count: int) -> Sent:
-    """Send over as many associations as instances, one after the other."""
-    return _sum(_send(port, [ds]) for ds in _instances(count))
+def _in_a_row(port: int, loads: list[list[Dataset]]) -> Sent:
+    """Send over as many associations, one after the other."""
+    return _sum(_send(port, load) for load in loads)
 
 
-def _at_once(port: int, width: int, count: int) -> Sent:
+def _at_once(port: int, width: int, loads: list[list[Dataset]]) -> Sent:
     """Send over `width` associations that are open at the same time."""
-    datasets = list(_instances(count))
-    shares = [datasets[number::width] for number in range(width)]
+    shares = [list(chain.from_iterable(loads[number::width])) for number in range(width)]
     barrier = threading.Barrier(width)
 
     def send(share: list[Dataset]) -> Sent:
@@ -194,9 +246,11 @@ def _sum(parts: Iterable[Sent]) -> Sent:
     return Sent(sum(part.instances for part in every), sum(part.broken for part in every))
 
 
-def _idle_rss(pid: int) -> int:
+def _idle_rss(pid: int, folder: Path) -> int:
     """The node's resident memory once it has dealt with everything."""
     time.sleep(6 * _SETTLE_S)
+    if not drained(folder / "inbox", _END_S):
+        raise SystemExit(f"the node has not ended its work within {_END_S:g} s")
     for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) << 10

@@ -5,8 +5,6 @@ All of one answer: series 9501 the report, 9502 the page, 9503 the brain mask, 9
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     ComprehensiveSRStorage,
@@ -45,13 +43,13 @@ def description(first: Dataset, what: str = "") -> str:
     return f"{of}: research, not for clinical use"
 
 
-def equipment(result: Result) -> dict[str, Any]:
-    """What every document says of the equipment that made it, as highdicom's arguments."""
+def equipment(result: Result) -> dict[str, str]:
+    """What every document says of the equipment that made it."""
     return {
-        "manufacturer": "fmtool",
-        "manufacturer_model_name": long(result.bundle["name"]),
-        "software_versions": __version__,
-        "device_serial_number": str(result.bundle["digest"])[:64],
+        "Manufacturer": "fmtool",
+        "ManufacturerModelName": long(result.bundle["name"]),
+        "SoftwareVersions": __version__,
+        "DeviceSerialNumber": str(result.bundle["digest"])[:64],
     }
 
 

@@ -6,21 +6,18 @@ the source's.
 
 from __future__ import annotations
 
-import numpy as np
-from highdicom.sc import SCImage
 from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
 
 from runtime.documents import sheet
-from runtime.documents.naming import PAGE, UTF8, description, equipment, series
-from runtime.documents.uid import derived
+from runtime.documents.document import acquired, document
+from runtime.documents.naming import PAGE, series
 from runtime.result import Result
 
 _WIDTH, _MARGIN, _CHARACTERS = 1200, 40, 104
 
 
-def page(result: Result, first: Dataset, name: str) -> SCImage:
+def page(result: Result, first: Dataset, name: str) -> Dataset:
     """The page of a result.
 
     Args:
@@ -28,26 +25,20 @@ def page(result: Result, first: Dataset, name: str) -> SCImage:
         first: the header of one object of the series, from `runtime.documents.source`.
         name: of this answer: the page's UIDs derive from it.
     """
-    document = SCImage.from_ref_dataset(
-        first,
-        pixel_array=np.asarray(picture(result, series(first))),
-        photometric_interpretation="RGB",
-        bits_allocated=8,
-        coordinate_system="PATIENT",
-        patient_orientation=("L", "P"),
-        series_instance_uid=derived("page series", name),
-        series_number=PAGE,
-        sop_instance_uid=derived("page", name),
-        instance_number=1,
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        **equipment(result),
-        specific_character_set=UTF8,
-        series_description=description(first),
-    )
-    document.BodyPartExamined = "HEAD"
-    document.BurnedInAnnotation = "NO"  # of the patient's identity, which is what it means
-    document.copy_patient_and_study_information(first)
-    return document
+    made = document(result, first, PAGE, "OT", "page", name)
+    acquired(made, first)
+    drawn = picture(result, series(first))
+    made.ImageType, made.ConversionType = ["DERIVED", "SECONDARY", "OTHER"], "DI"
+    made.DateOfSecondaryCapture, made.TimeOfSecondaryCapture = made.ContentDate, made.ContentTime
+    made.PatientOrientation = ["L", "P"]
+    made.BodyPartExamined = "HEAD"
+    made.BurnedInAnnotation = "NO"  # of the patient's identity, which is what it means
+    made.SamplesPerPixel, made.PlanarConfiguration, made.PhotometricInterpretation = 3, 0, "RGB"
+    made.Rows, made.Columns = drawn.height, drawn.width
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
+    made.PixelData = drawn.tobytes()
+    made["PixelData"].VR = "OB"
+    return made
 
 
 def picture(result: Result, of: str) -> Image.Image:

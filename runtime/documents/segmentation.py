@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
 from highdicom import AlgorithmIdentificationSequence
-from highdicom.seg import (
-    SegmentAlgorithmTypeValues,
-    Segmentation,
-    SegmentationTypeValues,
-    SegmentDescription,
-)
+from highdicom.seg import SegmentAlgorithmTypeValues, SegmentDescription
+from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from fmtool import __version__
-from runtime.documents.naming import MASK, UTF8, description, equipment
+from runtime.documents import multiframe
+from runtime.documents.coding import Coded
+from runtime.documents.document import document
+from runtime.documents.naming import MASK
 from runtime.documents.slices import BrainSlices
 from runtime.documents.uid import derived
 from runtime.result import Result
 
+_SEGMENTED = Coded("113076", "DCM", "Segmentation")
 
-def segmentation(result: Result, slices: BrainSlices, name: str) -> Segmentation:
+
+def segmentation(result: Result, slices: BrainSlices, name: str) -> Dataset:
     """The brain mask of a result, on the slices that hold it.
 
     Args:
@@ -40,22 +40,13 @@ def segmentation(result: Result, slices: BrainSlices, name: str) -> Segmentation
         tracking_id="Brain",
     )
     segment.RecommendedDisplayCIELabValue = [40000, 32896, 50000]  # a light green
-    made = Segmentation(
-        source_images=slices.images,
-        pixel_array=slices.mask.view(np.uint8),
-        segmentation_type=SegmentationTypeValues.BINARY,
-        segment_descriptions=[segment],
-        series_instance_uid=derived("seg series", name),
-        series_number=MASK,
-        sop_instance_uid=derived("seg", name),
-        instance_number=1,
-        omit_empty_frames=False,
-        content_label="BRAIN",
-        content_description="Brain mask",
-        series_description=description(slices.first, "brain"),
-        specific_character_set=UTF8,
-        **equipment(result),
-    )
-    made.BodyPartExamined = "HEAD"
-    slices.refer(made)
+    made = document(result, slices.first, MASK, "SEG", "seg", name, "brain")
+    made.ImageType = ["DERIVED", "PRIMARY"]
+    made.SegmentationType, made.SegmentsOverlap = "BINARY", "NO"
+    made.SegmentSequence = [segment]
+    made.ContentLabel, made.ContentDescription = "BRAIN", "Brain mask"
+    shared, identified = Dataset(), Dataset()
+    identified.ReferencedSegmentNumber = 1
+    shared.SegmentIdentificationSequence = [identified]
+    multiframe.lay(made, slices, slices.mask, (1, 1), _SEGMENTED, shared, segment=True)
     return made

@@ -5,7 +5,6 @@ No name, number or date of the patient is drawn.
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Sequence
 from typing import cast
@@ -15,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fmtool import NOTICE, __version__
 from runtime.report import words
-from runtime.report.pictures.picture import brain_png
+from runtime.report.pictures.picture import brain_picture
 from runtime.result import Result
 
 _INK, _DIM, _WARN, _PAPER = (235, 235, 235), (170, 170, 170), (255, 190, 90), (16, 16, 18)
@@ -73,8 +72,7 @@ def brain(result: Result, width: int) -> Image.Image:
     """Three planes with the brain mask's outline, no wider than so many pixels."""
     prepared = result.prepared
     spacing = np.linalg.norm(prepared.affine[:3, :3], axis=0)
-    png = brain_png(prepared.corrected, prepared.brain, spacing.tolist())
-    image = Image.open(io.BytesIO(png)).convert("RGB")
+    image = brain_picture(prepared.corrected, prepared.brain, spacing.tolist())
     if image.width > width:
         image = image.resize((width, max(1, image.height * width // image.width)))
     return image

@@ -6,24 +6,22 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from pydicom.dataset import Dataset
 
 from fmtool.errors import InputError
+from runtime.documents.encoded import Reference
 from runtime.scan.dicom import parse
-from runtime.scan.dicom.found import Item
+from runtime.scan.dicom.found import Item, is_dicom
 from runtime.scan.dicom.limits import Deadline
 
-_REFERENCE = [  # what a reference to one object takes
-    "SOPClassUID",
-    "SOPInstanceUID",
+_REFERENCE = ["SOPClassUID", "SOPInstanceUID"]
+WANTED = [  # Patient and General Study modules, and what the documents say about the images
+    *_REFERENCE,
     "StudyInstanceUID",
     "SeriesInstanceUID",
     "PatientID",
-]
-WANTED = [  # Patient and General Study modules, and what the documents say about the images
-    *_REFERENCE,
     "SpecificCharacterSet",
     "PatientName",
     "IssuerOfPatientID",
@@ -52,6 +50,8 @@ _VALID = {  # what these must look like (PS3.5, 6.2) before a document may repea
     "SeriesNumber": r"[+-]?\d{1,10}",
 }
 
+_START = 1024  # bytes of a file that hold what it is and which it is
+_UID = re.compile(r"[0-9.]{1,64}")
 _MOST_CHARACTERS = 1024  # of a value that a document repeats
 _MAY_BE_EMPTY = [  # what documents must hold, if only empty (type 2), and scanners leave out
     "PatientID",
@@ -66,8 +66,15 @@ _MAY_BE_EMPTY = [  # what documents must hold, if only empty (type 2), and scann
 ]
 
 
-def read(folder: Path) -> Sequence[Dataset]:
-    """The headers of a series; the first with the patient and the study, the rest as references.
+class SourceSeries(NamedTuple):
+    """A series: its patient and study by the header of one object, and references to all."""
+
+    first: Dataset
+    objects: list[Reference]
+
+
+def read(folder: Path) -> SourceSeries:
+    """A series, which is of one patient and study: so the node keeps objects.
 
     Values that no document may repeat, such as an age of "42", are left empty.
 
@@ -88,10 +95,29 @@ def read(folder: Path) -> Sequence[Dataset]:
     for keyword in _MAY_BE_EMPTY:
         if keyword not in first:
             setattr(first, keyword, None)
-    rest = [_header(file, _REFERENCE, deadline) for file in files[1:]]
-    for header in rest:
-        header.PatientID = first.PatientID  # what the node keeps together is of one patient
-    return [first, *rest]
+    told = [_reference(file, deadline) for file in files[1:]]
+    return SourceSeries(first, [(first.SOPClassUID, first.SOPInstanceUID), *told])
+
+
+def _reference(file: Path, deadline: Deadline) -> Reference:
+    """By the start of a file, whose meta information has it in explicit VR (PS3.10, 7.1)."""
+    deadline.check()
+    with file.open("rb") as stream:
+        start = stream.read(_START)
+    found: dict[bytes, str] = {}
+    at = 132
+    while is_dicom(start) and start[at : at + 2] == b"\x02\0" and len(found) < 2:
+        tag, vr = start[at + 2 : at + 4], start[at + 4 : at + 6]
+        long = vr in (b"OB", b"UN", b"UT")
+        at += 12 if long else 8
+        size = int.from_bytes(start[at - 4 if long else at - 2 : at], "little")
+        if tag in (b"\x02\0", b"\x03\0"):
+            found[tag] = start[at : at + size].decode("ascii", "replace").rstrip("\0 ")
+        at += size
+    if len(found) == 2 and all(map(_UID.fullmatch, found.values())):
+        return found[b"\x02\0"], found[b"\x03\0"]
+    whole = _header(file, _REFERENCE, deadline)  # it begins otherwise than the node writes
+    return whole.SOPClassUID, whole.SOPInstanceUID
 
 
 def _header(file: Path, keywords: Sequence[str], deadline: Deadline) -> Dataset:

@@ -9,7 +9,6 @@ from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import (
     AlgorithmIdentification,
     CodedConcept,
-    ComprehensiveSR,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
     Measurement,
@@ -29,8 +28,11 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ComprehensiveSRStorage
 
 from fmtool import NOTICE, __version__
+from runtime.documents import encoded
 from runtime.documents.coding import SCHEME, Coded, class_concept, concept, unit
-from runtime.documents.naming import REPORT, UTF8, description, equipment, long, series
+from runtime.documents.document import acquired, document
+from runtime.documents.naming import REPORT, long, series
+from runtime.documents.source import SourceSeries
 from runtime.documents.uid import derived
 from runtime.report import words
 from runtime.result import Prediction, Result
@@ -40,20 +42,21 @@ _Group = MeasurementsAndQualitativeEvaluations | VolumetricROIMeasurementsAndQua
 
 def report(
     result: Result,
-    source: Sequence[Dataset],
+    source: SourceSeries,
     name: str,
     earlier: Sequence[str] = (),
     brain: Dataset | None = None,
-) -> ComprehensiveSR:
+) -> Dataset:
     """The report of a result.
 
     Args:
         result: what was predicted.
-        source: the headers of the series; `runtime.documents.source`.
+        source: the series, from `runtime.documents.source`.
         name: of this answer: the report's UIDs derive from it.
         earlier: the names of the study's answers before, whose reports are its predecessors.
         brain: the segmentation of the brain, which each measurement refers to; None for none.
     """
+    first = source.first
     digest = str(result.bundle["digest"])
     observer = ObserverContext(
         observer_type=codes.DCM.Device,
@@ -69,35 +72,40 @@ def report(
         observation_context=ObservationContext(observer_device_context=observer),
         procedure_reported=CodedConcept("24590-2", "LN", "MR Brain"),
         imaging_measurements=[
-            *(_answer(each, result, name, brain) for each in result.predictions.values()),
-            *([_volume(result, name, brain)] if brain is not None else []),
+            *(_answer(each, result, name, first, brain) for each in result.predictions.values()),
+            *([_volume(result, name, first, brain)] if brain is not None else []),
         ],
         title=codes.DCM.ImagingMeasurementReport,
     )
-    for sentence in (_of(source[0]), *_sentences(result)):
+    for sentence in (_of(first), *_sentences(result)):
         content[0].ContentSequence.append(
             TextContentItem(codes.DCM.Comment, sentence, RelationshipTypeValues.CONTAINS)
         )
-    return ComprehensiveSR(
-        evidence=[*source, *([brain] if brain is not None else [])],
-        content=content,
-        series_instance_uid=derived("sr series", name),
-        series_number=REPORT,
-        sop_instance_uid=derived("sr", name),
-        instance_number=1,
-        **equipment(result),
-        series_description=description(source[0]),
-        previous_versions=[_reference(source[0], one) for one in earlier] or None,
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-        specific_character_set=UTF8,
-        coding_schemes=[
-            CodingSchemeIdentificationItem(
-                designator=SCHEME, name="Measurements of fmtool", responsible_organization="fmtool"
-            )
-        ],
+    made = document(result, first, REPORT, "SR", "sr", name)
+    acquired(made, first)
+    made.update(content[0])
+    made.CompletionFlag, made.PreliminaryFlag = "COMPLETE", "PRELIMINARY"
+    made.VerificationFlag = "UNVERIFIED"
+    made.PerformedProcedureCodeSequence = []
+    made.ReferencedPerformedProcedureStepSequence = []
+    made.CodingSchemeIdentificationSequence = [
+        CodingSchemeIdentificationItem(
+            designator=SCHEME, name="Measurements of fmtool", responsible_organization="fmtool"
+        )
+    ]
+    held = {str(first.SeriesInstanceUID): source.objects}
+    if brain is not None:
+        held[brain.SeriesInstanceUID] = [(brain.SOPClassUID, brain.SOPInstanceUID)]
+    before = {
+        derived("sr series", one): [(ComprehensiveSRStorage, derived("sr", one))] for one in earlier
+    }
+    study = str(first.StudyInstanceUID)
+    encoded.put(
+        made,
+        CurrentRequestedProcedureEvidenceSequence=encoded.study(study, held),
+        **({"PredecessorDocumentsSequence": encoded.study(study, before)} if before else {}),
     )
+    return made
 
 
 def _of(first: Dataset) -> str:
@@ -106,32 +114,24 @@ def _of(first: Dataset) -> str:
     return f"Of {series(first)}{named} (SeriesInstanceUID {first.SeriesInstanceUID})."
 
 
-def _reference(first: Dataset, name: str) -> Dataset:
-    """The report of another answer in the same study, as far as a reference to it goes."""
-    referred = Dataset()
-    referred.StudyInstanceUID = first.StudyInstanceUID
-    referred.SeriesInstanceUID = derived("sr series", name)
-    referred.SOPClassUID = ComprehensiveSRStorage
-    referred.SOPInstanceUID = derived("sr", name)
-    return referred
-
-
-def _answer(prediction: Prediction, result: Result, name: str, brain: Dataset | None) -> _Group:
+def _answer(
+    prediction: Prediction, result: Result, name: str, first: Dataset, brain: Dataset | None
+) -> _Group:
     task, in_unit = prediction.task, unit(prediction.task.unit)
     values = {concept(task.name, task.classes): prediction.value}
     if prediction.probabilities is not None:  # of each class, calibrated if the head is
         chances = prediction.probabilities.items()
         values = {class_concept(task.name, one): chance for one, chance in chances}
     measured = [_measurement(what, value, in_unit) for what, value in values.items()]
-    return _group(measured, task.name, result, name, brain)
+    return _group(measured, task.name, result, name, first, brain)
 
 
-def _volume(result: Result, name: str, brain: Dataset) -> _Group:
+def _volume(result: Result, name: str, first: Dataset, brain: Dataset) -> _Group:
     volume = result.prepared.facts["brain_volume_ml"]
     measured = Measurement(
         name=codes.SCT.Volume, value=_decimal(volume), unit=CodedConcept(*unit("ml"))
     )
-    return _group([measured], "brain volume", result, name, brain)
+    return _group([measured], "brain volume", result, name, first, brain)
 
 
 def _measurement(what: Coded, value: float, in_unit: Coded) -> Measurement:
@@ -139,7 +139,12 @@ def _measurement(what: Coded, value: float, in_unit: Coded) -> Measurement:
 
 
 def _group(
-    measured: list[Measurement], called: str, result: Result, name: str, brain: Dataset | None
+    measured: list[Measurement],
+    called: str,
+    result: Result,
+    name: str,
+    first: Dataset,
+    brain: Dataset | None,
 ) -> _Group:
     """Measurements of one thing: of the segmented brain (TID 1411) where it is at hand."""
     about: dict[str, Any] = {
@@ -156,12 +161,11 @@ def _group(
     }
     if brain is None:
         return MeasurementsAndQualitativeEvaluations(**about)
-    (series,) = brain.ReferencedSeriesSequence
     segment = ReferencedSegment(
         sop_class_uid=brain.SOPClassUID,
         sop_instance_uid=brain.SOPInstanceUID,
         segment_number=1,
-        source_series=SourceSeriesForSegmentation(series.SeriesInstanceUID),
+        source_series=SourceSeriesForSegmentation(first.SeriesInstanceUID),
     )
     return VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=segment, **about)
 

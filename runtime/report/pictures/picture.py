@@ -31,14 +31,19 @@ Mask = NDArray[np.bool_]
 
 
 def brain_png(volume: Volume, mask: Mask, spacing: Sequence[float] = _ONE_MM) -> bytes:
-    """Three planes through the brain's centre with the mask's outline.
+    """`brain_picture` as PNG."""
+    return _png(brain_picture(volume, mask, spacing))
+
+
+def brain_picture(volume: Volume, mask: Mask, spacing: Sequence[float] = _ONE_MM) -> Image.Image:
+    """Three planes through the brain's centre with the mask's outline, side by side.
 
     Args:
         volume: intensities, RAS+ axes (x, y, z).
         mask: the brain, same shape.
         spacing: voxel sizes in mm.
     """
-    return _png(_outlined(volume, mask, spacing))
+    return row(volume, mask, [Contour(mask, 0.5, MASK_COLOUR)], spacing, "brain mask")
 
 
 def brain_planes(
@@ -75,16 +80,12 @@ def white(template: Volume) -> float:
 
 def qc_png(volume: Volume, mask: Mask, template: Volume) -> bytes:
     """`brain_png` over the same planes with the template's contours; all crop axes (z, y, x)."""
-    above = _outlined(_xyz(volume), _xyz(mask), _ONE_MM)
+    above = brain_picture(_xyz(volume), _xyz(mask))
     below = _registered(volume, mask, template)
     sheet = Image.new("RGB", (above.width, above.height + below.height))
     sheet.paste(above, (0, 0))
     sheet.paste(below, (0, above.height))
     return _png(sheet)
-
-
-def _outlined(volume: Volume, mask: Mask, spacing: Sequence[float]) -> Image.Image:
-    return row(volume, mask, [Contour(mask, 0.5, MASK_COLOUR)], spacing, "brain mask")
 
 
 def _registered(volume: Volume, mask: Mask, template: Volume) -> Image.Image:

@@ -56,8 +56,8 @@ def documents(
     del template
     wanted = order.tasks or tuple(result.predictions)
     shown = replace(result, predictions={n: result.predictions[n] for n in wanted})
-    headers, name = source.read(order.source), job(order.source)
-    first, stack, brain, maps = headers[0], result.stack, None, []
+    series, name = source.read(order.source), job(order.source)
+    first, stack, brain, maps = series.first, result.stack, None, []
     patient = Deidentifier(key, str(first.PatientID or first.StudyInstanceUID)) if key else None
     earlier = studies.earlier(order.source, first, name)
     if patient is not None:
@@ -69,7 +69,7 @@ def documents(
             parametric_map.parametric_map(shown, one, number, place, name)
             for number, one in enumerate(parametric_map.trusted(shown), 1)
         ]
-    report = sr.report(shown, headers, name, earlier, brain)
+    report = sr.report(shown, series, name, earlier, brain)
     made = [report, page.page(shown, first, name), *([brain] if brain is not None else []), *maps]
     files = {}
     for number, document in enumerate(made, 1):

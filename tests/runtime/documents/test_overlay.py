@@ -43,7 +43,7 @@ def case(request, kit, tmp_path_factory):
     index = np.stack(np.indices(stored.shape), -1)
     points = np.array(make.origin) + (index * make.spacing) @ directions.T
     result = kit.result(make.folder)
-    first = source.read(make.folder)[0]
+    first = source.read(make.folder).first
     place = slices.BrainSlices.of(result.stack, first, result.prepared)
     return make, stored, points, result, place
 
@@ -186,7 +186,7 @@ def test_other_readers_see_mask_and_map_where_they_see_the_scan(case, kit, tmp_p
 def test_the_report_s_measurements_refer_to_the_segmentation(make, kit):
     make.slices()
     result, headers = kit.result(make.folder), source.read(make.folder)
-    place = slices.BrainSlices.of(result.stack, headers[0], result.prepared)
+    place = slices.BrainSlices.of(result.stack, headers.first, result.prepared)
     brain = segmentation.segmentation(result, place, "a")
     read = highdicom.sr.ComprehensiveSR.from_dataset(
         again(sr.report(result, headers, "a", (), brain))
@@ -199,13 +199,13 @@ def test_the_report_s_measurements_refer_to_the_segmentation(make, kit):
     assert (volume.value, volume.unit.value) == (1234.5, "mL")
     evidence = read.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
     assert {item.SeriesInstanceUID for item in evidence} == {
-        headers[0].SeriesInstanceUID, brain.SeriesInstanceUID,
+        headers.first.SeriesInstanceUID, brain.SeriesInstanceUID,
     }  # fmt: skip
 
 
 def test_the_same_answer_is_the_same_objects(make, kit):
     make.enhanced()
-    result, first = kit.result(make.folder), source.read(make.folder)[0]
+    result, first = kit.result(make.folder), source.read(make.folder).first
     place = slices.BrainSlices.of(result.stack, first, result.prepared)
     (map_,) = parametric_map.trusted(result)
     uids = [

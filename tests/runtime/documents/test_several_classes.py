@@ -47,7 +47,7 @@ def test_fhir_has_a_component_for_each_class(made):
 
 
 def test_an_sr_measures_each_class_and_names_the_answer(made):
-    group = sr._answer(made["diagnosis"], made, "1", None)
+    group = sr._answer(made["diagnosis"], made, "1", None, None)
     text = str(group[0])
     for name in CHANCES:
         assert f"Probability of {name} (diagnosis), from brain MRI" in text

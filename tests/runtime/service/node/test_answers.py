@@ -76,7 +76,7 @@ def test_names_of_any_alphabet_come_back(kit, tmp_path, charset, name):
     result.warnings.append("5 µm ± 1 – more than ASCII")
     headers = source.read(tmp_path)
     for number, made in enumerate(
-        [sr.report(result, headers, "a"), page.page(result, headers[0], "a")]
+        [sr.report(result, headers, "a"), page.page(result, headers.first, "a")]
     ):
         made.save_as(tmp_path / f"{number}.made", enforce_file_format=True)
         got = dcmread(tmp_path / f"{number}.made")
@@ -93,7 +93,10 @@ def test_headers_that_a_scanner_left_out_are_empty_in_the_documents(kit, tmp_pat
             delattr(ds, keyword)
         ds.save_as(tmp_path / f"{number}.dcm", enforce_file_format=True)
     headers = source.read(tmp_path)
-    for made in (sr.report(kit.result(), headers, "a"), page.page(kit.result(), headers[0], "a")):
+    for made in (
+        sr.report(kit.result(), headers, "a"),
+        page.page(kit.result(), headers.first, "a"),
+    ):
         assert made.StudyInstanceUID == ds.StudyInstanceUID
         assert all(not made.get(keyword) for keyword in absent)
 

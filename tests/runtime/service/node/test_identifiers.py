@@ -114,7 +114,7 @@ def test_a_bomb_on_disk_is_refused_in_the_process_that_makes_documents(kit, tmp_
     with pytest.raises(InputError, match="larger than any"):
         source.read(tmp_path)
     (tmp_path / "1.dcm").write_bytes(whole)
-    assert source.read(tmp_path)[0].PatientName == kit.planted
+    assert source.read(tmp_path).first.PatientName == kit.planted
 
 
 def test_messages_that_nobody_waits_for_are_counted_as_memory():
