@@ -2,10 +2,10 @@
 
 A head is to answer on scanners that it never saw, and each head is there three times
 (`benchmarks.demo.heads`). So in inner folds of the training people a ridge regression on
-standardised features is fitted on one rendition, and judged on the two others of those left out. A
-candidate is as good as its mean share of explained variance over the tasks, age and sex (as 0 and
-1). In the dual, with G the Gram matrix of the standardised features and c the labels less their
-mean,
+standardised features is fitted on one rendition, and judged on the two others of those left out: by
+its share of explained variance, of age and of sex (as 0 and 1). One encoder serves both tasks: that
+one is best which in its worse task falls least behind the best one there. In the dual, with G the
+Gram matrix of the standardised features and c the labels less their mean,
 
     predicted = G_test,train (G + a tr(G)/n I)^-1 c + mean,      the best a of `STRENGTHS`
 
@@ -58,10 +58,11 @@ class Contender:
 def best(candidates: Sequence[Contender], cohorts: Sequence[Cohort[Task]], rows: Rows) -> int:
     """The number of the candidate that does best in inner folds of some rows of all the cohorts."""
     parts = [cohort.take(rows) for cohort in cohorts]
-    return int(np.argmax([_skill(one.x[rows], one.cells, parts) for one in candidates]))
+    skill = np.array([_skills(one.x[rows], one.cells, parts) for one in candidates])
+    return int(np.argmin((skill.max(axis=0) - skill).max(axis=1)))
 
 
-def _skill(x: Array, cells: int, cohorts: Sequence[Cohort[Task]]) -> float:
+def _skills(x: Array, cells: int, cohorts: Sequence[Cohort[Task]]) -> list[float]:
     span = Span.of(x, cells)
     gram, found = span.coordinates @ span.coordinates.T, []
     for cohort in cohorts:
@@ -73,7 +74,7 @@ def _skill(x: Array, cells: int, cohorts: Sequence[Cohort[Task]]) -> float:
                 left += ((ridge(gram, y, own, others) - y[others]) ** 2).sum(axis=1)
                 spread += ((y[others] - y.mean()) ** 2).sum()
         found.append(1.0 - left.min() / spread)
-    return float(np.mean(found))
+    return found
 
 
 def ridge(gram: Array, y: Array, train: Rows, test: Rows) -> Array:

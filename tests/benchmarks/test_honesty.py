@@ -59,6 +59,6 @@ def test_leaks_baselines_shares_and_shifts():
     assert abs(shift["shift"]) < abs(shift["then"])
     constant, pooled = dict(honesty.baselines(_REPEATS)).values()
     assert constant["beats"] <= 0.05 < constant["beats, then"]
-    # Since each fold has its share of the classes, pooling them tells noise little worse than it is.
+    # Each fold has its share of the classes: pooling them tells noise little worse than it is.
     for told in pooled.values():
         assert told == pytest.approx(0.5, abs=0.05)
