@@ -1,10 +1,11 @@
 """Make the demonstration bundle from IXI's Hammersmith heads, top to bottom.
 
-The heads and two copies of each, at 1 mm and turned (`benchmarks.demo.heads`), are prepared; two
-encoders start from the same seeds, and one of them is pretrained on the unlabelled heads
-(`benchmarks.demo.local`), watched for collapse. Linear heads for age and sex read coarse grids of
-their features; which encoder and grid, the training people of each fold choose
-(`benchmarks.demo.choose`), and so once more all people, whose choice is packed. The figures in the
+The heads and two copies of each, at 1 mm and turned (`benchmarks.demo.heads`), are prepared. Two
+networks start from the same seed, and one of them is pretrained on the unlabelled heads
+(`benchmarks.demo.local`), watched for collapse. Cut after their first stage they stand side by side
+in one encoder, beside local histograms, and their channels keep place in a coarse grid. A linear
+head of age and one of sex read some of them: which, the training people of each fold choose
+(`benchmarks.demo.choose`), and so once more all people for what is packed. The figures in the
 bundle are those of the whole procedure. No scan leaves the machine.
 
     python -m benchmarks.demo HEADS [--epochs 8] [--seed 42] [--cache DIR] [--out DEMO.fmtool]
@@ -21,10 +22,12 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from benchmarks.demo import choose, pretrain
 from benchmarks.demo.choose import Contender
@@ -44,18 +47,19 @@ from training import encoders, evidence, probe
 from training.cohort import Cohort
 from training.cohort.exposure import exposure, overlap
 from training.cohort.prepared import brain_ml
-from training.evidence import smoothed_scan, splits
+from training.encoders.histogram import LEVELS
+from training.evidence import novelty, smoothed_scan, splits
 from training.evidence.head import Head
 from training.evidence.ranges import ranges
 from training.store.embed import embeddings
 from training.store.prepare import prepare
 from training.store.smoothed import gram
 
-GRIDS = (((8, 10, 10), True), ((5, 6, 6), True), ((8, 10, 10), False))
-"""Cells along (z, y, x), and whether local histograms stand beside the network's channels."""
+CELLS = (8, 10, 10)
+"""Along (z, y, x): 19 mm."""
 
 STAGE = 1
-"""Whose map they divide: a random network's first layers tell most."""
+"""Whose map they divide: the first layers tell most."""
 
 FOLDS, REPEATS = 5, 5
 
@@ -69,65 +73,102 @@ def preprocessing_parts(folder: Path) -> Parts:
     }
 
 
-def candidates(
+def encoder_of(
     cohort: Cohort[Task], entries: Sequence[StoredScan], epochs: int, seed: int, cache: Path
-) -> list[Contender]:
-    """Random and pretrained encoders, each with each grid."""
-    shown, found = exposure(cohort, entries, labels=False), []
+) -> nn.Module:
+    """A random and a pretrained network side by side, and local histograms, in a grid."""
     count = len(set(cohort.subjects))
     random = pretrain.normed(pretrain.fresh(seed), entries[: 2 * count])  # of both resolutions
     trained = pretrain.fresh(seed).eval()
     # Without the copies: another rendition of a head is not another head.
-    heads = entries[:count]
-    first = pretrain.pretrained(heads, STAGE, epochs, seed, cache)
+    first = pretrain.pretrained(entries[:count], STAGE, epochs, seed, cache)
     trained.load_state_dict(first.state_dict(), strict=False)  # what follows is cut off
-    known = f"SimCLR within places, {epochs} epochs on the same scans"
-    for whole, how, seen in ((random, "random weights", Exposure()), (trained, known, shown)):
-        for cells, histogram in GRIDS:
-            encoder = encoders.gridded(whole, STAGE, cells, histogram)
-            x = embeddings(encoder, entries, cache / "embeddings").astype(np.float64)
-            name = f"{how}, stage {STAGE}, {'x'.join(map(str, cells))} cells"
-            name += " beside local histograms" if histogram else ""
-            found.append(Contender(name, encoder, x, seen, math.prod(cells)))
-    return found
+    both = pretrain.side_by_side(random, trained)
+    return encoders.gridded(both, STAGE, CELLS, histogram=True)
+
+
+def contenders(channels: int) -> list[Contender]:
+    """Which of an encoder's channels a head may read."""
+    of_each = (channels - len(LEVELS)) // 2
+    kinds = np.repeat((0, 1, 2), (of_each, of_each, len(LEVELS)))
+    names = ("random weights", "SimCLR within places", "local histograms")
+    reads = ((0,), (1,), (2,), (0, 2), (1, 2), (0, 1, 2))
+    return [
+        Contender(
+            " and ".join(names[k] for k in read),
+            np.isin(kinds, read).repeat(math.prod(CELLS)),
+        )
+        for read in reads
+    ]
 
 
 def head(
+    x: NDArray[np.float64],
     found: Sequence[Contender],
-    chosen: Contender,
-    cohorts: Sequence[Cohort[Task]],
-    judged: int,
+    cohort: Cohort[Task],
     entries: Sequence[StoredScan],
     products: NDArray[np.float64] | None,
     seed: int,
+    encoder: tuple[str, Exposure],
 ) -> Head:
-    """The chosen encoder's head of a task, with the figures of choosing and fitting it."""
-    cohort, volumes = cohorts[judged], np.array([brain_ml(entry) for entry in entries])
+    """A task's head, with the figures of choosing its channels and fitting it.
+
+    Args:
+        x: (N, F), the embeddings.
+        encoder: its digest, and whose images set its weights.
+    """
+    volumes, cells = np.array([brain_ml(entry) for entry in entries]), math.prod(CELLS)
+    chosen = choose.best(found, x, cells, cohort, np.arange(len(x)))
     fitted = probe.fit(
-        chosen.x,
+        x[:, chosen.kept],
         cohort,
         seed,
         FOLDS,
         REPEATS,
-        encoders.digest(chosen.encoder),
+        encoder[0],
         volumes.tolist(),
-        overlap(chosen.seen, cohort, entries),
-        chosen.cells,
+        overlap(encoder[1], cohort, entries),
+        cells,
         products,
     )
-    predictions, fold, picked = choose.nested(found, cohorts, judged, seed, FOLDS, REPEATS)
+    predictions, fold, picked = choose.nested(found, x, cells, cohort, seed, FOLDS, REPEATS)
     plans = [splits.by_subject(cohort, FOLDS, seed + r) for r in range(REPEATS)]
     alone = np.stack([choose.out_of_fold(volumes[:, None], cohort, plan) for plan in plans])
     smooth = smoothed_scan.out_of_fold(products, cohort, plans)
-    plain = fitted.head.evidence["value"]
-    fitted.head.evidence |= evidence.against_constant(cohort, predictions, fitted.baseline, fold)
+    made, plain = fitted.head, fitted.head.evidence["value"]
+    made.evidence |= evidence.against_constant(cohort, predictions, fitted.baseline, fold)
     for name, rival in (("brain_volume", alone), ("smoothed_scan", smooth)):
-        fitted.head.evidence[name] = evidence.against_rival(cohort, predictions, rival, fold)
-    print(f"{cohort.task.name}: {fitted.head.evidence['value']:.3f} nested, {plain:.3f} had the")
-    print(f"encoder been given; chosen in {dict(picked)}")
-    print(json.dumps(fitted.head.evidence, indent=1))
-    fitted.head.exposure = chosen.seen | exposure(cohort, entries, labels=True)
-    return fitted.head
+        made.evidence[name] = evidence.against_rival(cohort, predictions, rival, fold)
+    print(f"{cohort.task.name}: {made.evidence['value']:.3f} nested, {plain:.3f} had")
+    print(f"{chosen.name} been given; chosen in {dict(picked)}")
+    whole = np.split(predictions, 3, axis=1)
+    moved = [float(np.median(np.abs(one - whole[0]))) for one in whole[1:]]
+    print(f"the same head at 1 mm moves by {moved[0]:.3f}, turned by {moved[1]:.3f} (median)")
+    print(json.dumps(made.evidence, indent=1))
+    exposed = encoder[1] | exposure(cohort, entries, labels=True)
+    return widened(replace(made, exposure=exposed), chosen.kept, x, cohort, seed)
+
+
+def widened(
+    made: Head, kept: NDArray[np.bool_], x: NDArray[np.float64], cohort: Cohort[Task], seed: int
+) -> Head:
+    """A head of some features as one of all (N, F), whose other weights are zero."""
+
+    def wide(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        found = np.zeros((*weight.shape[:-1], len(kept)))
+        found[..., kept] = weight
+        return found
+
+    known = made.trust
+    assert known is not None
+    hard = known.difficulty
+    trust = replace(
+        known,
+        folds=replace(known.folds, weight=wide(known.folds.weight)),
+        difficulty=None if hard is None else replace(hard, weight=wide(hard.weight)),
+        novelty=novelty.fit(x, cohort.subjects, seed, math.prod(CELLS)),
+    )
+    return replace(made, weight=wide(made.weight), trust=trust)
 
 
 def limits(subjects: int, heads: Sequence[Head]) -> list[str]:
@@ -170,23 +211,27 @@ def make(
         cohorts = read(folder, cache)
         entries = prepare(cohorts[0], cache / "volumes", opened)
         clock(f"{len(entries)} heads prepared")
-        found = candidates(cohorts[0], entries, epochs, seed, cache)
+        encoder = encoder_of(cohorts[0], entries, epochs, seed, cache)
+        x = embeddings(encoder, entries, cache / "embeddings").astype(np.float64)
         clock("pretrained and embedded")
-        chosen = found[choose.best(found, cohorts, np.arange(len(entries)))]
-        told = (entries, gram(entries), seed)
-        fitted = [head(found, chosen, cohorts, k, *told) for k in range(len(cohorts))]
-        clock(f"chosen ({chosen.name}) and fitted")
+        found = contenders(encoders.feature_count(encoder) // math.prod(CELLS))
+        seen = exposure(cohorts[0], entries, labels=False)
+        known = encoders.digest(encoder), seen
+        told = (entries, gram(entries), seed, known)
+        fitted = [head(x, found, cohort, *told) for cohort in cohorts]
+        clock("chosen and fitted")
+        how = f"random ones beside SimCLR within places, {epochs} epochs on the same scans"
         notes = BundleNotes(
             name="demo",
-            source=f"{chosen.name}; chosen among {len(found)} in each fold anew. {CREDIT}",
+            source=f"{how}; which of them a head reads was chosen in each fold anew. {CREDIT}",
             limits=limits(len(set(cohorts[0].subjects)), fitted),
             calibration=ranges([entry.facts for entry in entries]),
             demonstration=True,
-            seen=chosen.seen,
+            seen=seen,
         )
         parts = {**parts, WEIGHTS_LICENCE: LICENCE.encode()}
         fp16 = Wanted(fp16=True)
-        bundle = assemble(out, chosen.encoder, fitted, parts, notes, fp16, overwrite=True)
+        bundle = assemble(out, encoder, fitted, parts, notes, fp16, overwrite=True)
         clock("packed")
         return bundle
 

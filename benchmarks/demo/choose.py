@@ -1,11 +1,10 @@
-"""Which encoder, chosen inside each fold: the figures of the whole procedure, choice included.
+"""Which channels a head reads, chosen inside each fold: the figures hold the choice, too.
 
 A head is to answer on scanners that it never saw, and each head is there three times
 (`benchmarks.demo.heads`). So in inner folds of the training people a ridge regression on
-standardised features is fitted on one rendition, and judged on the two others of those left out: by
-its share of explained variance, of age and of sex (as 0 and 1). One encoder serves both tasks: that
-one is best which in its worse task falls least behind the best one there. In the dual, with G the
-Gram matrix of the standardised features and c the labels less their mean,
+standardised features is fitted on one rendition, and judged on the two others of those left out, by
+its share of explained variance (a class's as 0 and 1). In the dual, with G the Gram matrix of the
+standardised features and c the labels less their mean,
 
     predicted = G_test,train (G + a tr(G)/n I)^-1 c + mean,      the best a of `STRENGTHS`
 
@@ -20,9 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
-from fmtool.bundle.exposure import Exposure
 from fmtool.task import Task
 from training import probe
 from training.cohort import Cohort
@@ -38,43 +35,41 @@ _INNER = 5
 
 @dataclass(frozen=True)
 class Contender:
-    """An encoder to choose from.
+    """Channels to choose.
 
     Attributes:
         name: in words.
-        encoder: gridded, in eval mode.
-        x: (N, F), its embeddings of the cohort.
-        seen: whose images set its weights.
-        cells: of its grid, in all.
+        kept: (F,), true of the features of those channels.
     """
 
     name: str
-    encoder: nn.Module
-    x: Array
-    seen: Exposure
-    cells: int = 1
+    kept: NDArray[np.bool_]
 
 
-def best(candidates: Sequence[Contender], cohorts: Sequence[Cohort[Task]], rows: Rows) -> int:
-    """The number of the candidate that does best in inner folds of some rows of all the cohorts."""
-    parts = [cohort.take(rows) for cohort in cohorts]
-    skill = np.array([_skills(one.x[rows], one.cells, parts) for one in candidates])
-    return int(np.argmin((skill.max(axis=0) - skill).max(axis=1)))
+def best(
+    candidates: Sequence[Contender], x: Array, cells: int, cohort: Cohort[Task], rows: Rows
+) -> Contender:
+    """The candidate that does best in inner folds of some rows of a cohort.
+
+    Args:
+        x: (N, F), the whole cohort's embeddings.
+        cells: of each channel.
+    """
+    part = cohort.take(rows)
+    return max(candidates, key=lambda one: _skill(x[np.ix_(rows, one.kept)], cells, part))
 
 
-def _skills(x: Array, cells: int, cohorts: Sequence[Cohort[Task]]) -> list[float]:
+def _skill(x: Array, cells: int, cohort: Cohort[Task]) -> float:
     span = Span.of(x, cells)
-    gram, found = span.coordinates @ span.coordinates.T, []
-    for cohort in cohorts:
-        y, rendition = cohort.labels, np.array([row.image.parent.name for row in cohort.rows])
-        left, spread = np.zeros(len(STRENGTHS)), 0.0
-        for train, test in splits.by_subject(cohort, _INNER, seed=0):
-            for one in np.unique(rendition):
-                own, others = train[rendition[train] == one], test[rendition[test] != one]
-                left += ((ridge(gram, y, own, others) - y[others]) ** 2).sum(axis=1)
-                spread += ((y[others] - y.mean()) ** 2).sum()
-        found.append(1.0 - left.min() / spread)
-    return found
+    gram, y = span.coordinates @ span.coordinates.T, cohort.labels
+    rendition = np.array([row.image.parent.name for row in cohort.rows])
+    left, spread = np.zeros(len(STRENGTHS)), 0.0
+    for train, test in splits.by_subject(cohort, _INNER, seed=0):
+        for one in np.unique(rendition):
+            own, others = train[rendition[train] == one], test[rendition[test] != one]
+            left += ((ridge(gram, y, own, others) - y[others]) ** 2).sum(axis=1)
+            spread += ((y[others] - y.mean()) ** 2).sum()
+    return float(1.0 - left.min() / spread)
 
 
 def ridge(gram: Array, y: Array, train: Rows, test: Rows) -> Array:
@@ -92,28 +87,29 @@ def ridge(gram: Array, y: Array, train: Rows, test: Rows) -> Array:
 
 def nested(
     candidates: Sequence[Contender],
-    cohorts: Sequence[Cohort[Task]],
-    judged: int,
+    x: Array,
+    cells: int,
+    cohort: Cohort[Task],
     seed: int,
     folds: int,
     repeats: int,
 ) -> tuple[Array, Rows, Counter[str]]:
-    """Out-of-fold predictions of one cohort's task, the encoder chosen by the training people.
+    """Out-of-fold predictions of a cohort's task, the channels chosen by the training people.
 
     Returns:
         (repeats, N) values or logits; (repeats, N) folds; how often each candidate was chosen.
     """
-    cohort = cohorts[judged]
     predictions = np.empty((repeats, len(cohort.rows)))
     fold, picked = np.empty(predictions.shape, dtype=np.intp), Counter[str]()
     for r in range(repeats):
         plan = splits.by_subject(cohort, folds, seed + r)
         fold[r] = splits.fold_of(plan, len(cohort.rows))
         for train, test in plan:
-            one = candidates[best(candidates, cohorts, train)]
+            one = best(candidates, x, cells, cohort, train)
             picked[one.name] += 1
-            weight, bias = probe.fit_affine(one.x[train], cohort.take(train), one.cells)
-            predictions[r, test] = one.x[test] @ weight + bias
+            own = x[np.ix_(train, one.kept)]
+            weight, bias = probe.fit_affine(own, cohort.take(train), cells)
+            predictions[r, test] = x[np.ix_(test, one.kept)] @ weight + bias
     return predictions, fold, picked
 
 

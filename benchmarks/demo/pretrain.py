@@ -46,6 +46,23 @@ def fresh(seed: int) -> nn.Module:
         )
 
 
+def side_by_side(one: nn.Module, other: nn.Module) -> nn.Module:
+    """Two whole networks by `fresh` as one of twice the channels, which do not mix."""
+    layout = Residual(conv1_t_stride=(STRIDE, STRIDE, STRIDE))
+    both = architecture.build("resnet18", 2 * WIDTH, None, layout).eval()
+    own, others, found = one.state_dict(), other.state_dict(), {}
+    for name, wanted in both.state_dict().items():
+        a, b = own[name], others[name]
+        if wanted.ndim == 5 and wanted.shape[1] > 1:  # convolutions of the channels before
+            joined = torch.zeros_like(wanted)
+            joined[: len(a), : a.shape[1]], joined[len(a) :, a.shape[1] :] = a, b
+            found[name] = joined
+        else:
+            found[name] = torch.cat([a, b]) if wanted.ndim else a
+    both.load_state_dict(found)
+    return both
+
+
 @torch.no_grad()
 def normed(encoder: nn.Module, entries: Sequence[PreparedScan]) -> nn.Module:
     """The encoder in eval mode, its BatchNorm statistics made anew from whole heads.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import nibabel as nib
@@ -10,13 +11,13 @@ import pytest
 import torch
 from torch.nn import functional
 
+from benchmarks.demo import __main__ as demo
 from benchmarks.demo import choose, heads, local, pretrain
 from benchmarks.demo.choose import Contender
 from benchmarks.shared.held import HeldScan
-from fmtool.bundle.exposure import Exposure
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
-from training import probe
+from training import encoders, probe
 from training.cohort import Cohort, Row
 from training.evidence import splits
 from training.fit.recipe import ScanBatch
@@ -34,8 +35,10 @@ def cohorts() -> list[Cohort]:
     return [aged, Cohort(Path("made"), SEX, rows).relabelled((np.arange(20) % 2).repeat(3))]
 
 
-def candidate(name: str, x: np.ndarray) -> Contender:
-    return Contender(name, torch.nn.Identity(), x, Exposure())
+def side(x: np.ndarray, other: np.ndarray) -> tuple[list[Contender], np.ndarray]:
+    """Two candidates of as many features each, and the features of both."""
+    kept = np.repeat([True, False], x.shape[1])
+    return [Contender("one", kept), Contender("other", ~kept)], np.concatenate([x, other], axis=1)
 
 
 def test_the_dual_is_ridge_regression() -> None:
@@ -51,34 +54,61 @@ def test_the_dual_is_ridge_regression() -> None:
     np.testing.assert_allclose(found[2], expected, rtol=1e-6)
 
 
-def test_folds_choose_what_knows_both_tasks(cohorts: list[Cohort]) -> None:
+def test_folds_choose_what_knows_the_task(cohorts: list[Cohort]) -> None:
     random = np.random.default_rng(2)
     noise = random.normal(size=(60, 20))
     told = noise.copy()
-    told[:, 0], told[:, 1] = cohorts[0].labels, cohorts[1].labels
-    found = [candidate("noise", noise), candidate("told", told)]
-    predictions, fold, picked = choose.nested(found, cohorts, 0, seed=0, folds=3, repeats=1)
-    assert picked == {"told": 3}
+    told[:, 0] = cohorts[0].labels
+    found, x = side(noise, told)
+    predictions, fold, picked = choose.nested(found, x, 1, cohorts[0], seed=0, folds=3, repeats=1)
+    assert picked == {"other": 3}
     assert set(fold.ravel()) == {0, 1, 2}
     assert np.corrcoef(predictions[0], cohorts[0].labels)[0, 1] > 0.9
 
 
-def test_what_holds_for_other_renditions_is_chosen(cohorts: list[Cohort]) -> None:
-    random = np.random.default_rng(4)
-    labels = np.stack([(c.labels - c.labels.mean()) / c.labels.std() for c in cohorts], axis=1)
-    steady = labels + 0.3 * random.normal(size=(60, 2))
-    moved = labels + 3.0 * (np.arange(60) % 3)[:, None]  # exact within each rendition
-    found = [candidate("moved", moved), candidate("steady", steady)]
-    assert found[choose.best(found, cohorts, np.arange(60))].name == "steady"
+@pytest.mark.parametrize("task", [0, 1])
+def test_what_holds_for_other_renditions_is_chosen(cohorts: list[Cohort], task: int) -> None:
+    random, y = np.random.default_rng(4), cohorts[task].labels
+    steady = ((y - y.mean()) / y.std())[:, None] + 0.3 * random.normal(size=(60, 1))
+    moved = (y - y.mean())[:, None] / y.std() + 3.0 * (np.arange(60) % 3)[:, None]  # exact in each
+    found, x = side(moved, steady)
+    assert choose.best(found, x, 1, cohorts[task], np.arange(60)).name == "other"
 
 
 def test_a_choice_does_not_see_the_people_it_is_judged_by(cohorts: list[Cohort]) -> None:
     random = np.random.default_rng(3)
-    found = [candidate(str(k), random.normal(size=(60, 30))) for k in range(2)]
+    found, x = side(*random.normal(size=(2, 60, 30)))
     train = np.arange(40)
-    before = choose.best(found, cohorts, train)
-    others = [c.relabelled(np.where(np.arange(60) < 40, c.labels, 1 - c.labels)) for c in cohorts]
-    assert choose.best(found, others, train) == before
+    before = choose.best(found, x, 1, cohorts[0], train)
+    labels = cohorts[0].labels
+    others = cohorts[0].relabelled(np.where(np.arange(60) < 40, labels, 1 - labels))
+    assert choose.best(found, x, 1, others, train) == before
+
+
+def test_a_head_of_some_features_is_one_of_all(cohorts: list[Cohort]) -> None:
+    random = np.random.default_rng(5)
+    kept = np.arange(12 * math.prod(demo.CELLS)) < 4 * math.prod(demo.CELLS)
+    x = random.normal(size=(60, len(kept)))
+    fitted = probe.fit(x[:, kept], cohorts[0], 0, 3, 1, cells=math.prod(demo.CELLS)).head
+    found = demo.widened(fitted, kept, x, cohorts[0], seed=0)
+    np.testing.assert_allclose(found(x), fitted(x[:, kept]), rtol=1e-9)
+    assert found.trust is not None
+    assert fitted.trust is not None
+    np.testing.assert_allclose(
+        found.trust.folds.heads(x[0]), fitted.trust.folds.heads(x[0, kept]), rtol=1e-9
+    )
+    assert found.trust.novelty is not None
+    assert 0 < found.trust.novelty.p_value(x[0]) <= 1
+
+
+def test_two_networks_side_by_side_do_not_mix() -> None:
+    one, other = (pretrain.fresh(seed).eval() for seed in (0, 1))
+    both = pretrain.side_by_side(one, other)
+    volume = torch.randn(1, 1, 16, 16, 16)
+    with torch.inference_mode():
+        apart = [encoders.gridded(each, 2, (1, 2, 2))(volume) for each in (one, other)]
+        together = encoders.gridded(both, 2, (1, 2, 2))(volume)
+    torch.testing.assert_close(together, torch.cat(apart, 1))
 
 
 def test_the_views_of_a_head_differ_and_only_inside_the_brain() -> None:
