@@ -92,7 +92,7 @@ def contenders(channels: int) -> list[Contender]:
     of_each = (channels - len(LEVELS)) // 2
     kinds = np.repeat((0, 1, 2), (of_each, of_each, len(LEVELS)))
     names = ("random weights", "SimCLR within places", "local histograms")
-    reads = ((0,), (1,), (2,), (0, 2), (1, 2), (0, 1, 2))
+    reads = ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))
     return [
         Contender(
             " and ".join(names[k] for k in read),

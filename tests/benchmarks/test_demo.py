@@ -66,15 +66,6 @@ def test_folds_choose_what_knows_the_task(cohorts: list[Cohort]) -> None:
     assert np.corrcoef(predictions[0], cohorts[0].labels)[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("task", [0, 1])
-def test_what_holds_for_other_renditions_is_chosen(cohorts: list[Cohort], task: int) -> None:
-    random, y = np.random.default_rng(4), cohorts[task].labels
-    steady = ((y - y.mean()) / y.std())[:, None] + 0.3 * random.normal(size=(60, 1))
-    moved = (y - y.mean())[:, None] / y.std() + 3.0 * (np.arange(60) % 3)[:, None]  # exact in each
-    found, x = side(moved, steady)
-    assert choose.best(found, x, 1, cohorts[task], np.arange(60)).name == "other"
-
-
 def test_a_choice_does_not_see_the_people_it_is_judged_by(cohorts: list[Cohort]) -> None:
     random = np.random.default_rng(3)
     found, x = side(*random.normal(size=(2, 60, 30)))
