@@ -9,8 +9,9 @@ memory is read when it is idle again.
     python -m benchmarks.node_load --in-a-row 50 --instances 1000 --at-once 8
     python -m benchmarks.node_load --documents          # whole heads, each with an answer
 
-With `--documents` the instances are small heads, an association or a part of one each, whose answer
-is made up and whose documents (report, page, mask, map and FHIR) are real and committed by a peer.
+With `--documents` the instances are small heads, an association each, sent again whole if it
+breaks; their answer is made up, their documents (report, page, mask, map and FHIR) are real and
+committed by a peer.
 
 Writes one JSON object to stdout; exit code 1 if an instance or a document was lost or memory grew
 beyond 5 %.
@@ -100,13 +101,15 @@ def run(
         archive.node = port
     try:
         parts = [_in_a_row(port, _some(loads, max(60, in_a_row // 5)))]
-        parts.append(_at_once(port, at_once, _some(loads, max(10 * at_once, instances // 5))))
+        parts.append(
+            _at_once(port, at_once, _some(loads, max(10 * at_once, instances // 5)), documents)
+        )
         warm = _idle_rss(node.pid, folder)
         some = _some(loads, in_a_row)
         row, row_s = script.timed(lambda: _in_a_row(port, some))
         after_row = _idle_rss(node.pid, folder)
         many = _some(loads, instances)
-        once, once_s = script.timed(lambda: _at_once(port, at_once, many))
+        once, once_s = script.timed(lambda: _at_once(port, at_once, many, documents))
         after, idle_s = script.timed(lambda: _idle_rss(node.pid or 0, folder))
     finally:
         ours.send(None)
@@ -199,8 +202,11 @@ def _instances() -> Iterator[Dataset]:
         yield ds
 
 
-def _send(port: int, datasets: list[Dataset]) -> Sent:
-    """Send over one association, or over more if one breaks or is refused, as a scanner does."""
+def _send(port: int, datasets: list[Dataset], whole: bool = False) -> Sent:
+    """Send over one association, or over more if one breaks or is refused, as a scanner does.
+
+    What was sent over one that broke may be sent again, `whole`: a node cannot know that it is.
+    """
     ae = AE("LOAD")
     ae.add_requested_context(Verification)
     ae.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
@@ -214,7 +220,7 @@ def _send(port: int, datasets: list[Dataset]) -> Sent:
         for ds in datasets[sent:]:
             status = association.send_c_store(ds) if association.is_established else Dataset()
             if "Status" not in status:
-                broken += 1
+                broken, sent = broken + 1, 0 if whole else sent
                 break
             if status.Status:
                 raise RuntimeError(f"an instance was refused with 0x{status.Status:04X}")
@@ -228,15 +234,17 @@ def _in_a_row(port: int, loads: list[list[Dataset]]) -> Sent:
     return _sum(_send(port, load) for load in loads)
 
 
-def _at_once(port: int, width: int, loads: list[list[Dataset]]) -> Sent:
-    """Send over `width` associations that are open at the same time."""
-    shares = [list(chain.from_iterable(loads[number::width])) for number in range(width)]
+def _at_once(port: int, width: int, loads: list[list[Dataset]], whole: bool) -> Sent:
+    """Send over `width` associations that are open at the same time; one for each if `whole`."""
     barrier = threading.Barrier(width)
 
-    def send(share: list[Dataset]) -> Sent:
+    def send(share: list[list[Dataset]]) -> Sent:
         barrier.wait()
-        return _send(port, share)
+        if whole:
+            return _sum(_send(port, load, whole) for load in share)
+        return _send(port, list(chain.from_iterable(share)))
 
+    shares = [loads[number::width] for number in range(width)]
     with ThreadPoolExecutor(width) as pool:
         return _sum(pool.map(send, shares))
 
