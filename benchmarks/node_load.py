@@ -30,16 +30,16 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from pynetdicom import AE
-from pynetdicom.sop_class import MRImageStorage, Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import MRImageStorage  # type: ignore[attr-defined]
 
 from benchmarks.shared import script
 from benchmarks.shared.node.archive import Archive, drained
 from benchmarks.shared.node.made import MadeUp, series
+from benchmarks.shared.node.scanner import Sent, send
 from runtime.documents.naming import DOCUMENTS
 from runtime.service.answer import AnsweredBy, Fate, Order, Outcome
 from runtime.service.ending import Ending
@@ -53,13 +53,6 @@ from runtime.system.child import GiveUp
 
 GROWTH = 0.05
 """How much more memory than after the warm-up is too much."""
-
-
-class Sent(NamedTuple):
-    """Instances acknowledged, and associations that broke on the way and were asked for again."""
-
-    instances: int
-    broken: int
 
 
 _PER_SERIES = 100
@@ -157,7 +150,7 @@ def _node(pipe: Connection, folder: Path, at_once: int, peer: int | None) -> Non
     configure(folder / "node.log")
     hush_libraries()
     policy = Policy(
-        allow=("LOAD",),
+        allow=("SCANNER",),
         max_associations=at_once,
         settle_s=_SETTLE_S,
         min_free_bytes=0,
@@ -202,51 +195,24 @@ def _instances() -> Iterator[Dataset]:
         yield ds
 
 
-def _send(port: int, datasets: list[Dataset], whole: bool = False) -> Sent:
-    """Send over one association, or over more if one breaks or is refused, as a scanner does.
-
-    What was sent over one that broke may be sent again, `whole`: a node cannot know that it is.
-    """
-    ae = AE("LOAD")
-    ae.add_requested_context(Verification)
-    ae.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
-    sent, broken = 0, 0
-    while sent < len(datasets):
-        association = ae.associate("127.0.0.1", port, ae_title="FMTOOL")
-        if not association.is_established:
-            time.sleep(0.1)  # as many as may be are still open: ending takes a moment
-            continue
-        association.send_c_echo()
-        for ds in datasets[sent:]:
-            status = association.send_c_store(ds) if association.is_established else Dataset()
-            if "Status" not in status:
-                broken, sent = broken + 1, 0 if whole else sent
-                break
-            if status.Status:
-                raise RuntimeError(f"an instance was refused with 0x{status.Status:04X}")
-            sent += 1
-        association.release()
-    return Sent(sent, broken)
-
-
 def _in_a_row(port: int, loads: list[list[Dataset]]) -> Sent:
     """Send over as many associations, one after the other."""
-    return _sum(_send(port, load) for load in loads)
+    return _sum(send(port, load) for load in loads)
 
 
 def _at_once(port: int, width: int, loads: list[list[Dataset]], whole: bool) -> Sent:
     """Send over `width` associations that are open at the same time; one for each if `whole`."""
     barrier = threading.Barrier(width)
 
-    def send(share: list[list[Dataset]]) -> Sent:
+    def all_of(share: list[list[Dataset]]) -> Sent:
         barrier.wait()
         if whole:
-            return _sum(_send(port, load, whole) for load in share)
-        return _send(port, list(chain.from_iterable(share)))
+            return _sum(send(port, load, whole) for load in share)
+        return send(port, list(chain.from_iterable(share)))
 
     shares = [loads[number::width] for number in range(width)]
     with ThreadPoolExecutor(width) as pool:
-        return _sum(pool.map(send, shares))
+        return _sum(pool.map(all_of, shares))
 
 
 def _sum(parts: Iterable[Sent]) -> Sent:
