@@ -92,9 +92,9 @@ class Archive:
 
 def drained(inbox: Path, seconds: float) -> bool:
     """Whether a node has ended all that it had to do before so long."""
-    places = [inbox / name for name in ("receiving", "answering", "outgoing", "committing")]
+    places = ("receiving", "answering", "outgoing", "committing")  # the last two not of every node
     end = time.monotonic() + seconds
-    while any(any(place.iterdir()) for place in places):
+    while any(any(inbox.glob(f"{place}/*")) for place in places):
         if time.monotonic() > end:
             return False
         time.sleep(0.2)
