@@ -9,8 +9,9 @@ memory is read when it is idle again.
     python -m benchmarks.node_load --in-a-row 50 --instances 1000 --at-once 8
     python -m benchmarks.node_load --documents          # whole heads, each with an answer
 
-With `--documents` the instances are small heads, an association or a part of one each, whose answer
-is made up and whose documents (report, page, mask, map and FHIR) are real and committed by a peer.
+With `--documents` the instances are small heads, an association each, sent again whole if it
+breaks; their answer is made up, their documents (report, page, mask, map and FHIR) are real and
+committed by a peer.
 
 Writes one JSON object to stdout; exit code 1 if an instance or a document was lost or memory grew
 beyond 5 %.
@@ -29,17 +30,16 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from pynetdicom import AE
-from pynetdicom.sop_class import MRImageStorage, Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import MRImageStorage  # type: ignore[attr-defined]
 
 from benchmarks.shared import script
 from benchmarks.shared.node.archive import Archive, drained
 from benchmarks.shared.node.made import MadeUp, series
-from runtime.documents.naming import DOCUMENTS
+from benchmarks.shared.node.scanner import Sent, send
 from runtime.service.answer import AnsweredBy, Fate, Order, Outcome
 from runtime.service.ending import Ending
 from runtime.service.log import configure
@@ -52,13 +52,6 @@ from runtime.system.child import GiveUp
 
 GROWTH = 0.05
 """How much more memory than after the warm-up is too much."""
-
-
-class Sent(NamedTuple):
-    """Instances acknowledged, and associations that broke on the way and were asked for again."""
-
-    instances: int
-    broken: int
 
 
 _PER_SERIES = 100
@@ -100,13 +93,15 @@ def run(
         archive.node = port
     try:
         parts = [_in_a_row(port, _some(loads, max(60, in_a_row // 5)))]
-        parts.append(_at_once(port, at_once, _some(loads, max(10 * at_once, instances // 5))))
+        parts.append(
+            _at_once(port, at_once, _some(loads, max(10 * at_once, instances // 5)), documents)
+        )
         warm = _idle_rss(node.pid, folder)
         some = _some(loads, in_a_row)
         row, row_s = script.timed(lambda: _in_a_row(port, some))
         after_row = _idle_rss(node.pid, folder)
         many = _some(loads, instances)
-        once, once_s = script.timed(lambda: _at_once(port, at_once, many))
+        once, once_s = script.timed(lambda: _at_once(port, at_once, many, documents))
         after, idle_s = script.timed(lambda: _idle_rss(node.pid or 0, folder))
     finally:
         ours.send(None)
@@ -128,11 +123,8 @@ def run(
     }
     if archive is None:
         return report | {"lost": sent.instances - len(list(folder.rglob("*.dcm")))}
-    kept, series = archive.kept(folder), len(list((folder / "heads").glob("*.nii")))
-    expected = series * (len(DOCUMENTS) + 1)
-    short = (expected - kept["documents"], series * len(DOCUMENTS) - kept["committed"])
-    lost = sum(map(abs, short)) + kept["different"] + kept["put_aside"]
-    return report | {"series": series, "documents_expected": expected, **kept, "lost": lost}
+    kept = archive.kept(folder, len(list((folder / "heads").glob("*.nii"))))
+    return report | kept | {"lost": kept["documents_lost"]}
 
 
 def _some(loads: Iterator[list[Dataset]], count: int) -> list[list[Dataset]]:
@@ -154,7 +146,7 @@ def _node(pipe: Connection, folder: Path, at_once: int, peer: int | None) -> Non
     configure(folder / "node.log")
     hush_libraries()
     policy = Policy(
-        allow=("LOAD",),
+        allow=("SCANNER",),
         max_associations=at_once,
         settle_s=_SETTLE_S,
         min_free_bytes=0,
@@ -199,46 +191,24 @@ def _instances() -> Iterator[Dataset]:
         yield ds
 
 
-def _send(port: int, datasets: list[Dataset]) -> Sent:
-    """Send over one association, or over more if one breaks or is refused, as a scanner does."""
-    ae = AE("LOAD")
-    ae.add_requested_context(Verification)
-    ae.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
-    sent, broken = 0, 0
-    while sent < len(datasets):
-        association = ae.associate("127.0.0.1", port, ae_title="FMTOOL")
-        if not association.is_established:
-            time.sleep(0.1)  # as many as may be are still open: ending takes a moment
-            continue
-        association.send_c_echo()
-        for ds in datasets[sent:]:
-            status = association.send_c_store(ds) if association.is_established else Dataset()
-            if "Status" not in status:
-                broken += 1
-                break
-            if status.Status:
-                raise RuntimeError(f"an instance was refused with 0x{status.Status:04X}")
-            sent += 1
-        association.release()
-    return Sent(sent, broken)
-
-
 def _in_a_row(port: int, loads: list[list[Dataset]]) -> Sent:
     """Send over as many associations, one after the other."""
-    return _sum(_send(port, load) for load in loads)
+    return _sum(send(port, load) for load in loads)
 
 
-def _at_once(port: int, width: int, loads: list[list[Dataset]]) -> Sent:
-    """Send over `width` associations that are open at the same time."""
-    shares = [list(chain.from_iterable(loads[number::width])) for number in range(width)]
+def _at_once(port: int, width: int, loads: list[list[Dataset]], whole: bool) -> Sent:
+    """Send over `width` associations that are open at the same time; one for each if `whole`."""
     barrier = threading.Barrier(width)
 
-    def send(share: list[Dataset]) -> Sent:
+    def all_of(share: list[list[Dataset]]) -> Sent:
         barrier.wait()
-        return _send(port, share)
+        if whole:
+            return _sum(send(port, load, whole) for load in share)
+        return send(port, list(chain.from_iterable(share)))
 
+    shares = [loads[number::width] for number in range(width)]
     with ThreadPoolExecutor(width) as pool:
-        return _sum(pool.map(send, shares))
+        return _sum(pool.map(all_of, shares))
 
 
 def _sum(parts: Iterable[Sent]) -> Sent:

@@ -31,17 +31,39 @@ class Archive:
         assert server is not None
         self.port = int(server.server_address[1])
 
-    def kept(self, folder: Path) -> dict[str, int]:
-        """What became of a node's documents, whose inbox and FHIR folder are in `folder`."""
-        inbox = folder / "inbox"
-        jobs = [json.loads(file.read_bytes()) for file in (inbox / "sent").glob("*.json")]
-        return {
-            "documents": len(self.stored) + len(list((folder / "fhir").iterdir())),
-            "committed": sum(len(job["committed"]) for job in jobs),
+    def kept(self, folder: Path, series: int) -> dict[str, int]:
+        """What became of a node's documents, and how many of them are lost.
+
+        A series that came in two parts may have two answers.
+
+        Args:
+            folder: with the node's inbox and its FHIR reports, of which a series has one.
+            series: how many the node acknowledged.
+        """
+        inbox, fhir = folder / "inbox", len(list((folder / "fhir").iterdir()))
+        jobs = {
+            file.stem: json.loads(file.read_bytes()) for file in (inbox / "sent").glob("*.json")
+        }
+        expected = len(jobs) * len(DOCUMENTS)
+        found = {
+            "series": series,
+            "series_answered": len({name.rpartition("-")[0] for name in jobs}),
+            "answers": len(jobs),
+            "documents_expected": expected + series,
+            "documents": len(self.stored) + fhir,
+            "committed": sum(len(job["committed"]) for job in jobs.values()),
             "sent_again": self.again,
             "different": self.different,
             "put_aside": sum(len(list(inbox.glob(f))) for f in ("refused/*/*", "quarantine/*")),
         }
+        short = [
+            series - found["series_answered"],
+            series - fhir,
+            expected - len(self.stored),
+            expected - found["committed"],
+        ]
+        lost = sum(map(abs, short)) + found["different"] + found["put_aside"]
+        return found | {"documents_lost": lost}
 
     def _store(self, event: evt.Event) -> int:
         uid, data = str(event.dataset.SOPInstanceUID), bytes(event.encoded_dataset(False))
@@ -70,9 +92,9 @@ class Archive:
 
 def drained(inbox: Path, seconds: float) -> bool:
     """Whether a node has ended all that it had to do before so long."""
-    places = [inbox / name for name in ("receiving", "answering", "outgoing", "committing")]
+    places = ("receiving", "answering", "outgoing", "committing")  # the last two not of every node
     end = time.monotonic() + seconds
-    while any(any(place.iterdir()) for place in places):
+    while any(any(inbox.glob(f"{place}/*")) for place in places):
         if time.monotonic() > end:
             return False
         time.sleep(0.2)

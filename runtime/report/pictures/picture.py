@@ -30,11 +30,6 @@ Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-def brain_png(volume: Volume, mask: Mask, spacing: Sequence[float] = _ONE_MM) -> bytes:
-    """`brain_picture` as PNG."""
-    return _png(brain_picture(volume, mask, spacing))
-
-
 def brain_picture(volume: Volume, mask: Mask, spacing: Sequence[float] = _ONE_MM) -> Image.Image:
     """Three planes through the brain's centre with the mask's outline, side by side.
 
@@ -49,7 +44,7 @@ def brain_picture(volume: Volume, mask: Mask, spacing: Sequence[float] = _ONE_MM
 def brain_planes(
     volume: Volume, mask: Mask, spacing: Sequence[float] = _ONE_MM
 ) -> dict[str, Image.Image]:
-    """`brain_png` plane by plane, by the names of `panel.AXES`."""
+    """`brain_picture` plane by plane, by the names of `panel.AXES`."""
     return planes(volume, mask, [Contour(mask, 0.5, MASK_COLOUR)], spacing)
 
 
@@ -79,7 +74,11 @@ def white(template: Volume) -> float:
 
 
 def qc_png(volume: Volume, mask: Mask, template: Volume) -> bytes:
-    """`brain_png` over the same planes with the template's contours; all crop axes (z, y, x)."""
+    """`brain_picture` over the same planes with the template's contours, as PNG.
+
+    Args:
+        volume, mask, template: crop axes (z, y, x).
+    """
     above = brain_picture(_xyz(volume), _xyz(mask))
     below = _registered(volume, mask, template)
     sheet = Image.new("RGB", (above.width, above.height + below.height))

@@ -74,7 +74,7 @@ def documents(
     files = {}
     for number, document in enumerate(made, 1):
         data = _file(document)
-        if patient is not None:  # of a copy: documents share elements
+        if patient is not None:  # of a copy, as it is read
             copy = dcmread(BytesIO(data))
             patient.clean(copy)
             data = _file(copy)

@@ -46,7 +46,7 @@ def test_a_plane_shows_right_or_anterior_on_the_left_and_the_top_above(
 
 def test_the_outline_runs_along_the_mask_and_only_there() -> None:
     mask = ball((60, 70, 50), 18)
-    image = pixels(picture.brain_png(mask.astype(np.float32), mask, (1.0, 1.0, 1.0)))
+    image = np.asarray(picture.brain_picture(mask.astype(np.float32), mask, (1.0, 1.0, 1.0)))
     axial = image[12 : 12 + 140, 12 : 12 + 120]
     coloured = np.argwhere((axial == picture.MASK_COLOUR).all(axis=-1))
     assert len(coloured) > 150
@@ -57,7 +57,7 @@ def test_the_outline_runs_along_the_mask_and_only_there() -> None:
 
 def test_voxel_sizes_set_the_proportions() -> None:
     mask = ball((40, 40, 20), 8)
-    cube = pixels(picture.brain_png(mask.astype(np.float32), mask, (1.0, 1.0, 2.0)))
+    cube = np.asarray(picture.brain_picture(mask.astype(np.float32), mask, (1.0, 1.0, 2.0)))
     assert cube.shape[1] == 3 * 80 + 4 * 12  # every panel is 40 mm, 80 pixels, wide
 
 
@@ -67,7 +67,7 @@ def test_the_prepared_brain_and_the_template_are_drawn() -> None:
     template[ball(CROP_SHAPE, 40)] = 900.0
     volume = np.where(mask, 100.0, 0).astype(np.float32)
     sheet = pixels(picture.qc_png(volume, mask, template))
-    brain = pixels(picture.brain_png(volume.transpose(2, 1, 0), mask.transpose(2, 1, 0)))
+    brain = np.asarray(picture.brain_picture(volume.transpose(2, 1, 0), mask.transpose(2, 1, 0)))
     np.testing.assert_array_equal(sheet[: len(brain)], brain)
     registered = sheet[len(brain) :]
     assert (registered == picture.TEMPLATE_COLOUR).all(axis=-1).sum() > 1000
@@ -76,4 +76,4 @@ def test_the_prepared_brain_and_the_template_are_drawn() -> None:
 
 def test_an_empty_mask_and_a_flat_volume_still_give_a_picture() -> None:
     empty = np.zeros((20, 20, 20), dtype=bool)
-    assert pixels(picture.brain_png(np.zeros(empty.shape, np.float32), empty)).ndim == 3
+    assert np.asarray(picture.brain_picture(np.zeros(empty.shape, np.float32), empty)).ndim == 3
