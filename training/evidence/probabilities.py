@@ -4,7 +4,8 @@ Platt's sigmoid for K classes: one temperature, one offset a class, of maximum l
 out-of-fold logits with his targets (a class of n subjects is (n + 1) / (n + K) sure), each subject
 weighing one (Guo et al. 2017, arXiv 1706.04599, of whose temperature the offsets give a head that
 knows nothing the classes' shares). Of classes in an order the offsets are thresholds on the score,
-the mean of the steps that stand in place of the logits (`runtime.trust.ordinal`).
+the mean of the steps that stand in place of the logits (`runtime.trust.ordinal`), and a class of n
+subjects is (n + 2 / K) / (n + 2) sure: of many classes K doubts would draw all to the middle.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ def fit(logits: Array, cohort: Cohort[Task]) -> Softmax | Cumulative:
     labels, mass, kinds = cohort.labels, masses(cohort.subjects), len(cohort.task.classes or ())
     own = labels[:, None] == np.arange(kinds)
     counts = own.T @ mass
-    target = np.where(own, counts + 1.0, 1.0) / (own @ counts + kinds)[:, None]
     if cohort.task.kind == "ordinal":
+        target = (own * counts + 2.0 / kinds) / (own @ counts + 2.0)[:, None]
         return _cumulative(logits.mean(axis=1), target * mass[:, None])
+    target = np.where(own, counts + 1.0, 1.0) / (own @ counts + kinds)[:, None]
     return _softmax(logits, target, mass)
 
 

@@ -57,7 +57,7 @@ def test_classes_in_an_order_have_a_score_and_a_median(made):
     parts = {part["code"]["text"]: part for part in one["component"]}
     assert parts["Score"]["valueQuantity"]["value"] == 0.25
     assert parts["Median class"]["valueCodeableConcept"]["text"] == "MCI"
-    text = str(sr._answer(made["diagnosis"], made, "1", None)[0])
+    text = str(sr._answer(made["diagnosis"], made, "1", None, None)[0])
     assert all(f"Probability of {name} (diagnosis), from brain MRI" in text for name in CHANCES)
     assert "diagnosis: MCI, probability 0.70, 90 %: CN or MCI" in sr._sentences(made)
 
