@@ -1,6 +1,6 @@
 """How well a head of classes in an order does: whether it orders people, and by how many it errs.
 
-With s the score, c the median class that it gives, and y the true one, every subject counting once:
+With s the score, c the class that is answered, and y the true one, every subject counting once:
 
     C-index = P(s > s' | y > y')            MAE = mean of |c - y|, in classes
     quadratic weighted kappa = 1 - mean of (c - y)^2 / (var c + var y + (mean c - mean y)^2)
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from fmtool.task import Task
-from runtime.trust.ordinal import median
+from runtime.trust.ordinal import median, median_of
 from training.cohort import Cohort
-from training.evidence import evaluate, multiclass
+from training.evidence import evaluate, multiclass, probabilities
 from training.evidence.evaluate import Array
 
 CHANCE = 0.5
@@ -48,7 +48,7 @@ def against_chance(
     spread, _ = evaluate.auc_spread(influence, subjects, y)
     half = _half_as_sure(multiclass.people(cohort))
     low, high = evaluate.auc_interval(value, spread, half, half, widened)
-    told = median(predictions)
+    told = np.stack([answered(steps, cohort) for steps in predictions])
     return {
         "metric": "C-index",
         "unit": "",
@@ -62,6 +62,18 @@ def against_chance(
         "kappa": _kappa(cohort, told, widened),
         **multiclass.hits(cohort, told, baseline, widened),
     }
+
+
+def answered(steps: Array, cohort: Cohort[Task], seed: int = 0) -> Array:
+    """(N,) median classes by thresholds that other subjects' scores calibrate, as at run time.
+
+    A head's own are of the scores of scans that it was fitted on, which lie farther apart than new
+    ones': by them most would be called the middle. They serve where subjects are too few.
+    """
+    chances = probabilities.out_of_fold(steps, cohort, seed)
+    if chances is None:
+        return median(steps)
+    return np.array([median_of(p) for p in chances], dtype=np.float64)
 
 
 def _off(cohort: Cohort[Task], told: Array, baseline: Array, widened: float) -> dict[str, Any]:

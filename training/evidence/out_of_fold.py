@@ -25,6 +25,7 @@ from runtime.trust.multiclass import log_softmax
 from training.cohort import Cohort
 from training.evidence import calibration, evaluate, probabilities
 from training.evidence.conformal import LEVEL, Array
+from training.evidence.ordinal import answered
 
 _FOUND_BY = "by the head that had not seen the participant"
 _ANSWER = {"multiclass": "likeliest", "ordinal": "median"}
@@ -160,9 +161,12 @@ def _several(
     else:
         plain = np.exp(log_softmax(first))
         raw = {f"logit_{name}": list(first[:, c]) for c, name in enumerate(names)}
+    answers = _named(first, cohort.task)
+    if cohort.task.kind == "ordinal":
+        answers = [names[int(c)] for c in answered(first, cohort, seed)]
     found = {
         "truth": [names[int(label)] for label in y],
-        "predicted": _named(first, cohort.task),
+        "predicted": answers,
         **raw,
         **{f"predicted_{name}": list(plain[:, c]) for c, name in enumerate(names)},
         "set": sets,

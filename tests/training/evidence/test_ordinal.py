@@ -64,7 +64,7 @@ def test_the_figures_are_those_of_their_definitions():
     found = evidence.against_constant(people, z[None], np.ones((1, PEOPLE)))
     assert found["metric"] == "C-index"
     assert found["value"] == pytest.approx((1 + somersd(y, z[:, 0]).statistic) / 2)
-    told = ordinal.median(z)
+    told = figures.answered(z, people)
     assert found["classes_off"]["value"] == pytest.approx(mean_absolute_error(y, told))
     assert found["classes_off"]["median"] == pytest.approx(2 / 3)
     assert found["kappa"]["value"] == pytest.approx(cohen_kappa_score(y, told, weights="quadratic"))
@@ -74,6 +74,13 @@ def test_the_figures_are_those_of_their_definitions():
     assert 0.5 < low < found["value"] < high <= 1.0
     low, high = found["kappa"]["interval"]
     assert low < found["kappa"]["value"] < high
+
+
+def test_scores_of_new_scans_that_shrink_are_not_all_called_the_middle():
+    y = np.arange(PEOPLE) % 3
+    shrunk = 0.1 * (y - 1.0)[:, None] - np.array([-3.0, 3.0])  # in order, and far from either end
+    assert (ordinal.median(shrunk) == 1.0).all()
+    assert (figures.answered(shrunk, cohort(y)) == y).all()
 
 
 def test_of_two_classes_the_c_index_is_the_auc_and_its_interval_that_of_an_auc():
