@@ -29,11 +29,15 @@ class LinearHead(Protocol):
 
     @property
     def weight(self) -> NDArray[np.floating[Any]]:
-        """[F], the task's unit (or logit) per unit of each feature; [K, F] of K classes."""
+        """[F], the task's unit (logit, or score) per unit of each feature; [K, F] of K logits."""
 
     @property
     def bias(self) -> float | NDArray[np.floating[Any]]:
-        """In the task's unit (or logit); [K] of K classes."""
+        """In the task's unit (logit, or score); [K] of K logits."""
+
+    @property
+    def thresholds(self) -> Sequence[float] | None:
+        """[K - 1] on the score, of K classes in an order; None of any other."""
 
     @property
     def evidence(self) -> Mapping[str, Any]:
@@ -88,11 +92,11 @@ class BundleGraph(nn.Module):
     `volume`, intensities of any scale, and `mask`, 1 inside the brain and 0 outside.
 
     Outputs, in the order of `output_names`: the embedding [B, F]; one [B, 1] per task (a
-    regression's value in its unit, a binary task's logit), or [B, K] of a multiclass task's
-    logits; one map [B, 1, d, h, w] per task, or [B, K, d, h, w], on the encoder's last feature
-    grid. A head is linear and the embedding is a mean over positions, so a map is
-    `w . f(position) + b`, w that of the position's cell in a gridded encoder, and its mean over
-    positions is the task's output.
+    regression's value in its unit, a binary task's logit, an ordinal one's score), or [B, K] of a
+    multiclass task's logits; one map [B, 1, d, h, w] per task, or [B, K, d, h, w], on the
+    encoder's last feature grid. A head is linear and the embedding is a mean over positions, so a
+    map is `w . f(position) + b`, w that of the position's cell in a gridded encoder, and its mean
+    over positions is the task's output.
 
     The module is frozen: `train()` leaves BatchNorm on its stored statistics.
 
@@ -124,6 +128,10 @@ class BundleGraph(nn.Module):
                 )
             if not np.size(head.bias) == head.task.outputs == len(np.atleast_2d(head.weight)):
                 raise InputError(f"the head of {head.task.name} is of other classes than its task")
+            if not head.task.parted_by(head.thresholds):
+                raise InputError(
+                    f"the head of {head.task.name} has other thresholds than its task's"
+                )
         rows = [torch.as_tensor(np.atleast_2d(head.weight)).float() for head in heads]
         weight = torch.cat(rows) if rows else torch.zeros(0, features)
         self.register_buffer("weight", weight)

@@ -17,7 +17,8 @@ ERROR_SHARE = 0.1
 """Of a regression's own cross-validated error: what int8 may shift it by."""
 
 LOGIT_SHIFT = 0.2
-"""What int8 may shift a logit by: of a binary task at most 0.05 of probability, of several 0.1."""
+"""What int8 may shift a logit or a score by: of a binary or an ordinal task at most 0.05 of
+probability, of several 0.1."""
 
 
 def limit(task: Task, value: float, tolerance: float, evidence: Mapping[str, Any]) -> float:

@@ -3,12 +3,12 @@
 A question of the user's own is a small TOML file:
 
 name = "brain_age_gap"          # letters, digits and underscores: names the model's output
-kind = "regression"             # or "binary", or "multiclass"
+kind = "regression"             # or "binary", "multiclass" or "ordinal"
 unit = "years"                  # of a regression
 label = "gap"                   # the column of the cohort's table
 valid_range = [-40.0, 40.0]     # optional, of a regression
 # classes = ["CN", "MCI"]       # class 0 and class 1 as tables write them; three or more of a
-                                # multiclass task
+                                # multiclass task, and of an ordinal one, from least to most
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from fmtool.errors import InputError, UsageError
 
-Kind = Literal["regression", "binary", "multiclass"]
+Kind = Literal["regression", "binary", "multiclass", "ordinal"]
+
+SEVERAL = ("multiclass", "ordinal")
+"""The kinds of three classes or more."""
 
 SURE_LOGIT = 4.0
 """A probability of 0.98 or 0.02."""
@@ -36,14 +40,15 @@ class Task:
 
     Attributes:
         name: what the user types and what the model's output is called.
-        kind: "regression" (the output is the value), "binary" (the output is a logit) or
+        kind: "regression" (the output is the value), "binary" (the output is a logit),
             "multiclass" (the output is a logit for each class, of which a softmax makes
-            probabilities).
+            probabilities) or "ordinal" (the output is a score, of which thresholds between the
+            classes make probabilities; see `runtime.trust.ordinal`).
         unit: the unit of a regression's value; "probability" for a task of classes.
         label: the column of a cohort table that holds the truth.
         valid_range: the smallest and largest label that can be true (regression).
-        classes: the names of class 0 and class 1 (binary), or of all (multiclass), as written in
-            tables.
+        classes: the names of class 0 and class 1 (binary), or of all (multiclass; ordinal, in
+            their order), as written in tables.
     """
 
     name: str
@@ -58,6 +63,24 @@ class Task:
         """How many numbers a head gives: K of a multiclass task, 1 of any other."""
         return len(self.classes or ()) if self.kind == "multiclass" else 1
 
+    @property
+    def several(self) -> bool:
+        """Whether there are three classes or more."""
+        return self.kind in SEVERAL
+
+    @property
+    def logits(self) -> int:
+        """How many a head has while it is trained: K - 1 of an ordinal task, one for each step from
+        a class to the next, which share their weight; of any other as many as `outputs`."""
+        return len(self.classes or ()) - 1 if self.kind == "ordinal" else self.outputs
+
+    def parted_by(self, thresholds: Sequence[float] | None) -> bool:
+        """Whether a head of the task can have these: K - 1 that rise, if ordinal, else None."""
+        if self.kind != "ordinal" or thresholds is None:
+            return self.kind != "ordinal" and thresholds is None
+        fine = len(thresholds) == self.logits and all(map(_finite, thresholds))
+        return fine and all(one < other for one, other in pairwise(thresholds))
+
     def telling(self, outputs: Sequence[float]) -> float:
         """What `slack` asks for, of a head's outputs: the one, or by how much the largest leads."""
         if self.kind != "multiclass":
@@ -71,14 +94,16 @@ class Task:
         Rounding moves a logit in proportion to its size, and far from zero the probability hardly
         follows: beyond `SURE_LOGIT` a tolerance is a relative one. A tolerance of 0.2 moves a
         probability by 0.05 at even odds, and by less than 0.004 where there is any slack. Of
-        several logits it is the lead of the largest that makes sure.
+        several logits it is the lead of the largest that makes sure; a score far from zero may
+        lie at a threshold, and has none.
         """
-        return 1.0 if self.kind == "regression" else max(1.0, abs(value) / SURE_LOGIT)
+        rigid = self.kind in ("regression", "ordinal")
+        return 1.0 if rigid else max(1.0, abs(value) / SURE_LOGIT)
 
     def parse_label(self, text: object) -> float:
         """A table's cell as a number: the value of a regression, or the class's index.
 
-        A cell may hold the index itself, unless the names of a multiclass task are numbers.
+        A cell may hold the index itself, unless three names or more hold numbers.
 
         Raises:
             InputError: for an empty, unreadable or out-of-range cell, naming what is valid.
@@ -95,7 +120,7 @@ class Task:
                     f"{self.label} is {word!r}; valid are {', '.join(self.classes)}, 0 and 1"
                 )
             return names[word.lower()]
-        if self.kind == "multiclass":
+        if self.several:
             return self._index(word)
         try:
             value = float(word)
@@ -180,16 +205,16 @@ SUFFIX = ".toml"
 _MAX_BYTES = 64 << 10
 
 MOST_CLASSES = 32
-"""Of a multiclass task: each has its own map in every result."""
+"""Each of a multiclass task has its own map in every result."""
 
 _KEYS = ("name", "kind", "unit", "label", "valid_range", "classes")
 _REQUIRED = {
     "regression": ("name", "kind", "unit", "label"),
     "binary": ("name", "kind", "label", "classes"),
     "multiclass": ("name", "kind", "label", "classes"),
+    "ordinal": ("name", "kind", "label", "classes"),
 }
-_KINDS = '"regression", "binary" or "multiclass"'
-_OTHERS = {"regression": ("classes",), "binary": ("valid_range",), "multiclass": ("valid_range",)}
+_KINDS = '"regression", "binary", "multiclass" or "ordinal"'
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _TAKEN = ("volume", "mask", "embedding")  # the exported model's own inputs and outputs
 _NUMBERS = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}  # what every binary task reads as its classes
@@ -239,20 +264,20 @@ def check(data: dict[str, Any]) -> Task:
         raise InputError(f"kind is {kind!r:.60}; valid is {_KINDS}")
     missing = [key for key in _REQUIRED[kind] if key not in data]
     if missing:
-        raise InputError(f"the key {missing[0]!r} is missing; a {kind} task needs it")
-    wrong = [key for key in _OTHERS[kind] if key in data]
+        raise InputError(f"the key {missing[0]!r} is missing; {_a(kind)} task needs it")
+    other = "classes" if kind == "regression" else "valid_range"
+    wrong = [other] if other in data else []
     if wrong:
-        raise InputError(f"{wrong[0]!r} makes no sense for a {kind} task; take it out")
+        raise InputError(f"{wrong[0]!r} makes no sense for {_a(kind)} task; take it out")
     if kind == "regression":
         task = Task(
             _name(data), "regression", _text(data, "unit"), _text(data, "label"), _range(data)
         )
     else:
         if data.get("unit", "probability") != "probability":
-            raise InputError(f'the unit of a {kind} task is "probability"; take the key out')
-        several = kind == "multiclass"
-        of_classes: Kind = "multiclass" if several else "binary"
-        named = _many_classes(data) if several else _classes(data)
+            raise InputError(f'the unit of {_a(kind)} task is "probability"; take it out')
+        of_classes: Kind = next(k for k in get_args(Kind) if k == kind)
+        named = _many_classes(data) if kind in SEVERAL else _classes(data)
         task = Task(_name(data), of_classes, "probability", _text(data, "label"), classes=named)
     _refuse_built_in(task, _PAPER)
     return task
@@ -303,6 +328,7 @@ def _classes(data: dict[str, Any]) -> tuple[str, str]:
     if not isinstance(names, list) or len(names) != 2:
         more = isinstance(names, list) and len(names) > 2
         hint = '; of three or more, kind is "multiclass"' if more else ', such as ["CN", "AD"]'
+        hint += ', or "ordinal" if they have an order' if more else ""
         raise InputError(f"classes is {names!r:.60}; a binary task has two{hint}")
     first, second = (_text({"a class": name}, "a class") for name in names)
     if first.lower() == second.lower():
@@ -314,18 +340,26 @@ def _classes(data: dict[str, Any]) -> tuple[str, str]:
 
 
 def _many_classes(data: dict[str, Any]) -> tuple[str, ...]:
-    given = data["classes"]
+    given, ordered = data["classes"], data["kind"] == "ordinal"
     if not isinstance(given, list) or not 3 <= len(given) <= MOST_CLASSES:
         two = isinstance(given, list) and len(given) == 2
-        hint = 'of two, kind is "binary"' if two else 'such as ["CN", "MCI", "AD"]'
+        such = '["none", "mild", "severe"], in order' if ordered else '["CN", "MCI", "AD"]'
+        hint = 'of two, kind is "binary"' if two else f"such as {such}"
         raise InputError(
-            f"classes is {given!r:.60}; a multiclass task has 3 to {MOST_CLASSES}, {hint}"
+            f"classes is {given!r:.60}; {_a(data['kind'])} task has 3 to {MOST_CLASSES}, {hint}"
         )
     names = tuple(_text({"a class": name}, "a class") for name in given)
     values = [n for n in map(_as_number, names) if n is not None]
     if len({name.lower() for name in names}) < len(names) or len(set(values)) < len(values):
         raise InputError(f"classes is {given!r:.60}; any two must differ by more than case")
+    ways = sorted(values), sorted(values, reverse=True)
+    if ordered and len(values) == len(names) and values not in ways:
+        raise InputError(f"classes is {given!r:.60}; an ordinal task's stand from least to most")
     return names
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind == "ordinal" else f"a {kind}"
 
 
 def _as_number(text: str) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from fmtool.bundle import exposure
 from fmtool.bundle.rivals import unbeaten
 from fmtool.task import Task
 from runtime.result import Prediction
-from runtime.trust import Trust, classes, multiclass
+from runtime.trust import Trust, classes, multiclass, ordinal
 from runtime.trust.interval import Interval, interval
 from runtime.trust.novelty import WARN
 
@@ -25,17 +25,19 @@ def answer(
     embedding: ArrayLike = (),
     trust: Trust | None = None,
     learnt_from: bool = False,
+    thresholds: Sequence[float] | None = None,
 ) -> Prediction:
     """The prediction of one task.
 
     Args:
         task: the question.
-        raw: the model's output: the value of a regression, the logit of a binary task; (K,) logits
-            of a multiclass one.
+        raw: the model's output: the value of a regression, the logit of a binary task, the score of
+            an ordinal one; (K,) logits of a multiclass one.
         evidence: how well the head did; see `training.evidence`.
         embedding: (F,) of the scan; needed with `trust`.
         trust: the head's calibration.
         learnt_from: whether the head was fitted on this very scan.
+        thresholds: on the score; needed of an ordinal task.
     """
     logits = np.atleast_1d(np.asarray(raw, dtype=np.float64))
     value = float(logits[0])
@@ -73,15 +75,20 @@ def answer(
     said = [*warnings, *of_head]
     plain = Prediction(task, value, evidence, said, learnt_from=learnt_from, of_head=of_head)
     if task.kind == "multiclass":
-        plain = _softmax(plain, logits)
+        plain = _uncalibrated(plain, np.exp(multiclass.log_softmax(logits)))
+    if task.kind == "ordinal":
+        assert thresholds is not None
+        score = float(logits[0])
+        known = np.asarray(thresholds, dtype=np.float64)
+        plain = replace(_uncalibrated(plain, ordinal.Cumulative(1.0, known)(score)), score=score)
     if trust is None:
         return plain
     if trust.novelty is not None:
         plain = replace(plain, novelty=trust.novelty.p_value(embedding))
     if task.kind == "regression":
         return _regression(plain, embedding, trust)
-    if task.kind == "multiclass":
-        return _multiclass(plain, logits, embedding, trust)
+    if task.several:
+        return _several(plain, logits, embedding, trust)
     return _binary(plain, float(logits[0]), embedding, trust)
 
 
@@ -122,7 +129,7 @@ def _binary(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trust) -
     names, members = plain.task.classes, None
     if trust.labels is not None and names is not None:
         p = trust.p_values(embedding)
-        members = [names[label] for label in classes.members(p, trust.level)]
+        members = [names[label] for label in trust.members(p)]
         if max(p) <= WARN:
             plain.warnings.append(
                 f"The scan fits neither {names[0]} nor {names[1]}: hardly any of either class lies "
@@ -143,46 +150,45 @@ def _binary(plain: Prediction, raw: float, embedding: ArrayLike, trust: Trust) -
     return found
 
 
-def _multiclass(
+def _several(
     plain: Prediction, logits: NDArray[np.float64], embedding: ArrayLike, trust: Trust
 ) -> Prediction:
     names, members = plain.task.classes or (), None
     if trust.labels is not None:
         p = trust.p_values(embedding)
-        members = [names[c] for c in classes.members(p, trust.level)]
+        members = [names[c] for c in trust.members(p)]
         if max(p) <= WARN:
+            why = "is told apart as little"
+            if plain.score is not None:
+                why = "lies as far beyond its thresholds"
             plain.warnings.append(
-                f"The scan fits none of {', '.join(names)}: hardly any of its likeliest class is "
-                f"told apart as little (p = {max(p):.2g})."
+                f"The scan fits none of {', '.join(names)}: hardly any of its likeliest class "
+                f"{why} (p = {max(p):.2g})."
             )
     found = replace(plain, members=members, level=trust.level)
     if trust.probabilities is not None and trust.labels is not None:
         share = list(trust.prevalence or trust.shares)
-        here = trust.probabilities(logits)
+        here = trust.probabilities(logits if plain.score is None else plain.score)
         chances = multiclass.at_shares(here, trust.shares, share).tolist()
         by_name = dict(zip(names, chances, strict=True))
-        found = replace(
-            found,
-            probabilities=by_name,
-            probability=max(chances),
-            shares=dict(zip(names, share, strict=True)),
-        )
-        uncalibrated = plain.probabilities or {}
-        found = replace(found, value=uncalibrated[str(found.label)])
+        found = replace(found, probabilities=by_name, shares=dict(zip(names, share, strict=True)))
+        uncalibrated, label = plain.probabilities or {}, str(found.label)
+        found = replace(found, value=uncalibrated[label], probability=by_name[label])
     _told_apart(found)
     return found
 
 
-def _softmax(plain: Prediction, logits: NDArray[np.float64]) -> Prediction:
-    """With the uncalibrated probabilities."""
-    chances = np.exp(multiclass.log_softmax(logits)).tolist()
-    by_name = dict(zip(plain.task.classes or (), chances, strict=True))
-    return replace(plain, value=max(chances), probabilities=by_name)
+def _uncalibrated(plain: Prediction, chances: NDArray[np.float64]) -> Prediction:
+    """With (K,) probabilities of the head's own."""
+    by_name = dict(zip(plain.task.classes or (), chances.tolist(), strict=True))
+    found = replace(plain, probabilities=by_name)
+    return replace(found, value=by_name[str(found.label)])
 
 
 def _told_apart(found: Prediction) -> None:
     if found.members and found.label not in found.members:
-        likelier = "likelier" if found.task.kind == "binary" else "likeliest"
+        kinds = {"binary": "likelier", "multiclass": "likeliest", "ordinal": "median"}
+        likelier = kinds[found.task.kind]
         found.warnings.append(
             f"The {likelier} class, {found.label}, is not in the prediction set: the set compares "
             "the scan with those of each class, whatever the classes' shares."

@@ -219,6 +219,7 @@ class Predictor:
                 outputs["embedding"][0],
                 self._trust.get(task.name),
                 self._exposure.learnt_from(task.name, ready.contents),
+                self.bundle.thresholds(task.name),
             )
             for task in tasks
         }

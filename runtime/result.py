@@ -16,6 +16,7 @@ from runtime.preprocess.pipeline import Prepared
 from runtime.quality import Check
 from runtime.scan.dicom.geometry import Stack
 from runtime.system.clock import stamp
+from runtime.trust import ordinal
 from runtime.trust.interval import Interval
 
 
@@ -25,8 +26,8 @@ class Prediction:
 
     Attributes:
         task: the question.
-        value: in the task's unit; the sigmoid of a binary task's logit, for `task.classes[1]`; of a
-            multiclass task the softmax's share of `label`.
+        value: in the task's unit; the sigmoid of a binary task's logit, for `task.classes[1]`; of
+            several classes the uncalibrated probability of `label`.
         evidence: how well the head did in cross-validation, and against which baseline.
         warnings: sentences a reader must see beside the value.
         interval: of a regression whose head is calibrated.
@@ -36,10 +37,11 @@ class Prediction:
         members: the prediction set: the classes that cannot be excluded at `level`.
         level: of `members`.
         novelty: p-value of the scan among the head's calibration cohort; small is unusual.
-        probabilities: a multiclass task's, by class: calibrated if the head is, else the softmax's.
+        probabilities: of several classes, by class: calibrated if the head is.
         shares: the share of each class among scans that calibrated `probabilities` assume.
         learnt_from: whether the head was fitted on this very scan, as far as its files tell.
         of_head: those of the warnings that hold of every scan.
+        score: of an ordinal task, in log-odds: what its map adds up to.
     """
 
     task: Task
@@ -57,6 +59,7 @@ class Prediction:
     shares: dict[str, float] | None = None
     learnt_from: bool = False
     of_head: list[str] = field(default_factory=list)
+    score: float | None = None
 
     def say_of_head(self, sentence: str) -> None:
         """Warn of what holds of every scan."""
@@ -65,9 +68,14 @@ class Prediction:
 
     @property
     def label(self) -> str | None:
-        """The likeliest class, calibrated if the head is; None for a regression."""
+        """The likeliest class, or of an ordinal task the median one; None for a regression.
+
+        By calibrated probabilities if the head is.
+        """
         if self.task.classes is None:
             return None
+        if self.probabilities is not None and self.task.kind == "ordinal":
+            return self.task.classes[ordinal.median_of(list(self.probabilities.values()))]
         if self.probabilities is not None:
             return max(self.probabilities, key=self.probabilities.__getitem__)
         chance = self.value if self.probability is None else self.probability
@@ -86,6 +94,7 @@ class Prediction:
             "probability": self.probability,
             "prevalence": self.prevalence,
             "probabilities": self.probabilities,
+            "score": self.score,
             "shares": self.shares,
             "prediction_set": self.members,
             "prediction_set_level": self.level,

@@ -72,7 +72,7 @@ class Joint:
         del gather
         shape = self.parts[0].input_shape
         outputs = network(whole_batch(batch.volumes, batch.masks, shape)).float()
-        each = outputs.split([part.task.outputs for part in self.parts], dim=1)
+        each = outputs.split([part.task.logits for part in self.parts], dim=1)
         total, facts = outputs.sum() * 0.0, {}
         for part, output, labels in zip(self.parts, each, batch.labels.T, strict=True):
             known = ~labels.isnan()

@@ -8,6 +8,8 @@ z = (e - m) / s:
     binary:     w, b minimise  C sum log(1 + exp(-(2 y - 1)(w . z + b))) + |w|^2 / 2
                                                                         C in 10^(-3 .. 3) / F
     multiclass: w_c, b_c minimise  C sum -log softmax_y(w_c . z + b_c) + sum |w_c|^2 / 2      (same)
+    ordinal:    w, t minimise  C sum -log P(y | w . z, t) + |w|^2 / 2     thresholds t rising (same)
+                               by the proportional-odds model of `training.evidence.cumulative`
 
 the strength chosen by three inner folds over subjects. Unlike upstream's probe, which trains by
 gradient with BatchNorm's statistics adrift, each scan is embedded once (arXiv 2509.10620 for the
@@ -34,9 +36,18 @@ from fmtool.bundle.exposure import Overlap
 from fmtool.errors import InputError
 from fmtool.task import Task
 from runtime.report.rows import Record
+from runtime.trust import ordinal
 from training import evidence
 from training.cohort import Cohort
-from training.evidence import conformal, covariates, out_of_fold, smoothed_scan, splits, trust
+from training.evidence import (
+    conformal,
+    covariates,
+    cumulative,
+    out_of_fold,
+    smoothed_scan,
+    splits,
+    trust,
+)
 from training.evidence.covariates import Covariates
 from training.evidence.head import Head, Linear
 from training.evidence.sample import describe, sentence
@@ -55,7 +66,7 @@ class FittedProbe:
     Attributes:
         head: the head, fitted on all rows; its `evidence` has the figures below.
         predictions: (repeats, N) out-of-fold: the value, or the logit of class 1; (repeats, N, K)
-            logits of K classes.
+            logits of K classes, or K steps between classes in an order.
         baseline: (repeats, N) what the training folds' `evidence.constant` predicts for them.
         rows: the same for people, a row per scan; see `training.evidence.out_of_fold`.
     """
@@ -132,7 +143,7 @@ def fit(
     limits, found["trust"] = trust.cross(
         x, cohort, plans[0], heads[0], predictions, affine, seed, cells
     )
-    head = Head(cohort.task, *affine(x, cohort), found, encoder_sha256, sample, limits)
+    head = Head.of(cohort.task, affine(x, cohort), found, encoder_sha256, sample, limits)
     hard, sizes = limits.difficulty, None
     if hard is not None:
         sizes = np.array([hard(e)[k] for e, k in zip(x, fold[0], strict=True)])
@@ -189,10 +200,40 @@ def fit_affine(x: Array, cohort: Cohort[Task], cells: int = 1) -> Linear:
         span = Span.of(x, cells)
         best = _model(cohort.task, _STRENGTHS[losses.argmin()], features).fit(span.coordinates, y)
         weight, bias = span.weights(np.atleast_2d(best.coef_), np.atleast_1d(best.intercept_))
-    return (weight, bias) if len(weight) > 1 else (weight[0], float(bias[0]))
+    return _linear(weight, bias)
 
 
-def _model(task: Task, strength: float, features: int) -> Ridge | LogisticRegression:
+def _linear(weight: Array, bias: Array) -> Linear:
+    """Of (K, F) and (K,), or of an ordinal task (1, F) and its steps' biases."""
+    alike = len(weight) == 1
+    return (weight[0] if alike else weight), (float(bias[0]) if len(bias) == 1 else bias)
+
+
+class ProportionalOdds:
+    """`training.evidence.cumulative` as scikit-learn's models are; every row counts one.
+
+    Args:
+        penalty: a.
+        kinds: K.
+    """
+
+    def __init__(self, penalty: float, kinds: int) -> None:
+        self._penalty, self.classes_ = penalty, np.arange(kinds)
+
+    def fit(self, x: Array, y: Array) -> ProportionalOdds:
+        """(n, D) rows and (n,) classes."""
+        mass, kinds = np.ones(len(y)), len(self.classes_)
+        self.coef_, self.intercept_ = cumulative.fit(x, y, mass, kinds, self._penalty)
+        return self
+
+    def predict_log_proba(self, x: Array) -> Array:
+        """(n, D) -> (n, K)."""
+        return ordinal.log_chances((x @ self.coef_)[:, None] + self.intercept_)
+
+
+def _model(task: Task, strength: float, features: int) -> Any:
+    if task.kind == "ordinal":
+        return ProportionalOdds(features / strength, len(task.classes or ()))
     if task.kind == "regression":
         return Ridge(strength * features)  # the penalty's scale grows with the features
     if task.kind == "multiclass":  # whose intercepts have a common shift that no Newton step finds
@@ -201,7 +242,7 @@ def _model(task: Task, strength: float, features: int) -> Ridge | LogisticRegres
     return LogisticRegression(C=strength / features, solver="newton-cholesky", tol=1e-8)
 
 
-def _loss(model: Ridge | LogisticRegression, x: Array, y: Array) -> float:
+def _loss(model: Any, x: Array, y: Array) -> float:
     """Mean squared error, or log loss."""
     if isinstance(model, Ridge):
         return float(np.square(model.predict(x) - y).mean())
@@ -211,17 +252,13 @@ def _loss(model: Ridge | LogisticRegression, x: Array, y: Array) -> float:
 
 def one_number(values: Array, cohort: Cohort[Task]) -> Linear:
     """Weight and bias of a linear model of one number a scan, (N,), such as brain volume."""
-    model = LinearRegression() if cohort.task.kind == "regression" else LogisticRegression()
+    model: Any = LinearRegression() if cohort.task.kind == "regression" else LogisticRegression()
+    if cohort.task.kind == "ordinal":
+        model = ProportionalOdds(1.0, len(cohort.task.classes or ()))
     centre, spread = float(values.mean()), float(values.std()) or 1.0
     model.fit(((values - centre) / spread)[:, None], cohort.labels)
-    return _unscaled(model, np.array([centre]), np.array([spread]))
-
-
-def _unscaled(model: Any, centre: Array, spread: Array) -> Linear:
-    """A model of (x - centre) / spread as one of x."""
     weight = np.atleast_2d(model.coef_) / spread
-    bias = np.ravel(model.intercept_) - weight @ centre
-    return (weight, bias) if len(weight) > 1 else (weight[0], float(bias[0]))
+    return _linear(weight, np.ravel(model.intercept_) - weight[:, 0] * centre)
 
 
 def _heads(

@@ -5,6 +5,8 @@ With e = encoder(scan), the output o = w . e + b and labels y:
     regression: loss = mean of (o - (y - m) / s)^2      m, s: mean, deviation of training labels
     binary:     loss = mean of c_y * log(1 + exp((1 - 2 y) o))
     multiclass: loss = mean of c_y * -log softmax_y(o)                  o: one number a class
+    ordinal:    loss = mean of c_y * -log P(y | o)            o: the steps of one score, which are
+                                      its differences from trained thresholds that stay in order
 
 m and s only put the labels on the scale that first weights expect; they are folded into w and b at
 the end. c is 1, or with `balance` the inverse of the class's share. Without pretraining this is the
@@ -41,12 +43,22 @@ EPOCHS = 300
 
 
 class SupervisedNetwork(nn.Module):
-    """Encoder and linear layer: [B, 1, z, y, x] -> (B,), or (B, K) of K > 1 outputs."""
+    """Encoder and linear layer: [B, 1, z, y, x] -> (B,), or (B, K) of K > 1 outputs.
 
-    def __init__(self, encoder: nn.Module, recompute: bool = False, outputs: int = 1) -> None:
+    Args:
+        encoder: with its first weights.
+        recompute: trade time for memory.
+        outputs: K.
+        ordered: whether these are the steps of one score.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, recompute: bool = False, outputs: int = 1, ordered: bool = False
+    ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = nn.Linear(encoders.feature_count(encoder), outputs)
+        features = encoders.feature_count(encoder)
+        self.head = Steps(features, outputs) if ordered else nn.Linear(features, outputs)
         self._recompute = recompute
 
     def forward(self, volumes: Tensor) -> Tensor:
@@ -54,6 +66,25 @@ class SupervisedNetwork(nn.Module):
         maps = encoders.features(self.encoder, volumes, recompute=self._recompute)
         output: Tensor = self.head(encoders.pool(self.encoder, maps))
         return output if output.shape[1] > 1 else output[:, 0]
+
+
+class Steps(nn.Module):
+    """A score less each of K rising thresholds, (B, F) -> (B, K): see `runtime.trust.ordinal`."""
+
+    def __init__(self, features: int, count: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(features, 1)
+        self.gaps = nn.Parameter(torch.zeros(count - 1))  # their logarithms: each is above 0
+
+    def thresholds(self) -> Tensor:
+        """(K,), whose mean is zero."""
+        found = functional.pad(self.gaps.exp().cumsum(0), (1, 0))
+        return found - found.mean()
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """The steps of each row."""
+        score: Tensor = self.score(embedding)
+        return score - self.thresholds()
 
 
 class Supervised:
@@ -92,7 +123,9 @@ class Supervised:
         self._start = encoders.digest(encoder)
         with torch.random.fork_rng(devices=[]):  # building draws from torch's global generator
             torch.manual_seed(seed)
-            self.network: nn.Module = SupervisedNetwork(encoder, recompute, task.outputs)
+            self.network: nn.Module = SupervisedNetwork(
+                encoder, recompute, task.logits, task.kind == "ordinal"
+            )
         self.task, self.seed, self.balance, self.input_shape = task, seed, balance, input_shape
         values = np.asarray(labels, dtype=np.float64)
         if len(np.unique(values)) < 2:
@@ -140,8 +173,10 @@ class Supervised:
         return Loss(self.of_output(output, batch.labels), {})
 
     def of_output(self, output: Tensor, labels: Tensor) -> Tensor:
-        """The loss of outputs o, (n,) or (n, 1), or (n, K) of K classes, and labels (n,)."""
-        if self.task.kind == "multiclass":
+        """The loss of outputs o, (n,) or (n, 1), or (n, K) of K logits, and labels (n,)."""
+        if self.task.kind == "ordinal":
+            each = _surprise(output, labels.long())
+        elif self.task.kind == "multiclass":
             each = functional.cross_entropy(output, labels.long(), reduction="none")
         elif self.task.kind == "binary":
             each = functional.binary_cross_entropy_with_logits(
@@ -154,7 +189,7 @@ class Supervised:
 
     @torch.no_grad()
     def predict(self, scans: Sequence[PreparedScan]) -> NDArray[np.float64]:
-        """(N,): values in the task's unit, or logits of class 1; (N, K) of K classes.
+        """(N,): values in the task's unit, or logits of class 1; (N, K) of K logits.
 
         BatchNorm goes by its statistics.
         """
@@ -174,14 +209,27 @@ class Supervised:
         """The linear layer as weight and bias, in the task's unit or as log-odds.
 
         Of several classes as logits whose mean is zero: their softmax is the same, and no map of
-        a class holds what all have.
+        a class holds what all have. Of an ordinal task the biases are the steps'.
         """
         head = self.network.get_submodule("head")
+        if isinstance(head, Steps):
+            score = head.score.weight[0].detach().cpu().double().numpy()
+            steps = head.score.bias - head.thresholds()
+            return score, steps.detach().cpu().double().numpy()
         weight = head.get_parameter("weight").detach().cpu().double().numpy()
         bias = head.get_parameter("bias").detach().cpu().double().numpy()
         if len(bias) > 1:
             return weight - weight.mean(axis=0), bias - bias.mean()
         return weight[0] * self.scale, float(bias[0]) * self.scale + self.mean
+
+
+def _surprise(steps: Tensor, labels: Tensor) -> Tensor:
+    """(n,): -log of the probability of each class, by (n, K) steps; see `runtime.trust.ordinal`."""
+    reached = functional.pad(functional.logsigmoid(steps), (1, 0))
+    stayed = functional.pad(functional.logsigmoid(-steps), (0, 1))
+    between = torch.log(-torch.expm1(steps[:, 1:] - steps[:, :-1]))
+    each: Tensor = reached + stayed + functional.pad(between, (1, 1))
+    return -each.gather(1, labels[:, None])[:, 0]
 
 
 class Finetune(Supervised):

@@ -80,6 +80,8 @@ def compare(got: Arrays, reference: Arrays, tasks: Iterable[Task]) -> dict[str, 
         errors[f"{task.name}_shift"] = _worst(np.abs(a - b))
         if task.kind == "binary":
             errors[f"{task.name}_probability_shift"] = _worst(np.abs(_sigmoid(a) - _sigmoid(b)))
+        elif task.kind == "ordinal":  # as far as it can move what is beyond a threshold
+            errors[f"{task.name}_probability_shift"] = _worst(np.tanh(np.abs(a - b) / 4))
         elif task.kind == "multiclass":
             shares = (np.exp(log_softmax(each)) for each in (a, b))
             errors[f"{task.name}_probability_shift"] = _worst(np.abs(np.subtract(*shares)))

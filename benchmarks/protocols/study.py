@@ -83,7 +83,7 @@ def read(
         InputError: for a table or scans that cannot be used.
         UsageError: for a task of several classes.
     """
-    if task.kind == "multiclass":
+    if task.several:
         raise UsageError(f"{task.name} has several classes; the protocols compare two, or values")
     cohort = cohorts.read(table, task, allow_sites, each_scan_is_a_person=each_scan_is_a_person)
     entries = prepare(cohort, cache / "volumes", jobs=jobs)

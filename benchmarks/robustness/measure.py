@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from runtime import scan as scans
 from runtime import trust
 from runtime.engines.base import Arrays
 from runtime.predict import Predictor
-from runtime.trust import classes, multiclass
+from runtime.trust import classes, multiclass, ordinal
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class Output:
 
     Attributes:
         task: its name.
-        unit: of what is watched: the task's, or "probability" of a binary task's second class, or
-            of the class that a multiclass task's cohort has most of.
+        unit: of what is watched: the task's, or "probability" of a binary task's second class, of
+            the class that a multiclass task's cohort has most of, or of the upper half of an
+            ordinal task's classes.
         error: how far the head was off in cross-validation, in that unit: a regression's mean
             absolute error; of a binary task the mean distance of the calibrated out-of-fold
             probability from 0 or 1. None where the bundle does not hold it.
@@ -57,6 +58,8 @@ def outputs_of(bundle: Bundle) -> list[Output]:
     for name, task in bundle.tasks.items():
         if task.kind == "binary":
             found.append(_binary(name, known.get(name)))
+        elif task.kind == "ordinal":
+            found.append(_ordinal(task, bundle.thresholds(name) or (), known.get(name)))
         elif task.kind == "multiclass":
             found.append(_multiclass(task, known.get(name)))
         else:
@@ -77,11 +80,18 @@ def _binary(name: str, known: trust.Trust | None) -> Output:
 
 def _multiclass(task: Task, known: trust.Trust | None) -> Output:
     plain = multiclass.Softmax(1.0, np.zeros(task.outputs))
-    softmax = known.probabilities if known and known.probabilities else plain
+    softmax: Any = known.probabilities if known and known.probabilities else plain
     watched = 0
     if known is not None and known.labels is not None:
         watched = int(np.bincount(known.labels.astype(int), known.folds.mass).argmax())
     return Output(task.name, "probability", None, lambda z: float(softmax(z)[watched]))
+
+
+def _ordinal(task: Task, thresholds: Sequence[float], known: trust.Trust | None) -> Output:
+    chances: Any = known.probabilities if known else None
+    given = chances or ordinal.Cumulative(1.0, np.asarray(thresholds, dtype=np.float64))
+    upper = (task.logits + 1) // 2
+    return Output(task.name, "probability", None, lambda z: float(given(z)[upper:].sum()))
 
 
 def distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

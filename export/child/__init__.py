@@ -45,6 +45,7 @@ class ChildHead:
         slope, offset: slope * value + offset is the child's value.
         weight: (F,) of a new head; (K, F) of K classes.
         bias: of a new head; (K,).
+        thresholds: of a new head of an ordinal task.
     """
 
     task: Task
@@ -54,6 +55,7 @@ class ChildHead:
     offset: float = 0.0
     weight: ArrayLike | None = None
     bias: ArrayLike = 0.0
+    thresholds: Sequence[float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,8 @@ def write(
         name = head.task.name
         before = tasks.get(name)
         shown = before.map if before else f"{name}_map" if maps.get(name) else None
-        tasks[name] = TaskEntry(head.task, dict(head.evidence), shown)
+        parts = before.thresholds if before else head.thresholds
+        tasks[name] = TaskEntry(head.task, dict(head.evidence), shown, thresholds=parts)
     limits = {name: one for name, one in known.items() if name in kept}
     limits |= {head.task.name: head.trust for head in descent.heads if head.trust is not None}
     manifest = replace(

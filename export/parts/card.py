@@ -33,6 +33,7 @@ _MEANING = {
     "regression": "the value",
     "binary": "a logit, whose sigmoid is the probability of {1}",
     "multiclass": "a logit for each of {all}, whose softmax is their probabilities",
+    "ordinal": "a score, which thresholds part into {all}, from least to most",
 }
 
 
@@ -196,6 +197,12 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
             f"Balanced accuracy {balanced['value']:.2f} (95 % interval {low:.2f} to {high:.2f}; "
             f"{balanced['majority']:.2f} by always naming one class); of each class is told "
             f"rightly: {', '.join(recalls)}."
+        )
+    if off := evidence.get("classes_off"):
+        kappa = evidence["kappa"]
+        said.append(
+            f"MAE {off['value']:.2f} classes{_span(off)}, {off['median']:.2f} by always naming the "
+            f"median class; quadratic weighted kappa {kappa['value']:.2f}{_span(kappa)}."
         )
     for rival in rivals(evidence):
         name = f"{rival.name[:1].upper()}{rival.name[1:]}"

@@ -102,6 +102,7 @@ _NAMES = {
     "platt": "Platt's sigmoid",
     "isotonic": "an isotonic line",
     "softmax": "a temperature and an offset a class",
+    "cumulative": "thresholds on the score",
 }
 
 

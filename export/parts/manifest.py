@@ -67,7 +67,10 @@ def manifest(
         created=datetime.now(UTC).date().isoformat(),
         fmtool=fmtool.__version__,
         encoder=encoder,
-        tasks={n: TaskEntry(h.task, dict(h.evidence), map_name(n)) for n, h in named.items()},
+        tasks={
+            n: TaskEntry(h.task, dict(h.evidence), map_name(n), thresholds=h.thresholds)
+            for n, h in named.items()
+        },
         model={model.precision: model.path.name for model in models},
         parity={model.precision: _parity(graph, model) for model in models},
         strip=StripFiles(LOCATE, SEGMENT),

@@ -137,6 +137,10 @@ class Bundle:
             )
         return dict(self.manifest.tasks[task].evidence)
 
+    def thresholds(self, task: str) -> Sequence[float] | None:
+        """Those on the score of an ordinal head; None of any other."""
+        return self.manifest.tasks[task].thresholds
+
     def check_parent(self, other: Bundle) -> None:
         """See that `other` is the very bundle that this one was made from.
 

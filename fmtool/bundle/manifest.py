@@ -111,12 +111,14 @@ class TaskEntry:
         task: the question; the model's output is called by its name.
         evidence: how well the head did, and against what; see `training.evidence`.
         map: the output that is its attribution map; None where there is none.
+        thresholds: of an ordinal task, on its score; see `runtime.trust.ordinal`.
     """
 
     task: Task
     evidence: dict[str, Any]
     map: str | None = None
     more: More = field(default_factory=dict)
+    thresholds: Sequence[float] | None = None
 
     @classmethod
     def from_dict(cls, data: Any, where: str) -> TaskEntry:
@@ -129,12 +131,23 @@ class TaskEntry:
         need(name is None or text(name), f"{where}, map", "the name of an output")
         evidence = table(data.get("evidence", {}), f"{where}, evidence")
         _evidence(evidence, f"{where}, evidence")
-        known = {*Task.__dataclass_fields__, "evidence", "output", "map"}
-        return cls(task, evidence, name, {k: v for k, v in data.items() if k not in known})
+        parts = data.get("thresholds")
+        fine = parts is None or numbers(parts)
+        what = "numbers that rise, one fewer than the classes of an ordinal task, and of no other"
+        need(fine and task.parted_by(parts), f"{where}, thresholds", what)
+        known = {*Task.__dataclass_fields__, "evidence", "output", "map", "thresholds"}
+        more = {key: value for key, value in data.items() if key not in known}
+        return cls(task, evidence, name, more, parts)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        own = {"evidence": self.evidence, "output": self.task.name, "map": self.map}
+        own: dict[str, Any] = {
+            "evidence": self.evidence,
+            "output": self.task.name,
+            "map": self.map,
+        }
+        if self.thresholds is not None:
+            own["thresholds"] = list(self.thresholds)
         return {**self.task.to_dict(), **own, **self.more}
 
 

@@ -60,9 +60,12 @@ def _repeats(rows: Sequence[Mapping[str, Any]], told: Sequence[Mapping[str, Any]
     for task, value in {n: v for one in told for n, v in one.get("values", {}).items()}.items():
         several = value["classes"] if value["kind"] == "multiclass" else ()
         names = {f"{task}_probability_{c}": f"{task}_probability_{c}" for c in several}
-        for name, column in (names or {task: f"{task}_predicted"}).items():
+        ordered = value["kind"] == "ordinal"
+        unit = "logit" if ordered else value["unit"]
+        own = {task: f"{task}_score" if ordered else f"{task}_predicted"}
+        for name, column in (names or own).items():
             answered = [row for row in rows if row.get(column) is not None]
             found = repeatability(
                 [row[column] for row in answered], [row["participant_id"] for row in answered]
             )
-            yield {"task": name, "unit": value["unit"], **found.to_dict()}
+            yield {"task": name, "unit": unit, **found.to_dict()}

@@ -36,10 +36,11 @@ class Coded(NamedTuple):
     meaning: str
 
 
-def concept(task: str, classes: Sequence[str] | None) -> Coded:
+def concept(task: str, classes: Sequence[str] | None, ordered: bool = False) -> Coded:
     """What is measured, in fmtool's own coding scheme: its code is the task's name."""
     if classes is not None and len(classes) > 2:
-        return _own(task, f"Probability of the likeliest class ({task}), from brain MRI")
+        which = "median" if ordered else "likeliest"
+        return _own(task, f"Probability of the {which} class ({task}), from brain MRI")
     what = f"Predicted {task}" if classes is None else f"Probability of {classes[1]} ({task})"
     return _own(task, f"{what}, from brain MRI")
 

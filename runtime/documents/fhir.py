@@ -136,7 +136,7 @@ def _observation(task: str, value: dict[str, Any]) -> dict[str, Any]:
     made = {
         "resourceType": "Observation",
         "category": [_category("observation-category", "imaging")],
-        "code": _concept(concept(task, value["classes"])),
+        "code": _concept(concept(task, value["classes"], value["kind"] == "ordinal")),
         "valueQuantity": _quantity(value["value"], value["unit"]),
         "note": [{"text": note} for note in notes if note],
     }
@@ -173,9 +173,13 @@ def _components(value: dict[str, Any]) -> list[dict[str, Any]]:
         share = _quantity(assumed, value["unit"])
         text = f"Share of {name} among scans that the probabilities assume"
         found.append({"code": {"text": text}, "valueQuantity": share})
+    if value.get("score") is not None:
+        score = _quantity(value["score"], "logit")
+        found.append({"code": {"text": "Score"}, "valueQuantity": score})
     if value["class"] is not None:
         likelier = {"text": str(value["class"])}
-        text = "Likeliest class" if chances else "Likelier class"
+        kinds = {"binary": "Likelier", "multiclass": "Likeliest", "ordinal": "Median"}
+        text = f"{kinds[value['kind']]} class"
         found.append({"code": {"text": text}, "valueCodeableConcept": likelier})
     if value["prediction_set"] is not None:
         level = f"{100 * value['prediction_set_level']:.0f} % prediction set"

@@ -28,6 +28,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ComprehensiveSRStorage
 
 from fmtool import NOTICE, __version__
+from fmtool.task import SEVERAL
 from runtime.documents import encoded
 from runtime.documents.coding import SCHEME, Coded, class_concept, concept, unit
 from runtime.documents.document import acquired, document
@@ -179,7 +180,7 @@ def _sentences(result: Result) -> list[str]:
     said += bundle["limits"]
     for name, value in result.to_dict()["values"].items():
         lead = [words.evidence(value)]
-        if value["kind"] == "multiclass":  # its measurements name no class that is answered
+        if value["kind"] in SEVERAL:  # its measurements name no class that is answered
             lead = [", ".join(filter(None, [*words.answer(value), words.interval(value)])), *lead]
         said += [f"{name}: {sentence}" for sentence in lead if sentence]
         said += [f"{name}: {sentence}" for sentence in value["warnings"]]

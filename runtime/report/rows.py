@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from fmtool import NOTICE
 from fmtool.errors import shown
+from fmtool.task import SEVERAL
 from runtime.report import words
 from runtime.report.columns import WHO, TableColumn, dictionary, who
 from runtime.system.atomic import write_bytes
@@ -32,6 +33,7 @@ _SPACE = "\\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff"
 # What a spreadsheet would run: it may pass over what does not show, and take wide signs for narrow.
 _FORMULA = re.compile(f"[{_SPACE}]*[=+\\-@\uff1d\uff0b\uff0d\uff20|%]|[{_SPACE}]*[\t\r]")
 _QUOTED = re.compile('[",;\t\r\n]|^\\s|\\s$')  # a semicolon parts cells in some languages
+_SCORE = "score, in log-odds of one class more"
 _DIGITS = {"brain_volume_ml": ".1f", "seconds": ".2f"}
 
 _CONTENT = TableColumn("SHA-256 of the scan's files.")
@@ -124,12 +126,16 @@ def qc(check: str) -> str:
 def _of_task(name: str, value: Mapping[str, Any]) -> list[tuple[str, TableColumn]]:
     """The columns of a task, each by what follows its name."""
     unit = str(value["unit"])
-    if value["kind"] == "multiclass":
-        names = value["classes"]
+    if value["kind"] in SEVERAL:
+        names, ordered = value["classes"], value["kind"] == "ordinal"
         calibrated = "calibrated, if the head is"
         own = {
             "predicted": TableColumn(f"{name}: uncalibrated probability of the class.", kind=float),
-            "class": TableColumn(f"{name}: the likeliest class.", levels={c: c for c in names}),
+            "class": TableColumn(
+                f"{name}: the {'median' if ordered else 'likeliest'} class.",
+                levels={c: c for c in names},
+            ),
+            **({"score": TableColumn(f"{name}: {_SCORE}.", kind=float)} if ordered else {}),
             **{
                 _chance(c): TableColumn(f"{name}: probability of {c}, {calibrated}.", kind=float)
                 for c in names
@@ -278,7 +284,8 @@ def _limits(value: Mapping[str, Any]) -> Record:
         "set": "|".join(members) if members else None,
         "level": value.get("prediction_set_level"),
     }
-    if value["kind"] == "multiclass":
+    if value["kind"] in SEVERAL:
+        sets |= {"score": value["score"]} if value["kind"] == "ordinal" else {}
         sets |= {f"prevalence_{name}": p for name, p in (value.get("shares") or {}).items()}
         return sets | {_chance(name): p for name, p in value["probabilities"].items()}
     if value["kind"] == "binary":

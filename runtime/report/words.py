@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fmtool.bundle.rivals import rivals, unbeaten
+from fmtool.task import SEVERAL
 
 Value = Mapping[str, Any]
 """One entry of `Result.to_dict()["values"]`."""
@@ -23,7 +24,7 @@ def number(value: Any, unit: str = "") -> str:
 
 def answer(value: Value) -> tuple[str, str]:
     """The value large ("34.2", "M") and its unit or probability ("years", "probability 0.97")."""
-    if value["kind"] == "multiclass":
+    if value["kind"] in SEVERAL:
         return str(value["class"]), f"probability {value['probabilities'][value['class']]:.2f}"
     if value["kind"] == "binary":
         first, second = value["classes"]

@@ -16,12 +16,13 @@ from fmtool import plain_json
 from fmtool.bundle import Bundle
 from fmtool.errors import BundleError, UsageError
 from fmtool.task import Task
-from runtime.trust import classes, multiclass
+from runtime.trust import classes, multiclass, ordinal
 from runtime.trust.classes import Calibrator, calibrator
 from runtime.trust.folds import Array, Folds, array, number
 from runtime.trust.interval import Difficulty
 from runtime.trust.multiclass import Softmax
 from runtime.trust.novelty import Novelty
+from runtime.trust.ordinal import Cumulative
 
 FILE = "trust.json"
 """Its usual name inside a bundle."""
@@ -62,7 +63,7 @@ class Trust:
         labels: (N,) of a task of classes.
         by_class: whether prediction sets compare within each class.
         probability: of a binary task.
-        probabilities: of a multiclass task.
+        probabilities: of several classes; of those in an order a `Cumulative`.
         tendency: of a regression whose values follow the truth closely enough to be corrected.
         novelty: the cohort's shape.
         prevalence: of each class where the head is used; None where that is as in its cohort.
@@ -77,22 +78,30 @@ class Trust:
     tendency: Tendency | None = None
     novelty: Novelty | None = None
     prevalence: tuple[float, ...] | None = None
-    probabilities: Softmax | None = None
+    probabilities: Softmax | Cumulative | None = None
 
     def __post_init__(self) -> None:
         features = self.folds.features
         others = [self.difficulty.weight.shape[1]] if self.difficulty else []
         others += [self.novelty.features] if self.novelty else []
-        if not 0.0 < self.level < 1.0 or any(n != features for n in others):
+        single = self.difficulty or self.tendency or self.probability
+        apart = self.folds.bias.ndim > 1 and single is not None
+        if apart or not 0.0 < self.level < 1.0 or any(n != features for n in others):
             raise ValueError("the calibration's parts do not belong together")
         if self.labels is not None and self.labels.shape != self.folds.fold.shape:
             raise ValueError("the calibration's labels do not belong to its scans")
-        if self.probabilities and self.probabilities.offsets.shape != self.folds.bias.shape[1:]:
-            raise ValueError("the calibration's probabilities are of other classes than its heads")
+        if self.probabilities is not None:
+            known = self.probabilities
+            ordered = isinstance(known, Cumulative)
+            each = known.thresholds if isinstance(known, Cumulative) else known.offsets
+            if ordered != self.folds.in_order or each.shape != self.folds.bias.shape[1:]:
+                raise ValueError(
+                    "the calibration's probabilities are of other classes than its heads"
+                )
         if self.prevalence is not None:
             if not all(0.0 < share < 1.0 for share in self.prevalence):
                 raise ValueError("a prevalence lies between 0 and 1")
-            if len(self.prevalence) != self._kinds or abs(sum(self.prevalence) - 1) > _ROUNDED:
+            if len(self.prevalence) != self.folds.kinds or abs(sum(self.prevalence) - 1) > _ROUNDED:
                 raise ValueError("a prevalence is a share of each class, and they add up to 1")
             if self.labels is not None and not all(self.shares):
                 raise ValueError("a prevalence needs calibration scans of each class")
@@ -107,11 +116,7 @@ class Trust:
         """Each class's among the subjects that the probabilities were fitted on, if it is known."""
         if self.labels is None:
             return []
-        return multiclass.shares(self.labels, self.folds.mass, self._kinds)
-
-    @property
-    def _kinds(self) -> int:
-        return int(self.folds.bias.shape[-1]) if self.folds.bias.ndim > 1 else 2
+        return multiclass.shares(self.labels, self.folds.mass, self.folds.kinds)
 
     def p_values(self, embedding: ArrayLike) -> Sequence[float]:
         """How usual a scan would be among those of each class; of a trust that has labels.
@@ -120,8 +125,22 @@ class Trust:
             embedding: (F,).
         """
         assert self.labels is not None
-        found = multiclass.p_values if self.folds.bias.ndim > 1 else classes.p_values
-        return found(self.folds, self.labels, embedding, self.by_class)
+        if self.folds.bias.ndim == 1:
+            return classes.p_values(self.folds, self.labels, embedding, self.by_class)
+        strange = ordinal.strangeness if self.folds.in_order else multiclass.strangeness
+        new = strange(self.folds(embedding))
+        return multiclass.among(self.folds.score, self.folds.mass, self.labels, new, self.by_class)
+
+    def members(self, p: Sequence[float]) -> list[int]:
+        """The prediction set of a scan of these p-values; of classes in an order without gaps."""
+        found = classes.members(p, self.level)
+        return ordinal.run(found) if self.folds.in_order else found
+
+    def fits(self, task: Task) -> bool:
+        """Whether its heads have the outputs that a head of the task has."""
+        several = (task.logits,) if task.several else ()
+        ordered = task.kind == "ordinal"
+        return self.folds.bias.shape[1:] == several and self.folds.in_order == ordered
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; what is absent is None."""
@@ -163,8 +182,12 @@ class Trust:
             tendency=Tendency(*map(number, data["tendency"])) if data["tendency"] else None,
             novelty=Novelty.from_dict(novelty) if novelty else None,
             prevalence=_stored_prevalence(prevalence),
-            probabilities=Softmax.from_dict(several) if several else None,
+            probabilities=_stored_probabilities(several) if several else None,
         )
+
+
+def _stored_probabilities(data: Mapping[str, Any]) -> Softmax | Cumulative:
+    return Cumulative.from_dict(data) if "thresholds" in data else Softmax.from_dict(data)
 
 
 def _stored_prevalence(data: Any) -> tuple[float, ...] | None:
@@ -243,8 +266,7 @@ def read(bundle: Bundle) -> dict[str, Trust]:
                 f"bundle's encoder has {features}; export the bundle again"
             )
         known = bundle.tasks.get(task)
-        several = (known.outputs,) if known and known.kind == "multiclass" else ()
-        if known and trust.folds.bias.shape[1:] != several:
+        if known and not trust.fits(known):
             raise BundleError(
                 f"{path} calibrates {task} for other classes than it has; export the bundle again"
             )

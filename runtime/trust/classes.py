@@ -112,7 +112,7 @@ def among(
 
 
 def members(p: Sequence[float], level: float) -> list[int]:
-    """The classes of the prediction set: those whose p-value is above 1 - level, or the likelier.
+    """The classes of a prediction set: those whose p-value is above 1 - level, or the likelier.
 
     The likelier class always stays: where a head parts the classes well, most of the scans that it
     would exclude from both are ordinary ones between them.

@@ -29,7 +29,7 @@ class Folds:
     Attributes:
         weight: (K, F), per unit of each feature; or (1, F), times each head's slope; (K, C, F) of C
             classes.
-        bias: (K,), or (K, C).
+        bias: (K,), or (K, C); (K, C) of C steps between classes in an order, which share a weight.
         fold: (N,) the head that did not see the scan.
         score: (N,) a regression's absolute residual, a binary task's logit, or of several classes
             the strangeness in its own, by that head.
@@ -51,7 +51,8 @@ class Folds:
             and len(self.weight) == (heads if self.slope is None else 1) > 0
             and (self.slope is None or self.slope.shape == self.bias.shape)
             and heads > 0
-            and self.bias.shape[1:] == self.weight.shape[1:-1]
+            and self.bias.ndim in (1, 2)
+            and (self.bias.shape[1:] == self.weight.shape[1:-1] or self._steps)
             and self.fold.ndim == 1
             and self.score.shape == self.mass.shape == (scans,)
             and (scans == 0 or 0 <= self.fold.min() <= self.fold.max() < heads)
@@ -68,7 +69,22 @@ class Folds:
     def heads(self, embedding: ArrayLike) -> Array:
         """(F,) -> (K,) or (K, C): what each head says."""
         found: Array = self.weight @ np.asarray(embedding, dtype=np.float64)
+        found = found[:, None] if self.in_order else found
         return (found if self.slope is None else found * self.slope) + self.bias
+
+    @property
+    def _steps(self) -> bool:
+        return self.weight.ndim == self.bias.ndim == 2 < self.kinds and self.slope is None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the heads' outputs are steps between classes in an order."""
+        return self.bias.ndim > self.weight.ndim - 1
+
+    @property
+    def kinds(self) -> int:
+        """How many classes there are, of heads of classes."""
+        return int(self.bias.shape[-1]) + self.in_order if self.bias.ndim > 1 else 2
 
     @property
     def features(self) -> int:

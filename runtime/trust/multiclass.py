@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from runtime.trust.folds import Array, Folds, array, number
+from runtime.trust.folds import Array, array, number
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,16 @@ def strangeness(logits: ArrayLike) -> Array:
     return -log_softmax(logits)
 
 
-def p_values(folds: Folds, labels: Array, embedding: ArrayLike, by_class: bool) -> list[float]:
-    """How usual the scan would be among those of each class.
+def among(score: Array, mass: Array, labels: Array, new: Array, by_class: bool) -> list[float]:
+    """How usual a scan would be among those of each class.
 
     Args:
-        folds: whose scores are the calibration scans' strangeness in their own class.
+        score: (N,) the calibration scans' strangeness in their own class.
+        mass: (N,) how much each counts.
         labels: (N,) 0 to K - 1.
-        embedding: (F,).
+        new: (N, K) how strange the scan is by each calibration scan's own head.
         by_class: compare within each class (coverage holds for each), or among all scans.
     """
-    return among(folds.score, folds.mass, labels, strangeness(folds(embedding)), by_class)
-
-
-def among(score: Array, mass: Array, labels: Array, new: Array, by_class: bool) -> list[float]:
-    """`p_values` of a scan that the N calibration scans' heads find `new`, (N, K), strange."""
     found = []
     for label in range(new.shape[1]):
         rows = labels == label if by_class else np.ones(len(labels), dtype=np.bool_)

@@ -35,8 +35,11 @@ KINDS = {
     "old": 'name = "old"\nkind = "binary"\nlabel = "old"\nclasses = ["no", "yes"]\n',
     "third": 'name = "third"\nkind = "multiclass"\nlabel = "third"\n'
     'classes = ["young", "middle", "old"]\n',
+    "stage": 'name = "stage"\nkind = "ordinal"\nlabel = "stage"\n'
+    'classes = ["none", "mild", "severe"]\n',
 }
 NAMES = ("young", "middle", "old")
+STAGES = ("none", "mild", "severe")
 
 
 def made(at, count, seed, tasks):
@@ -45,7 +48,7 @@ def made(at, count, seed, tasks):
     x = at + random.normal(0.0, 1.0, (count, len(at)))
     along = x[:, 0] - at[0] + 0.3 * random.normal(size=count)
     of = {"gap": 5.0 * along, "old": (along > 0.0) * 1.0}
-    of["third"] = np.digitize(along, [-0.6, 0.6]) * 1.0
+    of["third"] = of["stage"] = np.digitize(along, [-0.6, 0.6]) * 1.0
     rows = {
         name: [
             Row(f"s{seed}-{i}", Path(f"{seed}-{i}.nii"), None, float(y), None, i + 2)
@@ -57,7 +60,7 @@ def made(at, count, seed, tasks):
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory):
+def every(tmp_path_factory):
     """A bundle with a head of each kind, and the folder with their task files."""
     from fmtool import task as files
 
@@ -72,19 +75,20 @@ def three(tmp_path_factory):
         heads = []
         for cohort in cohorts.values():
             fitted = probe.fit(x, cohort, folds=3, repeats=1).head
-            given = {"weight": fitted.weight, "bias": fitted.bias, "trust": fitted.trust}
+            names = ("weight", "bias", "trust", "thresholds")
+            given = {name: getattr(fitted, name) for name in names}
             heads.append(ChildHead(task=cohort.task, evidence=fitted.evidence, **given))
         made_of = Descent(made="heads of each kind were fitted.", heads=heads, keeps=False)
-        child.write(folder / "three.fmtool", demo, made_of)
+        child.write(folder / "every.fmtool", demo, made_of)
     return folder
 
 
 @pytest.fixture(scope="module")
-def site(three):
-    """A batch's results of new people whom `three` answered, with a table of their labels."""
+def site(every):
+    """A batch's results of new people whom `every` answered, with a table of their labels."""
     from pyarrow import parquet
 
-    with bundle.open(three / "three.fmtool") as opened:
+    with bundle.open(every / "every.fmtool") as opened:
         at = np.array(opened.manifest.self_test.outputs["embedding"])
         x, cohorts = made(at, 90, 1, opened.tasks)
         digest = opened.digest
@@ -97,24 +101,25 @@ def site(three):
         "bundle_digest": [digest] * count,
         "engine": ["openvino, cpu, float32"] * count,
     }
-    parquet.write_table(pyarrow.table(columns), three / "results.parquet")
+    parquet.write_table(pyarrow.table(columns), every / "results.parquet")
     labels = {name: cohort.labels for name, cohort in cohorts.items()}
     lines = [
-        f"sub-{i:02},{labels['gap'][i]:.2f},{labels['old'][i]:.0f},{NAMES[int(labels['third'][i])]}"
+        f"sub-{i:02},{labels['gap'][i]:.2f},{labels['old'][i]:.0f},"
+        f"{STAGES[int(labels['stage'][i])]},{NAMES[int(labels['third'][i])]}"
         for i in range(count)
     ]
-    text = "\n".join(["participant_id,gap,old,third", *lines]) + "\n"
-    (three / "labels.csv").write_text(text)
+    text = "\n".join(["participant_id,gap,old,stage,third", *lines]) + "\n"
+    (every / "labels.csv").write_text(text)
     few = [line for line in lines if not line.endswith("middle")] + [
         line for line in lines if line.endswith("middle")
     ][:5]
-    (three / "few.csv").write_text("\n".join(["participant_id,gap,old,third", *few]) + "\n")
-    return three
+    (every / "few.csv").write_text("\n".join(["participant_id,gap,old,stage,third", *few]) + "\n")
+    return every
 
 
 @pytest.mark.slow
-def test_heads_of_each_kind_are_found_and_measured(three):
-    with bundle.open(three / "three.fmtool") as opened:
+def test_heads_of_each_kind_are_found_and_measured(every):
+    with bundle.open(every / "every.fmtool") as opened:
         found = affine(opened, list(KINDS))
         expected = opened.manifest.self_test.outputs
         at = np.array(expected["embedding"])
@@ -130,7 +135,7 @@ def test_heads_of_each_kind_are_found_and_measured(three):
 def test_each_kind_is_calibrated_at_a_site(site, tmp_path, capsys, monkeypatch, task):
     monkeypatch.setattr(evaluate, "SAMPLES", 20)
     out, page = tmp_path / "site.fmtool", tmp_path / "site.html"
-    given = (site / "results.parquet", task, out, site / "three.fmtool", site / "labels.csv")
+    given = (site / "results.parquet", task, out, site / "every.fmtool", site / "labels.csv")
     calibrate(*given, page=page)
     said = capsys.readouterr().out
     assert "each made without its subject" in said
@@ -139,38 +144,48 @@ def test_each_kind_is_calibrated_at_a_site(site, tmp_path, capsys, monkeypatch, 
         known, here = trust.read(made_here)[task], made_here.evidence(task)["site"]
         assert list(made_here.tasks) == list(KINDS)
         assert known.folds.subjects == pytest.approx(90.0) or known.by_class
-        if task == "third":
+        if task in ("third", "stage"):
             assert here["prior"] == pytest.approx(known.shares, abs=0.15)
             assert set(here["after"]["coverage"]) == {"0", "1", "2"}
             assert "has a share of" in said or "in agreement" in said
             text = made_here.read("MODEL_CARD.md").decode()
-            assert "Sets held the class of young" in text
+            assert f"Sets held the class of {made_here.tasks[task].classes[0]}" in text
+            with bundle.open(site / "every.fmtool") as parent:
+                assert made_here.thresholds(task) == parent.thresholds(task)
 
 
 @pytest.mark.slow
 def test_too_few_of_one_class_calibrate_nothing(site, tmp_path):
-    given = (site / "results.parquet", "third", tmp_path / "x.fmtool", site / "three.fmtool")
+    given = (site / "results.parquet", "third", tmp_path / "x.fmtool", site / "every.fmtool")
     with pytest.raises(InputError, match=r"5 subjects of class middle are too few to calibrate"):
         calibrate(*given, site / "few.csv")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-def test_each_kind_is_predicted_told_and_kept(three, fmtool, prepared_head, tmp_path):
-    given = ("predict", prepared_head, "--bundle", three / "three.fmtool")
+def test_each_kind_is_predicted_told_and_kept(every, fmtool, prepared_head, tmp_path):
+    given = ("predict", prepared_head, "--bundle", every / "every.fmtool")
     shares = ("--prevalence", "third=young:0.2,middle:0.2,old:0.6", "--prevalence", "old=0.1")
+    shares += ("--prevalence", "stage=none:0.8,mild:0.1,severe:0.1")
     pages, fhir = tmp_path / "pages", tmp_path / "fhir"
     done = fmtool(*given, "--json", "--report", pages, "--fhir", fhir, *shares)
     assert done.returncode == 0, done.stderr
     (told,) = json.loads(done.stdout)
     values = told["values"]
-    assert [one["kind"] for one in values.values()] == ["regression", "binary", "multiclass"]
+    kinds = ["regression", "binary", "multiclass", "ordinal"]
+    assert [one["kind"] for one in values.values()] == kinds
     assert values["gap"]["interval"]
     assert values["old"]["prevalence"] == pytest.approx(0.1)
     assert values["third"]["shares"] == pytest.approx({"young": 0.2, "middle": 0.2, "old": 0.6})
     assert sum(values["third"]["probabilities"].values()) == pytest.approx(1.0)
+    stage = values["stage"]
+    chances = [stage["probabilities"][name] for name in STAGES]
+    assert sum(chances) == pytest.approx(1.0)
+    assert stage["class"] == STAGES[int(np.searchsorted(np.cumsum(chances), 0.5))]
+    assert stage["shares"]["none"] == pytest.approx(0.8)
     (page,) = [p.read_text() for p in pages.glob("*.html") if p.name != "index.html"]
-    assert all(name in page for name in (*KINDS, *NAMES))
+    assert all(name.capitalize() in page for name in KINDS)
+    assert all(name in page for name in (*NAMES, *STAGES))
     (record,) = [p.read_text() for p in fhir.iterdir()]
     assert "Share of old among scans that the probabilities assume" in record
     done = fmtool(*given)
@@ -182,6 +197,9 @@ def test_each_kind_is_predicted_told_and_kept(three, fmtool, prepared_head, tmp_
     (row,) = csv.DictReader(io.StringIO((out / "results.csv").read_text()))
     assert row["third_class"] == values["third"]["class"]
     assert float(row["third_prevalence_old"]) == pytest.approx(0.6)
+    assert row["stage_class"] == stage["class"]
+    assert float(row["stage_score"]) == pytest.approx(stage["score"], abs=1e-3)
+    assert row["stage_set"].split("|") == stage["prediction_set"]
     assert (out / "results.parquet").exists()
     done = fmtool("results", out, "--long", "--json")
     long = [json.loads(line) for line in done.stdout.splitlines()]
@@ -189,7 +207,7 @@ def test_each_kind_is_predicted_told_and_kept(three, fmtool, prepared_head, tmp_
 
 
 @pytest.mark.slow
-def test_each_kind_is_a_bids_derivative(three, fmtool, prepared_head, tmp_path):
+def test_each_kind_is_a_bids_derivative(every, fmtool, prepared_head, tmp_path):
     image = nib.load(prepared_head / "normalized.nii.gz")
     place = tmp_path / "raw/sub-01/anat"
     place.mkdir(parents=True)
@@ -197,7 +215,7 @@ def test_each_kind_is_a_bids_derivative(three, fmtool, prepared_head, tmp_path):
     about = {"Name": "raw", "BIDSVersion": "1.10.0", "DatasetType": "raw"}
     (tmp_path / "raw/dataset_description.json").write_text(json.dumps(about))
     raw, out = tmp_path / "raw", tmp_path / "out"
-    given = ("--skip-bids-validation", "--bundle", three / "three.fmtool")
+    given = ("--skip-bids-validation", "--bundle", every / "every.fmtool")
     done = fmtool("bids", raw, out, "participant", *given)
     assert done.returncode == 0, done.stderr
     done = fmtool("bids", raw, out, "group")
@@ -205,6 +223,7 @@ def test_each_kind_is_a_bids_derivative(three, fmtool, prepared_head, tmp_path):
     text = (out / "group_predictions.tsv").read_text()
     (row,) = csv.DictReader(io.StringIO(text), delimiter="\t")
     assert row["third_class"] in NAMES
+    assert row["stage_class"] in STAGES
     assert row["old_class"] in ("no", "yes")
     assert float(row["gap_predicted"]) < 1e3
 

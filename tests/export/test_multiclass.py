@@ -1,4 +1,4 @@
-"""A bundle of several classes, from a probe to what engines and documents say of a scan."""
+"""A bundle of several classes, in an order or not: from a probe to what engines say of a scan."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,14 @@ from export.parts.manifest import BundleNotes
 from export.reference import feed
 from export.verify import engines, parity
 from fmtool import task
+from fmtool.bundle.manifest import TaskEntry
 from fmtool.errors import InputError
+from fmtool.task import Task
 from runtime import attribution, trust
 from runtime.answer import answer
 from runtime.report import rows, words
 from runtime.report.page import answers, scale, why
+from runtime.trust import ordinal
 from training import probe
 from training.cohort import Cohort, Row
 from training.evidence import head
@@ -36,7 +40,11 @@ FEATURES = 32
 NAMES = ("CN", "MCI", "AD")
 
 
-def people(count=72, seed=0):
+STAGES = ("none", "mild", "severe")
+STAGE = Task("stage", "ordinal", "probability", "stage", classes=STAGES)
+
+
+def people(count=72, seed=0, of=task.DIAGNOSIS):
     """Three groups that two of the features tell apart, as a cohort."""
     rng = np.random.default_rng(seed)
     y = np.arange(count) % 3
@@ -44,7 +52,12 @@ def people(count=72, seed=0):
     x[:, 1] += 2.0 * y
     x[:, 2] += 2.0 * (y == 1)
     made = [Row(f"s{i}", Path(f"{i}.nii"), None, float(c), None, i + 2) for i, c in enumerate(y)]
-    return x, Cohort(Path("t.csv"), task.DIAGNOSIS, made)
+    return x, Cohort(Path("t.csv"), of, made)
+
+
+@pytest.fixture(scope="module")
+def ordered():
+    return probe.fit(*people(of=STAGE), folds=3, repeats=1).head
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +68,8 @@ def fitted():
 
 
 @pytest.fixture(scope="module")
-def several(graph, heads, fitted):
-    return BundleGraph(graph.encoder, [heads[0], fitted])
+def several(graph, heads, fitted, ordered):
+    return BundleGraph(graph.encoder, [heads[0], fitted, ordered])
 
 
 @pytest.fixture(scope="module")
@@ -84,31 +97,39 @@ def test_the_graph_gives_a_logit_and_a_map_a_class_that_add_up(several, volumes)
     assert found["diagnosis"].shape == (2, 3)
     assert found["age"].shape == (2, 1)
     assert found["diagnosis_map"].shape[:2] == (2, 3)
-    means = found["diagnosis_map"].mean(dim=(2, 3, 4))
-    assert torch.allclose(means, found["diagnosis"], atol=1e-4)
+    assert found["stage"].shape == (2, 1)
+    assert found["stage_map"].shape[:2] == (2, 1)
+    for name in ("diagnosis", "stage"):
+        means = found[f"{name}_map"].mean(dim=(2, 3, 4))
+        assert torch.allclose(means, found[name], atol=1e-4)
 
 
 @pytest.mark.slow
 def test_every_engine_of_the_cpu_agrees_and_its_maps_add_up_to_each_logit(several, model, volumes):
     report = parity(model, several, volumes[:2], 1e-5, batches=(1, 2))
-    assert report.of("diagnosis").share <= 1
-    assert report.of("diagnosis_map").share <= 1
+    for name in ("diagnosis", "stage"):
+        assert report.of(name).share <= 1
+        assert report.of(f"{name}_map").share <= 1
     for _, engine in engines(model, "float32"):
         if engine.precision != "float32":
             continue
         got = engine.run(feed(volumes[:1]))
-        sums = got["diagnosis_map"].mean(axis=(2, 3, 4), dtype=np.float64)
-        assert np.abs(sums - got["diagnosis"]).max() < 1e-4
+        for name in ("diagnosis", "stage"):
+            sums = got[f"{name}_map"].mean(axis=(2, 3, 4), dtype=np.float64)
+            assert np.abs(sums - got[name]).max() < 1e-4
 
 
-def test_a_head_of_other_classes_is_refused(graph, fitted):
+def test_a_head_of_other_classes_is_refused(graph, fitted, ordered):
+    for wrong in (None, (0.0,), (1.0, -1.0)):
+        with pytest.raises(InputError, match="has other thresholds than its task's"):
+            BundleGraph(graph.encoder, [replace(ordered, thresholds=wrong)])
     two = head.Head(task.DIAGNOSIS, fitted.weight[:2], fitted.bias[:2], {}, "")
     with pytest.raises(InputError, match="of other classes than its task"):
         BundleGraph(graph.encoder, [two])
 
 
 @pytest.fixture(scope="module")
-def bundle(several, heads, fitted, model, volumes, tmp_path_factory):
+def bundle(several, heads, fitted, ordered, model, volumes, tmp_path_factory):
     parts = {
         "strip_locate.onnx": b"\n\x06locate",
         "strip_segment.onnx": b"\n\x07segment",
@@ -120,7 +141,7 @@ def bundle(several, heads, fitted, model, volumes, tmp_path_factory):
         return assemble(
             tmp_path_factory.mktemp("bundle") / "a.fmtool",
             several.encoder,
-            [heads[0], fitted],
+            [heads[0], fitted, ordered],
             parts,
             BundleNotes("several"),
             Wanted(volumes=volumes[1:]),
@@ -138,6 +159,28 @@ def test_a_bundle_holds_the_kind_and_its_card_tells_of_every_class(bundle):
     known = trust.read(bundle)["diagnosis"]
     assert known.probabilities is not None
     assert known.folds.weight.shape == (3, 3, FEATURES)
+
+
+@pytest.mark.slow
+def test_a_bundle_holds_thresholds_and_refuses_those_of_other_classes(bundle, ordered):
+    assert tuple(bundle.thresholds("stage")) == ordered.thresholds
+    assert bundle.thresholds("diagnosis") is None
+    assert len(bundle.manifest.self_test.outputs["stage"]) == 1
+    text = bundle.read("MODEL_CARD.md").decode()
+    assert "a score, which thresholds part into none, mild, severe" in text
+    assert "quadratic weighted kappa" in text
+    assert "thresholds on the score" in text
+    known = trust.read(bundle)["stage"]
+    assert known.folds.weight.shape == (3, FEATURES)
+    assert known.folds.bias.shape == (3, 2)
+    plain = bundle.manifest.tasks["stage"].to_dict()
+    assert TaskEntry.from_dict(plain, "it").to_dict() == plain
+    for wrong in (None, [], [0.0], [0.0, 0.0], [1.0, -1.0], [0.0, 1e301], "ab", [True, 2]):
+        with pytest.raises(ValueError, match="it, thresholds must be numbers that rise"):
+            TaskEntry.from_dict(plain | {"thresholds": wrong}, "it")
+    binary = TaskEntry(task.SEX, {}).to_dict() | {"thresholds": [0.0]}
+    with pytest.raises(ValueError, match="and of no other"):
+        TaskEntry.from_dict(binary, "it")
 
 
 @pytest.mark.slow
@@ -176,8 +219,10 @@ def test_each_class_has_its_map(bundle, model, volumes):
         outputs = next(opened)[1].run(feed(volumes[:1]))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(attribution, "placed", lambda *_: np.eye(4))
-        found = attribution.read(bundle, outputs, {}, ["age", "diagnosis"])
-    assert [m.label for m in found["age"]] == [None]
+        found = attribution.read(bundle, outputs, {}, ["age", "diagnosis", "stage"])
+    for name in ("age", "stage"):
+        assert [m.label for m in found[name]] == [None]
+        assert found[name][0].error < 1e-4
     assert [m.label for m in found["diagnosis"]] == list(NAMES)
     for c, m in enumerate(found["diagnosis"]):
         assert m.output == outputs["diagnosis"][0, c]
@@ -185,15 +230,21 @@ def test_each_class_has_its_map(bundle, model, volumes):
 
 
 @pytest.fixture(scope="module")
-def value(fitted):
-    x, _ = people(seed=2)
-    return answer(task.DIAGNOSIS, fitted(x[1]), fitted.evidence, x[1], fitted.trust).to_dict()
+def values(fitted, ordered):
+    e = people(seed=2)[0][1]
+    return {
+        head.task.name: answer(
+            head.task, head(e), head.evidence, e, head.trust, thresholds=head.thresholds
+        ).to_dict()
+        for head in (fitted, ordered)
+    }
 
 
-def test_tables_and_words(value):
+def test_tables_and_words(values):
+    value, stage = values["diagnosis"], values["stage"]
     result = {
         "scan": "a.nii",
-        "values": {"diagnosis": value},
+        "values": values,
         "warnings": [],
         "facts": {"brain_volume_ml": 1200.0},
         "timings": {"total": 1.0},
@@ -218,3 +269,11 @@ def test_tables_and_words(value):
     assert all(f">{name} 0." in card for name in NAMES)
     assert scale.picture(value).count('class="bar"') == 3
     assert why.unit_of(value) == f"logit of {value['class']}"
+    chances = [float(row[f"stage_probability_{name}"]) for name in STAGES]
+    assert sum(chances) == pytest.approx(1.0, abs=1e-4)
+    assert float(row["stage_score"]) == pytest.approx(stage["score"], abs=1e-4)
+    assert row["stage_class"] == stage["class"] == STAGES[ordinal.median_of(chances)]
+    assert words.answer(stage)[1] == f"probability {chances[STAGES.index(stage['class'])]:.2f}"
+    assert words.margin(stage).startswith("C-index 0.")
+    assert scale.picture(stage).count('class="bar"') == 3
+    assert why.unit_of(stage) == "log-odds of one class more"

@@ -48,7 +48,7 @@ def test_a_name_is_an_identifier(read, name):
     ("base", "changes", "said"),
     [
         (REGRESSION, {"units": '"years"'}, "unknown key 'units'; a task has name, kind"),
-        (REGRESSION, {"kind": '"ordinal"'}, "kind is 'ordinal'"),
+        (REGRESSION, {"kind": '"nominal"'}, "kind is 'nominal'"),
         (REGRESSION, {"kind": "[1]"}, r"kind is \[1\]"),
         (REGRESSION, {"kind": None}, "'kind' is missing"),
         (REGRESSION, {"unit": None}, "'unit' is missing; a regression task"),
@@ -127,6 +127,31 @@ def test_classes_that_are_numbers_are_not_taken_for_positions(read):
         grades.parse_label("3")
 
 
+ORDINAL = {"name": '"stage"', "kind": '"ordinal"', "label": '"stage"'}
+
+
+def test_classes_in_an_order(read):
+    made = read(ORDINAL | {"classes": '["none", "mild", "severe"]'})
+    assert made == Task(
+        "stage", "ordinal", "probability", "stage", classes=("none", "mild", "severe")
+    )
+    assert (made.outputs, made.logits, task.DIAGNOSIS.logits, AGE.logits) == (1, 2, 3, 1)
+    assert [made.parse_label(t) for t in ("None", "2", " mild")] == [0.0, 2.0, 1.0]
+    assert Task.from_dict(made.to_dict()) == made
+    assert made.slack(40.0) == 1.0  # a threshold may lie there
+    falling = read(ORDINAL | {"classes": '["30", "20", "10"]'})
+    assert falling.parse_label("10.0") == 2.0
+    for classes, said in (
+        ('["0", "2", "1"]', "stand from least to most"),
+        ('["a", "b"]', 'an ordinal task has 3 to 32, of two, kind is "binary"'),
+        ('"none"', 'such as \\["none", "mild", "severe"\\], in order'),
+    ):
+        with pytest.raises(InputError, match=said):
+            read(ORDINAL | {"classes": classes})
+    with pytest.raises(InputError, match="'valid_range' makes no sense for an ordinal task"):
+        read(ORDINAL | {"classes": '["a", "b", "c"]', "valid_range": "[0, 1]"})
+
+
 @pytest.mark.parametrize(
     ("classes", "said"),
     [
@@ -145,7 +170,7 @@ def test_what_several_classes_may_not_be(read, classes, said):
 
 
 def test_three_classes_of_a_binary_task_are_told_the_kind(read):
-    with pytest.raises(InputError, match='of three or more, kind is "multiclass"'):
+    with pytest.raises(InputError, match='of three or more, kind is "multiclass", or "ordin'):
         read(BINARY | {"classes": '["a", "b", "c"]'})
 
 

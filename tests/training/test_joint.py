@@ -12,7 +12,7 @@ import torch
 
 from fmtool.bundle.exposure import Exposure
 from fmtool.errors import InputError, UsageError
-from fmtool.task import AGE, DIAGNOSIS, SEX
+from fmtool.task import AGE, DIAGNOSIS, SEX, Task
 from training import encoders
 from training.augment.whole import batch as whole_batch
 from training.cohort.prepared import PreparedCohort
@@ -28,14 +28,15 @@ from training.supervised import Finetune, Supervised
 
 NONE = float("nan")
 TASKS = (AGE, SEX, DIAGNOSIS)
+STAGE = Task("stage", "ordinal", "probability", "stage", classes=("none", "mild", "severe"))
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def recipe(width=1 / 32, kind=Supervised):
+def recipe(width=1 / 32, kind=Supervised, tasks=TASKS):
     encoder = encoders.fresh(width=width)
     labels = ([20.0, 40.0, 60.0], [0.0, 1.0, 1.0], [0.0, 1.0, 2.0])
-    return Joint([kind(encoder, task, some) for task, some in zip(TASKS, labels, strict=True)])
+    return Joint([kind(encoder, task, some) for task, some in zip(tasks, labels, strict=True)])
 
 
 def a_batch(labels):
@@ -45,8 +46,9 @@ def a_batch(labels):
     return ScanBatch(volumes, masks, torch.tensor(labels), list(range(len(labels))), 0, 0)
 
 
-def test_the_loss_is_the_mean_of_the_tasks_own_over_the_labels_that_are_there():
-    joint = recipe()
+@pytest.mark.parametrize("third", [DIAGNOSIS, STAGE], ids=lambda task: task.name)
+def test_the_loss_is_the_mean_of_the_tasks_own_over_the_labels_that_are_there(third):
+    joint = recipe(tasks=(AGE, SEX, third))
     joint.network.eval()
     batch = a_batch([[30.0, 1.0, NONE], [NONE, 0.0, NONE], [50.0, NONE, 2.0]])
     found = joint.loss(joint.network, batch, lambda tensor: tensor)

@@ -8,15 +8,17 @@ import pytest
 import torch
 
 from fmtool.errors import InputError, UsageError
-from fmtool.task import AGE, DIAGNOSIS, SEX
+from fmtool.task import AGE, DIAGNOSIS, SEX, Task
 from training import encoders
 from training.augment.whole import batch as whole_batch
 from training.augment.whole import whole
+from training.evidence import conformal
 from training.fit.recipe import ScanBatch
 from training.fit.settings import Settings
 from training.supervised import Finetune, Supervised
 
 WIDTH = 1 / 32
+STAGE = Task("stage", "ordinal", "probability", "stage", classes=("none", "mild", "severe"))
 
 
 def a_batch(labels: list[float], size: int = 16) -> ScanBatch:
@@ -65,6 +67,26 @@ def test_the_loss_of_several_classes_is_the_weighted_cross_entropy(balance: bool
     assert float(loss.value.detach()) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("balance", [False, True])
+def test_the_loss_of_classes_in_an_order_is_their_surprise(balance: bool) -> None:
+    labels = [0.0, 0.0, 1.0, 2.0]
+    recipe = Supervised(encoders.fresh(width=WIDTH), STAGE, labels, balance=balance)
+    batch = a_batch(labels)
+    z = output(recipe, batch).detach().double().numpy()
+    assert z.shape == (4, 2)
+    assert (z[:, 0] > z[:, 1]).all()
+    beyond = 1 / (1 + np.exp(-z))
+    p = -np.diff(np.c_[np.ones(4), beyond, np.zeros(4)], axis=1)
+    weights = np.array([2 / 3, 2 / 3, 4 / 3, 4 / 3]) if balance else np.ones(4)
+    expected = -np.mean(weights * np.log(p[np.arange(4), np.array(labels, dtype=int)]))
+    loss = recipe.loss(recipe.network, batch, lambda tensor: tensor)
+    assert float(loss.value.detach()) == pytest.approx(expected, abs=1e-5)
+    loss.value.backward()
+    gaps = recipe.network.get_submodule("head").get_parameter("gaps")
+    assert gaps.grad is not None
+    assert float(gaps.grad.abs().max()) > 0.0
+
+
 def test_a_class_without_a_training_scan_is_named() -> None:
     with pytest.raises(InputError, match="no training scan of diagnosis is of class MCI"):
         Supervised(encoders.fresh(width=WIDTH), DIAGNOSIS, [0.0, 2.0, 2.0])
@@ -72,7 +94,11 @@ def test_a_class_without_a_training_scan_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("task", "labels"),
-    [(AGE, [20.0, 70.0, 40.0]), (SEX, [0.0, 1.0, 1.0]), (DIAGNOSIS, [0.0, 1.0, 2.0])],
+    [
+        (AGE, [20.0, 70.0, 40.0]),
+        (SEX, [0.0, 1.0, 1.0]),
+        *((t, [0.0, 1.0, 2.0]) for t in (DIAGNOSIS, STAGE)),
+    ],
 )
 def test_the_head_reproduces_the_predictions(task: Any, labels: list[float]) -> None:
     recipe = Supervised(encoders.fresh(width=WIDTH), task, labels)
@@ -89,7 +115,7 @@ def test_the_head_reproduces_the_predictions(task: Any, labels: list[float]) -> 
         embeddings = recipe.network.encoder(whole_batch(batch.volumes, batch.masks)).double()
     if task is DIAGNOSIS:  # a common shift changes no probability
         predicted = predicted - predicted.mean(axis=1, keepdims=True)
-    found = embeddings.numpy() @ weight.T + bias
+    found = conformal.said(embeddings.numpy(), weight, bias)
     np.testing.assert_allclose(found, predicted, rtol=1e-4, atol=1e-4)
     if task is AGE:  # an untrained head starts near the mean of the training labels
         assert abs(predicted.mean() - np.mean(labels)) < np.std(labels)

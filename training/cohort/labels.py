@@ -53,14 +53,16 @@ class LabelColumn:
     decimal_comma: bool = True
 
     def label(self, cell: str) -> float | LeftOut:
-        """A cell as `Task.parse_label` reads it; or that it is empty, in any spelling, or a bound.
+        """A cell as `Task.parse_label` reads it; or that it is empty, in any spelling but a class's
+        name, or a bound.
 
         Raises:
             InputError: for a cell that is neither.
         """
         task, word = self.task, cell.strip()
         meant = self.levels.get(word, word)
-        if meant.lower() in MISSING:
+        named = {name.lower() for name in task.classes or ()}  # a class may be called "none"
+        if meant.lower() in MISSING - named:
             return LeftOut(f"{task.label} is {word!r}")
         if task.kind == "regression" and _BOUND.fullmatch(meant):
             return LeftOut(f"{task.label} is {word!r}, a bound and not a value")

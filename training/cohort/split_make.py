@@ -139,9 +139,12 @@ _PER_BIN = 5  # subjects at least, where there are that many
 
 
 def typical(labels: Sequence[float], task: Task | None) -> float:
-    """One label of a subject: the mean over its scans, or the class of most, of equals the last."""
-    if task is None or task.kind != "multiclass":
+    """One label of a subject: the mean over its scans, the class of most, of equals the last, or of
+    classes in an order the median, of two the higher."""
+    if task is None or not task.several:
         return float(np.mean(labels))
+    if task.kind == "ordinal":
+        return float(np.quantile(labels, 0.5, method="higher"))
     found, counts = np.unique(labels, return_counts=True)
     return float(found[counts == counts.max()].max())
 

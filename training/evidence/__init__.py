@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fmtool.errors import InputError
 from fmtool.task import Task
 from training.cohort import Cohort
-from training.evidence import evaluate, multiclass
+from training.evidence import evaluate, multiclass, ordinal
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -49,8 +49,8 @@ def check_enough(cohort: Cohort[Task], what: str) -> None:
 
 
 def constant(cohort: Cohort[Task]) -> float:
-    """The one answer that is best for everybody: the median, which MAE asks for, a share of class
-    1, or the largest class of several."""
+    """The one answer that is best for everybody: the median, which MAE asks for (of classes in an
+    order the lower of two), a share of class 1, or the largest class of several."""
     y, mass = cohort.labels, evaluate.masses(cohort.subjects)
     if cohort.task.kind == "binary":
         return float(np.average(y, weights=mass))
@@ -59,7 +59,8 @@ def constant(cohort: Cohort[Task]) -> float:
     order = np.argsort(y, kind="stable")
     reached, half = np.cumsum(mass[order]), mass.sum() / 2
     ends = [np.searchsorted(reached, half + slack) for slack in (-1e-9, 1e-9)]
-    return float(y[order][np.minimum(ends, len(y) - 1)].mean())
+    middle = y[order][np.minimum(ends, len(y) - 1)]
+    return float(middle.min() if cohort.task.kind == "ordinal" else middle.mean())
 
 
 def against_constant(
@@ -68,11 +69,13 @@ def against_constant(
     """The metric with its interval, and whether it beats knowing nothing of the scan.
 
     A regression does if the 95 % interval of (its MAE - the constant's MAE), paired by subject,
-    lies below zero; a task of classes if the 95 % interval of its AUC lies above chance.
+    lies below zero; a task of classes if the 95 % interval of its AUC, macro AUC or C-index lies
+    above chance.
 
     Args:
         cohort: of N scans.
-        predictions: (repeats, N) values or logits; (repeats, N, K) of a multiclass task.
+        predictions: (repeats, N) values or logits; (repeats, N, K) of a multiclass task, or of an
+            ordinal one's K steps.
         baseline: (repeats, N) what `constant` of the training parts says.
         fold: (repeats, N) which head each prediction is of; None where one head made all.
     """
@@ -80,6 +83,9 @@ def against_constant(
     widened = 1.0 if fold is None else evaluate.SHARED
     if cohort.task.kind == "multiclass":
         return multiclass.against_chance(cohort, predictions, baseline, fold)
+    if cohort.task.kind == "ordinal":
+        found = _auc(cohort, predictions, fold)
+        return ordinal.against_chance(cohort, predictions, baseline, found, widened)
     if cohort.task.kind == "regression":
         mass = evaluate.masses(subjects)
         error, other = (np.abs(p - y).mean(axis=0) for p in (predictions, baseline))
@@ -121,9 +127,9 @@ def against_rival(
 
     Args:
         cohort: of N scans.
-        predictions: (repeats, N) values or logits.
-        rival: (repeats, N) the other's: of brain volume alone, or of the smoothed scan; None, and
-            then the answer is, where it was not measured.
+        predictions: (repeats, N) values or logits; see `against_constant`.
+        rival: the other's, likewise: of brain volume alone, or of the smoothed scan; None, and then
+            the answer is, where it was not measured. In place of steps a score does.
         fold: see `against_constant`.
     """
     if rival is None:
@@ -166,7 +172,7 @@ def difference(
 
 
 def figure(cohort: Cohort[Task], predictions: Array, fold: Indices | None = None) -> float:
-    """The MAE or AUC of (repeats, N) predictions, the mean over repeats; every subject counts once.
+    """The MAE, AUC, macro AUC or C-index, the mean over repeats; every subject counts once.
 
     Args:
         cohort: of N scans.
@@ -184,6 +190,8 @@ def _auc(cohort: Cohort[Task], predictions: Array, fold: Indices | None) -> tupl
     if cohort.task.kind == "multiclass":
         return multiclass.macro_auc(cohort, predictions, fold)
     y = cohort.labels
+    if predictions.ndim > 2:  # of classes in an order: the score is the steps' mean
+        predictions = predictions.mean(axis=2)
     mass = evaluate.class_masses(cohort.subjects, y)
     folds: Sequence[Indices | None] = [None] * len(predictions) if fold is None else list(fold)
     each = list(zip(predictions, folds, strict=True))

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.task import Task
+from runtime.trust import multiclass, ordinal
 from runtime.trust.folds import Folds
-from runtime.trust.multiclass import strangeness
 from training.cohort import Cohort
 from training.evidence.evaluate import masses
 from training.evidence.splits import Split, fold_of
@@ -42,7 +42,7 @@ def folds_of(
         plan: K splits whose test parts hold every row once.
         weights: (K, F) of the heads fitted on the plan's training parts, (K, C, F) of C classes;
             (1, F) with slopes.
-        biases: (K,), or (K, C).
+        biases: (K,), or (K, C); (K, C) of C steps between classes in an order.
         slopes: (K,) of one head that each training part moved; None of heads fitted anew.
     """
     fold = fold_of(plan, len(x))
@@ -52,8 +52,9 @@ def folds_of(
         score = slopes[fold] * (x @ weights[0]) + biases[fold]
     if cohort.task.kind == "regression":
         score = np.abs(cohort.labels - score)
-    elif cohort.task.kind == "multiclass":
-        score = strangeness(score)[np.arange(len(x)), cohort.labels.astype(np.intp)]
+    elif cohort.task.several:
+        several = ordinal if cohort.task.kind == "ordinal" else multiclass
+        score = several.strangeness(score)[np.arange(len(x)), cohort.labels.astype(np.intp)]
     return Folds(weights, biases, fold, score, masses(cohort.subjects), slopes)
 
 
@@ -67,8 +68,14 @@ def out_of_fold(x: Array, weights: Array, biases: Array, fold: NDArray[np.intp])
     found = np.empty((len(x), *biases.shape[1:]))
     for k in np.unique(fold):
         own = fold == k
-        found[own] = x[own] @ weights[k].T + biases[k]
+        found[own] = said(x[own], weights[k], biases[k])
     return found
+
+
+def said(x: Array, weight: Array, bias: float | Array) -> Array:
+    """(N,) or (N, C): one head's outputs; of an ordinal one its steps."""
+    found = x @ weight.T
+    return found[:, None] + bias if np.ndim(bias) > weight.ndim - 1 else found + bias
 
 
 def guarantee(level: float, subjects: int, folds: int) -> float:

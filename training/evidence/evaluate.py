@@ -12,6 +12,7 @@ Sources: DeLong et al. 1988, Obuchowski 1997 (both Biometrics), Efron 1982 (SIAM
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,31 +52,32 @@ def auc(
 ) -> float:
     """Area under the ROC curve: the chance that a 1 scores above a 0, ties counting half.
 
+    Of more classes, in their order, it is the C-index: the chance that of two of different classes
+    the higher one scores higher, which is (1 + Somers' D) / 2 (Harrell et al., JAMA 1982).
+
     Scores of two models are on two scales. Out-of-fold scores are therefore compared within a fold
     only: pooled, they would order the folds, whose training parts have the more of a class the
     less of it they test, and noise would score below chance.
 
     Args:
-        truth: (n,), 0 or 1.
+        truth: (n,), 0 or 1; or 0, 1, 2 and so on.
         score: (n,), larger for 1.
         fold: (n,) which model each score is of; one for all where absent.
         mass: (n,) how much each scan counts; all alike where absent.
 
     Returns:
-        0 to 1; NaN where no fold has both classes.
+        0 to 1; NaN where no fold has two classes.
     """
     won, pairs = _won(truth, score, fold, np.ones(len(truth)) if mass is None else mass)
-    ones = truth > 0.5
-    total = float(pairs[ones].sum())
-    return float(won[ones].sum()) / total if total else float("nan")
+    total = float(pairs.sum())
+    return float(won.sum()) / total if total else float("nan")
 
 
 def auc_influence(truth: Array, score: Array, fold: Indices | None, mass: Array) -> Array:
     """(n,): how much each scan moves the AUC, to first order; see `auc` for the arguments."""
     won, pairs = _won(truth, score, fold, mass)
-    ones = truth > 0.5
-    total = float(pairs[ones].sum())
-    return (won - won[ones].sum() / total * pairs) / total
+    total = float(pairs.sum()) / 2  # each pair stands at both of its scans
+    return (won - won.sum() / (2 * total) * pairs) / total
 
 
 def _won(truth: Array, score: Array, fold: Indices | None, mass: Array) -> tuple[Array, Array]:
@@ -83,18 +85,19 @@ def _won(truth: Array, score: Array, fold: Indices | None, mass: Array) -> tuple
     won, pairs = np.zeros(len(truth)), np.zeros(len(truth))
     every = np.zeros(len(truth), dtype=np.intp) if fold is None else fold
     for k in np.unique(every):
-        ones, zeros = (np.flatnonzero((every == k) & ((truth > 0.5) == c)) for c in (True, False))
-        for own, others, sign in ((ones, zeros, 1.0), (zeros, ones, -1.0)):
-            order = others[np.argsort(sign * score[others], kind="stable")]
-            below = np.concatenate([[0.0], np.cumsum(mass[order])])
-            at, marks = sign * score[own], sign * score[order]
-            left, right = np.searchsorted(marks, at, "left"), np.searchsorted(marks, at, "right")
-            won[own] = mass[own] * (below[left] + below[right]) / 2
-            pairs[own] = mass[own] * below[-1]
+        inside = [np.flatnonzero((every == k) & (truth == c)) for c in np.unique(truth)]
+        for zeros, ones in combinations(inside, 2):
+            for own, others, sign in ((ones, zeros, 1.0), (zeros, ones, -1.0)):
+                order = others[np.argsort(sign * score[others], kind="stable")]
+                below = np.concatenate([[0.0], np.cumsum(mass[order])])
+                at, marks = sign * score[own], sign * score[order]
+                ends = [np.searchsorted(marks, at, side) for side in ("left", "right")]
+                won[own] += mass[own] * (below[ends[0]] + below[ends[1]]) / 2
+                pairs[own] += mass[own] * below[-1]
     return won, pairs
 
 
-def quantile(freedom: int, comparisons: int = 1) -> float:
+def quantile(freedom: float, comparisons: int = 1) -> float:
     """Student's, for a two-sided 95 % interval; of one of several comparisons, Bonferroni's."""
     return float(student.ppf(1 - (1 - LEVEL) / 2 / comparisons, max(freedom, 1)))
 
@@ -141,7 +144,7 @@ def auc_spread(influence: Array, subjects: Sequence[str], labels: Array) -> tupl
 
 
 def auc_interval(
-    value: float, spread: float, ones: int, zeros: int, widened: float = 1.0
+    value: float, spread: float, ones: float, zeros: float, widened: float = 1.0
 ) -> tuple[float, float]:
     """The 95 % interval of an AUC: all AUCs from which `value` is not too many standard errors.
 

@@ -46,12 +46,9 @@ def against_chance(
     widened = 1.0 if fold is None else evaluate.SHARED
     value, influence = macro_auc(cohort, predictions, fold)
     spread, _ = evaluate.auc_spread(influence, subjects, y)
-    people = _people(cohort)
-    fewest = min(people)
-    low, high = evaluate.auc_interval(value, spread, fewest, sum(people) - fewest, widened)
-    mass = evaluate.masses(subjects)
-    right = np.mean([p.argmax(axis=1) == y for p in predictions], axis=0)
-    same = np.mean([b == y for b in baseline], axis=0)
+    each = people(cohort)
+    fewest = min(each)
+    low, high = evaluate.auc_interval(value, spread, fewest, sum(each) - fewest, widened)
     return {
         "metric": "macro AUC",
         "unit": "",
@@ -61,11 +58,7 @@ def against_chance(
         "baseline_name": "chance",
         "difference_interval": [low - CHANCE, high - CHANCE],
         "beats_baseline": low > CHANCE,
-        **_hits(cohort, predictions, people, widened),
-        "accuracy": {
-            "value": float(np.average(right, weights=mass)),
-            "majority": float(np.average(same, weights=mass)),
-        },
+        **hits(cohort, predictions.argmax(axis=2), baseline, widened),
     }
 
 
@@ -86,22 +79,37 @@ def macro_auc(
     return float(np.mean(values)), np.asarray(np.mean(moved, axis=0))
 
 
-def confusion(cohort: Cohort[Task], predictions: Array) -> Array:
-    """(K, K): the share of a true class's subjects (rows) that are called each (columns)."""
-    y, kinds = cohort.labels, predictions.shape[2]
+def confusion(cohort: Cohort[Task], told: Array | Indices) -> Array:
+    """(K, K): the share of a true class's subjects (rows) that are called each (columns).
+
+    Args:
+        cohort: of N scans.
+        told: (repeats, N) the class that each is called.
+    """
+    y, kinds = cohort.labels, len(cohort.task.classes or ())
     mass = evaluate.class_masses(cohort.subjects, y)
     found = np.zeros((kinds, kinds))
-    for logits in predictions:
-        np.add.at(found, (y.astype(np.intp), logits.argmax(axis=1)), mass)
+    for called in told:
+        np.add.at(found, (y.astype(np.intp), called.astype(np.intp)), mass)
     return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
-def _hits(
-    cohort: Cohort[Task], predictions: Array, people: Sequence[int], widened: float
+def hits(
+    cohort: Cohort[Task], told: Array | Indices, baseline: Array, widened: float
 ) -> dict[str, Any]:
-    names, table = cohort.task.classes or (), confusion(cohort, predictions)
-    recall = np.diag(table)
-    ends = [evaluate.share_interval(float(r), n) for r, n in zip(recall, people, strict=True)]
+    """How often each class is told rightly, and all of them.
+
+    Args:
+        cohort: of N scans.
+        told: (repeats, N) the class that each is called.
+        baseline: (repeats, N) the class that knowing nothing of the scan names.
+        widened: what standard errors are multiplied by.
+    """
+    names, table = cohort.task.classes or (), confusion(cohort, told)
+    recall, mass = np.diag(table), evaluate.masses(cohort.subjects)
+    right, same = (np.mean([one == cohort.labels for one in s], axis=0) for s in (told, baseline))
+    each = zip(recall, people(cohort), strict=True)
+    ends = [evaluate.share_interval(float(r), n) for r, n in each]
     low, high = np.array(ends).T
     below, above = (
         float(np.sqrt(np.square(off).sum())) / len(names) * widened
@@ -119,11 +127,15 @@ def _hits(
             for name, r, end in zip(names, recall, ends, strict=True)
         },
         "confusion": table.tolist(),
+        "accuracy": {
+            "value": float(np.average(right, weights=mass)),
+            "majority": float(np.average(same, weights=mass)),
+        },
     }
 
 
-def _people(cohort: Cohort[Task]) -> list[int]:
+def people(cohort: Cohort[Task]) -> list[int]:
     """How many subjects each class has."""
     names = np.asarray(cohort.subjects)
-    kinds = range(cohort.task.outputs)
+    kinds = range(len(cohort.task.classes or ()))
     return [len(np.unique(names[cohort.labels == c])) for c in kinds]

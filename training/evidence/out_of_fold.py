@@ -19,14 +19,16 @@ from runtime.report import columns
 from runtime.report.columns import WHO, TableColumn
 from runtime.report.rows import Record
 from runtime.report.rows import write as write_table
-from runtime.trust import classes
+from runtime.trust import classes, ordinal
 from runtime.trust.folds import quantile
 from runtime.trust.multiclass import log_softmax
 from training.cohort import Cohort
-from training.evidence import calibration, evaluate, softmax
+from training.evidence import calibration, evaluate, probabilities
 from training.evidence.conformal import LEVEL, Array
+from training.evidence.ordinal import answered
 
 _FOUND_BY = "by the head that had not seen the participant"
+_ANSWER = {"multiclass": "likeliest", "ordinal": "median"}
 
 
 def beside(out: Path) -> Path:
@@ -52,10 +54,11 @@ def rows(
     Args:
         cohort: of N scans.
         predictions: (repeats, N) out-of-fold values, or logits of class 1; (repeats, N, K) logits
-            of K classes.
+            of K classes, or K steps between classes in an order.
         fold: (N,) which of the first cross-validation's heads each is of.
         baseline: (N,) what `training.evidence.constant` says of the same training parts.
-        others: what else was tried in the same folds, (N,) values or logits each, by its name.
+        others: what else was tried in the same folds, by its name: (N,) values or logits each, or
+            (N, K); of classes in an order also (N,) the class's number.
         volumes_ml: (N,) brain volumes.
         expected: (N,) by how much each residual is divided; see `training.evidence.difficulty`.
         seed: of the calibration's folds.
@@ -68,10 +71,10 @@ def rows(
         if row.session:
             who["session_id"] = row.session
         found.append({**who, "scan": row.image.name, "site": row.site, "fold": int(number) + 1})
-    kinds = {"regression": _regression, "binary": _binary, "multiclass": _multiclass}
-    own = kinds[cohort.task.kind](cohort, predictions, others, expected, seed)
-    names = cohort.task.classes or ()
-    several = cohort.task.kind == "multiclass"
+    kinds = {"regression": _regression, "binary": _binary}
+    of_kind = kinds.get(cohort.task.kind, _several)
+    own = of_kind(cohort, predictions, others, expected, seed)
+    names, several = cohort.task.classes or (), cohort.task.several
     own["predicted_by_baseline"] = [names[int(b)] for b in baseline] if several else list(baseline)
     if volumes_ml is not None:
         own["brain_volume_ml"] = list(np.asarray(volumes_ml, dtype=np.float64))
@@ -140,7 +143,7 @@ def _binary(
     }
 
 
-def _multiclass(
+def _several(
     cohort: Cohort[Task],
     predictions: Array,
     others: Mapping[str, Array],
@@ -149,22 +152,40 @@ def _multiclass(
 ) -> dict[str, list[Any]]:
     del expected
     names, y, first = cohort.task.classes or (), cohort.labels, predictions[0]
-    calibrated = softmax.out_of_fold(first, cohort, seed)
+    calibrated = probabilities.out_of_fold(first, cohort, seed)
     sets = [""] * len(y)
-    for i, members in enumerate(softmax.sets(first, cohort, True)):
+    for i, members in enumerate(probabilities.sets(first, cohort, True)):
         sets[i] = "|".join(names[label] for label in members)
-    plain = np.exp(log_softmax(first))
+    if cohort.task.kind == "ordinal":
+        plain, raw = np.exp(ordinal.log_chances(first)), {"score": list(first.mean(axis=1))}
+    else:
+        plain = np.exp(log_softmax(first))
+        raw = {f"logit_{name}": list(first[:, c]) for c, name in enumerate(names)}
+    answers = _named(first, cohort.task)
+    if cohort.task.kind == "ordinal":
+        answers = [names[int(c)] for c in answered(first, cohort, seed)]
     found = {
         "truth": [names[int(label)] for label in y],
-        "predicted": [names[c] for c in first.argmax(axis=1)],
-        **{f"logit_{name}": list(first[:, c]) for c, name in enumerate(names)},
+        "predicted": answers,
+        **raw,
         **{f"predicted_{name}": list(plain[:, c]) for c, name in enumerate(names)},
         "set": sets,
-        **{f"predicted_by_{n}": [names[c] for c in z.argmax(axis=1)] for n, z in others.items()},
+        **{f"predicted_by_{n}": _named(z, cohort.task) for n, z in others.items()},
     }
     if calibrated is not None:
         found |= {f"probability_{n}": list(calibrated[:, c]) for c, n in enumerate(names)}
     return found
+
+
+def _named(said: Array, task: Task) -> list[str]:
+    """Each scan's class, by (N, K) logits or steps, or by (N,) numbers of classes in an order."""
+    if task.kind != "ordinal":
+        found = said.argmax(axis=1)
+    elif said.ndim > 1:
+        found = ordinal.median(said)
+    else:
+        found = np.rint(np.clip(said, 0, task.logits))
+    return [(task.classes or ())[int(c)] for c in found]
 
 
 def _by_subject(cohort: Cohort[Task]) -> list[NDArray[np.intp]]:
@@ -186,7 +207,7 @@ def write(path: Path, found: list[Record], task: Task) -> None:
 
 def _other(name: str, task: Task) -> TableColumn:
     what = name.removeprefix("predicted_by_").replace("_", " ")
-    if task.kind == "multiclass":
+    if task.several:
         return TableColumn(f"The class that {what} alone predicts, in the same folds.")
     unit = "probability" if task.classes else task.unit
     return TableColumn(f"What {what} alone predicts, in the same folds.", unit)
@@ -205,13 +226,16 @@ def _columns(task: Task) -> dict[str, TableColumn]:
             unit,
         ),
     }
-    if task.kind == "multiclass":
+    if task.several:
         truth = TableColumn(
             f"{task.label} in the cohort's table.", levels={c: c for c in task.classes or ()}
         )
         own |= {
             "truth": truth,
-            "predicted": TableColumn(f"The likeliest class {_FOUND_BY}."),
+            "predicted": TableColumn(f"The {_ANSWER[task.kind]} class {_FOUND_BY}."),
+            "score": TableColumn(
+                f"Score, {_FOUND_BY}: log-odds of one class more; compare within a fold."
+            ),
             "set": TableColumn(f"Classes that cannot be excluded at {level}, joined by |."),
         }
         for name in task.classes or ():
@@ -220,7 +244,7 @@ def _columns(task: Task) -> dict[str, TableColumn]:
                 f"logit_{name}": TableColumn(
                     f"Logit of {name}, {_FOUND_BY}; compare within a fold."
                 ),
-                f"predicted_{name}": TableColumn(f"Softmax's share of {name}.", "probability"),
+                f"predicted_{name}": TableColumn(f"Uncalibrated: of {name}.", "probability"),
                 f"probability_{name}": TableColumn(said, "probability"),
             }
     elif task.classes:

@@ -2,7 +2,8 @@
 
 A regression: predicted against true with each scan's interval and the identity, and the residual
 over the truth. Two classes: the ROC of each fold with their mean, and how often a probability
-holds. More: how often which is taken for which, and the ROC of each against the rest.
+holds. More: how often which is taken for which, and the ROC of each against the rest, or of classes
+in an order of those beyond each step.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ def draw(out: Path, rows: Sequence[Record], task: Task, evidence: Mapping[str, A
     from matplotlib.figure import Figure  # pyplot would keep each figure, and ask for a screen
 
     figure = Figure(figsize=(9.0, 4.2), layout="constrained")
-    kinds = {"regression": _regression, "binary": _classes, "multiclass": _several}
-    kinds[task.kind](figure.subplots(1, 2), rows, task, evidence)
+    kinds = {"regression": _regression, "binary": _classes}
+    kinds.get(task.kind, _several)(figure.subplots(1, 2), rows, task, evidence)
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
     paths = []
@@ -144,11 +145,13 @@ def _several(axes: Any, rows: Sequence[Record], task: Task, evidence: Mapping[st
     said = f"balanced accuracy {balanced['value']:.2f} ({low:.2f} to {high:.2f})"
     left.set_title(said, fontsize=10)
     fold = np.array([row["fold"] for row in rows])
-    for number, name in enumerate(names):
-        truth = np.array([float(row["truth"] == name) for row in rows])
-        score = np.array([row[f"predicted_{name}"] for row in rows])
+    ordered = task.kind == "ordinal"
+    for number, name in enumerate(names[:-1] if ordered else names):
+        own_side = names[number + 1 :] if ordered else (name,)
+        truth = np.array([float(row["truth"] in own_side) for row in rows])
+        score = np.array([row["score" if ordered else f"predicted_{name}"] for row in rows])
         curves = [roc(truth[own], score[own]) for own in _both(truth, fold)]
-        _mean(right, curves, f"{name} or not", f"C{number}")
+        _mean(right, curves, f"beyond {name}" if ordered else f"{name} or not", f"C{number}")
     _chance(right, evidence)
 
 

@@ -11,7 +11,8 @@ With z the coordinates, m their mean over the training rows and v the mean of |z
     regression: w, b minimise  sum (w . (z - m) + b - y)^2 + a |w|^2
     binary:     w, b minimise  sum log(1 + exp(-(2 y - 1)(w . (z - m) + b))) + a |w|^2 / 2
 
-with a in v 10^(-3 .. 3), chosen by three inner folds over subjects, as the probe's strength is.
+and of classes in an order the regression of their numbers, of which the order alone is compared; a
+in v 10^(-3 .. 3) is chosen by three inner folds over subjects, as the probe's strength is.
 """
 
 from __future__ import annotations
@@ -158,4 +159,8 @@ def _log_losses(said: Array, y: Array) -> float:
     return float(np.logaddexp(0.0, np.where(y > 0.5, -said, said)).sum())
 
 
-_OF_KIND = {"regression": (_ridge, _squares), "binary": (_logistic, _log_losses)}
+_OF_KIND = {
+    "regression": (_ridge, _squares),
+    "binary": (_logistic, _log_losses),
+    "ordinal": (_ridge, _squares),
+}

@@ -23,7 +23,7 @@ from training.evidence import (
     difficulty,
     evaluate,
     novelty,
-    softmax,
+    probabilities,
     tendency,
 )
 from training.evidence.conformal import LEVEL, Array
@@ -50,7 +50,7 @@ def cross(
         plan: K splits by subject.
         heads: weight and bias of each fold.
         predictions: (repeats, N) out-of-fold values or logits, those of `plan` among them;
-            (repeats, N, K) of K classes.
+            (repeats, N, K) of K classes, or of K steps between classes in an order.
         affine: fits a head.
         seed: of what is drawn.
         cells: of a gridded encoder, in all.
@@ -79,7 +79,7 @@ def split(
         x: (N, F) embeddings.
         cohort: of the head's task.
         weight: (F,) of the head, or (K, F).
-        bias: of the head, or (K,).
+        bias: of the head, or (K,); of an ordinal one its steps'.
         seed: of what is drawn.
         cells: of a gridded encoder, in all.
     """
@@ -87,7 +87,7 @@ def split(
     plan = [(every[:0], every)]
     weights = conformal.stored(weight[None])
     folds = conformal.folds_of(x, cohort, plan, weights, np.array([bias]))
-    predicted = (x @ weight.T + bias)[None]
+    predicted = conformal.said(x, weight, bias)[None]
     return of_folds("split conformal", x, cohort, folds, None, predicted, seed, cells)
 
 
@@ -110,9 +110,9 @@ def of_folds(
     """
     if cohort.task.kind == "binary":
         trust, found = _binary(folds, cohort, seed)
-    elif cohort.task.kind == "multiclass":
+    elif cohort.task.several:
         logits = conformal.out_of_fold(x, folds.weight, folds.bias, folds.fold)
-        trust, found = softmax.trust(folds, logits, cohort, seed)
+        trust, found = probabilities.trust(folds, logits, cohort, seed)
     else:
         trust, found = _regression(folds, hard, x, cohort, predictions, seed)
     trust = replace(trust, novelty=novelty.fit(x, cohort.subjects, seed, cells))

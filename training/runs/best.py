@@ -1,9 +1,9 @@
 """The best epoch by validation: its weights kept on disk, found again by a resumed run.
 
 Source: 3D-Neuro-SimCLR (arXiv 2509.10620): AUC decides for a binary task, the mean squared error
-for a regression; for several classes the macro AUC does. Of several tasks their mean skill does,
-which is 2 AUC - 1, or 1 - MSE / s^2 with s the deviation of the training labels: 1 is perfect, 0
-knows nothing. The first of equal epochs is kept.
+for a regression; for several classes the macro AUC does, or the C-index if they have an order. Of
+several tasks their mean skill does, which is 2 AUC - 1, or 1 - MSE / s^2 with s the deviation of
+the training labels: 1 is perfect, 0 knows nothing. The first of equal epochs is kept.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _figures(part: Supervised, validation: PreparedCohort) -> dict[str, float]:
     predicted, labels = part.predict(validation.entries), validation.labels
     if part.task.kind == "binary":
         return {"validation_auc": evaluate.auc(labels, predicted)}
-    if part.task.kind == "multiclass":
+    if part.task.several:
         return {"validation_auc": evidence.figure(validation, predicted[None])}
     return {
         "validation_mse": float(np.square(predicted - labels).mean()),

@@ -46,8 +46,8 @@ def convert(
 
     Raises:
         InputError: if one cannot be read, holds no such head, or the other cannot be written.
-        UsageError: for a task without a file or a file without a task, a stage without cells or
-            cells that do not fit its map; and see `upstream.write`.
+        UsageError: for an ordinal task, a task without a file or a file without a task, a stage
+            without cells or cells that do not fit its map; and see `upstream.write`.
     """
     if histogram and stage is None:
         raise UsageError("--histogram is of a grid's cells; name it with --stage and --cells")
@@ -57,6 +57,11 @@ def convert(
         raise UsageError("a gridded encoder is kept in a folder of its own, without a head")
     if (task is None) != (head is None):
         raise UsageError("--task says what the head predicts and --head keeps it; name both")
+    if task is not None and task.kind == "ordinal":
+        raise UsageError(
+            f"{task.name} is ordinal, and a checkpoint's head has no thresholds between classes; "
+            "import the encoder alone and fit a probe of it"
+        )
     count = task.outputs if task is not None else 1
     linear = upstream.linear_head(source, told, count) if head is not None else None
     if Path(out).suffix in upstream.SUFFIXES:

@@ -22,7 +22,7 @@ from runtime.report.rows import Record
 from training import encoders, evidence
 from training.cohort.exposure import exposure, overlap, refuse_labelled
 from training.cohort.prepared import PreparedCohort, PreparedScan
-from training.evidence import out_of_fold, sample, smoothed_scan, trust
+from training.evidence import conformal, out_of_fold, sample, smoothed_scan, trust
 from training.evidence.head import Head
 from training.fit.data import ScanDataset
 from training.fit.loop import Loop
@@ -41,7 +41,7 @@ class Trained:
 
     Attributes:
         head: the linear layer of the best epoch, with the test part's figures as evidence.
-        predictions: (N,) of the test part: values, or logits of class 1; (N, K) of K classes.
+        predictions: (N,) of the test part: values, or logits of class 1; (N, K) of K logits.
         best_epoch: from 0.
         rows: the predictions for people, a row per scan; see `training.evidence.out_of_fold`.
     """
@@ -170,8 +170,7 @@ def _judged(
     encoder = recipe.network.get_submodule("encoder")
     fixed = np.full(len(test.rows), evidence.constant(training))
     volume, offset = one_number(training.volumes_ml, training)
-    alone = test.volumes_ml[:, None] @ np.atleast_2d(volume).T + offset
-    others = {"brain_volume": alone if alone.shape[1] > 1 else alone[:, 0]}
+    others = {"brain_volume": conformal.said(test.volumes_ml[:, None], volume, offset)}
     smooth = _smoothed(training, test)
     if smooth is not None:
         others["smoothed_scan"] = smooth
@@ -183,7 +182,7 @@ def _judged(
     x, cells = embedded.astype(np.float64), encoders.describe(encoder).cell_count
     limits, found["trust"] = trust.split(x, test, weight, bias, settings.seed, cells)
     digest, whom = encoders.digest(encoder), sample.describe(training)
-    head = Head(recipe.task, weight, bias, found, digest, whom, limits, seen)
+    head = Head.of(recipe.task, (weight, bias), found, digest, whom, limits, seen)
     once = np.zeros(len(test.rows), dtype=np.intp)
     rows = out_of_fold.rows(test, predictions[None], once, fixed, others, test.volumes_ml)
     return Trained(head, predictions, epoch, rows)

@@ -22,20 +22,21 @@ from fmtool.task import Task
 from runtime import trust as trusts
 from runtime.engines.heads import affine
 from runtime.predict import select
-from runtime.trust import Trust, classes
+from runtime.trust import Trust
 from runtime.trust.classes import Calibrator, Platt
 from runtime.trust.folds import Folds
 from runtime.trust.interval import interval
 from runtime.trust.multiclass import Softmax
+from runtime.trust.ordinal import Cumulative, centred
 from training import evidence
 from training.cohort import Cohort
 from training.evidence import (
     calibration,
     conformal,
     evaluate,
+    probabilities,
     sample,
     smoothed_scan,
-    softmax,
     trust,
 )
 from training.evidence.conformal import LEVEL, Array
@@ -102,7 +103,10 @@ def calibrate(
         )
     _check_enough(cohort)
     weight, bias = affine(bundle, [task.name])[task.name]
-    before = answers.embeddings @ weight.T + bias
+    parts = bundle.thresholds(task.name)
+    if parts is not None:
+        bias = bias - np.asarray(parts, dtype=np.float64)
+    before = conformal.said(answers.embeddings, weight, bias)
     known = trusts.read(bundle).get(task.name)
     parent = bundle.evidence(task.name)
     cells = bundle.manifest.encoder.cell_count
@@ -133,8 +137,8 @@ class SiteHead:
     Attributes:
         answers: of N scans.
         weight: (F,) of the head, or (K, F).
-        bias: of the head, or (K,).
-        values: (N,) the head's, or its logits; (N, K) of K classes.
+        bias: of the head, or (K,); of an ordinal one its steps'.
+        values: (N,) the head's, or its logits; (N, K) of K logits or steps.
         seed: of the folds and the bootstrap.
         seen: whom the bundle had seen; None where that is not known.
         cells: of the bundle's gridded encoder, in all.
@@ -188,7 +192,8 @@ class SiteHead:
         x, cohort, y = self.answers.embeddings, self.cohort, self.cohort.labels
         limits, told = trust.split(x, cohort, self.weight, self.bias, self.seed, self.cells)
         old = self._calibration(known)
-        before, after = _chances(old, self.values), np.empty_like(self.values)
+        before = _chances(old, self.values)
+        after = np.empty_like(before)
         for train, test in left_out(cohort, self.seed):
             after[test] = _chances(self._fitted(train), self.values[test])
         before_loss = _log_loss(y, before)
@@ -197,7 +202,7 @@ class SiteHead:
         agrees = between[0] <= 0.0
         if agrees:  # the parent's probabilities are as good: the site's few would only add noise
             after, told["log_loss"] = before, self._mean(before_loss)
-            if isinstance(old, Softmax):
+            if isinstance(old, Softmax | Cumulative):
                 limits = replace(limits, probabilities=old)
             else:
                 limits = replace(limits, probability=old)
@@ -207,7 +212,7 @@ class SiteHead:
         shares = [self._mean((y == c).astype(float)) for c in range(len(cohort.task.classes or ()))]
         site = {
             "kind": "agreement" if agrees else "probability",
-            "prior": shares if cohort.task.kind == "multiclass" else shares[1],
+            "prior": shares if cohort.task.several else shares[1],
             "log_loss_gain_interval": list(between),
             "before": {
                 "log_loss": self._mean(before_loss),
@@ -221,18 +226,21 @@ class SiteHead:
         shown = (_of_truth(y, p) if p.ndim > 1 else p for p in (before, after))
         return self._made(None, found, site, told, parent, limits, agrees, *shown)
 
-    def _calibration(self, known: Trust | None) -> Calibrator | Softmax:
+    def _calibration(self, known: Trust | None) -> Calibrator | Softmax | Cumulative:
         """The parent's own, or none."""
+        if self.cohort.task.several and known and known.probabilities:
+            return known.probabilities
+        if self.cohort.task.kind == "ordinal":
+            return Cumulative(1.0, np.array(centred(self.bias)[1]))
         if self.cohort.task.kind == "multiclass":
-            plain = Softmax(1.0, np.zeros(self.cohort.task.outputs))
-            return (known and known.probabilities) or plain
+            return Softmax(1.0, np.zeros(self.cohort.task.outputs))
         return (known and known.probability) or Platt(1.0, 0.0)
 
-    def _fitted(self, rows: np.ndarray) -> Calibrator | Softmax:
+    def _fitted(self, rows: np.ndarray) -> Calibrator | Softmax | Cumulative:
         """The site's, of some of the scans."""
         values, part = self.values[rows], self.cohort.take(rows)
-        if part.task.kind == "multiclass":
-            return softmax.fit(values, part.labels, evaluate.masses(part.subjects))
+        if part.task.several:
+            return probabilities.fit(values, part)
         return calibration.choose(values, part, self.seed)[0]
 
     def _made(
@@ -306,7 +314,7 @@ class SiteHead:
             )
             known = Trust(LEVEL, folds, labels=part.labels, by_class=True)
             for row in test:
-                hit[row] = int(y[row]) in classes.members(known.p_values(x[row]), LEVEL)
+                hit[row] = int(y[row]) in known.members(known.p_values(x[row]))
         return _by_class(y, hit)
 
     def _baselines(self, plan: Sequence[Split]) -> tuple[Array, Array]:
@@ -360,7 +368,7 @@ def left_out(cohort: Cohort[Task], seed: int) -> list[Split]:
 def _in_set(x: Array, y: Array, known: Trust | None) -> dict[str, float] | None:
     if known is None or known.labels is None:
         return None
-    hit = [int(t) in classes.members(known.p_values(e), LEVEL) for e, t in zip(x, y, strict=True)]
+    hit = [int(t) in known.members(known.p_values(e)) for e, t in zip(x, y, strict=True)]
     return _by_class(y, np.array(hit))
 
 
@@ -368,10 +376,10 @@ def _by_class(y: Array, hit: Array) -> dict[str, float]:
     return {str(int(c)): float(hit[y == c].mean()) for c in np.unique(y)}
 
 
-def _chances(calibrator: Calibrator | Softmax, values: Array) -> Array:
+def _chances(calibrator: Calibrator | Softmax | Cumulative, values: Array) -> Array:
     """(N,) of class 1, or (N, K)."""
-    if isinstance(calibrator, Softmax):
-        return calibrator(values)
+    if isinstance(calibrator, Softmax | Cumulative):
+        return probabilities.chances(calibrator, values)
     return np.array([calibrator(z) for z in values])
 
 

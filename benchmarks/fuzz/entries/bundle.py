@@ -102,7 +102,14 @@ def answer_all(bundle: Bundle) -> None:
     tasks, known = bundle.tasks, bundle.evidence
     raw = {name: np.full((1, task.outputs), 0.75, np.float32) for name, task in tasks.items()}
     predictions = {
-        name: answer(task, raw[name][0], known(name), embedding, trusts.get(name))
+        name: answer(
+            task,
+            raw[name][0],
+            known(name),
+            embedding,
+            trusts.get(name),
+            thresholds=bundle.thresholds(name),
+        )
         for name, task in tasks.items()
     }
     outputs = {

@@ -64,6 +64,12 @@ def table(task: str, evidence: dict[str, Any], name: str) -> Any:
         for name, one in evidence["recall"].items():
             low, high = one["interval"]
             table.add_row(f"told {name}", f"{one['value']:.3f}", f"{low:.3f} to {high:.3f}")
+    if "classes_off" in evidence:
+        for name, key in (("MAE, in classes", "classes_off"), ("weighted kappa", "kappa")):
+            low, high = evidence[key]["interval"]
+            table.add_row(name, f"{evidence[key]['value']:.3f}", f"{low:.3f} to {high:.3f}")
+        off = evidence["classes_off"]["median"]
+        table.add_row("MAE of the median class", f"{off:.3f}", "")
     beats = evidence["beats_baseline"]
     said = [f"{'beats' if beats else 'does not beat'} its baseline: {evidence['baseline_name']}"]
     for rival in rivals(evidence):

@@ -186,6 +186,7 @@ def _on_bundle(
             trust=head.trust,
             weight=head.weight,
             bias=head.bias,
+            thresholds=head.thresholds,
         )
         descent = Descent(
             made=f"a head of {name} was fitted on {whom}, on the parent's encoder.",

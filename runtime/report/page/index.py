@@ -112,6 +112,8 @@ def _value(value: Mapping[str, Any]) -> tuple[str, str]:
     number = words.chance(value) if value["kind"] == "binary" else value["value"]
     if value["kind"] == "multiclass":  # by class, and in it the surest last
         number = value["classes"].index(value["class"]) + value["probabilities"][value["class"]]
+    elif value["kind"] == "ordinal":
+        number = value["score"]
     return f"{number}", f"<span>{escape(large)}{star} {escape(unit)}{small}</span>"
 
 

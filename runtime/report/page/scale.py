@@ -29,8 +29,8 @@ def picture(value: Mapping[str, Any]) -> str:
     Args:
         value: one of `Result.to_dict()["values"]`.
     """
-    kinds = {"regression": regression, "binary": binary, "multiclass": multiclass}
-    return kinds[value["kind"]](value)
+    kinds = {"regression": regression, "binary": binary}
+    return kinds.get(value["kind"], several)(value)
 
 
 def regression(value: Mapping[str, Any]) -> str:
@@ -81,7 +81,7 @@ def binary(value: Mapping[str, Any]) -> str:
     return _svg(f"probability of {second}: {chance:.2f}", drawn)
 
 
-def multiclass(value: Mapping[str, Any]) -> str:
+def several(value: Mapping[str, Any]) -> str:
     """A bar a class, as long as it is probable, its name and number above."""
     chances = {str(name): float(p) for name, p in value["probabilities"].items()}
     if not all(math.isfinite(p) for p in chances.values()):

@@ -77,7 +77,9 @@ def ramp(limit: float, unit: str, from_template: bool) -> str:
 
 
 def unit_of(value: Mapping[str, Any]) -> str:
-    """The unit of a map: a binary task's adds up as log-odds, one of several as a logit."""
+    """The unit of a map: a binary or ordinal one adds up as log-odds, of several as a logit."""
+    if value["kind"] == "ordinal":
+        return "log-odds of one class more"
     if value["kind"] == "multiclass":
         return f"logit of {value['class']}"
     if value["kind"] == "binary":

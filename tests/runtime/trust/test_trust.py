@@ -268,6 +268,7 @@ def _changed(data, keys, value):
         (["folds", "weight"], [[1e300, 0, 0]] * 2),
         (["folds", "score"], ["x"] * 40),
         (["folds", "bias"], [[1.0], [2.0]]),
+        (["folds", "bias"], [[1.0, 0.0], [2.0, 1.0]]),
         (["tendency"], [0.0, 1.0]),
         (["tendency"], [1e-300, 1.0]),
         (["tendency"], [1.0]),

@@ -17,7 +17,7 @@ from runtime.trust.multiclass import Softmax, log_softmax
 from training import evidence, probe
 from training.cohort import Cohort, Row
 from training.cohort.split_make import make, typical
-from training.evidence import multiclass, out_of_fold, plot, softmax, splits, trust
+from training.evidence import multiclass, out_of_fold, plot, probabilities, splits, trust
 
 NAMES = ("CN", "MCI", "AD")
 PEOPLE = 60
@@ -99,12 +99,11 @@ def test_noise_does_not_beat_chance_and_a_perfect_head_is_sure_within_its_width(
 
 def test_probabilities_are_calibrated_and_noise_gives_the_shares():
     y = np.repeat([0, 1, 2], [90, 60, 30])
-    mass = np.ones(len(y))
-    found = softmax.fit(3.0 * logits(y, 2.0, 1), y.astype(float), mass)
+    found = probabilities.fit(3.0 * logits(y, 2.0, 1), cohort(y))
     shares = found(3.0 * logits(y, 2.0, 1)).mean(axis=0)
     assert shares == pytest.approx(np.array([90, 60, 30]) / 180, abs=0.02)
     assert found.slope < 1.0  # three times too sure
-    wrong = softmax.fit(-logits(y, 2.0), y.astype(float), mass)
+    wrong = probabilities.fit(-logits(y, 2.0), cohort(y))
     assert wrong.slope == 0.0
     assert wrong([5.0, 0.0, 0.0]) == pytest.approx(np.array([91, 61, 31]) / 183, abs=1e-2)
     assert Softmax.from_dict(found.to_dict())([1, 2, 3]) == pytest.approx(found([1, 2, 3]))

@@ -22,6 +22,7 @@ from training.runs import labelled
 from training.runs.best import Best
 from training.supervised import Supervised
 
+STAGE = Task("stage", "ordinal", "probability", "stage", classes=("none", "mild", "severe"))
 SETTINGS = Settings(epochs=6, batch=4, device="cpu", learning_rate=3e-3, checkpoint_every=1)
 
 
@@ -129,20 +130,27 @@ def test_validation_needs_scans_and_both_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_several_classes_are_learnt_and_reported(tmp_path: Path) -> None:
-    parts = [part(DIAGNOSIS, count, seed) for seed, count in enumerate((18, 9, 18))]
-    recipe = recipe_of(DIAGNOSIS, parts[0])
+@pytest.mark.parametrize("task", [DIAGNOSIS, STAGE], ids=lambda task: task.name)
+def test_several_classes_are_learnt_and_reported(tmp_path: Path, task: Task) -> None:
+    parts = [part(task, count, seed) for seed, count in enumerate((18, 9, 18))]
+    recipe = recipe_of(task, parts[0])
     settings = replace(SETTINGS, epochs=20, learning_rate=1e-3)
     fabric = devices.launch(settings)
     found = labelled.train(fabric, recipe, *parts, settings, tmp_path, seen=Exposure())
     told, head = found.head.evidence, found.head
-    assert (told["metric"], told["how"]) == ("macro AUC", "held-out test")
+    metric = "C-index" if task is STAGE else "macro AUC"
+    assert (told["metric"], told["how"]) == (metric, "held-out test")
     assert told["value"] > 0.6
     assert 0.0 <= told["brain_volume"]["value"] <= 1.0
-    assert found.predictions.shape == (18, 3)
-    assert (head.weight.shape[0], head.bias.shape) == (3, (3,))
-    assert np.abs(head.weight.sum(axis=0)).max() < 1e-5
-    assert {row["predicted"] for row in found.rows} <= set(DIAGNOSIS.classes)
+    assert found.predictions.shape == (18, task.logits)
+    if task is STAGE:
+        assert head.weight.ndim == 1
+        assert head.thresholds == pytest.approx((-head.thresholds[1], head.thresholds[1]))
+    else:
+        assert (head.weight.shape[0], head.bias.shape) == (3, (3,))
+        assert np.abs(head.weight.sum(axis=0)).max() < 1e-5
+    assert {row["predicted"] for row in found.rows} <= set(task.classes)
+    assert head.trust.fits(task)
     assert head.trust.probabilities is not None
 
 

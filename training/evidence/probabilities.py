@@ -3,7 +3,9 @@
 Platt's sigmoid for K classes: one temperature, one offset a class, of maximum likelihood on
 out-of-fold logits with his targets (a class of n subjects is (n + 1) / (n + K) sure), each subject
 weighing one (Guo et al. 2017, arXiv 1706.04599, of whose temperature the offsets give a head that
-knows nothing the classes' shares).
+knows nothing the classes' shares). Of classes in an order the offsets are thresholds on the score,
+the mean of the steps that stand in place of the logits (`runtime.trust.ordinal`), and a class of n
+subjects is (n + 2 / K) / (n + 2) sure: of many classes K doubts would draw all to the middle.
 """
 
 from __future__ import annotations
@@ -15,29 +17,48 @@ import numpy as np
 from scipy.optimize import minimize
 
 from fmtool.task import Task
-from runtime.trust import Trust, classes, multiclass
+from runtime.trust import Trust, classes, multiclass, ordinal
 from runtime.trust.folds import SLACK, Folds
 from runtime.trust.multiclass import Softmax, log_softmax
+from runtime.trust.ordinal import Cumulative
 from training.cohort import Cohort
-from training.evidence import evaluate, splits
+from training.evidence import cumulative, evaluate, splits
 from training.evidence.conformal import LEVEL
 from training.evidence.evaluate import Array, masses
 
 _FOLDS = 5
 
 
-def fit(logits: Array, labels: Array, mass: Array) -> Softmax:
-    """The slope and the offsets; a slope below zero, of a head that is wrong, becomes zero.
+def fit(logits: Array, cohort: Cohort[Task]) -> Softmax | Cumulative:
+    """The calibration; a slope below zero, of a head that is wrong, becomes zero.
 
     Args:
-        logits: (N, K).
-        labels: (N,) 0 to K - 1.
-        mass: (N,).
+        logits: (N, K), or the (N, K - 1) steps of an ordinal task.
+        cohort: of N scans.
     """
-    kinds = logits.shape[1]
+    labels, mass, kinds = cohort.labels, masses(cohort.subjects), len(cohort.task.classes or ())
     own = labels[:, None] == np.arange(kinds)
     counts = own.T @ mass
+    if cohort.task.kind == "ordinal":
+        target = (own * counts + 2.0 / kinds) / (own @ counts + 2.0)[:, None]
+        return _cumulative(logits.mean(axis=1), target * mass[:, None])
     target = np.where(own, counts + 1.0, 1.0) / (own @ counts + kinds)[:, None]
+    return _softmax(logits, target, mass)
+
+
+def _cumulative(score: Array, weight: Array) -> Cumulative:
+    """Of (N,) scores; `weight` is how much each says of each class, (N, K)."""
+    kinds = weight.shape[1]
+    spread, label = float(score.std()) or 1.0, np.tile(np.arange(float(kinds)), len(score))
+    scaled = np.repeat(score / spread, kinds)[:, None]
+    (slope,), bias = cumulative.fit(scaled, label, weight.ravel(), kinds, 0.0)
+    if slope < 0.0:
+        (slope,), bias = cumulative.fit(0.0 * scaled, label, weight.ravel(), kinds, 0.0)
+    return Cumulative(float(slope) / spread, -bias)
+
+
+def _softmax(logits: Array, target: Array, mass: Array) -> Softmax:
+    kinds = logits.shape[1]
     spread = float(logits.std()) or 1.0
     scaled, total = logits / spread, mass.sum()
 
@@ -56,14 +77,19 @@ def fit(logits: Array, labels: Array, mass: Array) -> Softmax:
 
 def out_of_fold(logits: Array, cohort: Cohort[Task], seed: int) -> Array | None:
     """(N, K) probabilities, each by a calibration on other subjects; None of too few."""
-    names = np.asarray(cohort.subjects)
-    kinds = range(cohort.task.outputs)
-    if min(len(np.unique(names[cohort.labels == c])) for c in kinds) < _FOLDS:
+    names, kinds = np.asarray(cohort.subjects), len(cohort.task.classes or ())
+    if min(len(np.unique(names[cohort.labels == c])) for c in range(kinds)) < _FOLDS:
         return None
-    mass, found = masses(cohort.subjects), np.empty_like(logits)
+    found = np.empty((len(logits), kinds))
     for train, test in splits.by_subject(cohort, _FOLDS, seed):
-        found[test] = fit(logits[train], cohort.labels[train], mass[train])(logits[test])
+        found[test] = chances(fit(logits[train], cohort.take(train)), logits[test])
     return found
+
+
+def chances(calibration: Softmax | Cumulative, logits: Array) -> Array:
+    """(N, K) probabilities of (N, K) logits, or of (N, K - 1) steps."""
+    ordered = isinstance(calibration, Cumulative)
+    return calibration(logits.mean(axis=1) if ordered else logits)
 
 
 def trust(
@@ -73,11 +99,11 @@ def trust(
 
     Args:
         folds: by `conformal.folds_of`.
-        logits: (N, K), each scan's by the head that had not seen it.
+        logits: (N, K), or (N, K - 1) steps; each scan's by the head that had not seen it.
         cohort: of N scans.
         seed: of the calibration's folds.
     """
-    y, subjects, kinds = cohort.labels, cohort.subjects, cohort.task.outputs
+    y, subjects, kinds = cohort.labels, cohort.subjects, len(cohort.task.classes or ())
     if len(np.unique(y)) < kinds:
         return Trust(LEVEL, folds), {}
     mass, in_class = masses(subjects), evaluate.class_masses(subjects, y)
@@ -85,7 +111,7 @@ def trust(
     by_class = bool((fewest + 1.0) * (1.0 - LEVEL) >= 1.0 - SLACK)
     p = out_of_fold(logits, cohort, seed)
     found: dict[str, Any] = {
-        "probability": "softmax",
+        "probability": "cumulative" if cohort.task.kind == "ordinal" else "softmax",
         "log_loss": None if p is None else log_loss(p, cohort),
         "by_class": by_class,
         "one_class": float(
@@ -95,7 +121,7 @@ def trust(
     }
     if by_class:  # each class's own scans, which share a subject's mass within it
         folds = replace(folds, mass=in_class)
-    calibrated = fit(logits, y, mass)
+    calibrated = fit(logits, cohort)
     made = Trust(LEVEL, folds, labels=y, by_class=by_class, probabilities=calibrated)
     return made, found
 
@@ -110,18 +136,20 @@ def sets(logits: Array, cohort: Cohort[Task], by_class: bool) -> list[list[int]]
     """The prediction set of each scan as new to all the other people's, by its own fold's head.
 
     Args:
-        logits: (N, K), each scan's by the head that had not seen it.
+        logits: (N, K), or (N, K - 1) steps; each scan's by the head that had not seen it.
         cohort: of N scans.
         by_class: compare within each class.
     """
     y, names = cohort.labels, np.asarray(cohort.subjects)
     weight = evaluate.class_masses(names.tolist(), y) if by_class else masses(names.tolist())
-    strange = multiclass.strangeness(logits)
+    ordered = cohort.task.kind == "ordinal"
+    strange = (ordinal if ordered else multiclass).strangeness(logits)
     score = strange[np.arange(len(y)), y.astype(np.intp)]
     found = []
     for i in range(len(y)):
         rest = names != names[i]
-        new = np.broadcast_to(strange[i], (int(rest.sum()), logits.shape[1]))
+        new = np.broadcast_to(strange[i], (int(rest.sum()), strange.shape[1]))
         p = multiclass.among(score[rest], weight[rest], y[rest], new, by_class)
-        found.append(classes.members(p, LEVEL))
+        members = classes.members(p, LEVEL)
+        found.append(ordinal.run(members) if ordered else members)
     return found
