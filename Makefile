@@ -2,6 +2,7 @@
 # make test   the development environment and the tests
 # make package-check   the packages built twice, installed alone, each extra used once without network
 # make peers-check   dcmtk, Orthanc and dicom3tools, Debian's, and the tests that talk to them
+# make aarch64-check  fmtool on an emulated aarch64 machine, compared with this one: hours
 # make docs   the documentation as a site, in build/site
 # make gpu-check   on a machine with a GPU: what is missing, the tests that need it, the benchmark
 PYTHON ?= python3
@@ -15,7 +16,7 @@ PYTEST := $(DEV)/bin/python -m pytest -n 2 --dist loadfile
 
 PEERS := $(CURDIR)/build/peers
 
-.PHONY: demo test test-slow test-all gpu-check package-check peers-check docs lint locks sbom clean
+.PHONY: demo test test-slow test-all gpu-check package-check aarch64-check peers-check docs lint locks sbom clean
 
 demo: $(EDGE)/.installed $(SCAN)
 	$(EDGE)/bin/fmtool doctor
@@ -36,6 +37,10 @@ gpu-check: $(DEV)/.installed
 
 package-check: $(DEV)/.installed
 	$(DEV)/bin/python -m benchmarks.packages --torch "$(TORCH)"
+
+# Needs Debian on x86-64; nothing is installed, and what is done is kept in build/emulated.
+aarch64-check: $(DEV)/.installed
+	$(DEV)/bin/python -m benchmarks.emulated
 
 # Needs the real scans (FMTOOL_TEST_DATA) and Debian; nothing is installed.
 peers-check: $(DEV)/.installed $(PEERS)/.unpacked

@@ -12,6 +12,7 @@ import hashlib
 import io
 import lzma
 import os
+import re
 import stat
 import struct
 import sys
@@ -77,6 +78,9 @@ def secret(path: Path, most: int, what: str, remedy: str) -> bytes:
         raise InputError(f"{what} {path} is open to others; chmod 600 it, then renew it")
     return data
 
+
+DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""How a name begins that Windows takes for a device, whatever its suffix."""
 
 SCRATCH = ".fmtool-"
 """How the temporary folders begin; what a killed process leaves of them may be deleted."""

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fmtool.errors import InputError, UsageError
+from fmtool.files import DEVICES
 
 Kind = Literal["regression", "binary", "multiclass", "ordinal"]
 
@@ -294,6 +295,8 @@ def _name(data: dict[str, Any]) -> str:
         raise InputError(
             f"name is {name!r:.60}; it needs a letter, then up to 63 letters, digits or underscores"
         )
+    if DEVICES.match(name):
+        raise InputError(f"name is {name!r}, which no file can have on Windows; choose another")
     if name in _TAKEN:
         raise InputError(f"name is {name!r:.60}, which the model itself uses; choose another")
     return name

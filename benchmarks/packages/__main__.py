@@ -1,6 +1,6 @@
 """Build the packages twice, install the wheel alone for each extra, use it without a network.
 
-    python -m benchmarks.packages [--step build|latest|lowest|platforms ...] [--extra cpu ...]
+    python -m benchmarks.packages [--step build|latest|lowest|platforms|locks ...] [--extra cpu ...]
 
 `latest` takes the newest version of everything, `lowest` the lowest of what pyproject.toml names.
 Exits with 1 if anything fails. Needs uv, and a registry to install from.
@@ -15,11 +15,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.packages import build, environment, uses
+from benchmarks.packages import build, environment, platforms, uses
 from benchmarks.packages.environment import Failed
+from benchmarks.supply.locks import LOCKS
 
 ROOT = Path(__file__).parents[2]
-STEPS = ("build", "latest", "lowest", "platforms")
+STEPS = ("build", "latest", "lowest", "platforms", "locks")
 LARGEST_CPU = 500e6
 """Bytes that `fmtool[cpu]` may install."""
 
@@ -55,8 +56,10 @@ def main() -> int:
             where = folder / f"{extra}-lowest"
             check(f"lowest {extra}", partial(lowest, built.wheel, extra, args, where))
         if "platforms" in steps:
-            for extra in sorted(environment.extras(ROOT).keys() - environment.NO_WHEELS):
-                check(f"platforms {extra}", partial(platforms, extra, args.python))
+            for extra in sorted(environment.extras(ROOT).keys() - platforms.NO_WHEELS):
+                check(f"platforms {extra}", partial(newest, extra, args.python))
+        for lock in LOCKS if "locks" in steps else ():
+            check(f"locks {lock}", partial(platforms.locked, lock, args.python, folder / "none"))
     return 1 if failed else 0
 
 
@@ -86,9 +89,9 @@ def lowest(wheel: Path, extra: str, args: argparse.Namespace, folder: Path) -> s
     return f"{len(here.packages())} packages"
 
 
-def platforms(extra: str, python: str) -> str:
+def newest(extra: str, python: str) -> str:
     """Find a set of wheels for `extra` on each system that has one."""
-    found = {s: environment.platform(ROOT, extra, python, s) for s in environment.SYSTEMS}
+    found = {s: platforms.newest(ROOT, extra, python, s) for s in platforms.SYSTEMS}
     return ", ".join(f"{system} {wheels}" for system, wheels in found.items())
 
 

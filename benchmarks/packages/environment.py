@@ -1,7 +1,7 @@
 """A fresh environment with the wheel in it, and nothing of the repository or of the network.
 
-How a program is run, what a check says when it does not hold, and which versions an extra takes:
-the lowest that pyproject.toml allows, or another platform's.
+How a program is run, what a check says when it does not hold, and the lowest versions that
+pyproject.toml allows an extra.
 """
 
 from __future__ import annotations
@@ -124,20 +124,6 @@ def size(folder: Path) -> int:
 
 
 PROJECT = "pyproject.toml"
-SYSTEMS = {
-    "x86_64-manylinux_2_28": set(),
-    "aarch64-manylinux_2_31": {"bench", "dev", "fuzz", "gpu", "rtx"},
-    "aarch64-manylinux_2_35": {"bench", "dev", "fuzz"},
-    "aarch64-apple-darwin": {"bench", "dev", "gpu", "rtx"},
-    "x86_64-pc-windows-msvc": set[str](),
-}
-"""uv's name of a system -> the extras for which it has no wheels: ANTs, atheris, CUDA's."""
-
-ENGINE = "openvino"
-"""The package whose version decides what a system is worth."""
-
-NO_WHEELS = {"tensorrt"}
-"""Extras that come as source archives, which fetch NVIDIA's libraries when they are installed."""
 
 
 def extras(root: Path) -> dict[str, list[str]]:
@@ -159,34 +145,14 @@ def lowest(root: Path, wanted: str, python: str, held: list[str], folder: Path) 
     """
     file, hold, asked = (folder / f"{name}.txt" for name in ("lowest", "hold", "asked"))
     asked.write_text("\n".join(held), encoding="utf-8")
-    hold.write_text(run([*_compile(asked, python), "--no-deps"]), encoding="utf-8")
-    command = [*_compile(root / PROJECT, python, wanted), "--resolution", "lowest-direct"]
+    hold.write_text(run([*compile_command(asked, python), "--no-deps"]), encoding="utf-8")
+    command = [*compile_command(root / PROJECT, python, wanted), "--resolution", "lowest-direct"]
     run([*command, "--constraint", hold, "--output-file", file])
     return file
 
 
-def platform(root: Path, wanted: str, python: str, system: str) -> str:
-    """What `wanted` takes on another system, all of it as wheels; "none" where that is known.
-
-    Raises:
-        Failed: if there is no such set where there should be one, or the other way round.
-    """
-    command = [*_compile(root / PROJECT, python, wanted), "--only-binary", ":all:"]
-    absent = wanted in SYSTEMS[system]
-    try:
-        found = run([*command, "--python-platform", system]).splitlines()
-    except Failed as error:
-        if absent and "requirements are unsatisfiable" in str(error):
-            return "none"
-        raise
-    if absent:
-        raise Failed(f"{wanted} has wheels for {system} by now: say so")
-    versions = dict(line.split("==") for line in found if "==" in line)
-    engine = f" ({ENGINE} {versions[ENGINE]})" if ENGINE in versions else ""
-    return f"{len(versions)}{engine}"
-
-
-def _compile(file: Path, python: str, extras: str = "") -> list[str | Path]:
+def compile_command(file: Path, python: str, extras: str = "") -> list[str | Path]:
+    """What resolves a file's requirements, or those of pyproject.toml with `extras`."""
     named = [word for extra in extras.split(",") if extra for word in ("--extra", extra)]
     options = ["--quiet", "--no-header", "--no-annotate", "--python-version", python]
     return [*UV, "pip", "compile", file, *named, *options, *find_links()]

@@ -27,8 +27,23 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "service": ("cpu", "dicom", "http", "parquet", "sign"),
     "service-gpu": ("gpu", "dicom", "http", "parquet", "sign"),
     "train": ("cpu", "train"),
+    "aarch64-glibc2.31/cpu": ("cpu",),
+    "aarch64-glibc2.31/service": ("cpu", "dicom", "http", "parquet", "sign"),
+    "aarch64-glibc2.35/cpu": ("cpu",),
+    "aarch64-glibc2.35/service": ("cpu", "dicom", "http", "parquet", "sign"),
 }
 """Lock file -> the extras that it installs together."""
+
+MADE_FOR = {
+    name: f"aarch64-manylinux_2_{glibc}"
+    for name in LOCKS
+    if (glibc := name.removeprefix("aarch64-glibc2.").partition("/")[0]) != name
+}
+"""Lock file -> uv's name of the one system that it is for; the others are for any.
+
+Wheels for aarch64 ask for newer C libraries than those for x86-64: the newest version that any
+system has is none that older ones can install.
+"""
 
 BESIDE = {"service-gpu": "onnxruntime-gpu[cuda,cudnn]"}
 """Lock file -> what it installs beside the extras: in a container, CUDA comes from packages."""
@@ -44,10 +59,11 @@ def write() -> None:
     Raises:
         CapabilityError: if uv is not installed, or the index cannot be reached.
     """
-    made = {name: _compiled(extras, BESIDE.get(name, "")) for name, extras in LOCKS.items()}
-    FOLDER.mkdir(exist_ok=True)
+    made = {name: _compiled(name) for name in LOCKS}
     for name, text in made.items():
-        atomic.write_bytes(FOLDER / f"{name}.txt", text.encode())
+        file = FOLDER / f"{name}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(file, text.encode())
 
 
 def pins(name: str) -> dict[str, tuple[str, int]]:
@@ -92,9 +108,12 @@ def _wanted(extras: tuple[str, ...]) -> list[Requirement]:
     return [wanted for wanted in map(Requirement, words) if wanted.name != project["name"]]
 
 
-def _compiled(extras: tuple[str, ...], beside: str = "") -> str:
-    options = ["--generate-hashes", "--no-header", "--no-annotate", "--universal", "--no-config"]
-    options += ["--python-version", PYTHON, "--default-index", INDEX, "--quiet"]
+def _compiled(name: str) -> str:
+    extras = LOCKS[name]
+    options = ["--generate-hashes", "--no-header", "--no-annotate", "--no-config", "--quiet"]
+    options += ["--python-version", PYTHON, "--default-index", INDEX]
+    system = MADE_FOR.get(name)
+    options += ["--python-platform", system, "--no-build"] if system else ["--universal"]
     options += [word for extra in extras for word in ("--extra", extra)]
     clean = {k: v for k, v in os.environ.items() if not k.startswith(_HIDDEN)}
     with tempfile.TemporaryDirectory(prefix="fmtool-locks-") as scratch:
@@ -104,7 +123,7 @@ def _compiled(extras: tuple[str, ...], beside: str = "") -> str:
             [*command, "-", *options],
             cwd=ROOT,
             env=clean,
-            input=beside,
+            input=BESIDE.get(name, ""),
             capture_output=True,
             text=True,
             check=False,

@@ -29,7 +29,7 @@ from fmtool.cli import (
 from fmtool.cli.options import with_threads
 from fmtool.environment import caches
 from fmtool.errors import FmtoolError
-from runtime.system.machine import confine
+from runtime.system.machine import confine, require
 
 app = typer.Typer(
     name="fmtool",
@@ -52,6 +52,7 @@ def _root(
     ),
 ) -> None:
     del version
+    require()
     confine()
 
 

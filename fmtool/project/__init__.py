@@ -95,7 +95,9 @@ class Project:
         for said in self.general.tasks:
             word = str(self.folder / said) if said.endswith(tasks.SUFFIX) else said
             name = tasks.get(word).name
-            if name in found:
+            if name.casefold() in map(
+                str.casefold, found
+            ):  # as macOS and Windows take files' names
                 raise InputError(f"{self.file}: tasks has {name} twice; take one out")
             found[name] = word
         return found

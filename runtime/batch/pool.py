@@ -17,6 +17,7 @@ from runtime.batch.stop import SIGNALS
 from runtime.batch.wire import Broken, Packed, Refused
 from runtime.batch.worker import Job, Setup, work
 from runtime.scan import called
+from runtime.system import scheduling, signals
 from runtime.system.machine import THREADS
 
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would copy locks that threads may hold
@@ -85,9 +86,8 @@ class Pool:
 
     def _tend(self, number: int) -> None:
         """Keep one worker at work; start it anew when it was ended."""
-        if hasattr(signal, "pthread_sigmask"):
-            # Workers inherit this: until they can ignore the signals, those wait.
-            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        # Workers inherit this: until they can ignore the signals, those wait.
+        signals.hold(SIGNALS)
         process, pipe = self._start(number)
         ready = False
         while (job := self._jobs.get()) is not None and not self._closing:
@@ -114,7 +114,7 @@ class Pool:
         process.join()
 
     def _start(self, number: int) -> tuple[Any, Connection]:
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+        cores = scheduling.there() or [0]
         ours, theirs = _SPAWN.Pipe()
         with _STARTING, _one_thread():
             process = _SPAWN.Process(

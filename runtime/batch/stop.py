@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from types import FrameType
 
+from runtime.system import signals
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 """What is heard by the process that runs the batch alone."""
 
@@ -51,8 +53,8 @@ def deaf() -> Iterator[None]:
     """Processes that this thread starts meanwhile never hear the signals."""
     # Python's own helper process: starting it later would unblock what is blocked here.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    before = signals.hold(SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signals.restore(before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import tempfile
 from contextlib import ExitStack
@@ -22,6 +21,7 @@ from runtime.report.derivatives import volumes
 from runtime.report.publish import pictures
 from runtime.store import Store
 from runtime.system.orphan import end_with_parent
+from runtime.system.scheduling import bound_to, give_way
 from runtime.trust import Prevalence
 
 _NICE = 10
@@ -72,10 +72,9 @@ def work(pipe: Connection, setup: Setup, core: int) -> None:
     # The parent hears the signals, too, and decides what becomes of its workers.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        # The network's threads share each layer evenly: a worker that takes half of one's core
-        # holds up all of them, and the other cores idle.
-        os.nice(_NICE)
+    # The network's threads share each layer evenly: a worker that takes half of one's core holds
+    # up all of them, and the other cores idle.
+    give_way(_NICE)
     end_with_parent()
     tempfile.tempdir = str(setup.scratch)
     with ExitStack() as stack:
@@ -99,15 +98,10 @@ def _open(setup: Setup, core: int) -> Preparer:
     The other workers use the other cores; afterwards the system may move this one as it likes.
     """
     opened = bundles.open(setup.bundle)
-    everywhere = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
-    if everywhere:
-        os.sched_setaffinity(0, {core})
     store = Store(setup.store) if setup.store else None
     preparer = Preparer(opened, setup.reading, store)
-    preparer.__enter__()
-    if everywhere:
-        os.sched_setaffinity(0, everywhere)
-    return preparer
+    with bound_to(core):
+        return preparer.__enter__()
 
 
 def _attempt(preparer: Preparer, setup: Setup, job: Job) -> Packed | Refused:

@@ -18,6 +18,7 @@ from runtime import report
 from runtime.batch.tried import is_passing
 from runtime.ledger.content import content_digest
 from runtime.service import guard
+from runtime.system import posix
 from runtime.trust import drift
 from runtime.trust.drift import SiteReference
 
@@ -191,7 +192,7 @@ def put(into: Path, made: Mapping[str, bytes]) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-    guard.sync(into)
+    posix.sync(into)
 
 
 def _failed(error: Exception, order: Order) -> Outcome:

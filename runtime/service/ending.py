@@ -9,14 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from runtime.system import posix
+
 GRACE_S = 20.0
 """What is under way may go on for so long; a second signal ends it at once."""
 
 
 class Ending:
-    """Whether the service was asked to end, and how long ago."""
+    """Whether the service was asked to end, and how long ago.
+
+    Raises:
+        CapabilityError: if no service can run on this system.
+    """
 
     def __init__(self, grace_s: float = GRACE_S) -> None:
+        posix.needed()
         self.grace_s = grace_s
         self._asked = threading.Event()
         self._give_up_at = float("inf")

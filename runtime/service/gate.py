@@ -152,7 +152,7 @@ class Door(socket.socket):
 
     def __init__(self, *args: Any, **words: Any) -> None:
         super().__init__(*args, **words)
-        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def accept(self) -> tuple[socket.socket, Any]:
         """The next connection that the gate lets in.
@@ -188,7 +188,7 @@ class Door(socket.socket):
             wire.close()
             self.gate.refuse(str(address[0]), "no descriptors are left")
         with suppress(OSError):
-            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def _release(self) -> None:
         spare, self._spare = self._spare, -1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -84,12 +83,3 @@ class Reservation:
 def is_full(error: OSError) -> bool:
     """Whether a write failed because the disk, or the user's share of it, is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def sync(folder: Path) -> None:
-    """Have the names in a folder survive a loss of power, as fsync has a file's bytes."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,8 +9,8 @@ import shutil
 import stat
 from pathlib import Path
 
-from fmtool.files import open_regular
 from runtime.service.watch.look import MAX_DEPTH, look
+from runtime.system import posix
 
 SCRATCH = ".fmtool-"
 """How what is not finished begins; whatever a crash leaves of it may be deleted."""
@@ -46,7 +46,7 @@ def move(item: Path, folder: Path, name: str) -> Path:
         OSError: if it cannot be moved; the original is still there.
     """
     target = _free(folder, name)
-    if _own(item):
+    if posix.owned(item):
         try:
             os.rename(item, target)
             close(target)
@@ -89,19 +89,6 @@ def _close(path: str | Path) -> None:
         os.chmod(path, stat.S_IMODE(mode) & ~(stat.S_IRWXG | stat.S_IRWXO))
 
 
-def _own(item: Path) -> bool:
-    """Whether an item and all in it is this user's."""
-    me = os.geteuid()
-    if item.lstat().st_uid != me:
-        return False
-    inside = (
-        os.lstat(os.path.join(place, name)).st_uid == me
-        for place, names, files in os.walk(item)
-        for name in (*names, *files)
-    )
-    return all(inside)
-
-
 def remove(path: Path) -> None:
     """Delete a file, a link or a folder; nothing if there is none."""
     if path.is_dir() and not path.is_symlink():
@@ -122,31 +109,7 @@ def _copy(item: Path, target: Path) -> None:
     if item.is_symlink() or not (item.is_dir() or item.is_file()):
         target.write_text("no file: a link, a pipe, a socket or a device\n", encoding="utf-8")
         return
-    parent = os.open(item.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _copy_of(parent, item.name, target, MAX_DEPTH)
-    finally:
-        os.close(parent)
-
-
-def _copy_of(parent: int, name: str, target: Path, depth: int) -> None:
-    """Copy an entry of a folder that is open; links, pipes, sockets and devices in it are left."""
-    if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-        with open_regular(name, os.O_NOFOLLOW, parent) as stream, target.open("xb") as out:
-            shutil.copyfileobj(stream, out)
-            facts = os.fstat(stream.fileno())
-            os.utime(out.fileno(), ns=(facts.st_atime_ns, facts.st_mtime_ns))
-        return
-    how = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    handle = os.open(name, how, dir_fd=parent)
-    try:
-        target.mkdir(mode=0o700)
-        for entry in os.listdir(handle):
-            mode = os.stat(entry, dir_fd=handle, follow_symlinks=False).st_mode
-            if stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and depth):
-                _copy_of(handle, entry, target / entry, depth - 1)
-    finally:
-        os.close(handle)
+    posix.copy(item, target, MAX_DEPTH)
 
 
 def _free(folder: Path, name: str) -> Path:

@@ -9,8 +9,8 @@ import re
 import sys
 from pathlib import Path
 
-from fmtool.errors import UsageError
-from runtime.system import cgroups
+from fmtool.errors import CapabilityError, UsageError
+from runtime.system import cgroups, scheduling
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """What numerical libraries read when they are loaded; the others follow the first."""
@@ -36,6 +36,35 @@ _FLAGS: dict[str, dict[str, tuple[str, ...]]] = {
 
 Source: Linux, Documentation/arch/arm64/elf_hwcaps.rst, and arch/x86/include/asm/cpufeatures.h.
 """
+
+_FLOOR = {
+    "SSSE3": "ssse3",
+    "SSE4.1": "sse4_1",
+    "SSE4.2": "sse4_2",
+    "POPCNT": "popcnt",
+    "CMPXCHG16B": "cx16",
+    "LAHF-SAHF": "lahf_lm",
+}
+"""What x86-64's second level adds to its first, by Linux's word for it.
+
+Source: x86-64 psABI, table 3.1. NumPy's wheels since 2.4 and OpenVINO's die without it of an
+illegal instruction, which nobody can catch.
+"""
+
+
+def require() -> None:
+    """Refuse a processor that the libraries would die on, before any of them is loaded.
+
+    Raises:
+        CapabilityError: naming what it lacks.
+    """
+    there = set(_fact("flags").split())
+    if there and (lacking := [name for name, flag in _FLOOR.items() if flag not in there]):
+        raise CapabilityError(
+            f"this processor ({cpu_name()}) has no {', '.join(lacking)}, without which NumPy and "
+            "OpenVINO die of an illegal instruction; take one of the x86-64-v2 level (Intel's and "
+            "AMD's since 2011), or, in a virtual machine, pass the host's processor through"
+        )
 
 
 def cpu_name() -> str:
@@ -107,9 +136,7 @@ def _allowed() -> int:
 
 def bound() -> int:
     """The cores that this process is bound to, whatever part of their time it may have."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(scheduling.there()) or os.cpu_count() or 1
 
 
 def _fact(name: str) -> str:

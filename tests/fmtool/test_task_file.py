@@ -44,6 +44,13 @@ def test_a_name_is_an_identifier(read, name):
         read(REGRESSION | {"name": f'"{name}"'})
 
 
+@pytest.mark.parametrize("name", ["con", "AUX", "nul", "COM1", "lpt9"])
+def test_a_name_is_one_of_a_file_on_windows(read, name):
+    with pytest.raises(InputError, match=f"name is '{name}', which no file can have on Windows"):
+        read(REGRESSION | {"name": f'"{name}"'})
+    assert read(REGRESSION | {"name": f'"{name}_score"'}).name == f"{name}_score"
+
+
 @pytest.mark.parametrize(
     ("base", "changes", "said"),
     [

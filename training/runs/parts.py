@@ -24,8 +24,9 @@ def parted(table: Path, asked: LabelledTask) -> list[SplitCohort]:
     """
     wanted = [tasks.get(name) for name in asked.tasks]
     names = [task.name for task in wanted]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UsageError(f"the task {twice[0]} is named twice; name it once")
+    folded = [name.casefold() for name in names]  # as macOS and Windows take the names of files
+    if twice := [name for name in names if folded.count(name.casefold()) > 1]:
+        raise UsageError(f"the task {twice[-1]} is named twice; name it once")
     tables = asked.validation, asked.test
     said = asked.allow_sites, asked.strict, asked.each_scan_is_a_person
     if asked.split is not None and tables == (None, None):

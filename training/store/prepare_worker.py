@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import signal
 from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -25,6 +24,7 @@ from runtime.scan import Scan
 from runtime.store import Store, code_digest
 from runtime.store.entry import StoredScan
 from runtime.store.scan import made_by, stored
+from runtime.system import scheduling
 from runtime.system.machine import cores
 from runtime.system.orphan import end_with_parent
 from training.store import turboprep
@@ -175,9 +175,6 @@ def _make(row: Row) -> RowOutcome:
 def _take_cores(number: int, jobs: int) -> int:
     """Bind the worker to its share of the cores, which engines go by, and say how many it has."""
     share = max(1, cores() // jobs)
-    if not hasattr(os, "sched_setaffinity"):  # macOS, Windows: the system shares them out
-        return share
-    there = sorted(os.sched_getaffinity(0))
-    mine = {there[(number * share + i) % len(there)] for i in range(share)}
-    os.sched_setaffinity(0, mine)
+    if there := scheduling.there():  # on macOS and Windows the system shares them out
+        scheduling.bind({there[(number * share + i) % len(there)] for i in range(share)})
     return share

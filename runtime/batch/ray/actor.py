@@ -6,7 +6,6 @@ imported here: whoever makes an actor hands it what it needs.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -25,6 +24,7 @@ from runtime.ledger.content import content_digest, stat_digest
 from runtime.predict import Predictor
 from runtime.report.publish import pictures
 from runtime.scan import called
+from runtime.system import scheduling
 
 
 class Actor:
@@ -105,7 +105,6 @@ def _pin(cores: int, index: int) -> None:
 
     Where Ray was told of more cores than there are, groups share some.
     """
-    if hasattr(os, "sched_setaffinity"):
-        there = sorted(os.sched_getaffinity(0))
+    if there := scheduling.there():
         first = cores * index
-        os.sched_setaffinity(0, {there[i % len(there)] for i in range(first, first + cores)})
+        scheduling.bind({there[i % len(there)] for i in range(first, first + cores)})

@@ -22,9 +22,10 @@ from pydantic import BaseModel, Field
 from fmtool import files
 from runtime.ledger import FILE, Ledger
 from runtime.ledger.outcomes import LedgerItem, answers, counts, find, newest, outcomes
-from runtime.service import guard, move
+from runtime.service import move
 from runtime.service.answer import PAGE
 from runtime.service.http.limits import Limits, Refusal
+from runtime.system import posix
 
 JobState = Literal["queued", "running", "done", "failed"]
 
@@ -86,7 +87,7 @@ class Spool:
         staged = move.staged(self.pages, content)
         files.put(staged, self.page(content).parent)
         move.remove(staged)
-        guard.sync(self.pages)
+        posix.sync(self.pages)
 
     def forget(self, ledger: Ledger, keep_days: float) -> int:
         """Delete the jobs that were settled longer ago, with their results; how many."""
@@ -153,7 +154,7 @@ class Jobs:
 
     def add(self, identity: str, content: str, sender: str = "") -> None:
         """Enter an upload that is on disk, and whose it is; from now on it will be answered."""
-        guard.sync(self._spool.uploads)
+        posix.sync(self._spool.uploads)
         with self._lock:
             self._ledger.add(identity, content, self._spool.bundle, {}, sender=sender)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import select
 import socket
 import ssl
 import sys
@@ -16,6 +15,7 @@ from runtime.service.gate import Gate
 from runtime.service.node.log import node_log
 from runtime.service.node.metered import Budget, ConnectionMeter, MeteredSocket, MeteredTls
 from runtime.service.node.policy import Policy
+from runtime.system import posix
 
 _PAUSE_S = 0.01
 
@@ -42,10 +42,7 @@ def _speaks(wire: socket.socket, seconds: float) -> bool:
     """Whether something comes in that time; the end of the connection is nothing."""
     if isinstance(wire, ssl.SSLSocket) and wire.pending():
         return True
-    poll = select.poll()
-    poll.register(wire, select.POLLIN)
-    found = poll.poll(seconds * 1000)
-    if not found or found[0][1] & (select.POLLHUP | select.POLLERR):
+    if not posix.readable(wire, seconds):
         return False
     try:
         return bool(socket.socket.recv(wire, 1, socket.MSG_PEEK))  # under TLS and the meter

@@ -16,7 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtime.service import guard, move
+from runtime.service import move
+from runtime.system import posix
 from runtime.system.atomic import write_bytes
 
 
@@ -142,4 +143,4 @@ class LostObjects:
 
     def _open(self, series: str) -> None:
         (self._folder / series).mkdir(exist_ok=True)
-        guard.sync(self._folder)
+        posix.sync(self._folder)

@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fmtool.errors import FmtoolError
-from runtime.service import guard, move
+from runtime.service import move
 from runtime.service.backoff import Backoff
 from runtime.service.ending import Ending
 from runtime.service.node.commitment import Commitments
 from runtime.service.node.log import node_log
 from runtime.service.node.peers import NotTaken, Route, Unreached
+from runtime.system import posix
 from runtime.system.atomic import write_bytes
 
 _FIRST_S, _LONGEST_S = 5.0, 600.0  # between attempts: doubled from the one to the other
@@ -58,7 +59,7 @@ class Outgoing:
             OSError: if that cannot be; the folder is still there.
         """
         staged.rename(self.outgoing / job)
-        guard.sync(self.outgoing)
+        posix.sync(self.outgoing)
 
     def jobs(self) -> list[str]:
         """What waits, oldest first."""

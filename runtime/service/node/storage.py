@@ -36,6 +36,7 @@ from runtime.service.node.log import node_log
 from runtime.service.node.missing import LostObjects
 from runtime.service.node.policy import Policy
 from runtime.service.node.senders import Senders
+from runtime.system import posix
 from runtime.system.atomic import write_bytes
 from runtime.system.private import own
 
@@ -156,7 +157,7 @@ class Inbox:
                 scratch.rename(series / f"{name.object}.dcm")
                 self._arrivals[name.series] = time.monotonic()
                 self._missing.stored(name.series, name.object)
-            guard.sync(series)
+            posix.sync(series)
             return True
         finally:
             scratch.unlink(missing_ok=True)

@@ -17,19 +17,19 @@ from typing import Any
 from fmtool import files
 from runtime import scan
 from runtime.ledger import FILE
-from runtime.service import guard, move
+from runtime.service import move
 from runtime.service.answer import PAGE, RESULT, put
+from runtime.system import posix
 
 RESERVED = frozenset({"quarantine", "done", FILE, f"{FILE}-wal"})
 
 _LONGEST = 100
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 def safe(name: str) -> str:
     """A name of letters, digits, "-", "_" and "." that any file system takes."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:_LONGEST].strip("._-") or "scan"
-    reserved = plain.lower() in RESERVED or _DEVICES.match(plain)
+    reserved = plain.lower() in RESERVED or files.DEVICES.match(plain)
     return f"scan_{plain}" if reserved else plain
 
 
@@ -82,7 +82,7 @@ class Outbox:
         staged, place = move.staged(self.folder, content), self.place(name, content)
         files.put(staged, place)
         move.remove(staged)  # what was there before, if anything was
-        guard.sync(self.folder)
+        posix.sync(self.folder)
         return place
 
     def keep(self, item: Path) -> Path:

@@ -134,6 +134,10 @@ def test_tasks_of_files_are_the_files(written):
         _ = projects.open(written(LEAST.replace('"age"', ""))).tasks
     with pytest.raises(InputError, match="age twice"):
         _ = projects.open(written(LEAST.replace('"age"', '"age", "age"'))).tasks
+    text = (folder / "hand.toml").read_text()
+    (folder / "other.toml").write_text(text.replace('"hand"', '"Hand"', 1))
+    with pytest.raises(InputError, match="Hand twice"):  # one file to macOS and Windows
+        _ = projects.open(written(LEAST.replace('"age"', '"hand.toml", "other.toml"'))).tasks
     with pytest.raises(UsageError, match="unknown task 'iq'"):
         _ = projects.open(written(LEAST.replace('"age"', '"iq"'))).tasks
 

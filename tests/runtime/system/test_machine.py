@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from fmtool.errors import UsageError
+from fmtool.errors import CapabilityError, UsageError
 from runtime.system import machine
 
 
@@ -28,6 +28,82 @@ def test_flags(tmp_path, monkeypatch, flags, there):
     found = machine.instructions()
     assert {name for name, has in found.items() if has} == there
     assert set(found) == {"AVX2", "AVX-512", "bfloat16", "VNNI", "AMX"}
+
+
+ORIN = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop"
+GRACE = f"{ORIN} asimddp sve asimdfhm sve2 sveaes svei8mm svebf16 i8mm bf16"
+
+
+@pytest.mark.parametrize(
+    ("features", "there"),
+    [
+        (ORIN, {"NEON"}),
+        (GRACE, {"NEON", "SVE", "bfloat16", "i8mm"}),
+        ("fp asimd svebf16 svei8mm sve2", {"NEON"}),  # no word is taken for a part of another
+        ("half thumb fastmult vfp edsp neon", set()),  # 32 bits: none of ours
+    ],
+)
+def test_features_of_arm(tmp_path, monkeypatch, features, there):
+    file = tmp_path / "cpuinfo"
+    file.write_text(f"processor\t: 0\nBogoMIPS\t: 62.50\nFeatures\t: {features}\n\n")
+    monkeypatch.setattr(machine, "_CPUINFO", file)
+    found = machine.instructions()
+    assert {name for name, has in found.items() if has} == there
+    assert set(found) == {"NEON", "SVE", "bfloat16", "i8mm"}
+    machine.require()
+
+
+NEHALEM = "fpu sse sse2 pni ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm"
+LOADED = """
+import os, pathlib, sys
+from runtime.system import machine
+
+class Dies:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("numpy", "scipy", "openvino", "onnxruntime"):
+            os._exit(132)
+
+sys.meta_path.insert(0, Dies())
+machine._CPUINFO = pathlib.Path(sys.argv.pop(1))
+from fmtool.cli import main
+main()
+"""
+
+
+def cpuinfo(folder, flags):
+    file = folder / "cpuinfo"
+    file.write_text(f"processor\t: 0\nmodel name\t: Old One\nflags\t\t: {flags}\n")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("flags", "lacks"),
+    [
+        (NEHALEM, ""),
+        (f"{NEHALEM} avx avx2", ""),
+        ("fpu sse sse2 pni ssse3 cx16 sse4_1 lahf_lm", "SSE4.2, POPCNT"),  # Core 2, Penryn
+        ("fpu sse sse2 pni cx16 hypervisor", "SSSE3, SSE4.1, SSE4.2, POPCNT, LAHF-SAHF"),  # kvm64
+    ],
+)
+def test_a_processor_that_libraries_die_on_is_refused(tmp_path, monkeypatch, flags, lacks):
+    monkeypatch.setattr(machine, "_CPUINFO", cpuinfo(tmp_path, flags))
+    if not lacks:
+        machine.require()
+        return
+    with pytest.raises(CapabilityError, match=rf"\(Old One\) has no {lacks}, without"):
+        machine.require()
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("predict", "absent.nii.gz")])
+def test_what_would_die_is_not_even_loaded(tmp_path, command):
+    old = cpuinfo(tmp_path, "fpu sse sse2 pni ssse3")
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, old, *command], capture_output=True, text=True
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: this processor (Old One) has no SSE4.1, SSE4.2, POPCNT,")
+    assert done.stderr.count("\n") == 1
 
 
 def test_another_system_lists_nothing(tmp_path, monkeypatch):

@@ -1,0 +1,1 @@
+"""fmtool on an emulated processor, compared with this machine's."""
