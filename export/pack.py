@@ -27,7 +27,7 @@ from fmtool.bundle.exposure import BundleExposure, Exposure
 from fmtool.bundle.manifest import EncoderFacts
 from fmtool.errors import BundleError, InputError
 from training import encoders
-from training.encoders import architecture
+from training.encoders import architecture, positions
 
 Parts = Mapping[str, Path | bytes]
 """What preprocessing needs, by its name inside the bundle; `LICENSES/...` come along."""
@@ -197,5 +197,6 @@ def _graph(
         "source": source,
         "sha256": digest,
         "parameters": sum(p.numel() for p in network.parameters()),
+        **positions.positions(network),
     }
     return BundleGraph(network, heads), EncoderFacts.from_dict(facts), seen

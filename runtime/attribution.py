@@ -7,8 +7,9 @@ the head would give if all of the brain looked like it; the mean of these answer
 both sides alike, so position i has its centre at voxel i x stride of the crop: 16 for the paper's
 (10x12x12 positions on 150x192x192 voxels), the last centre 6 (z) and 15 (y, x) voxels before the
 far edge; 2, 4 or 8 for one that is cut after an earlier stage. A transformer's position is its
-patch. Either sees far beyond its own cell: the map is coarse, and its edges are not to be read as
-the brain's.
+patch. A bundle with other positions says where they lie (`map_first`, `map_step`: poolings of two
+voxels, a network with an input of its own). Each sees far beyond its own cell: the map is coarse,
+and its edges are not to be read as the brain's.
 """
 
 from __future__ import annotations
@@ -144,7 +145,8 @@ def read(
                 f"the bundle has {len(values)} maps of {task}, which has {count} outputs; export "
                 "the bundle again"
             )
-        affine = placed(values.shape[1:], bundle.manifest.encoder.patch)
+        about = bundle.manifest.encoder
+        affine = placed(values.shape[1:], about.patch, about.map_first, about.map_step)
         base = reference[name][0] if name in reference else None
         found[task] = [
             Attribution(
@@ -167,6 +169,8 @@ def names(bundle: Bundle) -> dict[str, str]:
 def placed(
     shape: Sequence[int],
     patch: Sequence[int] | None,
+    first: Sequence[float] | None = None,
+    step: Sequence[float] | None = None,
     crop: Sequence[int] = space.CROP_SHAPE,
 ) -> NDArray[np.float64]:
     """4x4, map index (z, y, x) -> MNI RAS mm.
@@ -174,17 +178,22 @@ def placed(
     Args:
         shape: the map's positions along (z, y, x).
         patch: (z, y, x) voxels of a transformer's; None of a residual network.
+        first, step: (z, y, x) voxels of the crop, where the bundle says them.
         crop: the network's input.
 
     Raises:
         BundleError: if a network of that kind has no such map.
     """
+    if first is not None and step is not None:
+        onto = np.diag([*step, 1.0])
+        onto[:3, 3] = first
+        return np.asarray(space.crop_affine() @ onto)
     steps = patch or [_stride(n, m) for n, m in zip(crop, shape, strict=True)]
     onto = np.diag([*map(float, steps), 1.0])
     if patch:
         # A patch's centre; where patches do not fill the crop, as much was added on either side.
-        for axis, (n, m, step) in enumerate(zip(crop, shape, steps, strict=True)):
-            onto[axis, 3] = (step - 1) / 2 - (m * step - n) // 2
+        for axis, (n, m, side) in enumerate(zip(crop, shape, steps, strict=True)):
+            onto[axis, 3] = (side - 1) / 2 - (m * side - n) // 2
     return np.asarray(space.crop_affine() @ onto)
 
 

@@ -36,6 +36,7 @@ MAX_BYTES = 16 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_FEATURES = 1 << 18
 _MOST_PATCH = 1024
+_MOST_VOXELS = 1024
 _MOST_STAGE = 16
 
 More = Mapping[str, Any]
@@ -61,6 +62,8 @@ class EncoderFacts:
         patch: (z, y, x) voxels of a transformer's patch; None for a residual network.
         stage: the last of a gridded one, see `training.encoders.grid`; None of a whole network.
         cells: (z, y, x) of its feature map, whose channels' means in each are the features.
+        map_first: (z, y, x) voxel of the crop at the centre of its map's first position, and
+        map_step: voxels to the next; None where `runtime.attribution.placed` knows them.
         source: where its weights come from, in words.
         sha256: of its weights.
         parameters: how many; 0 where it is not said.
@@ -73,6 +76,8 @@ class EncoderFacts:
     patch: tuple[int, int, int] | None = None
     stage: int | None = None
     cells: tuple[int, int, int] | None = None
+    map_first: tuple[float, float, float] | None = None
+    map_step: tuple[float, float, float] | None = None
     source: str = ""
     sha256: str = ""
     parameters: int = 0
@@ -100,7 +105,11 @@ class EncoderFacts:
             need(words(given.get(key, "")), f"encoder, {key}", "words")
         need(number(given.get("width", 0)), "encoder, width", "a number")
         need(whole(given.get("parameters", 0)), "encoder, parameters", "a whole number")
-        return cls(**given | {"patch": patch, "cells": cells})
+        first, step = (_voxels(given, key) for key in ("map_first", "map_step"))
+        fine = (first is None) == (step is None) and (step is None or min(step) > 0)
+        need(fine, "encoder, map_step", "steps that have a first position")
+        places = {"map_first": first, "map_step": step}
+        return cls(**given | {"patch": patch, "cells": cells, **places})
 
 
 @dataclass(frozen=True)
@@ -323,6 +332,14 @@ def _sides(given: Mapping[str, Any], key: str) -> tuple[int, int, int] | None:
     fine = fine and all(whole(side, 1, _MOST_PATCH) for side in sides or ())
     need(fine, f"encoder, {key}", "three whole numbers")
     return (sides[0], sides[1], sides[2]) if sides else None
+
+
+def _voxels(given: Mapping[str, Any], key: str) -> tuple[float, float, float] | None:
+    found = given.get(key)
+    fine = found is None or (isinstance(found, list) and len(found) == 3)
+    fine = fine and all(number(n) and abs(n) <= _MOST_VOXELS for n in found or ())
+    need(fine, f"encoder, {key}", "three numbers of voxels")
+    return (float(found[0]), float(found[1]), float(found[2])) if found else None
 
 
 def _known(cls: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:

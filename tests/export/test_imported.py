@@ -15,7 +15,9 @@ from export.onnx import export
 from export.precision import to_fp16
 from export.verify import parity
 from training.encoders import architecture
-from training.encoders.layout import Residual, Transformer
+from training.encoders.architecture import Architecture
+from training.encoders.layout import Dense, Plain, Residual, Transformer
+from training.encoders.own_input import MIN_MAX, OwnInput
 
 SHAPE = (24, 32, 32)
 SHORTCUTS = {
@@ -59,3 +61,48 @@ def test_a_transformer_with_a_class_token_and_padding(heads, volumes, tmp_path):
     parity(path, graph, volumes, tolerance=1e-5, batches=(1, 2, 3))
     half = to_fp16(path, tmp_path / "model.fp16.onnx")
     parity(half, graph, volumes, tolerance=5e-3)
+
+
+IMPORTED = {
+    "densenet": Architecture(
+        "densenet", 1.0, 14, None, Dense(init_features=8, growth_rate=4, block_config=(2, 2, 1))
+    ),
+    "sfcn": Architecture("sfcn", 1.0, 5, None, Plain((2, 3, 5))),
+    "dilated": Architecture(
+        "resnet10", 0.0625, 32, None,
+        Residual(conv1_t_stride=(2, 2, 2), bias_downsample=False, dilated=True),
+    ),
+    "resized, min-max": Architecture(
+        "densenet", 1.0, 8, None, Dense(init_features=8, growth_rate=4, block_config=(1, 1)),
+        own=OwnInput((20, 26, 26), MIN_MAX),
+    ),
+    "a transformer's size": Architecture(
+        "vit", 1.0, 24, None, Transformer((16, 16, 16), (8, 8, 8), 24, 48, 2, 3),
+        own=OwnInput((16, 16, 16)),
+    ),
+}  # fmt: skip
+
+
+def built(found):
+    torch.manual_seed(0)
+    encoder = found.build()
+    for layer in encoder.modules():
+        if isinstance(layer, nn.BatchNorm3d):
+            layer.running_mean.normal_(0, 0.1)
+            layer.running_var.uniform_(0.5, 2.0)
+    return encoder.eval()
+
+
+@pytest.mark.parametrize("kind", IMPORTED.values(), ids=IMPORTED)
+def test_every_imported_kind_passes_the_gate_in_both_engines(heads, volumes, tmp_path, kind):
+    graph = graph_of(built(kind), heads)
+    path = export(graph, tmp_path / "model.onnx", shape=SHAPE)
+    parity(path, graph, volumes, tolerance=1e-5, batches=(1, 2))
+    half = to_fp16(path, tmp_path / "model.fp16.onnx")
+    parity(half, graph, volumes, tolerance=5e-3)
+    given = (torch.from_numpy(np.stack([v[i] for v in volumes])[:, None]) for i in (0, 1))
+    with torch.inference_mode():
+        found = dict(zip(graph.output_names, graph(*given), strict=True))
+    for name in ("age", "sex"):
+        mean = found[f"{name}_map"].mean((2, 3, 4))
+        torch.testing.assert_close(mean, found[name], atol=1e-4, rtol=1e-4)

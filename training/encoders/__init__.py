@@ -11,13 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from fmtool.bundle.exposure import UNKNOWN
-from fmtool.errors import UsageError
-from training.encoders import architecture, hugging_face, stem, weights
+from fmtool.errors import InputError, UsageError
+from fmtool.space import CROP_SHAPE
+from training.encoders import architecture, hugging_face, importers, stem, weights
 from training.encoders.architecture import describe
 from training.encoders.checkpoint import read_tensors
+from training.encoders.densenet import DenseNet
 from training.encoders.encoder_folder import digest, read_folder, save_encoder
 from training.encoders.grid import STEM, Gridded
 from training.encoders.monai import bundle as monai_bundle
+from training.encoders.own_input import Entered, core
+from training.encoders.sfcn import SFCN
 from training.encoders.stem import recomputed
 from training.encoders.told import NOTHING, Told
 from training.encoders.vit import Shape, ViT
@@ -51,7 +55,8 @@ def build(name: str = "resnet18", width: float = 1.0, patch: Shape | None = None
     | vit_tiny | 192 | 12 transformer layers of 3 heads over patches |
     | vit_base | 768 | 12 transformer layers of 12 heads |
 
-    Also resnet10, 34, 101, 152 and 200. A "vit" is somebody else's, read by `load_checkpoint`.
+    Also resnet10, 34, 101, 152 and 200. A "vit", "densenet" and "sfcn" are somebody else's, read by
+    `load_checkpoint`.
 
     The residual networks' layout and parameter names are upstream's (3D-Neuro-SimCLR, arXiv
     2509.10620): MONAI's, with a 7x7x7 first convolution of stride 1 and a bias in the
@@ -122,7 +127,10 @@ def features(encoder: nn.Module, volume: Tensor, recompute: bool = False) -> Ten
             and run a residual network's first layers volume by volume: the same gradients and
             BatchNorm statistics, up to the order of sums, in a fraction of the memory.
     """
-    if isinstance(encoder, ViT):
+    if isinstance(encoder, Entered):
+        maps = features(encoder.network, encoder.own.enter(volume), recompute)
+        return encoder.own.leave(maps)
+    if isinstance(encoder, ViT | DenseNet | SFCN):
         return encoder.feature_map(volume, recompute)
     maps = volume
     if recompute:
@@ -193,7 +201,8 @@ def load_checkpoint(
     Args:
         path: a folder by `save_encoder`; a file by `torch.save` with `model_state_dict` (upstream:
             `encoder.*` and `projector.*`, or under other prefixes, see
-            `training.encoders.weights.split`) or a bare state dictionary; a tar that holds one such
+            `training.encoders.weights.split`; of the layouts in `training.encoders.importers`) or a
+            bare state dictionary; a tar that holds one such
             file; a `.safetensors` file; a Hugging Face folder, whose `config.json` may say what
             `told` does, in MONAI's words. A transformer loads from its folder alone: its weights do
             not tell its heads. Or a MONAI bundle, a folder or a zip, see
@@ -201,13 +210,14 @@ def load_checkpoint(
         told: what the weights do not tell.
 
     Returns:
-        the encoder, and what was found: "format", "architecture", "width", "features" and "patch"
-        (transformers), "sha256" (of the encoder's weights, see `digest`), "missing" (always empty:
-        a gap is an error), "unexpected" (names that belong to neither encoder nor projector),
-        "projector" and "dropped" (names left out, of a bundle's layers after the embedding),
-        "remarks" (sentences on what was assumed, or differs from fmtool's volumes), "exposure" (see
-        `fmtool.bundle.exposure`; unknown of a file), and "layout" (see `training.encoders.layout`),
-        "epoch" or "source" where the file says so.
+        the encoder, and what was found: "format", "architecture", "width", "features", "patch"
+        (transformers) and "input" (its own, see `training.encoders.own_input`), "sha256" (of the
+        encoder's weights, see `digest`), "missing" (always empty: a gap is an error), "unexpected"
+        (names that belong to neither encoder nor projector), "projector" and "dropped" (names left
+        out, of the layers after the embedding), "remarks" (sentences on what was assumed, or
+        differs from fmtool's volumes), "exposure" (see `fmtool.bundle.exposure`; unknown of a
+        file), and "layout" (see `training.encoders.layout`), "epoch" or "source" where the file
+        says so.
 
     Raises:
         UsageError: if something is told of a folder or bundle that tells it itself.
@@ -240,11 +250,16 @@ def load_parts(
 
 def _read(path: Path, told: Told) -> tuple[nn.Module, CheckpointParts, dict[str, Any]]:
     where = f"checkpoint {path}"
-    own = path.is_dir() and not hugging_face.is_folder(path)
-    if told.layout and (own or monai_bundle.is_bundle(path)):
+    bundle = monai_bundle.is_bundle(path)
+    own = path.is_dir() and not bundle and not hugging_face.is_folder(path)
+    if (told.layout and (own or bundle)) or (told.own is not None and own):
         raise UsageError(f"{path} tells its own network; leave out what you told of it")
-    if monai_bundle.is_bundle(path):
+    if bundle:
         encoder, facts = monai_bundle.load(path)
+        if told.own is not None:
+            encoder = architecture.entered(encoder, told.own)
+            _fits(encoder, where)
+            facts["remarks"] = [f"The bundle's network's {told.said}."]
         return encoder, CheckpointParts({}, {}, [], {}), facts
     if own:
         tensors, encoder, facts = read_folder(path)
@@ -255,13 +270,23 @@ def _read(path: Path, told: Told) -> tuple[nn.Module, CheckpointParts, dict[str,
         else:
             tensors, facts = read_tensors(path)
         parts = weights.split(tensors, where, told.prefix)
-        found, assumed = architecture.infer(parts.encoder, where, told.stem_stride, told.max_pool)
-        encoder = found.build()
-        facts["remarks"] = [assumed] if assumed else []
+        found = importers.read(parts, where, told)
+        parts = parts._replace(encoder=found.tensors)
+        encoder = found.architecture.build()
+        facts |= {"remarks": found.remarks, "dropped": found.dropped}
+    if told.own is not None:
+        _fits(encoder, where)
     what = f"a {describe(encoder).name} encoder"
-    facts["unexpected"] = parts.others + weights.fill(encoder, parts.encoder, where, what)
+    facts["unexpected"] = parts.others + weights.fill(core(encoder), parts.encoder, where, what)
     facts["projector"] = sorted(f"projector.{name}" for name in parts.projector)
     return encoder, parts, facts
+
+
+def _fits(encoder: nn.Module, where: str) -> None:
+    try:
+        map_shape(encoder, CROP_SHAPE)
+    except RuntimeError:  # of torch, where a pooling finds less than its window
+        raise InputError(f"{where} leaves no map of so small an input; give a larger") from None
 
 
 def _facts(encoder: nn.Module, facts: dict[str, Any]) -> dict[str, Any]:

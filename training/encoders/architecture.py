@@ -13,9 +13,13 @@ from monai.networks.nets import resnet
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fmtool.errors import InputError, UsageError
+from fmtool.errors import UsageError
+from training.encoders import densenet
+from training.encoders.densenet import DenseNet
 from training.encoders.grid import Gridded
-from training.encoders.layout import MAX_PATCH, Residual, Transformer
+from training.encoders.layout import MAX_PATCH, Dense, Layout, Plain, Residual, Transformer
+from training.encoders.own_input import Entered, OwnInput
+from training.encoders.sfcn import SFCN
 from training.encoders.vit import PATCH, Shape, ViT
 from training.encoders.vit_learned import LearnedViT
 
@@ -70,10 +74,16 @@ _VITS = {"vit_tiny": (192, 3), "vit_base": (768, 12)}
 _LAYERS = 12
 _MLP = 4  # times the features
 
-IMPORTED = "vit"
-"""A transformer with learned positions: it comes from elsewhere, and its layout tells its size."""
+IMPORTED: dict[str, type[Transformer | Dense | Plain]] = {
+    "vit": Transformer,
+    "densenet": Dense,
+    "sfcn": Plain,
+}
+"""What comes from elsewhere, and its layout, which tells its size; "vit" has learned positions."""
 
-NAMES = (*RESNETS, *_VITS, IMPORTED)
+NAMES = (*RESNETS, *_VITS, *IMPORTED)
+
+_DILATED = {"layer3": 2, "layer4": 4}
 
 
 @dataclass(frozen=True)
@@ -89,16 +99,18 @@ class Architecture:
         stage: the last of a gridded one, see `training.encoders.grid`; None of a whole network.
         cells: (z, y, x), its.
         histogram: whether it has local histograms, too, see `training.encoders.histogram`.
+        own: the input it was trained on, where that is not fmtool's.
     """
 
     name: str
     width: float
     features: int
     patch: Shape | None = None
-    layout: Residual | Transformer | None = None
+    layout: Layout | None = None
     stage: int | None = None
     cells: Shape | None = None
     histogram: bool = False
+    own: OwnInput | None = None
 
     @property
     def cell_count(self) -> int:
@@ -108,6 +120,8 @@ class Architecture:
     def build(self) -> nn.Module:
         """One with fresh weights."""
         whole = build(self.name, self.width, self.patch, self.layout)
+        if self.own is not None:
+            return Entered(whole, self.own)
         if self.stage is None or self.cells is None:
             return whole
         return gridded(whole, self.stage, self.cells, self.histogram)
@@ -123,7 +137,11 @@ class Architecture:
             facts["histogram"] = True
         if self.layout is not None:
             layout = asdict(self.layout)
+            if not layout.get("dilated", True):
+                del layout["dilated"]  # said where it is so: earlier folders do not know it
             facts["layout"] = {k: list(v) if isinstance(v, tuple) else v for k, v in layout.items()}
+        if self.own is not None:
+            facts["input"] = {**asdict(self.own), "shape": list(self.own.shape)}
         return facts
 
 
@@ -134,18 +152,21 @@ def read(facts: Mapping[str, Any]) -> Architecture:
         KeyError, TypeError, ValueError, UsageError: if they describe none.
     """
     name, given = facts["architecture"], facts.get("layout")
-    kind = Transformer if name == IMPORTED else Residual
+    kind = IMPORTED.get(name, Residual)
     layout = None if given is None else kind.read(dict(given))
     stage = None if facts.get("stage") is None else int(facts["stage"])
     sides = (_sides(facts.get(key)) for key in ("patch", "cells"))
     patch, cells = sides
     if (stage is None) != (cells is None):
         raise ValueError("stage and cells go together")
+    own = OwnInput.read(facts["input"]) if facts.get("input") else None
+    if own is not None and stage is not None:
+        raise ValueError("a gridded encoder has no input of its own")
     width, features = float(facts["width"]), int(facts["features"])
     histogram = facts.get("histogram") is True
     if histogram and stage is None:
         raise ValueError("a histogram goes with stage and cells")
-    return Architecture(name, width, features, patch, layout, stage, cells, histogram)
+    return Architecture(name, width, features, patch, layout, stage, cells, histogram, own)
 
 
 def _sides(given: Any) -> Shape | None:
@@ -157,14 +178,25 @@ def _sides(given: Any) -> Shape | None:
 
 def gridded(encoder: nn.Module, stage: int, cells: Shape, histogram: bool = False) -> Gridded:
     """See `training.encoders.grid`."""
-    if isinstance(encoder, ViT | Gridded):
-        raise UsageError("only a whole residual network can be cut after a stage and gridded")
+    if isinstance(encoder, ViT | DenseNet | SFCN | Entered | Gridded):
+        raise UsageError(
+            "only a whole residual network of fmtool's input can be cut after a stage and gridded"
+        )
     return Gridded(encoder, describe(encoder), stage, cells, histogram)
 
 
-def build(
-    name: str, width: float, patch: Shape | None, layout: Residual | Transformer | None = None
-) -> nn.Module:
+def entered(encoder: nn.Module, own: OwnInput) -> Entered:
+    """The same network behind an input of its own.
+
+    Raises:
+        UsageError: for a transformer, whose positions were learned or made for its patches.
+    """
+    if isinstance(encoder, ViT | Gridded | Entered):
+        raise UsageError("only a convolutional network can be given another --trained-on")
+    return Entered(encoder, own)
+
+
+def build(name: str, width: float, patch: Shape | None, layout: Layout | None = None) -> nn.Module:
     """See `training.encoders.build`; a layout other than upstream's is an imported encoder's.
 
     Raises:
@@ -173,8 +205,12 @@ def build(
     """
     if isinstance(layout, Transformer):
         return LearnedViT(layout)
-    if name not in NAMES or name == IMPORTED:
-        raise UsageError(f"unknown encoder {name!r}; there are {', '.join(NAMES[:-1])}")
+    if isinstance(layout, Dense):
+        return DenseNet(layout)
+    if isinstance(layout, Plain):
+        return SFCN(layout)
+    if name not in (*RESNETS, *_VITS):
+        raise UsageError(f"unknown encoder {name!r}; there are {', '.join((*RESNETS, *_VITS))}")
     if name in _VITS:
         features, heads = _VITS[name]
         step = math.lcm(heads, 6)  # six groups of sines and cosines
@@ -183,17 +219,28 @@ def build(
     if patch is not None:
         raise UsageError(f"{name} has no patches; only {' and '.join(_VITS)} do")
     _scaled(STEM, width, 1)
+    given = asdict(layout or Residual())
+    dilated = given.pop("dilated")
     network: nn.Module = getattr(resnet, name)(
-        spatial_dims=3,
-        n_input_channels=1,
-        feed_forward=False,
-        widen_factor=width,
-        **asdict(layout or Residual()),
+        spatial_dims=3, n_input_channels=1, feed_forward=False, widen_factor=width, **given
     )
     if network.no_max_pool:
         network.maxpool = nn.Identity()  # MONAI's own forward pass skips it
     without_data(network)
+    if dilated:
+        _dilate(network)
     return network
+
+
+def _dilate(network: nn.Module) -> None:
+    for name, step in _DILATED.items():
+        for part in network.get_submodule(name).modules():
+            if isinstance(part, ZeroShortcut):
+                part.stride = 1
+            elif isinstance(part, nn.Conv3d):
+                part.stride = (1, 1, 1)
+                if part.kernel_size != (1, 1, 1):
+                    part.dilation = part.padding = (step, step, step)
 
 
 def describe(encoder: nn.Module) -> Architecture:
@@ -201,8 +248,15 @@ def describe(encoder: nn.Module) -> Architecture:
     if isinstance(encoder, Gridded):
         of_grid = {name: getattr(encoder, name) for name in ("features", "stage", "cells")}
         return replace(encoder.origin, **of_grid, histogram=encoder.histogram)
+    if isinstance(encoder, Entered):  # its patches are of its own voxels, not of the crop's
+        return replace(describe(encoder.network), own=encoder.own, patch=None)
     if isinstance(encoder, LearnedViT):
-        return Architecture(IMPORTED, 1.0, encoder.features, encoder.patch, encoder.layout)
+        return Architecture("vit", 1.0, encoder.features, encoder.patch, encoder.layout)
+    if isinstance(encoder, DenseNet):
+        count = densenet.feature_count(encoder.layout)
+        return Architecture("densenet", 1.0, count, None, encoder.layout)
+    if isinstance(encoder, SFCN):
+        return Architecture("sfcn", 1.0, encoder.layout.channels[-1], None, encoder.layout)
     if isinstance(encoder, ViT):
         name = next(name for name, (_, heads) in _VITS.items() if heads == encoder.heads)
         width = encoder.features / _VITS[name][0]
@@ -217,79 +271,11 @@ def describe(encoder: nn.Module) -> Architecture:
             "no_max_pool": isinstance(encoder.get_submodule("maxpool"), nn.Identity),
             "shortcut_type": "B" if "layer2.0.downsample.0.weight" in weights else "A",
             "bias_downsample": "layer2.0.downsample.0.bias" in weights,
+            "dilated": encoder.get_submodule("layer4.0.conv2").dilation != (1, 1, 1),
         }
     )
-    found = _resnet(weights)
+    found = residual(weights)
     return found if layout == Residual() else replace(found, layout=layout)
-
-
-def infer(
-    weights: Mapping[str, Tensor],
-    where: str,
-    stem_stride: int | None = None,
-    max_pool: bool | None = None,
-) -> tuple[Architecture, str]:
-    """What the encoder with these named weights is, from their names and shapes.
-
-    Args:
-        weights: an encoder's, by their bare names.
-        where: the file they come from, for errors.
-        stem_stride: of a residual network's first convolution, which its weights do not tell.
-        max_pool: whether pooling follows it, which they do not tell either.
-
-    Returns:
-        the architecture, and a sentence on what had to be assumed, or an empty string.
-
-    Raises:
-        InputError: if they are of none that names and shapes tell, or of a residual network other
-            than upstream's whose stem is not told.
-    """
-    stem = weights.get("conv1.weight")
-    if stem is None and any("attn" in name or "attention" in name for name in weights):
-        raise InputError(
-            f"{where} holds a transformer, whose weights do not say how many heads and which "
-            "patch it has; give the encoder's folder, which does, or of MONAI's ViT a bundle: the "
-            "file as models/model.pt beside a configs/inference.json with its network_def"
-        )
-    if stem is None:
-        raise InputError(f"{where} lacks the encoder's conv1.weight; it holds {some(weights)}")
-    if stem.ndim != 5 or not 1 <= stem.shape[0] <= STEM * MAX_WIDTH:
-        raise InputError(
-            f"{where}: conv1.weight has shape {tuple(stem.shape)}; "
-            "expected (64, 1, 7, 7, 7), or a scaled width of it"
-        )
-    shortcuts = [name.rsplit(".", 1)[1] for name in weights if ".downsample.0." in name]
-    layout = Residual.read(
-        {
-            "conv1_t_size": tuple(stem.shape[2:]),
-            "shortcut_type": "B" if shortcuts else "A",
-            "bias_downsample": "bias" in shortcuts,
-        }
-    )
-    found = _resnet(weights)
-    blocks, _ = RESNETS[found.name]
-    deep = [
-        layer
-        for layer, count in enumerate(blocks, 1)
-        if any(name.startswith(f"layer{layer}.{count}.") for name in weights)
-    ]
-    if deep:
-        raise InputError(
-            f"{where} holds a deeper residual network than {found.name}: its layer{deep[0]} has "
-            f"more than {blocks[deep[0] - 1]} blocks; fmtool reads {', '.join(RESNETS)}"
-        )
-    if stem_stride is None and layout != Residual():
-        raise InputError(
-            f"{where} holds a residual network other than 3D-Neuro-SimCLR's, such as MONAI's or "
-            "MedicalNet's, whose weights do not tell the stride of its first convolution: say "
-            "--stem-stride (2 for MedicalNet's), and --no-max-pool if no pooling follows it"
-        )
-    told = {"conv1_t_stride": stem_stride or 1, "no_max_pool": max_pool is False}
-    layout = Residual.read({**asdict(layout), **told})
-    assumed = [] if stem_stride else ["its first convolution has stride 1"]
-    assumed += [] if max_pool is not None else ["max pooling follows it"]
-    sentence = f"not told by the weights, and assumed: {' and '.join(assumed)}." if assumed else ""
-    return replace(found, layout=None if layout == Residual() else layout), sentence
 
 
 def some(names: Mapping[str, Any] | list[str]) -> str:
@@ -299,7 +285,7 @@ def some(names: Mapping[str, Any] | list[str]) -> str:
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
-def _resnet(weights: Mapping[str, Tensor]) -> Architecture:
+def residual(weights: Mapping[str, Tensor]) -> Architecture:
     """The one with as many blocks, else that which is most often meant."""
     kind = BOTTLENECK if "layer1.0.conv3.weight" in weights else BASIC
     usual = "resnet50" if kind == BOTTLENECK else "resnet18"

@@ -20,15 +20,16 @@ from training.encoders import architecture
 from training.encoders.architecture import NAMES, describe
 from training.encoders.checkpoint import read_tensors
 from training.encoders.grid import Gridded
+from training.encoders.own_input import Entered, core
 
 WEIGHTS = "encoder.safetensors"
 FACTS = "encoder.json"
 
-_GRID = "grid"  # of a gridded encoder: an entry of the file's metadata
+_GRID, _INPUT = "grid", "input"  # entries of the file's metadata, where the encoder has one
 
 
 def digest(encoder: nn.Module) -> str:
-    """SHA-256 of an encoder's weights and grid: of the `encoder.safetensors` it is saved as."""
+    """SHA-256 of an encoder's weights, grid and input: of the `encoder.safetensors` it becomes."""
     return hashlib.sha256(_serialise(encoder)).hexdigest()
 
 
@@ -109,25 +110,34 @@ def read_folder(folder: Path) -> tuple[dict[str, Tensor], nn.Module, dict[str, A
             raise InputError(
                 f"{folder / WEIGHTS} does not match its SHA-256; copy the folder again"
             )
-    if _grid(encoder) != _stored_grid(folder / WEIGHTS):
-        raise InputError(f"{folder / FACTS} tells another grid than the weights; copy it again")
+    told, stored = _beside(encoder), _stored(folder / WEIGHTS)
+    if other := [name for name in (_GRID, _INPUT) if told.get(name) != stored.get(name)]:
+        raise InputError(
+            f"{folder / FACTS} tells another {other[0]} than the weights; copy it again"
+        )
     return tensors, encoder, {**about, "source": facts.get("source", ""), "exposure": seen}
 
 
 def _serialise(encoder: nn.Module) -> bytes:
-    tensors = {name: t.detach().cpu().contiguous() for name, t in encoder.state_dict().items()}
-    grid = _grid(encoder)
-    return bytes(safetensors.torch.save(tensors, {_GRID: grid} if grid else None))
+    weights = core(encoder).state_dict()
+    tensors = {name: t.detach().cpu().contiguous() for name, t in weights.items()}
+    return bytes(safetensors.torch.save(tensors, _beside(encoder) or None))
 
 
-def _grid(encoder: nn.Module) -> str | None:
-    """What the weights of a gridded encoder do not tell, as the file of them does."""
-    if not isinstance(encoder, Gridded):
-        return None
-    beside = ", histogram" if encoder.histogram else ""
-    return f"stage {encoder.stage}, cells {'x'.join(map(str, encoder.cells))}{beside}"
+def _beside(encoder: nn.Module) -> dict[str, str]:
+    """What weights do not tell of a grid or an own input, as their file does."""
+    if isinstance(encoder, Gridded):
+        more = ", histogram" if encoder.histogram else ""
+        cells = "x".join(map(str, encoder.cells))
+        return {_GRID: f"stage {encoder.stage}, cells {cells}{more}"}
+    if isinstance(encoder, Entered):
+        own = encoder.own
+        size = "x".join(map(str, own.shape))
+        return {_INPUT: f"{own.frame} to {size}, {own.intensities}"}
+    return {}
 
 
-def _stored_grid(path: Path) -> str | None:
+def _stored(path: Path) -> dict[str, str]:
     with safetensors.safe_open(path, "pt") as stored:
-        return (stored.metadata() or {}).get(_GRID)
+        found = stored.metadata() or {}
+    return {key: found[key] for key in (_GRID, _INPUT) if key in found}

@@ -12,13 +12,14 @@ from fmtool import plain_json
 from fmtool.errors import InputError, UsageError
 from training.encoders.checkpoint import read_tensors
 from training.encoders.encoder_folder import FACTS
-from training.encoders.layout import Residual
+from training.encoders.layout import Residual, Transformer
 from training.encoders.told import Told
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 _MAX_CONFIG = 1 << 20
+_TRANSFORMER = {"img_size", "patch_size", "num_heads"}
 
 
 def is_folder(path: Path) -> bool:
@@ -41,7 +42,10 @@ def read(path: Path, told: Told) -> tuple[dict[str, Tensor], dict[str, Any], Tol
         raise InputError(f"{path / CONFIG} is larger than {_MAX_CONFIG >> 20} MiB: refused")
     try:
         config = plain_json.loads((path / CONFIG).read_bytes())
-        layout = Residual.read(config) if isinstance(config, dict) else Residual()
+        config = config if isinstance(config, dict) else {}
+        layout = Residual.read(config)
+        if config.keys() >= _TRANSFORMER:
+            told = replace(told, transformer=Transformer.read(config))
     except (ValueError, UsageError) as error:
         raise InputError(f"{path / CONFIG} cannot be used ({error}); copy it again") from None
     if told.stem_stride is None and "conv1_t_stride" in config:

@@ -29,7 +29,15 @@ _MOST = {
     "mlp_dim": 5120,
     "num_layers": 32,
     "num_heads": 64,
+    "init_features": 128,
+    "growth_rate": 48,
+    "bn_size": 4,
+    "block_config": 64,
+    "channels": 512,
 }
+
+_MAX_PARTS = 6
+"""Blocks of a network whose layout counts them."""
 
 
 class _Layout:
@@ -41,7 +49,13 @@ class _Layout:
             UsageError: if a value is of another kind, or out of bounds; the argument is named.
         """
         known = {field.name: field.type for field in fields(cls)}  # type: ignore[arg-type]
-        checks = {"Shape": _sides, "int": _whole, "bool": _flag, "str": _shortcut}
+        checks = {
+            "Shape": _sides,
+            "int": _whole,
+            "bool": _flag,
+            "str": _shortcut,
+            "tuple[int, ...]": _counts,
+        }
         return cls(
             **{name: checks[str(known[name])](name, given[name]) for name in known if name in given}
         )
@@ -49,7 +63,7 @@ class _Layout:
 
 @dataclass(frozen=True)
 class Residual(_Layout):
-    """A residual network's; each attribute is the argument of MONAI's `ResNet`.
+    """A residual network's; each attribute but the last is the argument of MONAI's `ResNet`.
 
     Attributes:
         conv1_t_size: (z, y, x) voxels of the first convolution.
@@ -57,6 +71,8 @@ class Residual(_Layout):
         no_max_pool: leave out the pooling after it.
         shortcut_type: "A" pads channels with zeros, "B" is a convolution.
         bias_downsample: whether that convolution has a bias.
+        dilated: whether the last two layers keep the map's size and dilate by 2 and 4, MedicalNet's
+            (arXiv 1904.00625), in place of halving it.
     """
 
     conv1_t_size: Shape = (7, 7, 7)
@@ -64,6 +80,7 @@ class Residual(_Layout):
     no_max_pool: bool = False
     shortcut_type: str = "B"
     bias_downsample: bool = True
+    dilated: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +122,37 @@ class Transformer(_Layout):
         return z // pz, y // py, x // px
 
 
+@dataclass(frozen=True)
+class Dense(_Layout):
+    """A DenseNet's; each attribute is the argument of MONAI's `DenseNet`.
+
+    Attributes:
+        init_features: channels of the first convolution.
+        growth_rate: channels that each layer adds.
+        block_config: layers of each block.
+        bn_size: channels inside a layer, in growth rates.
+    """
+
+    init_features: int = 64
+    growth_rate: int = 32
+    block_config: tuple[int, ...] = (6, 12, 24, 16)
+    bn_size: int = 4
+
+
+@dataclass(frozen=True)
+class Plain(_Layout):
+    """That of a plain convolutional network, SFCN.
+
+    Attributes:
+        channels: of each block.
+    """
+
+    channels: tuple[int, ...] = (32, 64, 128, 256, 256, 64)
+
+
+Layout = Residual | Transformer | Dense | Plain
+
+
 def _whole(name: str, value: object) -> int:
     if type(value) is not int or not 1 <= value <= _MOST[name]:
         raise UsageError(f"{name} {value!r:.60} is not a whole number from 1 to {_MOST[name]}")
@@ -117,6 +165,13 @@ def _sides(name: str, value: object) -> Shape:
         raise UsageError(f"{name} {value!r:.60} does not have the three sides of a volume")
     z, y, x = (_whole(name, side) for side in given)
     return z, y, x
+
+
+def _counts(name: str, value: object) -> tuple[int, ...]:
+    given = value if isinstance(value, list | tuple) else []
+    if not 1 <= len(given) <= _MAX_PARTS:
+        raise UsageError(f"{name} {value!r:.60} does not have 1 to {_MAX_PARTS} parts")
+    return tuple(_whole(name, part) for part in given)
 
 
 def _flag(name: str, value: object) -> bool:

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from fmtool.errors import InputError
+from training.encoders.layout import Transformer
+from training.encoders.own_input import OwnInput
 
 TOLERANCE = 1e-3
 """Of the reference embedding's norm; another stride or pooling moves it by more than half of it."""
@@ -24,6 +26,8 @@ class Told:
         stem_stride: of a residual network's first convolution.
         max_pool: whether max pooling follows it.
         prefix: of the encoder's names, where a file holds several networks.
+        own: the input it was trained on, where that is not fmtool's.
+        transformer: the layout of one, whose heads and patch its weights do not tell.
         reference: an .npz with `volume` (z, y, x), a network's input, and `embedding` (F), which it
             must give.
     """
@@ -32,6 +36,16 @@ class Told:
     max_pool: bool | None = None
     prefix: str | None = None
     reference: Path | None = None
+    own: OwnInput | None = None
+    transformer: Transformer | None = None
+
+    @property
+    def said(self) -> str:
+        """What was told of the input, in words; nothing if nothing was."""
+        if self.own is None:
+            return ""
+        size = "x".join(map(str, self.own.shape))
+        return f"input was told: {size} voxels, {self.own.intensities}, from fmtool's crop"
 
     @property
     def layout(self) -> bool:

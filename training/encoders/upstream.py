@@ -62,7 +62,8 @@ def write(
         raise UsageError("upstream's layout holds a residual network; save a transformer's folder")
     if isinstance(encoder, Gridded):
         raise UsageError("upstream's layout holds a whole network; save a gridded one's folder")
-    if describe(encoder).layout is not None:
+    about = describe(encoder)
+    if about.layout is not None or about.own is not None:
         raise UsageError(
             "upstream's layout cannot say what an imported network's first convolution and "
             "shortcuts are; save the encoder's folder"

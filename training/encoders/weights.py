@@ -13,6 +13,16 @@ from training.encoders.architecture import some
 
 _WRAPPERS = ("module", "_orig_mod")  # of DistributedDataParallel and torch.compile
 _STEM = "conv1.weight"
+SFCN = "feature_extractor.conv_0.0.weight"
+DENSENET = "features.conv0.weight"
+VIT = "patch_embedding.position_embeddings"
+_SEEN = {
+    _STEM: f"layer1.0.{_STEM}",
+    SFCN: "feature_extractor.conv_1.0.weight",
+    DENSENET: "features.denseblock1.denselayer1.layers.conv1.weight",
+    VIT: "blocks.0.attn.qkv.weight",
+}
+"""A name by which each layout's place in a larger network is found, and one that confirms it."""
 
 
 class CheckpointParts(NamedTuple):
@@ -23,12 +33,16 @@ class CheckpointParts(NamedTuple):
         projector: of that encoder, without its prefix.
         others: names that belong to neither.
         head: what follows it in upstream's fine-tuning, `head.*`, which is among the others too.
+        place: the prefix of the encoder, wrappers taken out.
+        wrapped: whether every name is below a wrapper of several devices, `module.`.
     """
 
     encoder: dict[str, Tensor]
     projector: dict[str, Tensor]
     others: list[str]
     head: dict[str, Tensor]
+    place: str = ""
+    wrapped: bool = False
 
 
 def split(tensors: Mapping[str, Tensor], where: str, prefix: str | None = None) -> CheckpointParts:
@@ -36,7 +50,8 @@ def split(tensors: Mapping[str, Tensor], where: str, prefix: str | None = None) 
 
     Trainings prefix names: wrappers anywhere with `module.` and `_orig_mod.`, which are taken out,
     and the network's place in a larger one, such as `encoder.`, `model.backbone.` or `student.`.
-    The residual network below the only such prefix is the encoder; `encoder.` comes before others.
+    The network of a known layout below the only such prefix is the encoder; `encoder.` comes before
+    others.
 
     Args:
         tensors: by their names in the file.
@@ -44,11 +59,16 @@ def split(tensors: Mapping[str, Tensor], where: str, prefix: str | None = None) 
         prefix: of the encoder, where there are several.
 
     Raises:
-        InputError: if there are several residual networks, or none below `prefix`.
+        InputError: if there are several networks, or none below `prefix`.
     """
     bare = {".".join(p for p in n.split(".") if p not in _WRAPPERS): t for n, t in tensors.items()}
-    places = [n.removesuffix(_STEM) for n in bare if n == _STEM or n.endswith(f".{_STEM}")]
-    places = [place for place in places if f"{place}layer1.0.{_STEM}" in bare]
+    places = [
+        place
+        for stem, other in _SEEN.items()
+        for n in bare
+        if n == stem or n.endswith(f".{stem}")
+        if f"{(place := n.removesuffix(stem))}{other}" in bare
+    ]
     if prefix is not None:
         wanted = f"{prefix.rstrip('.')}." if prefix else ""
         if wanted not in places:
@@ -70,7 +90,9 @@ def split(tensors: Mapping[str, Tensor], where: str, prefix: str | None = None) 
     head = {n.removeprefix(root): t for n, t in bare.items() if n.startswith(f"{root}head.")}
     rest = {n: t for n, t in bare.items() if not n.startswith(aside)}
     encoder = {n.removeprefix(own): t for n, t in rest.items() if n.startswith(own)}
-    return CheckpointParts(encoder, projector, [n for n in rest if not n.startswith(own)], head)
+    others = [n for n in rest if not n.startswith(own)]
+    wrapped = all(name.startswith(f"{_WRAPPERS[0]}.") for name in tensors)
+    return CheckpointParts(encoder, projector, others, head, own, wrapped)
 
 
 def fill(module: nn.Module, found: Mapping[str, Tensor], where: str, what: str) -> list[str]:

@@ -22,12 +22,16 @@ from benchmarks.fuzz.entry import Entry, zipped
 from fmtool.task import AGE, SEX
 from training import encoders
 from training.encoders.checkpoint import read_tensors
+from training.encoders.densenet import DenseNet
 from training.encoders.encoder_folder import FACTS, WEIGHTS
+from training.encoders.layout import Dense, Plain
 from training.encoders.monai import bundle as monai_bundle
+from training.encoders.sfcn import SFCN
 from training.evidence import head
 
 _ARCHITECTURE, _WIDTH = "resnet10", 1 / 64
 _CONFIG = monai_bundle.CONFIGS[0]
+_DENSE = Dense(init_features=2, growth_rate=1, block_config=(1, 1), bn_size=1)
 
 
 def _encoder() -> nn.Module:
@@ -90,8 +94,9 @@ def _checkpoint_seeds() -> list[bytes]:
     few = {"conv1.weight": state["conv1.weight"], "bn1.bias": state["bn1.bias"]}
     small = io.BytesIO()
     torch.save(few, small, _use_new_zipfile_serialization=False)
-    plain = safetensors.torch.save(dict(state))
-    return [*(b.getvalue() for b in (new, old, packed, small)), plain, safetensors.torch.save(few)]
+    kept = (state, few, *(other.state_dict() for other in (DenseNet(_DENSE), SFCN(Plain((1, 2))))))
+    plain = [safetensors.torch.save(dict(each)) for each in kept]
+    return [*(b.getvalue() for b in (new, old, packed, small)), *plain]
 
 
 _CODE = (

@@ -57,6 +57,19 @@ def import_(
         str | None,
         typer.Option(help="Of the encoder's names, among several networks.", show_default=False),
     ] = None,
+    own: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option(
+            "--trained-on",
+            metavar="Z Y X",
+            help="Voxels that the network was trained on, made inside it from fmtool's crop.",
+            show_default=False,
+        ),
+    ] = None,
+    min_max: Annotated[
+        bool,
+        typer.Option("--min-max", help="Trained on intensities from 0 to 1, not on z-scores."),
+    ] = False,
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -92,11 +105,16 @@ def import_(
     """Read a checkpoint and keep its encoder as safetensors, or write it as upstream would."""
     from fmtool import task as tasks
     from fmtool.cli import console
+    from fmtool.space import CROP_SHAPE
     from training.encoders.architecture import some
+    from training.encoders.own_input import MIN_MAX, Z_SCORE, OwnInput
     from training.encoders.told import Told
     from training.runs import imported
 
-    told = Told(stem_stride, max_pool, prefix, reference)
+    asked_input = None
+    if own is not None or min_max:
+        asked_input = OwnInput(own or CROP_SHAPE, MIN_MAX if min_max else Z_SCORE)
+    told = Told(stem_stride, max_pool, prefix, reference, asked_input)
     asked = tasks.get(task) if task is not None else None
     out = out or Path(checkpoint.name.partition(".")[0])
     info = imported.convert(checkpoint, out, told, asked, head, stage, cells, histogram)

@@ -16,35 +16,45 @@ from torch import Tensor
 
 from fmtool import space
 from fmtool.errors import UsageError
+from training.encoders import densenet
 from training.encoders.architecture import (
     BASIC,
     BOTTLENECK,
-    IMPORTED,
     MAX_WIDTH,
     RESNETS,
     STEM,
     Architecture,
 )
-from training.encoders.layout import Residual, Transformer
+from training.encoders.layout import Dense, Residual, Transformer
 from training.encoders.vit import Shape
 from training.encoders.vit_learned import interpolated
 
 Arguments = dict[str, Any]
 Tensors = dict[str, Tensor]
 
-_PREFIXES = ("", *(f"monai.networks.nets{part}" for part in ("", ".resnet", ".vit", ".vitautoenc")))
+_FILES = ("", ".resnet", ".vit", ".vitautoenc", ".densenet")
+_PREFIXES = ("", *(f"monai.networks.nets{file}" for file in _FILES))
 _BLOCKS = {"basic": BASIC, "bottleneck": BOTTLENECK}
+_DENSENETS = {
+    "densenet121": (6, 12, 24, 16),
+    "densenet169": (6, 12, 32, 32),
+    "densenet201": (6, 12, 48, 32),
+    "densenet264": (6, 12, 64, 48),
+}
 _PLANES = [STEM, 2 * STEM, 4 * STEM, 8 * STEM]
+_RESIDUAL = Residual.__dataclass_fields__.keys() - {"dilated"}  # which MONAI's has not
 _OWN_RESNET = {"spatial_dims", "n_input_channels", "widen_factor", "act", "norm"}
+_OWN_DENSE = {"spatial_dims", "in_channels", "act", "norm"}
 _OWN_VIT = {"spatial_dims", "in_channels", "proj_type", "pos_embed", "pos_embed_type", "qkv_bias"}
 _NO_MATTER = {
     "resnet": {"num_classes", "feed_forward", "pretrained", "progress"},
+    "densenet": {"out_channels", "dropout_prob", "pretrained", "progress"},
     "vit": {"num_classes", "post_activation", "dropout_rate", "save_attn"},
     "vitautoenc": {"out_channels", "deconv_chns", "dropout_rate", "save_attn"},
 }
 """Arguments of the layers that are dropped, or without effect on an embedding."""
 
-_DROPPED = ("fc.", "classification_head.", "conv3d_transpose")
+_DROPPED = ("fc.", "class_layers.", "classification_head.", "conv3d_transpose")
 _UNUSED = (".norm_cross_attn.", ".cross_attn.")  # of no part in a pass; some versions store them
 
 
@@ -71,9 +81,11 @@ def recognise(target: str, arguments: Arguments) -> Network:
         return Network(_resnet(name, arguments), dict)
     if prefix in _PREFIXES and name in ("ViT", "ViTAutoEnc"):
         return _vit(name.lower(), arguments)
+    if prefix in _PREFIXES and name.lower() in ("densenet", *_DENSENETS):
+        return Network(_densenet(name.lower(), arguments), dict)
     raise UsageError(
         f"{target!r:.80} is not among the networks that can be imported: monai.networks.nets' "
-        f"ResNet, {', '.join(RESNETS)}, ViT and ViTAutoEnc"
+        f"ResNet, {', '.join(RESNETS)}, ViT, ViTAutoEnc, DenseNet and {', '.join(_DENSENETS)}"
     )
 
 
@@ -84,7 +96,7 @@ def dropped(name: str) -> bool:
 
 def _resnet(name: str, given: Arguments) -> Architecture:
     general = {"block", "layers", "block_inplanes"} if name == "ResNet" else set()
-    _known(given, Residual.__dataclass_fields__.keys() | _OWN_RESNET | general, "resnet")
+    _known(given, _RESIDUAL | _OWN_RESNET | general, "resnet")
     _only(given, "spatial_dims", 3, 3)
     _only(given, "n_input_channels", 3, 1)
     _only({"act": _relu(given.get("act", "relu"))}, "act", None, "relu")
@@ -106,6 +118,16 @@ def _resnet(name: str, given: Arguments) -> Architecture:
     return Architecture(name, float(width), round(STEM * width) * RESNETS[name][1], None, kept)
 
 
+def _densenet(name: str, given: Arguments) -> Architecture:
+    _known(given, Dense.__dataclass_fields__.keys() | _OWN_DENSE, "densenet")
+    _only(given, "spatial_dims", None, 3)
+    _only(given, "in_channels", None, 1)
+    _only({"act": _relu(given.get("act", "relu"))}, "act", None, "relu")
+    _only(given, "norm", "batch", "batch")
+    layout = Dense.read({"block_config": _DENSENETS.get(name, Dense.block_config), **given})
+    return Architecture("densenet", 1.0, densenet.feature_count(layout), None, layout)
+
+
 def _vit(name: str, given: Arguments) -> Network:
     own = set(Transformer.__dataclass_fields__) | _OWN_VIT
     _known(given, own - ({"classification"} if name == "vitautoenc" else set()), name)
@@ -117,11 +139,22 @@ def _vit(name: str, given: Arguments) -> Network:
     layout, bare = Transformer.read(given), given.get("qkv_bias", False) is False
     z, y, x = (-(-n // p) * p for n, p in zip(space.CROP_SHAPE, layout.patch_size, strict=True))
     ours = replace(layout, img_size=(z, y, x))
-    found = Architecture(IMPORTED, 1.0, ours.hidden_size, ours.patch_size, ours)
-    return Network(found, lambda tensors: _vit_names(tensors, layout, ours.grid, bare))
+    found = Architecture("vit", 1.0, ours.hidden_size, ours.patch_size, ours)
+    return Network(found, lambda tensors: vit_names(tensors, layout, ours.grid, bare))
 
 
-def _vit_names(tensors: Tensors, layout: Transformer, grid: Shape, bare: bool) -> Tensors:
+def vit_names(tensors: Tensors, layout: Transformer, grid: Shape, bare: bool) -> Tensors:
+    """The tensors of MONAI's `ViT` by the names of `LearnedViT`, its positions on another grid.
+
+    Args:
+        tensors: by MONAI's names.
+        layout: what they were learned with.
+        grid: (z, y, x) patches of the volumes to come.
+        bare: whether its attention has no biases.
+
+    Raises:
+        UsageError: if the positions are not the layout's.
+    """
     names = {
         "patch_embedding.patch_embeddings.weight": "embed.weight",
         "patch_embedding.patch_embeddings.bias": "embed.bias",

@@ -8,11 +8,13 @@ import zipfile
 
 import pytest
 import torch
+from monai.networks import nets
 
 from fmtool.errors import InputError, UsageError
 from training import encoders
 from training.encoders import stem
 from training.encoders.layout import Residual
+from training.encoders.own_input import OwnInput
 from training.runs.imported import convert
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -270,3 +272,34 @@ def test_what_a_bundle_declares_of_its_input_is_compared(made, tmp_path):
     about.write_text(json.dumps(declared))
     config.write_text(json.dumps(given | {"spacing": "$[1, 1, 1]"}))
     assert encoders.load_checkpoint(folder)[1]["remarks"] == []
+
+
+@pytest.mark.parametrize("name", ["DenseNet", "monai.networks.nets.densenet.DenseNet"])
+@torch.inference_mode()
+def test_a_densenet(made, imported, name):
+    small = {"init_features": 8, "growth_rate": 4, "block_config": [2, 1, 2], "bn_size": 2}
+    given = {"spatial_dims": 3, "in_channels": 1, "out_channels": 1, **small}
+    torch.manual_seed(0)
+    network = nets.DenseNet(**given).eval()
+    definition = {"_target_": name, **given, "act": ["relu", {"inplace": False}]}
+    encoder, info = imported(network, definition)
+    volume = volumes(33, 40, 35)
+    wanted = torch.relu(network.features(volume)).mean((2, 3, 4))
+    torch.testing.assert_close(encoder(volume), wanted, atol=1e-5, rtol=1e-5)
+    assert info["dropped"] == ["class_layers.out.bias", "class_layers.out.weight"]
+
+
+@torch.inference_mode()
+def test_a_bundles_network_can_be_given_its_own_input(made, tmp_path):
+    network, definition = made.resnet("resnet10")
+    made.write(tmp_path / "bundle", definition, network.state_dict())
+    told = encoders.Told(own=OwnInput((24, 28, 28)))
+    convert(tmp_path / "bundle", tmp_path / "encoder", told)
+    encoder, info = encoders.load_checkpoint(tmp_path / "encoder")
+    volume = volumes(24, 28, 28)
+    torch.testing.assert_close(encoder(volume), pooled(network, volume), atol=1e-5, rtol=1e-5)
+    assert info["input"]["shape"] == [24, 28, 28]
+    vit, definition = made.named_vit
+    made.write(tmp_path / "vit", definition, vit)
+    with pytest.raises(UsageError, match="only a convolutional network"):
+        encoders.load_checkpoint(tmp_path / "vit", told)
