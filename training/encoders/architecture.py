@@ -137,6 +137,8 @@ class Architecture:
             facts["histogram"] = True
         if self.layout is not None:
             layout = asdict(self.layout)
+            if not layout.get("dilated", True):
+                del layout["dilated"]  # said where it is so: earlier folders do not know it
             facts["layout"] = {k: list(v) if isinstance(v, tuple) else v for k, v in layout.items()}
         if self.own is not None:
             facts["input"] = {**asdict(self.own), "shape": list(self.own.shape)}
