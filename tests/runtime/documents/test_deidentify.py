@@ -98,7 +98,8 @@ def leaving(request, kit, tmp_path_factory):
 def test_nothing_that_identifies_leaves(leaving):
     found = b"".join(leaving(None).values())
     assert sum(v.encode() in found for v in leaving.values) > 10  # without it, much does
-    for name, data in leaving(KEY).items():
+    for name, given in leaving(KEY).items():
+        data = re.sub(rb"2\.25\.\d+", b"", given)  # in whose digits any time or day may stand
         assert [v for v in leaving.values if len(v) > 4 and v.encode() in data] == [], name
         assert b"lanted" not in data
         assert b"PLANTED" not in data
