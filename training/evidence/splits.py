@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from fmtool.errors import InputError
 from fmtool.task import Task
@@ -60,5 +59,8 @@ def _stratified(
             raise InputError(
                 f"{count} subjects of class {name} are too few for {folds} folds of {task.name}"
             )
+    # Imported here: evidence is read where there is no scikit-learn.
+    from sklearn.model_selection import StratifiedGroupKFold
+
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     return list(splitter.split(names, labels.astype(int), names))
