@@ -21,7 +21,7 @@ model is when its self-test is run:
     (150, 192, 192)
     >>> with fmtool.bundle.open("mine.fmtool") as bundle:
     ...     engine, passed = fmtool.self_test(bundle, device="cpu")
-    >>> list(bundle.tasks), passed.errors["embedding"] < 1e-4
+    >>> list(bundle.tasks), passed.errors["embedding"] < 1e-2
     (['age', 'sex'], True)
 
 What cannot be done is a `FmtoolError`, one sentence that says why.
