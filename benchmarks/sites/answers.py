@@ -42,6 +42,7 @@ def load(folder: Path, site: str) -> SiteAnswers:
     )
 
 
-def fitted(answers: SiteAnswers) -> FittedProbe:
-    """The head of age that a site's heads give, with its trust."""
-    return probe.fit(answers.embeddings, answers.cohort, brain_volume_ml=list(answers.brain_ml))
+def fitted(answers: SiteAnswers, cells: int) -> FittedProbe:
+    """The head of age that a site's heads give, with its trust; `cells` of the encoder's grid."""
+    volumes = list(answers.brain_ml)
+    return probe.fit(answers.embeddings, answers.cohort, brain_volume_ml=volumes, cells=cells)

@@ -4,6 +4,7 @@ The head is fitted on `ixi_hh`; a made site sees every second head of it: for th
 site in agreement, it is fitted on the others. `benchmarks.sites.embed` makes the answers.
 
     python -m benchmarks.sites.splits ANSWERS [--splits 200] [--controls 20] [--test 8]
+        [--bundle B.fmtool]
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 
 from benchmarks.shared import script
 from benchmarks.sites.answers import fitted, load
+from fmtool import bundle as bundles
+from fmtool.bundle import DEMO
 from runtime.trust.interval import interval
 from training.evidence.conformal import LEVEL
 from training.probe import FittedProbe
@@ -74,11 +77,15 @@ def over_splits(
 
 def main() -> None:
     """Parse, split, print."""
-    args = script.options(__doc__, "answers", splits=200, controls=20, test=8, json=Path)
+    args = script.options(
+        __doc__, "answers", splits=200, controls=20, test=8, bundle=DEMO, json=Path
+    )
     heads = load(args.answers, HEADS)
     count = len(heads.cohort.rows)
     first, second = list(range(0, count, 2)), list(range(1, count, 2))
-    half = fitted(heads.take(first))
+    with bundles.open(args.bundle) as opened:
+        cells = opened.manifest.encoder.cell_count
+    half = fitted(heads.take(first), cells)
     how = (args.splits, args.controls, args.test)
     found = {"same scanner": over_splits(heads.take(second), half, *how)}
     for file in sorted(args.answers.glob("*.jsonl")):
@@ -87,7 +94,7 @@ def main() -> None:
         answers = load(args.answers, file.stem)
         if len(answers.cohort.rows) >= args.controls + args.test:
             real = file.stem == "cohort"
-            found[file.stem] = over_splits(answers, fitted(heads) if real else half, *how)
+            found[file.stem] = over_splits(answers, fitted(heads, cells) if real else half, *how)
     script.tell(found, args.json)
 
 
