@@ -4,11 +4,14 @@ With v a head's value and y the truth of n subjects (each the mean of its scans)
 
     agreement   y = v                 the 95 % t-interval of mean(y - v) holds 0
     offset      y = v + a             otherwise
-    slope       y = c v + a           where the 95 % t-interval of the least squares b excludes 1
+    slope       y = c v + a           where the 95 % t-interval of the least squares b excludes 1,
+                                      and subjects left out are told more exactly by it
 
-The slope is tried first: where it holds, an offset alone is right at one truth only. With s the
-standard error of b, c = b max(0, 1 - s^2 / b^2) for b > 0, else 0 (James and Stein's positive
-part): so few subjects give a b where there is none. Where c is 0 every answer is the site's mean.
+More exactly: their mean absolute error is less than by an offset, by more than the standard error
+of the difference. A squared error alone lets a few far values decide. The slope is tried first:
+where it holds, an offset alone is right at one truth only. With s the standard error of b,
+c = b max(0, 1 - s^2 / b^2) for b > 0, else 0 (James and Stein's positive part): so few subjects
+give a b where there is none. Where c is 0 every answer is the site's mean.
 """
 
 from __future__ import annotations
@@ -62,14 +65,33 @@ def fit(values: Array, truth: Array) -> Correction:
     reach = _t(count - 1) * float(residual.std(ddof=1)) / count**0.5
     between = (mean - reach, mean + reach)
     slope, spread = _slope(values, truth)
-    if spread is not None and not spread[0] <= 1.0 <= spread[1]:
-        error = (spread[1] - spread[0]) / 2.0 / _t(count - 2)
-        slope = max(0.0, slope - error**2 / slope) if slope > 0.0 else 0.0
-        offset = float(truth.mean() - slope * values.mean())
+    if spread is not None and not spread[0] <= 1.0 <= spread[1] and _carries(values, truth):
+        slope, offset = _shrunk(values, truth)
         return Correction("slope", slope, offset, between, spread)
     if between[0] <= 0.0 <= between[1]:
         return Correction("agreement", 1.0, 0.0, between, spread)
     return Correction("offset", 1.0, mean, between, spread)
+
+
+def _shrunk(values: Array, truth: Array) -> tuple[float, float]:
+    """c and a; see the module."""
+    slope, spread = _slope(values, truth)
+    if spread is not None:
+        error = (spread[1] - spread[0]) / 2.0 / _t(len(values) - 2)
+        slope = max(0.0, slope - error**2 / slope) if slope > 0.0 else 0.0
+    return slope, float(truth.mean() - slope * values.mean())
+
+
+def _carries(values: Array, truth: Array) -> bool:
+    """Whether a slope tells those left out more exactly than an offset."""
+    count, gain = len(values), []
+    for one in range(count):
+        rest = np.arange(count) != one
+        slope, offset = _shrunk(values[rest], truth[rest])
+        by_offset = values[one] + float((truth[rest] - values[rest]).mean())
+        by_slope = slope * values[one] + offset
+        gain.append(abs(by_offset - truth[one]) - abs(by_slope - truth[one]))
+    return float(np.mean(gain)) > float(np.std(gain, ddof=1)) / count**0.5
 
 
 def _slope(values: Array, truth: Array) -> tuple[float, tuple[float, float] | None]:

@@ -49,3 +49,13 @@ def test_values_all_the_same_carry_no_slope():
     found = correction.fit(np.full(12, 30.0), truth)
     assert found.slope_interval is None
     assert (found.kind, found.slope) == ("offset", 1.0)
+
+
+def test_a_few_far_values_carry_no_slope():
+    """They alone draw the least squares from 1; those left out are told worse by it."""
+    values, truth = made(20, offset=-12.0, noise=1.0)
+    values[:2], truth[:2] = (95.0, 98.0), (30.0, 34.0)
+    found = correction.fit(values, truth)
+    assert found.slope_interval is not None
+    assert found.slope_interval[1] < 1.0
+    assert (found.kind, found.slope) == ("offset", 1.0)
