@@ -20,7 +20,7 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, A_RELEASE
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     EnhancedMRImageStorage,
     MRImageStorage,
@@ -149,6 +149,12 @@ def listen(
         # The title is one of those that may call: whoever is not known may put anything there.
         node_log("association_accepted", peer=requestor.address, aet=requestor.ae_title)
 
+    def told_of(event: evt.Event) -> None:
+        """A release is written down here: the answer to it is sent after this."""
+        primitive, waiting = cast(Any, event).primitive, event.assoc.dimse.msg_queue
+        if isinstance(primitive, A_RELEASE) and waiting.empty():  # else those are lost
+            inbox.released(event.assoc)
+
     handlers: list[Any] = [
         (evt.EVT_CONN_OPEN, opened),
         (evt.EVT_REQUESTED, requested),
@@ -157,6 +163,7 @@ def listen(
         (evt.EVT_N_EVENT_REPORT, reported),
         (evt.EVT_DIMSE_RECV, _arrived),
         (evt.EVT_ACCEPTED, accepted),
+        (evt.EVT_ACSE_RECV, told_of),
         (evt.EVT_REJECTED, told("association_refused")),
         (evt.EVT_ABORTED, told("association_aborted")),
     ]

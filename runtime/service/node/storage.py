@@ -128,18 +128,28 @@ class Inbox:
             NoSpace: if the disk is too full.
             OSError: if the object cannot be written; nothing of it is left.
         """
-        with self._lock:
-            known = self._known(name)
-            self._missing.arriving(name.series, sender, not known)
-            if known:
-                self._reopen(name.series)
-                return False
         try:
+            with self._lock:
+                known = self._known(name)
+                self._missing.arriving(name.series, sender, not known)
+                if known:
+                    self._missing.stored(name.series, name.object)
+                    self._reopen(name.series)
+                    return False
             return self._write(name, parts, size)
         except OSError:
             with self._lock:
                 self._missing.refused(name.series, name.object)
             raise
+
+    def released(self, sender: object) -> None:
+        """The thread of an association is about to acknowledge that it was released.
+
+        Raises:
+            OSError: if that cannot be written down; a restart takes it for cut off.
+        """
+        with self._lock:
+            self._missing.released(sender)
 
     def _write(self, name: Names, parts: Iterable[bytes], size: int) -> bool:
         scratch = self.temporary / secrets.token_hex(16)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
 import threading
 import time
 from collections import namedtuple
 
 import pytest
+
+pytest.importorskip("pynetdicom", reason="needs fmtool[dicom]")
+
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import encode
 
 from runtime.service import guard
 from runtime.service.node.front import NodeFront
@@ -206,9 +213,7 @@ def test_an_association_that_this_side_ends_leaves_its_series_open(run_node, kit
 class Dying(threading.Thread):
     """A sender that is aborted as soon as it was seen alive `seen` more times."""
 
-    is_released = False
-
-    def __init__(self, seen):
+    def __init__(self, seen=10**9):
         super().__init__()
         self.seen = seen
 
@@ -226,7 +231,7 @@ def inbox(tmp_path):
 
 @pytest.mark.parametrize("seen", range(3))
 def test_a_sender_that_is_cut_off_while_it_is_looked_at(inbox, seen):
-    sender = Dying(1000)
+    sender = Dying()
     inbox.store(Names("a" * 32, "b" * 32), [b"x"], 1, sender)
     sender.seen = seen
     inbox._arrivals["a" * 32] = time.monotonic() - 200.0
@@ -235,7 +240,7 @@ def test_a_sender_that_is_cut_off_while_it_is_looked_at(inbox, seen):
 
 
 def test_a_sender_that_is_cut_off_before_its_series_is_taken(inbox, tmp_path):
-    sender = Dying(1000)
+    sender = Dying()
     inbox.store(Names("a" * 32, "b" * 32), [b"x"], 1, sender)
     front = NodeFront(inbox, Outgoing(tmp_path), Policy(allow=("A",), settle_s=0.0), None)
     (work,) = front.ready()
@@ -243,3 +248,145 @@ def test_a_sender_that_is_cut_off_before_its_series_is_taken(inbox, tmp_path):
     sender.seen = 0
     front.begin(work)
     assert not front.unchanged(work)
+
+
+# A crash: what is on the disk is read by the next process.
+
+SERIES = "a" * 32
+
+
+@pytest.fixture
+def crashed(tmp_path):
+    """`crashed(folder)`: why each series is not whole, for a process after a kill now."""
+    made = []
+
+    def crashed(folder):
+        made.append(tmp_path / f"after{len(made)}")
+        shutil.copytree(folder, made[-1])
+        after = Inbox(made[-1], 0)
+        try:
+            return after.settled(0.0)
+        finally:
+            after.close()
+
+    return crashed
+
+
+def put(inbox, number, sender):
+    """Store an object; whether it is new."""
+    return inbox.store(Names(SERIES, f"{number:032x}"), [b"x"], 1, sender)
+
+
+def test_what_was_released_is_whole_after_a_crash_and_what_was_not_is_cut(inbox, crashed):
+    sender = Dying()
+    put(inbox, 1, sender)
+    assert "was aborted" in crashed(inbox.folder)[SERIES]
+    inbox.released(sender)
+    assert crashed(inbox.folder) == {SERIES: ""}
+    put(inbox, 2, Dying())  # one more comes
+    assert "was aborted" in crashed(inbox.folder)[SERIES]
+
+
+@pytest.mark.parametrize("objects", [(1, 2), (1, 1)])  # the other's own, and what was there
+def test_of_two_associations_both_must_have_released_before_a_crash(inbox, crashed, objects):
+    senders = [Dying(), Dying()]
+    for number, sender in zip(objects, senders, strict=True):
+        put(inbox, number, sender)
+    inbox.released(senders[1])
+    assert "was aborted" in crashed(inbox.folder)[SERIES]
+    inbox.released(senders[0])
+    assert crashed(inbox.folder) == {SERIES: ""}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_abort_is_remembered_whoever_releases_at_that_time(inbox, crashed, first):
+    aborted, other = Dying(), Dying()
+    put(inbox, 1, aborted)
+    put(inbox, 2, other)
+    if first:
+        aborted.seen = 0
+        inbox.released(other)
+    else:
+        inbox.released(other)
+        aborted.seen = 0
+    assert "was aborted" in crashed(inbox.folder)[SERIES]
+    again = Dying()  # it sends all of it once more
+    assert not put(inbox, 1, again)
+    inbox.released(again)
+    assert crashed(inbox.folder) == {SERIES: ""}
+
+
+def test_what_a_crash_cut_off_is_whole_once_it_is_sent_again_and_stays_so(inbox, crashed):
+    put(inbox, 1, Dying())
+    inbox.close()
+    second, sender = Inbox(inbox.folder, 0), Dying()
+    put(second, 1, sender)
+    assert "was aborted" in crashed(second.folder)[SERIES]
+    second.released(sender)
+    assert crashed(second.folder) == second.settled(0.0) == {SERIES: ""}
+    second.take(SERIES)
+    assert not list((second.folder / "missing").iterdir())
+    second.close()
+
+
+def test_a_release_does_not_make_up_for_what_was_refused(inbox, crashed, monkeypatch):
+    sender = Dying()
+    put(inbox, 1, sender)
+    with monkeypatch.context() as patch:
+        full(patch)
+        with pytest.raises(guard.NoSpace):
+            put(inbox, 2, sender)
+    inbox.released(sender)
+    assert "1 of its objects were refused" in crashed(inbox.folder)[SERIES]
+
+
+def test_an_object_that_could_not_be_noted_is_waited_for(inbox, monkeypatch):
+    sender = Dying()
+    put(inbox, 1, sender)
+    inbox.released(sender)
+    with monkeypatch.context() as patch:
+        patch.setattr("runtime.service.node.missing.posix.sync", _fails)
+        with pytest.raises(OSError, match="no more"):
+            put(inbox, 2, sender)
+    assert "1 of its objects were refused" in inbox.settled(0.0)[SERIES]
+    put(inbox, 2, sender)
+    inbox.released(sender)
+    assert inbox.settled(0.0) == {SERIES: ""}
+
+
+def _fails(folder):
+    raise OSError("no more")
+
+
+def test_a_release_is_on_the_disk_once_it_is_acknowledged(run_node, kit, crashed):
+    with run_node(settle_s=60.0) as node, kit.calling(node) as assoc:
+        for ds in kit.objects(2):
+            assert assoc.send_c_store(ds).Status == 0
+        (cut,) = crashed(node.inbox).values()
+        assert "was aborted" in cut
+        assoc.release()
+        assert list(crashed(node.inbox).values()) == [""]
+
+
+def test_what_was_not_served_before_a_release_is_lost(run_node, kit, crashed, monkeypatch):
+    """A peer that waits for no answers."""
+    with run_node(settle_s=60.0) as node:
+        store = node.node.inbox.store
+
+        def slow(name, parts, size, sender):
+            kit.until(lambda: sender.dul.to_user_queue.qsize())  # the release is there
+            return store(name, parts, size, sender)
+
+        monkeypatch.setattr(node.node.inbox, "store", slow)
+        with kit.calling(node) as assoc:
+            for number, ds in enumerate(kit.objects(3)):
+                request = C_STORE()
+                request.MessageID = number + 1
+                request.AffectedSOPClassUID = ds.SOPClassUID
+                request.AffectedSOPInstanceUID = ds.SOPInstanceUID
+                request.DataSet = io.BytesIO(encode(ds, False, True))
+                assoc.dimse.send_msg(request, assoc.accepted_contexts[-1].context_id)
+            assoc.release()
+            (cut,) = crashed(node.inbox).values()
+        assert "was aborted" in cut
+        kit.until(lambda: list(node.node.inbox.settled(0.0).values()) == [cut])
