@@ -23,10 +23,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, cast
 
+from benchmarks.node.archive import Archive, drained
+from benchmarks.node.made import MadeUp, series
+from benchmarks.node.scanner import send
 from benchmarks.shared import script
-from benchmarks.shared.node.archive import Archive, drained
-from benchmarks.shared.node.made import MadeUp, series
-from benchmarks.shared.node.scanner import send
 from runtime.service.ending import Ending
 from runtime.service.log import configure
 from runtime.service.node.log import hush_libraries

@@ -36,10 +36,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom.sop_class import MRImageStorage  # type: ignore[attr-defined]
 
+from benchmarks.node.archive import Archive, drained
+from benchmarks.node.made import MadeUp, series
+from benchmarks.node.scanner import Sent, send
 from benchmarks.shared import script
-from benchmarks.shared.node.archive import Archive, drained
-from benchmarks.shared.node.made import MadeUp, series
-from benchmarks.shared.node.scanner import Sent, send
 from runtime.service.answer import AnsweredBy, Fate, Order, Outcome
 from runtime.service.ending import Ending
 from runtime.service.log import configure

@@ -31,7 +31,8 @@ def test_the_demonstration_encoder_counts_as_in_torch() -> None:
         layers = roofline.count(demo.model())
     assert about.stage is not None
     assert about.cells is not None
-    encoder = encoders.gridded(pretrain.fresh(0), about.stage, about.cells).eval()
+    both = pretrain.side_by_side(pretrain.fresh(0), pretrain.fresh(1))
+    encoder = encoders.gridded(both, about.stage, about.cells).eval()
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     with fake, FlopCounterMode(display=False) as counter, torch.no_grad():
         encoder(torch.zeros(1, 1, *space.CROP_SHAPE))
