@@ -19,7 +19,6 @@ from training.evidence import evaluate, multiclass, ordinal
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-CHANCE = 0.5
 
 FEWEST = 12
 """Subjects behind any figure, half of them in each class: with fewer, noise beats a baseline."""
@@ -108,16 +107,7 @@ def against_constant(
     spread, _ = evaluate.auc_spread(influence, subjects, y)
     ones, zeros = (len(set(cohort.take(np.flatnonzero(y == c)).subjects)) for c in (1.0, 0.0))
     low, high = evaluate.auc_interval(value, spread, ones, zeros, widened)
-    return {
-        "metric": "AUC",
-        "unit": "",
-        "value": value,
-        "interval": [low, high],
-        "baseline": CHANCE,
-        "baseline_name": "chance",
-        "difference_interval": [low - CHANCE, high - CHANCE],
-        "beats_baseline": low > CHANCE,
-    }
+    return evaluate.beside_chance("AUC", value, low, high)
 
 
 def against_rival(

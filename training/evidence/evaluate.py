@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,6 +142,21 @@ def auc_spread(influence: Array, subjects: Sequence[str], labels: Array) -> tupl
     few = np.min([np.where(one, one.sum(), len(names)) for one in inside], axis=0)
     spread = float(np.sqrt(np.sum(each**2 * few / np.maximum(few - 1.0, 1.0))))
     return spread, len(names) - len(inside)
+
+
+def beside_chance(metric: str, value: float, low: float, high: float) -> dict[str, Any]:
+    """An area or index and its interval, of which pairs told by chance have one half."""
+    chance = 0.5
+    return {
+        "metric": metric,
+        "unit": "",
+        "value": value,
+        "interval": [low, high],
+        "baseline": chance,
+        "baseline_name": "chance",
+        "difference_interval": [low - chance, high - chance],
+        "beats_baseline": low > chance,
+    }
 
 
 def auc_interval(

@@ -28,8 +28,6 @@ from training.evidence import evaluate
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-CHANCE = 0.5
-
 
 def against_chance(
     cohort: Cohort[Task], predictions: Array, baseline: Array, fold: Indices | None
@@ -50,14 +48,7 @@ def against_chance(
     fewest = min(each)
     low, high = evaluate.auc_interval(value, spread, fewest, sum(each) - fewest, widened)
     return {
-        "metric": "macro AUC",
-        "unit": "",
-        "value": value,
-        "interval": [low, high],
-        "baseline": CHANCE,
-        "baseline_name": "chance",
-        "difference_interval": [low - CHANCE, high - CHANCE],
-        "beats_baseline": low > CHANCE,
+        **evaluate.beside_chance("macro AUC", value, low, high),
         **hits(cohort, predictions.argmax(axis=2), baseline, widened),
     }
 

@@ -24,8 +24,6 @@ from training.cohort import Cohort
 from training.evidence import evaluate, multiclass, probabilities
 from training.evidence.evaluate import Array
 
-CHANCE = 0.5
-
 
 def against_chance(
     cohort: Cohort[Task],
@@ -50,14 +48,7 @@ def against_chance(
     low, high = evaluate.auc_interval(value, spread, half, half, widened)
     told = np.stack([answered(steps, cohort) for steps in predictions])
     return {
-        "metric": "C-index",
-        "unit": "",
-        "value": value,
-        "interval": [low, high],
-        "baseline": CHANCE,
-        "baseline_name": "chance",
-        "difference_interval": [low - CHANCE, high - CHANCE],
-        "beats_baseline": low > CHANCE,
+        **evaluate.beside_chance("C-index", value, low, high),
         "classes_off": _off(cohort, told, baseline, widened),
         "kappa": _kappa(cohort, told, widened),
         **multiclass.hits(cohort, told, baseline, widened),
