@@ -67,10 +67,13 @@ class Gridded(nn.Module):
         for name in (*STEM, *(f"layer{i}" for i in range(1, stage + 1))):
             self.add_module(name, copy.deepcopy(encoder.get_submodule(name)))
         self.train(encoder.training)
-        conv1, maxpool = self.get_submodule("conv1"), self.get_submodule("maxpool")
-        assert isinstance(conv1, nn.Conv3d)
-        pooled = 1 if isinstance(maxpool, nn.Identity) else 2
-        self._stride = int(conv1.stride[0]) * pooled << (stage - 1)
+        pooled = 1 if isinstance(self.get_submodule("maxpool"), nn.Identity) else 2
+        firsts = [encoder.get_submodule(f"layer{i}.0") for i in range(1, stage + 1)]
+        strides = {_stride(self.get_submodule("conv1"), axis) for axis in range(3)}
+        if histogram and len(strides) > 1:
+            raise UsageError("local histograms need a first convolution of one stride on all axes")
+        # Dilated stages do not halve the map.
+        self._stride = max(strides) * pooled * math.prod(_stride(block) for block in firsts)
 
     @property
     def features(self) -> int:
@@ -113,6 +116,11 @@ class Gridded(nn.Module):
         parts = maps.split(sizes(maps.shape[2], self.cells[0]), 2)
         rows = zip(parts, grid.split(1, 2), strict=True)
         return torch.cat([(part * w).sum(1, keepdim=True) for part, w in rows], 2)
+
+
+def _stride(part: nn.Module, axis: int = 0) -> int:
+    """The largest of a layer's, or of a block's convolutions."""
+    return max(int(m.stride[axis]) for m in part.modules() if isinstance(m, nn.Conv3d))
 
 
 def sizes(positions: int, cells: int) -> list[int]:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from fmtool.errors import InputError
+from fmtool.errors import InputError, UsageError
 from training import encoders
+from training.encoders import architecture
 from training.encoders.histogram import LEVELS, STEP, local_histogram
+from training.encoders.layout import Residual
 
 
 def head(*shape):
@@ -88,3 +90,24 @@ def test_its_folder_keeps_them(encoder, tmp_path):
     (folder / "encoder.json").write_text(json.dumps(facts))
     with pytest.raises(InputError, match="another grid"):
         encoders.load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(("dilated", "stride"), [(False, 16), (True, 8)])
+def test_they_lie_where_the_networks_positions_do(dilated, stride):
+    """Stages that dilate instead of halving leave the map as fine as it was."""
+    layout = Residual(conv1_t_stride=(2, 2, 2), dilated=dilated)
+    whole = architecture.build("resnet10", 1 / 16, None, layout).eval()
+    volume = head(64, 48, 80)
+    with torch.inference_mode():
+        maps = encoders.features(encoders.gridded(whole, 3, (1, 1, 1), histogram=True), volume)
+    positions = tuple(maps.shape[2:])
+    assert positions == tuple(n // stride for n in volume.shape[2:])
+    wanted = local_histogram(volume, stride, positions)
+    torch.testing.assert_close(maps[:, -len(LEVELS) :], wanted)
+
+
+def test_strides_that_differ_are_refused():
+    layout = Residual(conv1_t_stride=(1, 2, 2))
+    whole = architecture.build("resnet10", 1 / 16, None, layout).eval()
+    with pytest.raises(UsageError, match="one stride"):
+        encoders.gridded(whole, 1, (1, 1, 1), histogram=True)
