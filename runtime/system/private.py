@@ -38,7 +38,7 @@ def own(folder: Path, marker: str, shared: bool = False) -> bool:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         facts = folder.stat()
-        if os.name != "posix":  # modes say nothing there
+        if not hasattr(os, "geteuid"):  # where modes say nothing
             return False
         if facts.st_uid != os.geteuid():
             raise InputError(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -146,8 +147,9 @@ def test_the_group_table_tells_of_every_scan(fmtool, done, raw):
     out, _, _ = done
     group = fmtool("bids", raw, out, "group")
     assert group.returncode == 0, group.stderr
-    lines = (out / "group_predictions.tsv").read_text(encoding="utf-8").splitlines()
-    assert [line.split("\t")[0] for line in lines[1:]] == ["sub-01", "sub-01", "sub-02"]
+    with (out / "group_predictions.tsv").open(encoding="utf-8", newline="") as table:
+        rows = list(csv.DictReader(table, delimiter="\t"))
+    assert [row["participant_id"] for row in rows] == ["sub-01", "sub-01", "sub-02"]
 
 
 @slow

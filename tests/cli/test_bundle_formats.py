@@ -25,7 +25,8 @@ def grafted(manifest, folder):
         for name, facts in today["files"].items()
         if name != today.get("trust") or "trust" in manifest
     }
-    manifest["encoder"]["features"] = today["encoder"]["features"]
+    for key in {"features", "cells"} & manifest["encoder"].keys():  # as the weights have them
+        manifest["encoder"][key] = today["encoder"][key]
     manifest["self_test"]["outputs"] = today["self_test"]["outputs"]
     for name in manifest["files"]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from runtime.trust import drift
 
 GAP = task.Task("gap", "regression", "years", "gap")
 EVIDENCE = {"metric": "MAE", "unit": "years", "value": 5.0, "trust": None}
-WEIGHT = np.random.default_rng(0).normal(size=64)
+WEIGHT = np.random.default_rng(0).normal(size=bundle.open(bundle.DEMO).manifest.encoder.features)
 _PEOPLE = frozenset([exposure.subject_digest("sub-01")])
 SITE = Exposure(subjects=_PEOPLE, labelled_subjects=_PEOPLE)
 KNOWN = drift.reference([{"noise": 1.0 + 0.1 * i} for i in range(12)], {}, 12)

@@ -130,11 +130,11 @@ def test_a_process_that_hangs_or_dies_costs_one_series(tmp_path):
     series = tmp_path / "series"
     series.mkdir()
     order = Order(series, tmp_path, "the series", "c")
-    worker = OrderWorker(partial(documents.answerer, None, None), answer_s=3.0)
+    worker = OrderWorker(partial(documents.answerer, None, None, False, False), answer_s=3.0)
     try:
         empty = worker(order)
         assert empty.fate is Fate.refused
-        assert "without DICOM" in empty.reason
+        assert "without a scan in it" in empty.reason
         os.kill(worker.pid, signal.SIGSTOP)
         assert "longer than 3 s" in worker(order).reason
         assert worker(order).reason == empty.reason  # a new process

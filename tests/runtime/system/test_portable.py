@@ -133,9 +133,18 @@ def test_a_whole_head_is_prepared_and_a_bundle_checked(tmp_path):
         ["train", "synth", "heads", "--subjects", "16", "--seed", "0", "--prepared"],
         ["preprocess", f"{head}/sub-syn0001_T1w.nii.gz", "-o", "prepared"],
         ["train", "prepare", "cohort", "--cache", "cache"],
-        ["train", "probe", "heads", "--task", "age", "-o", "age.json", "--cache", "cache"],
+        [
+            "train",
+            "probe",
+            "heads/cohort.csv",
+            "--task",
+            "age",
+            "-o",
+            "age.json",
+            "--cache",
+            "cache",
+        ],
         ["predict", f"{head}/sub-syn0001_T1w.nii.gz", "--report", "report"],
-        ["predict", "cohort", "--out", "batch"],
     )
     made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
     assert {"prepared/mask.nii.gz", "age.json", "report/sub-syn0001_T1w.html"} <= made
