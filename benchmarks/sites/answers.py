@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from fmtool.bundle import Bundle
 from fmtool.task import AGE
+from runtime import trust
+from runtime.engines.heads import affine
 from runtime.quality import KINDS
 from training import probe
 from training.cohort import Cohort
 from training.cohort.row import Row
+from training.evidence.head import Head
 from training.probe import FittedProbe
 from training.site.answers import SiteAnswers
 
@@ -46,3 +50,11 @@ def fitted(answers: SiteAnswers, cells: int) -> FittedProbe:
     """The head of age that a site's heads give, with its trust; `cells` of the encoder's grid."""
     volumes = list(answers.brain_ml)
     return probe.fit(answers.embeddings, answers.cohort, brain_volume_ml=volumes, cells=cells)
+
+
+def shipped(bundle: Bundle) -> Head:
+    """The bundle's own head of age."""
+    weight, bias = affine(bundle, ["age"])["age"]
+    return Head(
+        AGE, weight, bias, dict(bundle.evidence("age")), "", trust=trust.read(bundle)["age"]
+    )

@@ -1,7 +1,8 @@
 """Twenty controls for calibration and the others for test, over random splits of each site.
 
-The head is fitted on `ixi_hh`; a made site sees every second head of it: for that one, and for the
-site in agreement, it is fitted on the others. `benchmarks.sites.embed` makes the answers.
+Another site's answers are those of the bundle's own head of age. A made site sees every second head
+of `ixi_hh`: for that one, and for the site in agreement, a head is fitted on the others.
+`benchmarks.sites.embed` makes the answers.
 
     python -m benchmarks.sites.splits ANSWERS [--splits 200] [--controls 20] [--test 8]
         [--bundle B.fmtool]
@@ -9,19 +10,18 @@ site in agreement, it is fitted on the others. `benchmarks.sites.embed` makes th
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.shared import script
-from benchmarks.sites.answers import fitted, load
+from benchmarks.sites.answers import fitted, load, shipped
 from fmtool import bundle as bundles
 from fmtool.bundle import DEMO
 from runtime.trust.interval import interval
 from training.evidence.conformal import LEVEL
-from training.probe import FittedProbe
+from training.evidence.head import Head
 from training.site.answers import SiteAnswers
 from training.site.calibrate import SiteHead, left_out
 
@@ -29,11 +29,11 @@ HEADS = "ixi_hh"
 
 
 def one(
-    answers: SiteAnswers, head: FittedProbe, controls: np.ndarray, test: np.ndarray, seed: int
+    answers: SiteAnswers, head: Head, controls: np.ndarray, test: np.ndarray, seed: int
 ) -> dict[str, Any]:
     """A split: what the controls carried, and what the test scans say of that."""
     site, others = answers.take(controls.tolist()), answers.take(test.tolist())
-    weight, bias, known = head.head.weight, float(head.head.bias), head.head.trust
+    weight, bias, known = head.weight, float(head.bias), head.trust
     values = site.embeddings @ weight + bias
     own = SiteHead(site, weight, bias, values, seed)
     plan = left_out(site.cohort, seed)
@@ -45,7 +45,8 @@ def one(
     assert known is not None
     old = [interval(known.folds, x, LEVEL, known.difficulty) for x in others.embeddings]
     return {
-        "kind": whole.kind,
+        "agrees": float(whole.agrees),
+        "kept": whole.kept,
         "before": float(np.abs(truth - before).mean()),
         "after": float(np.abs(truth - after).mean()),
         "offset": float(np.abs(truth - before - (site.cohort.labels - values).mean()).mean()),
@@ -61,18 +62,17 @@ def one(
 
 
 def over_splits(
-    answers: SiteAnswers, head: FittedProbe, splits: int, controls: int, test: int
+    answers: SiteAnswers, head: Head, splits: int, controls: int, test: int
 ) -> dict[str, Any]:
-    """The means over the splits, and how often each kind of correction was carried."""
+    """The means over the splits."""
     random, found = np.random.default_rng(0), []
     for seed in range(splits):
         order = random.permutation(len(answers.cohort.rows))
         found.append(one(answers, head, order[:controls], order[controls : controls + test], seed))
-    kinds = Counter(row.pop("kind") for row in found)
     means = {key: round(float(np.mean([row[key] for row in found])), 4) for key in found[0]}
-    values = answers.embeddings @ head.head.weight + head.head.bias
+    values = head(answers.embeddings)
     follows = float(np.corrcoef(values, answers.cohort.labels)[0, 1])
-    return {"scans": len(values), "correlation": round(follows, 3), **means, "kinds": dict(kinds)}
+    return {"scans": len(values), "correlation": round(follows, 3), **means}
 
 
 def main() -> None:
@@ -84,8 +84,8 @@ def main() -> None:
     count = len(heads.cohort.rows)
     first, second = list(range(0, count, 2)), list(range(1, count, 2))
     with bundles.open(args.bundle) as opened:
-        cells = opened.manifest.encoder.cell_count
-    half = fitted(heads.take(first), cells)
+        cells, own = opened.manifest.encoder.cell_count, shipped(opened)
+    half = fitted(heads.take(first), cells).head
     how = (args.splits, args.controls, args.test)
     found = {"same scanner": over_splits(heads.take(second), half, *how)}
     for file in sorted(args.answers.glob("*.jsonl")):
@@ -94,7 +94,7 @@ def main() -> None:
         answers = load(args.answers, file.stem)
         if len(answers.cohort.rows) >= args.controls + args.test:
             real = file.stem == "cohort"
-            found[file.stem] = over_splits(answers, fitted(heads, cells) if real else half, *how)
+            found[file.stem] = over_splits(answers, own if real else half, *how)
     script.tell(found, args.json)
 
 

@@ -22,17 +22,19 @@ def sentences(task: Task, evidence: Mapping[str, Any]) -> list[str]:
 def _regression(task: Task, evidence: Mapping[str, Any], site: Mapping[str, Any]) -> list[str]:
     unit, before, after = task.unit, site["before"], site["after"]
     low, high = site["mean_error_interval"]
-    off = f"(truth less value, 95 % interval {low:.2g} to {high:.2g} {unit})"
-    if site["kind"] == "agreement":
-        said = [f"The site is already in agreement {off}: the head's values stay as they are."]
-    elif site["kind"] == "offset":
-        said = [f"The head was off {off}: {site['offset']:+.3g} {unit} is added to its values."]
-    else:
+    off = f"truth less value, 95 % interval {low:.2g} to {high:.2g} {unit}"
+    if site["slope_interval"]:
         least, most = site["slope_interval"]
-        said = [
-            f"Its values are multiplied by {site['slope']:.3g} (95 % interval of the slope "
-            f"{least:.2g} to {most:.2g}), and {site['offset']:+.3g} {unit} is added."
-        ]
+        off += f"; slope {least:.2g} to {most:.2g}"
+    found = "is already in agreement" if site["kind"] == "agreement" else "differs"
+    said = f"The site {found} ({off}): "
+    if site["kept"]:
+        said += (
+            f"values are multiplied by {site['slope']:.3g} and {site['offset']:+.3g} {unit} is "
+            f"added, which is {100 * site['kept']:.0f} % of the line through its controls."
+        )
+    else:
+        said += "values stay as they are."
     better = (
         "the head is better"
         if evidence["beats_baseline"]
@@ -41,7 +43,7 @@ def _regression(task: Task, evidence: Mapping[str, Any], site: Mapping[str, Any]
         else "the site's own mean is better"
     )
     return [
-        *said,
+        said,
         f"MAE at the site {before['value']:.3g} {unit} before, {after['value']:.3g} after; the "
         f"site's own mean {evidence['baseline']:.3g}: {better}.",
         f"Intervals held {_share(before['coverage'])} of the site's scans before, "

@@ -1,9 +1,9 @@
 """A bundle's head at a new site, by the site's own labelled controls; nothing is retrained.
 
-A regression gets the offset or slope that `training.site.correction` finds, and intervals by CV+ in
-which every subject (or one of `GROUPS` groups) is left out of it (Barber et al. 2021, arXiv
-1905.02928). A head of classes gets the site's probabilities, which carry its prior, and split
-conformal sets within each class, for the head saw none of the site's scans. All get its novelty.
+A regression gets the line that `training.site.correction` finds, and intervals by CV+ in which
+every subject (or one of `GROUPS` groups) is left out of it (Barber et al. 2021, arXiv 1905.02928).
+A head of classes gets the site's probabilities, which carry its prior, and split conformal sets
+within each class, for the head saw none of the site's scans. All get its novelty.
 """
 
 from __future__ import annotations
@@ -176,7 +176,8 @@ class SiteHead:
             method, x, cohort, folds, None, after[None], self.seed, self.cells
         )
         site = {
-            "kind": whole.kind,
+            "kind": "agreement" if whole.agrees else "line",
+            "kept": whole.kept,
             "slope": whole.slope,
             "offset": whole.offset,
             "mean_error_interval": list(whole.mean_interval),
@@ -184,8 +185,9 @@ class SiteHead:
             "before": self._error(self.values, self._covered(known)),
             "after": self._error(after, self._coverage(plan), evaluate.SHARED),
         }
-        agrees = whole.kind == "agreement"
-        return self._made(whole, found, site, told, parent, limits, agrees, self.values, after)
+        return self._made(
+            whole, found, site, told, parent, limits, whole.agrees, self.values, after
+        )
 
     def sorts(self, known: Trust | None, parent: dict[str, Any]) -> Calibrated:
         """With the site's probabilities and sets; `known` and `parent` are the parent's."""

@@ -27,11 +27,11 @@ def few_samples(monkeypatch):
 
 def test_a_site_that_is_off_is_moved_and_covered(demo, site):
     found = calibrate(site(20, offset=-12.0), demo)
-    assert found.correction.kind == "offset"
     assert not found.agrees
+    assert found.correction.kept > 0.9
     told = found.evidence["site"]
     assert told["before"]["value"] > 9.0 > told["after"]["value"]
-    assert told["before"]["mean_error"] == pytest.approx(-found.correction.offset)
+    assert told["before"]["mean_error"] == pytest.approx(12.0, abs=4.0)
     assert found.evidence["beats_baseline"]
     assert found.evidence["parent"] == demo.evidence("age")
     assert found.trust.novelty is not None
@@ -51,8 +51,8 @@ def test_intervals_cover_on_average_over_sites(demo, site):
 def test_a_site_in_agreement_keeps_its_values(demo, site):
     found = calibrate(site(20), demo)
     assert found.agrees
-    assert (found.correction.slope, found.correction.offset) == (1.0, 0.0)
-    np.testing.assert_array_equal(found.before, found.after)
+    assert found.correction.kept < 0.8  # as much as an F that is not significant leaves
+    np.testing.assert_allclose(found.before, found.after, atol=4.0)
 
 
 def test_scans_of_one_subject_count_once(demo, site):
