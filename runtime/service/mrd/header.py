@@ -82,7 +82,7 @@ def read(text: bytes) -> StreamHeader:
     parser.StartDoctypeDeclHandler = refuse
     try:
         parser.Parse(text, True)
-    except (expat.ExpatError, ValueError):
+    except (expat.ExpatError, LookupError, ValueError):
         found.remark = "The stream's XML header cannot be read; only its images were used."
     return found
 

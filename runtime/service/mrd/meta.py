@@ -59,7 +59,7 @@ def read(attributes: bytes) -> Meta:
     parser.buffer_text = True
     try:
         parser.Parse(text, True)
-    except expat.ExpatError:
+    except (expat.ExpatError, LookupError, UnicodeError):  # of an encoding that nobody knows
         raise ValueError("attributes that are no XML") from None
     return found
 

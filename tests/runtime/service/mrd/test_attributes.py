@@ -69,12 +69,22 @@ MANY = b"<ismrmrdMeta><meta><name>a</name>%s</meta></ismrmrdMeta>" % (b"<value>1
         b"plain words",
         b"<ismrmrdMeta><meta><name>a</name><value><b>c</b></value></meta></ismrmrdMeta>",
         MANY,
+        b'<?xml version="1.0" encoding="UTF-x"?><ismrmrdMeta/>',
+        b'<?xml version="1.0" encoding="rot13"?><ismrmrdMeta/>',
+        b'<?xml version="1.0" encoding="idna"?><ismrmrdMeta/>',
     ],
-    ids=["entities", "other", "cut", "bytes", "words", "deep", "many"],
+    ids=["entities", "other", "cut", "bytes", "words", "deep", "many", "UTF-x", "rot13", "idna"],
 )  # fmt: skip
 def test_what_is_no_attributes_is_refused(text):
     with pytest.raises(ValueError, match=r"attribute|value"):
         meta.read(text)
+
+
+@pytest.mark.parametrize("encoding", ["UTF-x", "rot13", "idna", "utf-32"])
+def test_a_header_in_an_encoding_that_nobody_reads_is_a_remark(encoding):
+    text = f'<?xml version="1.0" encoding="{encoding}"?><ismrmrdHeader/>'.encode()
+    assert "cannot be read" in header.read(text).remark
+    assert not header.read(text.replace(encoding.encode(), b"ISO-8859-1")).remark
 
 
 def test_originals_change_by_one_word_alone():
