@@ -5,7 +5,7 @@ A scan's answers, each with its unit, evidence and warnings:
     >>> import fmtool
     >>> result = fmtool.predict("head.nii.gz")
     >>> print(f"{result['age'].value:.0f} {result['age'].task.unit}")
-    3... years
+    4... years
 
 That opens the demonstration bundle for one scan; a `Predictor` keeps yours open for many:
 

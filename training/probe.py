@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -246,7 +247,13 @@ def _loss(model: Any, x: Array, y: Array) -> float:
     """Mean squared error, or log loss."""
     if isinstance(model, Ridge):
         return float(np.square(model.predict(x) - y).mean())
-    likely = model.predict_log_proba(x)[np.arange(len(y)), np.searchsorted(model.classes_, y)]
+    if isinstance(model, LogisticRegression):  # not by probabilities, which round to 0 far out
+        z = model.decision_function(x)
+        logits = np.stack([np.zeros(len(z)), z], axis=1) if z.ndim == 1 else z
+        chances = logits - logsumexp(logits, axis=1, keepdims=True)
+    else:
+        chances = model.predict_log_proba(x)
+    likely = chances[np.arange(len(y)), np.searchsorted(model.classes_, y)]
     return float(-likely.mean())
 
 

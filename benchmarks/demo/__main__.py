@@ -1,14 +1,14 @@
 """Make the demonstration bundle from IXI's Hammersmith heads, top to bottom.
 
 The heads and two copies of each, at 1 mm and turned (`benchmarks.demo.heads`), are prepared. Two
-networks start from the same seed, and one of them is pretrained on the unlabelled heads
-(`benchmarks.demo.local`), watched for collapse. Cut after their first stage they stand side by side
-in one encoder, beside local histograms, and their channels keep place in a coarse grid. A linear
-head of age and one of sex read some of them: which, the training people of each fold choose
-(`benchmarks.demo.choose`), and so once more all people for what is packed. The figures in the
-bundle are those of the whole procedure. No scan leaves the machine.
+networks start from the same seed, and one of them is pretrained (`benchmarks.demo.local`) on heads
+that belong to nobody (`benchmarks.demo.synthetic`), watched for collapse. Cut after their first
+stage they stand side by side in one encoder, beside local histograms, and their channels keep place
+in a coarse grid. A linear head of age and one of sex read some of them: which, the training people
+of each fold choose (`benchmarks.demo.choose`), and so once more all people for what is packed. The
+figures in the bundle are those of the whole procedure. No scan leaves the machine.
 
-    python -m benchmarks.demo HEADS [--epochs 8] [--seed 42] [--cache DIR] [--out DEMO.fmtool]
+    python -m benchmarks.demo HEADS [--epochs 24] [--seed 42] [--cache DIR] [--out DEMO.fmtool]
         [--prepared-by B.fmtool]
 
 It says how long each step took. What is in the cache is not made again.
@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from benchmarks.demo import choose, pretrain
+from benchmarks.demo import choose, pretrain, synthetic
 from benchmarks.demo.choose import Contender
 from benchmarks.demo.heads import CREDIT, LICENCE, read
 from benchmarks.shared import script
@@ -63,6 +63,9 @@ STAGE = 1
 
 FOLDS, REPEATS = 5, 5
 
+NOBODY = Exposure()
+"""Who set the encoder's weights."""
+
 
 def preprocessing_parts(folder: Path) -> Parts:
     """The skull-stripping networks, the template and the licences of all that is enclosed."""
@@ -73,15 +76,15 @@ def preprocessing_parts(folder: Path) -> Parts:
     }
 
 
-def encoder_of(
-    cohort: Cohort[Task], entries: Sequence[StoredScan], epochs: int, seed: int, cache: Path
-) -> nn.Module:
-    """A random and a pretrained network side by side, and local histograms, in a grid."""
-    count = len(set(cohort.subjects))
-    random = pretrain.normed(pretrain.fresh(seed), entries[: 2 * count])  # of both resolutions
+def encoder_of(nobody: Sequence[StoredScan], epochs: int, seed: int, cache: Path) -> nn.Module:
+    """A random and a pretrained network side by side, and local histograms, in a grid.
+
+    Args:
+        nobody: synthetic heads, which alone set its weights.
+    """
+    random = pretrain.normed(pretrain.fresh(seed), nobody)
     trained = pretrain.fresh(seed).eval()
-    # Without the copies: another rendition of a head is not another head.
-    first = pretrain.pretrained(entries[:count], STAGE, epochs, seed, cache)
+    first = pretrain.pretrained(nobody, STAGE, epochs, seed, cache)
     trained.load_state_dict(first.state_dict(), strict=False)  # what follows is cut off
     both = pretrain.side_by_side(random, trained)
     return encoders.gridded(both, STAGE, CELLS, histogram=True)
@@ -211,23 +214,22 @@ def make(
         cohorts = read(folder, cache)
         entries = prepare(cohorts[0], cache / "volumes", opened)
         clock(f"{len(entries)} heads prepared")
-        encoder = encoder_of(cohorts[0], entries, epochs, seed, cache)
+        encoder = encoder_of(synthetic.heads(cache, seed, opened), epochs, seed, cache)
         x = embeddings(encoder, entries, cache / "embeddings").astype(np.float64)
         clock("pretrained and embedded")
         found = contenders(encoders.feature_count(encoder) // math.prod(CELLS))
-        seen = exposure(cohorts[0], entries, labels=False)
-        known = encoders.digest(encoder), seen
+        known = encoders.digest(encoder), NOBODY
         told = (entries, gram(entries), seed, known)
         fitted = [head(x, found, cohort, *told) for cohort in cohorts]
         clock("chosen and fitted")
-        how = f"random ones beside SimCLR within places, {epochs} epochs on the same scans"
+        how = f"random ones beside SimCLR within places, {epochs} epochs on synthetic heads"
         notes = BundleNotes(
             name="demo",
             source=f"{how}; which of them a head reads was chosen in each fold anew. {CREDIT}",
             limits=limits(len(set(cohorts[0].subjects)), fitted),
             calibration=ranges([entry.facts for entry in entries]),
             demonstration=True,
-            seen=seen,
+            seen=NOBODY,
         )
         parts = {**parts, WEIGHTS_LICENCE: LICENCE.encode()}
         fp16 = Wanted(fp16=True)
@@ -241,7 +243,7 @@ def main() -> None:
     args = script.options(
         __doc__,
         "heads",
-        epochs=8,
+        epochs=24,
         seed=42,
         cache=Path(".cache/demo"),
         out=DEMO,

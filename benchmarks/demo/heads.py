@@ -31,18 +31,20 @@ FINE_MM = 1.0
 _MARGIN = 8  # voxels, that no corner of a turned head is lost
 
 CREDIT = (
-    "Made from the IXI data set (brain-development.org): encoder and heads are licensed under CC "
+    "Heads made from the IXI data set (brain-development.org): the weights are licensed under CC "
     f"BY-SA 3.0, see {WEIGHTS_LICENCE}"
 )
 
 LICENCE = f"""\
-The weights of this bundle's encoder and heads were made from T1-weighted images of the IXI data set
-(site {SITE}, https://brain-development.org/ixi-dataset/), which its makers publish under Creative
-Commons Attribution-ShareAlike 3.0 Unported. These weights, unlike fmtool's code, are therefore
-licensed under the same terms: https://creativecommons.org/licenses/by-sa/3.0/legalcode
+The weights of this bundle's heads were made from T1-weighted images of the IXI data set (site
+{SITE}, https://brain-development.org/ixi-dataset/), which its makers publish under Creative Commons
+Attribution-ShareAlike 3.0 Unported. The encoder's were made without them, from synthetic heads that
+are deformations of the ICBM 152 tissue maps (see LICENSES/mni152.txt). These weights, unlike
+fmtool's code, are therefore licensed under the same terms:
+https://creativecommons.org/licenses/by-sa/3.0/legalcode
 
-Credit: IXI data set, brain-development.org. The images were prepared, and a network and linear
-models were fitted on them; no image is enclosed. The makers of IXI endorse neither fmtool nor this
+Credit: IXI data set, brain-development.org. The images were prepared, and linear models were
+fitted on them; no image is enclosed. The makers of IXI endorse neither fmtool nor this
 bundle.
 """
 

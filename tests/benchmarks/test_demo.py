@@ -12,13 +12,15 @@ import torch
 from torch.nn import functional
 
 from benchmarks.demo import __main__ as demo
-from benchmarks.demo import choose, heads, local, pretrain
+from benchmarks.demo import choose, heads, local, pretrain, synthetic
 from benchmarks.demo.choose import Contender
 from benchmarks.shared.held import HeldScan
+from fmtool import space
 from fmtool.errors import InputError
 from fmtool.task import AGE, SEX
 from training import encoders, probe
 from training.cohort import Cohort, Row
+from training.cohort.exposure import overlap
 from training.evidence import splits
 from training.fit.recipe import ScanBatch
 
@@ -209,3 +211,19 @@ def test_copies_teach_a_head_what_resolution_does() -> None:
     alone, _ = probe.fit_affine(x, aged)
     taught, _ = probe.fit_affine(np.concatenate((x, blurred)), both)
     assert abs(alone @ direction) > 3.0 * abs(taught @ direction)
+
+
+@pytest.mark.slow
+def test_heads_of_nobody_are_made_once_and_are_of_no_cohort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cohorts: list[Cohort]
+) -> None:
+    monkeypatch.setattr(synthetic, "COUNT", 2)
+    first = synthetic.heads(tmp_path, 0)
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nii.gz")}
+    again = synthetic.heads(tmp_path, 0)
+    assert [entry.facts["digest"] for entry in again] == [e.facts["digest"] for e in first]
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+    assert len(first) == 2
+    assert first[0].volume.shape == space.CROP_SHAPE
+    seen = overlap(demo.NOBODY, cohorts[0], [first[0]] * 60)
+    assert (seen.images, seen.labels, seen.complete) == (0, 0, True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from fmtool.bundle.exposure import Overlap
 from fmtool.errors import InputError
@@ -177,3 +178,20 @@ def test_head_file_round_trip_and_damage(tmp_path):
         head.load(tmp_path / "no.json")
     with pytest.raises(InputError, match="cannot write"):
         found.save(tmp_path / "no" / "age.json")
+
+
+@pytest.mark.filterwarnings("error")
+def test_classes_that_come_apart_far_out_have_a_finite_loss():
+    """Probabilities of 1e-400 are 0, whose logarithm would rule a strength out."""
+    x = np.linspace(-1.0, 1.0, 40)[:, None]
+    y = (x[:, 0] > 0.0).astype(float)
+    model = LogisticRegression(C=1e6, max_iter=1000).fit(x, y)
+    far = np.array([[1e4], [-1e4]])
+    z = model.decision_function(far)
+    assert probe._loss(model, far, np.array([0.0, 1.0])) == pytest.approx(np.abs(z).mean())
+    several = np.digitize(x[:, 0], [-0.5, 0.5]).astype(float)
+    model = LogisticRegression(C=1e6, max_iter=1000).fit(x, several)
+    assert np.isfinite(probe._loss(model, far, np.array([0.0, 2.0])))
+    near = x[::7]
+    likely = model.predict_log_proba(near)[np.arange(len(near)), several[::7].astype(int)]
+    assert probe._loss(model, near, several[::7]) == pytest.approx(-likely.mean())

@@ -91,7 +91,8 @@ def choose(logits: Array, cohort: Cohort[Task], seed: int) -> tuple[Calibrator, 
 def log_loss(probability: Array, cohort: Cohort[Task]) -> float:
     """Of (N,) probabilities of class 1; every subject counts once."""
     right = np.where(cohort.labels > 0.5, probability, 1 - probability)
-    return float(np.average(-np.log(right), weights=masses(cohort.subjects)))
+    with np.errstate(divide="ignore"):  # what was called impossible costs more than all else
+        return float(np.average(-np.log(right), weights=masses(cohort.subjects)))
 
 
 def _out_of_fold(
