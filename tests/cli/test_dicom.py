@@ -150,4 +150,5 @@ def test_a_real_series_predicts_as_its_conversion_does(fmtool, maker, data_dir, 
     assert done.returncode == 0, done.stderr
     ours, theirs = json.loads(done.stdout)
     for task, value in theirs["values"].items():
-        assert ours["values"][task]["value"] == pytest.approx(value["value"], abs=1e-3)
+        # The converter rounds the frame to float32, and the network may round to bfloat16.
+        assert ours["values"][task]["value"] == pytest.approx(value["value"], abs=0.01)
