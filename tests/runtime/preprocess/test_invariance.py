@@ -15,7 +15,7 @@ _HEADS = ["raw/sub-01_T1w.nii.gz", "raw/pumi_sub-001_T1w.nii.gz", "cohort/sub-43
 
 
 def disturbed(head: nib.Nifti1Image, seed: int, spoiled: float) -> nib.Nifti1Image:
-    """A share `spoiled` of outliers at the most, padding, a gain and an offset, flipped and reordered axes."""
+    """At most a share `spoiled` of outliers, padding, a gain, an offset, other axes."""
     rng = np.random.default_rng(seed)
     array = np.asarray(head.dataobj, dtype=np.float64)
     pads = rng.integers(0, 31, (3, 2))
