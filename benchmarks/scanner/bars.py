@@ -132,13 +132,15 @@ def _second(address: tuple[str, int], sent: list[MrdMessage]) -> float:
     """Seconds until a client is told that another's scan is computed."""
     first = threading.Thread(target=client.converse, args=(address, sent))
     first.start()
-    while True:  # until the first one's images are in
-        start = time.monotonic()
-        texts = client.converse(address, []).texts
-        if any("another scan" in text for text in texts):
-            took = time.monotonic() - start
-            first.join()
-            return took
+    try:
+        while first.is_alive():  # told only while the first one's scan is computed
+            start = time.monotonic()
+            texts = client.converse(address, [wire.CLOSE]).texts
+            if any("another scan" in text for text in texts):
+                return time.monotonic() - start
+    finally:
+        first.join()
+    return float("inf")
 
 
 def _everything(address: tuple[str, int], sent: list[MrdMessage]) -> float:
