@@ -17,7 +17,7 @@ engine=$(docker version --format '{{.Server.Version}}' 2>/dev/null) || {
 fmtool serve openrecon "$folder" --bundle "$bundle"
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
-cp -R pyproject.toml README.md LICENSE fmtool runtime training export benchmarks "$context"
+cp -R pyproject.toml README.md LICENSE fmtool runtime training export benchmarks locks "$context"
 cp -RL "$bundle" "$context/bundle.fmtool"
 docker build --platform linux/amd64 --label "$(cat "$folder/label.txt")" \
     -f deploy/openrecon/Containerfile -t local/fmtool:latest "$context"

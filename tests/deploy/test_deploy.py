@@ -182,8 +182,13 @@ def test_the_scanners_container_is_as_consoles_want_it():
     assert words[words.index("--listen") + 1] == "0.0.0.0:9002"
     set_to = dict(word.split("=", 1) for word in said["ENV"].split())
     assert set_to["HOME"] == "/tmp"
-    extras = (OPENRECON / "Containerfile").read_text().partition('".[')[2].partition("]")[0]
-    assert extras == "cpu"
+    built = (OPENRECON / "Containerfile").read_text()
+    assert "COPY locks/cpu.txt lock.txt\n" in built
+    assert "--require-hashes -r lock.txt" in built
+    assert "--no-deps ." in built
+    copied = re.findall(r"COPY (\w+)[ /]", built.partition("FROM ${BASE}\n")[0])
+    gathered = re.findall(r"cp -R (.*) ", (OPENRECON / "build.sh").read_text())[0].split()
+    assert {name for name in copied if (ROOT / name).is_dir()} <= set(gathered)
 
 
 def test_the_scanners_script_says_what_it_lacks(tmp_path):
