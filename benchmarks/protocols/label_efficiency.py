@@ -20,7 +20,7 @@ from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.report import ProtocolReport, curves
 from benchmarks.protocols.scores import score, value
 from benchmarks.protocols.study import Fold, Study, folds, inner
-from benchmarks.protocols.systems import SYSTEMS, repeated
+from benchmarks.protocols.systems import NAMES, repeated
 from fmtool.errors import InputError
 from training.cohort.split_make import interleaved, strata_of, typical
 
@@ -122,7 +122,7 @@ def _subjects(study: Study, fold: Fold) -> int:
 def main() -> None:
     """Parse, fit, write, print."""
     parser = command.parser(__doc__)
-    parser.add_argument("--system", action="append", choices=tuple(SYSTEMS))
+    parser.add_argument("--system", action="append", choices=NAMES)
     parser.add_argument("--fraction", action="append", type=float, help="10, 20, 50, 100 %% if not")
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()

@@ -23,7 +23,7 @@ from benchmarks.protocols import command
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.report import ProtocolReport, forest
 from benchmarks.protocols.study import Indices, Study, folds
-from benchmarks.protocols.systems import SYSTEMS, cross_validate, find
+from benchmarks.protocols.systems import NAMES, cross_validate, find
 from fmtool.errors import InputError, UsageError
 from training.evidence import evaluate, splits
 
@@ -191,7 +191,7 @@ def run(
 def main() -> None:
     """Parse, predict, match, write, print."""
     parser = command.parser(__doc__)
-    parser.add_argument("--system", action="append", choices=tuple(SYSTEMS))
+    parser.add_argument("--system", action="append", choices=NAMES)
     parser.add_argument("--caliper", type=float, default=CALIPER_SD, help="in SD of brain volume")
     args = parser.parse_args()
     if args.task not in (None, ["sex"]):

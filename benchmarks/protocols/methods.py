@@ -19,7 +19,7 @@ from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.report import ProtocolReport, forest
 from benchmarks.protocols.scores import score, versus
 from benchmarks.protocols.study import Study, folds
-from benchmarks.protocols.systems import SYSTEMS, repeated
+from benchmarks.protocols.systems import NAMES, SYSTEMS, repeated
 
 QUESTION = "which method predicts best?"
 SHOWN = ("system", "task", "metric", "value", "baseline", "difference", "beats_baseline", "versus")
@@ -87,7 +87,7 @@ def run(
 def main() -> None:
     """Parse, compare, write, print."""
     parser = command.parser(__doc__)
-    parser.add_argument("--system", action="append", choices=tuple(SYSTEMS), help="all if absent")
+    parser.add_argument("--system", action="append", choices=NAMES, help="ours if absent")
     parser.add_argument("--repeats", type=int, default=1)
     args: argparse.Namespace = parser.parse_args()
     bench = command.bench(args)

@@ -28,7 +28,7 @@ from benchmarks.protocols.pairing import by_site, check_apart, together
 from benchmarks.protocols.report import ProtocolReport, forest
 from benchmarks.protocols.scores import draws, figure, interval, score, versus
 from benchmarks.protocols.study import Fold, Plans, Study, folds
-from benchmarks.protocols.systems import SYSTEMS, repeated
+from benchmarks.protocols.systems import NAMES, repeated
 from fmtool.errors import InputError, UsageError
 
 Array = NDArray[np.float64]
@@ -192,7 +192,7 @@ def main() -> None:
     parser = command.parser(__doc__)
     parser.add_argument("--test", type=Path, help="another labelled cohort")
     parser.add_argument("--test-site", action="append", help="of the cohort's column site")
-    parser.add_argument("--system", action="append", choices=tuple(SYSTEMS))
+    parser.add_argument("--system", action="append", choices=NAMES)
     parser.add_argument("--repeats", type=int, default=1)
     args = parser.parse_args()
     bench = command.bench(args)

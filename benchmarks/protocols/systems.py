@@ -7,6 +7,7 @@
 | supervised ResNet-18, supervised ViT-Tiny | all weights, from random ones |
 | brain volume | a linear model of one number, the brain's volume |
 | smoothed scan | a linear model of smoothed tissue maps, `training.evidence.smoothed_scan` |
+| LP uncnn | a linear probe on the features of the package uncnn, asked for by name |
 | constant | the training labels' median, or one answer for everybody (AUC 0.5) |
 
 A system is a function (bench, study, fold, seed) -> predictions of the fold's test scans: values of
@@ -29,6 +30,7 @@ from torch import nn
 from benchmarks.protocols import pretrained
 from benchmarks.protocols.bench import Bench
 from benchmarks.protocols.study import Fold, Study
+from benchmarks.shared.peers import untrained
 from fmtool.errors import InputError, UsageError
 from runtime.system import atomic
 from training import evidence, probe
@@ -147,6 +149,12 @@ def smoothed(bench: Bench, study: Study, fold: Fold, seed: int) -> Array:
     return np.asarray(found[0, fold.test])
 
 
+def untrained_network(bench: Bench, study: Study, fold: Fold, seed: int) -> Array:
+    """A linear model of what a network says that nobody trained."""
+    del seed
+    return linear(untrained.features(study.entries, bench.cache), study, fold)
+
+
 def constant(bench: Bench, study: Study, fold: Fold, seed: int) -> Array:
     """The median of the labels that may be used; one log-odds for everybody in a binary task."""
     del bench, seed
@@ -168,6 +176,11 @@ SYSTEMS: dict[str, System] = {
     "supervised ViT-Tiny": supervised("vit_tiny"),
 }
 
+PEERS: dict[str, System] = {"LP uncnn": untrained_network}
+"""Those of other packages, which need not be installed."""
+
+NAMES = (*SYSTEMS, *PEERS)
+
 
 def find(name: str) -> System:
     """The system of that name.
@@ -175,9 +188,9 @@ def find(name: str) -> System:
     Raises:
         UsageError: if there is none.
     """
-    if name not in SYSTEMS:
-        raise UsageError(f"unknown system {name!r}; there are {', '.join(SYSTEMS)}")
-    return SYSTEMS[name]
+    if name not in NAMES:
+        raise UsageError(f"unknown system {name!r}; there are {', '.join(NAMES)}")
+    return {**SYSTEMS, **PEERS}[name]
 
 
 def repeated(
