@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
@@ -44,6 +47,54 @@ def prepared_head(tmp_path_factory):
         image = nib.Nifti1Image(array.astype(np.float32), space.grid_affine())
         nib.save(image, folder / f"{name}.nii.gz")
     return folder
+
+
+@pytest.fixture
+def serving(tmp_path):
+    """`with serving(words...) as (process, client)`: `fmtool serve http`, and a client of it."""
+    httpx = pytest.importorskip("httpx", reason="httpx is absent")
+
+    @contextmanager
+    def serve(*words):
+        token = tmp_path / "token"
+        token.touch(mode=0o600)
+        token.write_text("t" * 32)
+        words = ["--port", "0", "--token-file", token, "--spool", tmp_path / "spool", *words]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fmtool", "serve", "http", *map(str, words)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        )
+        try:
+            line = json.loads(process.stderr.readline())
+            assert line["event"] == "listening"
+            with httpx.Client(
+                base_url=f"http://127.0.0.1:{line['port']}",
+                headers={"Authorization": f"Bearer {'t' * 32}"},
+                timeout=60,
+                trust_env=False,
+            ) as client:
+                yield process, client
+        finally:
+            process.kill()
+            process.communicate()
+
+    return serve
+
+
+@pytest.fixture(scope="session")
+def settled():
+    """`settled(client, path)`: a job of the service once it is neither queued nor running."""
+
+    def wait(client, path, seconds=300.0):
+        end = time.monotonic() + seconds
+        while (job := client.get(path).json())["state"] in ("queued", "running"):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        return job
+
+    return wait
 
 
 @pytest.fixture(scope="session")

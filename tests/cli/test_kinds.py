@@ -207,6 +207,24 @@ def test_each_kind_is_predicted_told_and_kept(every, fmtool, prepared_head, tmp_
 
 
 @pytest.mark.slow
+def test_each_kind_is_served(every, serving, settled, prepared_head):
+    with serving("--bundle", every / "every.fmtool") as (_, client):
+        files = {"file": ("head.nii.gz", (prepared_head / "normalized.nii.gz").read_bytes())}
+        path = client.post("/v1/scans", files=files).headers["location"]
+        job = settled(client, path)
+        assert job["state"] == "done", job
+        values = job["result"]["values"]
+        kinds = ["regression", "binary", "multiclass", "ordinal"]
+        assert [one["kind"] for one in values.values()] == kinds
+        for task, classes in (("third", NAMES), ("stage", STAGES)):
+            assert list(values[task]["probabilities"]) == list(classes)
+            assert sum(values[task]["probabilities"].values()) == pytest.approx(1.0)
+            assert values[task]["class"] in values[task]["prediction_set"]
+        page = client.get(path + "/report").text
+        assert all(name in page for name in (*NAMES, *STAGES))
+
+
+@pytest.mark.slow
 def test_each_kind_is_a_bids_derivative(every, fmtool, prepared_head, tmp_path):
     image = nib.load(prepared_head / "normalized.nii.gz")
     place = tmp_path / "raw/sub-01/anat"

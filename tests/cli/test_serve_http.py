@@ -3,55 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 
-import httpx
 import pytest
-
-TOKEN = "t" * 32
 
 
 @pytest.fixture
-def service(tmp_path):
+def service(serving):
     """A running service: its process, and a client with the token."""
-    token = tmp_path / "token"
-    token.touch(mode=0o600)
-    token.write_text(TOKEN)
-    words = ["--port", "0", "--token-file", token, "--spool", tmp_path / "spool"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fmtool", "serve", "http", *map(str, words)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
-    )
-    try:
-        line = json.loads(process.stderr.readline())
-        assert line["event"] == "listening"
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{line['port']}",
-            headers={"Authorization": f"Bearer {TOKEN}"},
-            timeout=60,
-            trust_env=False,
-        ) as client:
-            yield process, client
-    finally:
-        process.kill()
-        process.communicate()
+    with serving() as found:
+        yield found
 
 
-def settled(client, path, seconds=300.0):
-    end = time.monotonic() + seconds
-    while (job := client.get(path).json())["state"] in ("queued", "running"):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return job
-
-
-def test_a_bad_scan_and_the_end(service, fmtool, tmp_path):
+def test_a_bad_scan_and_the_end(service, settled, fmtool, tmp_path):
     process, client = service
     while client.get("/ready").status_code != 200:
         time.sleep(0.05)
@@ -69,7 +34,7 @@ def test_a_bad_scan_and_the_end(service, fmtool, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_whole_head(service, whole_head):
+def test_a_whole_head(service, settled, whole_head):
     _, client = service
     answer = client.post(
         "/v1/scans",
@@ -85,7 +50,7 @@ def test_a_whole_head(service, whole_head):
 
 def test_wrong_words(fmtool, tmp_path):
     token = tmp_path / "token"
-    token.write_text(TOKEN)
+    token.write_text("t" * 32)
     token.chmod(0o644)
     spool = tmp_path / "spool"
     for words, code, said in (
