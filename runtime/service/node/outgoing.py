@@ -24,7 +24,7 @@ from runtime.service.ending import Ending
 from runtime.service.node.commitment import Commitments
 from runtime.service.node.log import node_log
 from runtime.service.node.peers import NotTaken, Route, Unreached
-from runtime.system import posix
+from runtime.system import heap, posix
 from runtime.system.atomic import write_bytes
 
 _FIRST_S, _LONGEST_S = 5.0, 600.0  # between attempts: doubled from the one to the other
@@ -159,6 +159,7 @@ class Sender:
                     kept.forget(job)
                 facts = {"refused": refused} if refused else {}
                 node_log("not_all_sent" if refused else "sent", job=job, **facts)
+                heap.give_back()  # a job's documents are megabytes, of which glibc keeps some
 
     def _try(self, job: str, file: Path) -> None:
         """Send a document if its time has come, and note what came of it."""

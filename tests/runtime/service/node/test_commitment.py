@@ -297,6 +297,18 @@ def test_a_kill_at_any_write_loses_nothing(outbox, monkeypatch):
     assert not list((one.folder / "committing").iterdir())
 
 
+def test_what_a_sent_job_took_goes_back_to_the_system(outbox, monkeypatch):
+    given, one = [], outbox()
+    monkeypatch.setattr(outgoing.heap, "give_back", lambda: given.append(left(one.folder)))
+    one.way.said = [None, {}]
+    one.step()
+    assert given == []  # it waits for the peer's word
+    again = outbox(wait_s=0.0)
+    again.way.said = [{}]
+    again.step()
+    assert given == [[]]
+
+
 def test_a_document_is_deleted_only_after_its_commitment_is_noted(outbox, monkeypatch):
     one = outbox()
     one.way.said = [{}]
