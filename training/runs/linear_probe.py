@@ -85,7 +85,7 @@ def run(
         gram=gram(entries),
     )
     if covariates:
-        probe.beside(found, x, cohort, Covariates(cohort, covariates), seed)
+        probe.beside(found, cohort, Covariates(cohort, covariates), seed)
     found.head.exposure = seen | exposure(cohort, entries, labels=True)
     found.head.save(out)
     out_of_fold.write(out_of_fold.beside(Path(out)), found.rows, cohort.task)

@@ -100,7 +100,7 @@ def fitted(
     )
     if asked.covariates:
         known = Covariates(found.cohort, asked.covariates)
-        probe.beside(made, found.embeddings, found.cohort, known, seed)
+        probe.beside(made, found.cohort, known, seed)
     regression = found.cohort.task.kind == "regression"
     errors = found.cohort.labels - made.predictions.mean(axis=0) if regression else None
     scans = _scans(found, found.cohort.task.name, errors)
