@@ -22,7 +22,7 @@ training part. The head that ships is fitted on all rows, by the same procedure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -94,7 +94,7 @@ def fit(
     seen: Overlap | None = None,
     cells: int = 1,
     gram: Array | None = None,
-    harmoniser: Harmoniser | None = None,
+    by_site: Harmoniser | None = None,
 ) -> FittedProbe:
     """Fit and judge a linear probe.
 
@@ -110,7 +110,7 @@ def fit(
         cells: of a gridded encoder, in all.
         gram: (N, N) inner products of the scans' smoothed maps, to report beside the head what a
             linear model of them achieves; not measured where absent.
-        harmoniser: of the cohort, to fit on harmonised embeddings, see `training.harmonise`; the
+        by_site: of the cohort, to fit on harmonised embeddings, see `training.harmonise`; the
             rivals and novelty are of scans as they are.
 
     Raises:
@@ -124,7 +124,7 @@ def fit(
 
     affine = partial(fit_affine, cells=cells)
     plans = [splits.by_subject(cohort, folds, seed + r) for r in range(repeats)]
-    judged = [_Judged.of(x, cohort, plan, affine, harmoniser) for plan in plans]
+    judged = [_Judged.of(x, cohort, plan, affine, by_site) for plan in plans]
     predictions = np.stack([one.predictions for one in judged])
     fold = np.stack([splits.fold_of(plan, len(x)) for plan in plans])
     baseline = np.stack([_constant_out_of_fold(cohort, plan) for plan in plans])
@@ -138,14 +138,14 @@ def fit(
     }
     if seen is not None:
         found["exposure"] = seen.to_dict()
-    left_out = sites.left_out(x, cohort, affine, harmoniser)
+    left_out = sites.left_out(x, cohort, affine, by_site)
     if left_out is not None:
         found["leave_one_site_out"] = left_out
-    if harmoniser is not None:
+    if by_site is not None:
         without = np.stack([_Judged.of(x, cohort, plan, affine).predictions for plan in plans])
         rival = evidence.against_rival(cohort, predictions, without, fold)
         together = confounded.measure(cohort)
-        found["harmonised"] = {**harmoniser.told(), "without": rival, "confounding": together}
+        found["harmonised"] = {**by_site.told(), "without": rival, "confounding": together}
     others, volumes = {}, None
     if brain_volume_ml is not None:
         volumes = np.asarray(brain_volume_ml, dtype=np.float64)
@@ -163,9 +163,9 @@ def fit(
         x, cohort, plans[0], first.heads, predictions, affine, seed, cells, first.views
     )
     harmonised, whole = None, x
-    if harmoniser is not None and isinstance(first.views, Views):
-        maps = harmoniser.estimated(x, np.arange(len(x)))
-        harmonised, whole = Harmonised(maps, first.views.maps), maps(x, harmoniser.sites)
+    if by_site is not None and isinstance(first.views, Views):
+        maps = by_site.estimated(x, np.arange(len(x)))
+        harmonised, whole = Harmonised(maps, first.views.maps), maps(x, by_site.sites)
     head = Head.of(cohort.task, affine(whole, cohort), found, encoder_sha256, sample, limits)
     head.harmonised = harmonised
     hard, sizes = limits.difficulty, None
@@ -174,6 +174,26 @@ def fit(
         sizes = np.array([hard(e)[k] for e, k in zip(own, fold[0], strict=True)])
     rows = out_of_fold.rows(cohort, predictions, fold[0], baseline[0], others, volumes, sizes, seed)
     return FittedProbe(head, predictions, baseline, rows, first.views)
+
+
+def harmoniser(
+    cohort: Cohort[Task], known: Covariates | None, remark: Callable[[str], None]
+) -> Harmoniser:
+    """What harmonises a cohort's embeddings; `remark` is told where the label follows the site.
+
+    Args:
+        cohort: whose sites.
+        known: the covariates of all its rows, whose effect is kept; None for none.
+
+    Raises:
+        InputError: where it cannot be harmonised; see `Harmoniser`.
+    """
+    given = () if known is None else (known.values, known.names)
+    made = Harmoniser(cohort, *given)
+    warning = confounded.warning(confounded.measure(cohort), cohort.task)
+    if warning is not None:
+        remark(warning)
+    return made
 
 
 def beside(

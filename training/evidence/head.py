@@ -136,6 +136,10 @@ def load(path: str | os.PathLike[str]) -> Head:
         raise InputError(f"head {path} is damaged: its weights are of other classes than its task")
     if not head.task.parted_by(head.thresholds):
         raise InputError(f"head {path} is damaged: its thresholds are not those of its classes")
+    if head.harmonised and not head.harmonised.fits(
+        head.weight.shape[-1], len(head.trust.folds.bias) if head.trust else 0
+    ):
+        raise InputError(f"head {path} is damaged: its sites' maps are of other embeddings")
     if not np.isfinite([*head.weight.ravel(), *np.ravel(head.bias)]).all():
         raise InputError(f"head {path} is damaged: its weights are not finite numbers")
     return head

@@ -27,6 +27,8 @@ __all__ = ["FEWEST", "Harmonised", "Harmoniser", "SiteMaps", "Views"]
 FEWEST = 3
 """Subjects of a site in any training part: fewer say nothing of how a site stretches a feature."""
 
+_PART = "a training part of the cross-validation"
+
 
 class Harmoniser:
     """Estimates the sites of any part of a cohort.
@@ -65,7 +67,7 @@ class Harmoniser:
         given = np.empty((len(cohort.rows), 0)) if covariates is None else covariates
         self._given = given.shape[1]
         self._kept = np.c_[given, _columns(cohort)]
-        self._check(np.arange(len(cohort.rows)), "the table")
+        self._check(np.arange(len(cohort.rows)), "the table", self.known)
 
     def told(self) -> dict[str, Any]:
         """For a head's evidence: by which method, of which sites, keeping which covariates."""
@@ -124,21 +126,27 @@ class Harmoniser:
         self, x: Array, train: NDArray[np.intp]
     ) -> tuple[combat.Estimate, NDArray[np.bool_]]:
         """What ComBat finds in these rows, and which of the columns that are kept vary in them."""
-        self._check(train, "a training part of the cross-validation")
+        self._check(train, _PART, sorted({self.sites[i] for i in train}))
         kept = self._kept[train]
         varies = np.ptp(kept, axis=0) > 0.0
         here = [self.sites[i] for i in train]
         return combat.estimate(x[train], here, kept[:, varies]), varies
 
     def views(self, x: Array, parts: Sequence[NDArray[np.intp]]) -> Views:
-        """All rows' embeddings as folds see them, each of which was fitted on one of `parts`."""
+        """All rows' embeddings as folds see them, each of which was fitted on one of `parts`.
+
+        Raises:
+            InputError: see `estimated`; and where a part lacks a site that others have.
+        """
+        for train in parts:
+            self._check(train, _PART, self.known)
         return Views(x, self.sites, [self.estimated(x, train) for train in parts])
 
-    def _check(self, part: NDArray[np.intp], where: str) -> None:
+    def _check(self, part: NDArray[np.intp], where: str, names: Sequence[str]) -> None:
         here = np.asarray(self.sites)[part]
         labels, who = self._cohort.labels[part], np.asarray(self._cohort.subjects)[part]
         advice = "leave its scans out, or do not harmonise"
-        for name in np.unique(here):
+        for name in names:
             own = here == name
             people = len(np.unique(who[own]))
             if people < FEWEST:

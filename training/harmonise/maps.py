@@ -99,6 +99,13 @@ class Harmonised:
     whole: SiteMaps
     folds: Sequence[SiteMaps]
 
+    def fits(self, features: int, folds: int) -> bool:
+        """Whether each of so many folds has all sites' maps, of so many features."""
+        every = [self.whole, *self.folds]
+        known = all(one.affine.keys() == self.whole.affine.keys() for one in every)
+        alike = all(len(a) == features for one in every for a, _ in one.affine.values())
+        return known and alike and len(self.folds) == folds
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         return {"whole": self.whole.to_dict(), "folds": [one.to_dict() for one in self.folds]}

@@ -132,7 +132,7 @@ def test_the_probe_tells_them_in_its_evidence():
 
 def test_a_site_effect_that_is_taken_away_makes_the_errors_of_sites_left_out_fall():
     x, people, _ = planted(sites=4, each=30, shift=3.0)
-    found = probe.fit(x, people, folds=4, repeats=1, harmoniser=Harmoniser(people))
+    found = probe.fit(x, people, folds=4, repeats=1, by_site=Harmoniser(people))
     told = found.head.evidence
     plain = sites.left_out(x, people, probe.fit_affine)["pooled"]["value"]
     left_out = told["leave_one_site_out"]

@@ -45,7 +45,7 @@ def test_nothing_of_the_test_fold_reaches_the_training_folds_sites_or_head(task)
 def test_the_probes_own_folds_are_these():
     x, people, _ = planted(older=0.3)
     harmoniser = Harmoniser(people)
-    found = probe.fit(x, people, folds=4, repeats=1, harmoniser=harmoniser)
+    found = probe.fit(x, people, folds=4, repeats=1, by_site=harmoniser)
     labels = people.labels.copy()
     for k, (train, test) in enumerate(splits.by_subject(people, 4, 0)):
         maps, (weight, bias) = of_fold(x, people, train)
