@@ -44,9 +44,9 @@ class SiteMaps:
         return weight * scale, bias + weight @ shift
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Plain data, of seven digits: of many features, half the file."""
         return {
-            name: {"scale": scale.tolist(), "shift": shift.tolist()}
+            name: {"scale": _stored(scale), "shift": _stored(shift)}
             for name, (scale, shift) in self.affine.items()
         }
 
@@ -65,6 +65,10 @@ class SiteMaps:
                 raise ValueError(f"the harmonisation of site {name} is no scale and shift")
             found[str(name)] = scale, shift
         return cls(found)
+
+
+def _stored(values: Array) -> list[float]:
+    return [float(f"{value:.7g}") for value in values]
 
 
 class Views(Sequence[Array]):
