@@ -164,7 +164,9 @@ def _task(entry: TaskEntry) -> str:
     ]
     if "site" in entry.evidence:
         said = site.sentences(task, entry.evidence)
-        paragraphs += [" ".join(said), f"The parent's head: {_evidence(entry.evidence['parent'])}"]
+        parent = entry.evidence["parent"]
+        told = [f"The parent's head: {_evidence(parent)}", sites.harmonised(parent) or ""]
+        paragraphs += [" ".join(said), " ".join(told).strip()]
     return "\n\n".join(paragraphs)
 
 

@@ -46,7 +46,7 @@ _TOLD = (
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class AnswersLeftOut:
     """What heads say of the scans of sites that they have not seen.
 
     Attributes:
@@ -118,7 +118,7 @@ def left_out(
     return {**told, "own_scans": own.told if own else None}
 
 
-def leave_one_out(cohort: Cohort[Task], answering: Answering) -> LeftOut | None:
+def leave_one_out(cohort: Cohort[Task], answering: Answering) -> AnswersLeftOut | None:
     """Judge a way of fitting heads by sites that are left out; None of a cohort of one site.
 
     Args:
@@ -167,13 +167,13 @@ def leave_one_out(cohort: Cohort[Task], answering: Answering) -> LeftOut | None:
     try:
         evidence.check_enough(part, "a figure")
     except InputError:  # each site says why
-        return LeftOut(rows, said, site, told)
+        return AnswersLeftOut(rows, said, site, told)
     figures = evidence.against_constant(
         part, said[None], np.concatenate(baseline)[None], site[None]
     )
     if np.isfinite(figures["value"]):  # not where no site has two classes
         told["pooled"] = _told(figures, cohort.task, "each")
-    return LeftOut(rows, said, site, told)
+    return AnswersLeftOut(rows, said, site, told)
 
 
 def _told(figures: dict[str, Any], task: Task, whose: str) -> dict[str, Any]:

@@ -17,8 +17,10 @@ is kept of a site is therefore the same with the covariates at their mean,
 
     h_i(x) = alpha + (x - alpha - sigma gamma*_i) / delta*_i = scale_i x + shift_i
 
-The two differ by c beta (1 - 1 / delta*_i): not in what a site adds, and in what it stretches only
-by the covariates' own part. Covariates keep what they explain from being taken for the site's.
+The two differ by c beta (1 - 1 / delta*_i): nothing of what a site adds, but what the covariates
+explain, the label among them, is divided by delta*_i as the rest is. That is right of a site that
+stretches all of a feature, and wrong of one that adds noise alone: which it is, a scan of unknown
+label does not tell, and the figures beside the unharmonised head's do.
 """
 
 from __future__ import annotations
