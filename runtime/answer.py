@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fmtool.bundle import exposure
+from fmtool.bundle import exposure, sites
 from fmtool.bundle.rivals import unbeaten
 from fmtool.task import Task
 from runtime.result import Prediction
@@ -64,6 +64,9 @@ def answer(
         )
     if (evidence.get("exposure") or {}).get("images"):
         of_head.append(exposure.sentence(evidence))
+    harmonised = sites.harmonised(evidence)
+    if harmonised is not None:
+        of_head.append(harmonised)
     for rival in unbeaten(evidence):
         of_head.append(
             f"This head {rival.verdict} than {rival.name} "

@@ -22,10 +22,10 @@ training part. The head that ships is fitted on all rows, by the same procedure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,21 +37,24 @@ from fmtool.bundle.exposure import Overlap
 from fmtool.errors import InputError
 from fmtool.task import Task
 from runtime.report.rows import Record
-from runtime.trust import ordinal
 from training import evidence
 from training.cohort import Cohort
 from training.evidence import (
     conformal,
+    confounded,
     covariates,
     cumulative,
     out_of_fold,
+    sites,
     smoothed_scan,
     splits,
     trust,
 )
 from training.evidence.covariates import Covariates
+from training.evidence.difficulty import Affine
 from training.evidence.head import Head, Linear
 from training.evidence.sample import describe, sentence
+from training.harmonise import Harmonised, Harmoniser, Views
 from training.span import Span
 
 Array = NDArray[np.float64]
@@ -70,12 +73,14 @@ class FittedProbe:
             logits of K classes, or K steps between classes in an order.
         baseline: (repeats, N) what the training folds' `evidence.constant` predicts for them.
         rows: the same for people, a row per scan; see `training.evidence.out_of_fold`.
+        views: (N, F) embeddings, as each fold of the first cross-validation sees them.
     """
 
     head: Head
     predictions: Array
     baseline: Array
     rows: list[Record]
+    views: Sequence[Array]
 
 
 def fit(
@@ -89,6 +94,7 @@ def fit(
     seen: Overlap | None = None,
     cells: int = 1,
     gram: Array | None = None,
+    by_site: Harmoniser | None = None,
 ) -> FittedProbe:
     """Fit and judge a linear probe.
 
@@ -104,9 +110,12 @@ def fit(
         cells: of a gridded encoder, in all.
         gram: (N, N) inner products of the scans' smoothed maps, to report beside the head what a
             linear model of them achieves; not measured where absent.
+        by_site: of the cohort, to fit on harmonised embeddings, see `training.harmonise`; the
+            rivals and novelty are of scans as they are.
 
     Raises:
-        InputError: if the subjects are too few, of one class only, or of one label only.
+        InputError: if the subjects are too few, of one class only, or of one label only; or where
+            a training part's sites cannot be harmonised.
     """
     x = np.asarray(embeddings, dtype=np.float64)
     if x.ndim != 2 or len(x) != len(cohort.rows) or not np.isfinite(x).all():
@@ -115,8 +124,8 @@ def fit(
 
     affine = partial(fit_affine, cells=cells)
     plans = [splits.by_subject(cohort, folds, seed + r) for r in range(repeats)]
-    heads = [_heads(x, cohort, plan, cells) for plan in plans]
-    predictions = np.stack([_out_of_fold(x, *pair) for pair in zip(plans, heads, strict=True)])
+    judged = [_Judged.of(x, cohort, plan, affine, by_site) for plan in plans]
+    predictions = np.stack([one.predictions for one in judged])
     fold = np.stack([splits.fold_of(plan, len(x)) for plan in plans])
     baseline = np.stack([_constant_out_of_fold(cohort, plan) for plan in plans])
     sample = describe(cohort)
@@ -129,11 +138,19 @@ def fit(
     }
     if seen is not None:
         found["exposure"] = seen.to_dict()
+    left_out = sites.left_out(x, cohort, affine, by_site)
+    if left_out is not None:
+        found["leave_one_site_out"] = left_out
+    if by_site is not None:
+        without = np.stack([_Judged.of(x, cohort, plan, affine).predictions for plan in plans])
+        rival = evidence.against_rival(cohort, predictions, without, fold)
+        together = confounded.measure(cohort)
+        found["harmonised"] = {**by_site.told(), "without": rival, "confounding": together}
     others, volumes = {}, None
     if brain_volume_ml is not None:
         volumes = np.asarray(brain_volume_ml, dtype=np.float64)
         alone = np.stack(
-            [_out_of_fold(volumes[:, None], p, _heads(volumes[:, None], cohort, p)) for p in plans]
+            [_Judged.of(volumes[:, None], cohort, p, fit_affine).predictions for p in plans]
         )
         found["brain_volume"] = evidence.against_rival(cohort, predictions, alone, fold)
         others["brain_volume"] = alone[0]
@@ -141,20 +158,46 @@ def fit(
     found["smoothed_scan"] = evidence.against_rival(cohort, predictions, smooth, fold)
     if smooth is not None:
         others["smoothed_scan"] = smooth[0]
+    first = judged[0]
     limits, found["trust"] = trust.cross(
-        x, cohort, plans[0], heads[0], predictions, affine, seed, cells
+        x, cohort, plans[0], first.heads, predictions, affine, seed, cells, first.views
     )
-    head = Head.of(cohort.task, affine(x, cohort), found, encoder_sha256, sample, limits)
+    harmonised, whole = None, x
+    if by_site is not None and isinstance(first.views, Views):
+        maps = by_site.estimated(x, np.arange(len(x)))
+        harmonised, whole = Harmonised(maps, first.views.maps), maps(x, by_site.sites)
+    head = Head.of(cohort.task, affine(whole, cohort), found, encoder_sha256, sample, limits)
+    head.harmonised = harmonised
     hard, sizes = limits.difficulty, None
     if hard is not None:
-        sizes = np.array([hard(e)[k] for e, k in zip(x, fold[0], strict=True)])
+        own = splits.own(first.views, fold[0])
+        sizes = np.array([hard(e)[k] for e, k in zip(own, fold[0], strict=True)])
     rows = out_of_fold.rows(cohort, predictions, fold[0], baseline[0], others, volumes, sizes, seed)
-    return FittedProbe(head, predictions, baseline, rows)
+    return FittedProbe(head, predictions, baseline, rows, first.views)
+
+
+def harmoniser(
+    cohort: Cohort[Task], known: Covariates | None, remark: Callable[[str], None]
+) -> Harmoniser:
+    """What harmonises a cohort's embeddings; `remark` is told where the label follows the site.
+
+    Args:
+        cohort: whose sites.
+        known: the covariates of all its rows, whose effect is kept; None for none.
+
+    Raises:
+        InputError: where it cannot be harmonised; see `Harmoniser`.
+    """
+    given = () if known is None else (known.values, known.names)
+    made = Harmoniser(cohort, *given)
+    warning = confounded.warning(confounded.measure(cohort), cohort.task)
+    if warning is not None:
+        remark(warning)
+    return made
 
 
 def beside(
     found: FittedProbe,
-    embeddings: NDArray[np.floating[Any]],
     cohort: Cohort[Task],
     known: Covariates,
     seed: int = 0,
@@ -162,15 +205,15 @@ def beside(
     """Tell in a probe's evidence and rows what covariates say alone, and what it adds to them.
 
     Args:
-        found: by `fit`, of the same embeddings, cohort and seed.
-        embeddings: (N, F).
+        found: by `fit`, of the same cohort and seed.
         cohort: the same scans.
         known: the covariates of all of them.
         seed: of the folds.
     """
     plan = splits.by_subject(cohort, found.head.evidence["folds"], seed)
-    x = np.asarray(embeddings, dtype=np.float64)
-    told, predicted = covariates.compare(x, cohort, known, found.predictions[0], fit_affine, plan)
+    told, predicted = covariates.compare(
+        found.views, cohort, known, found.predictions[0], fit_affine, plan
+    )
     found.head.evidence["covariates"] = told
     covariates.into(found.rows, known, predicted, cohort.task)
 
@@ -210,31 +253,9 @@ def _linear(weight: Array, bias: Array) -> Linear:
     return (weight[0] if alike else weight), (float(bias[0]) if len(bias) == 1 else bias)
 
 
-class ProportionalOdds:
-    """`training.evidence.cumulative` as scikit-learn's models are; every row counts one.
-
-    Args:
-        penalty: a.
-        kinds: K.
-    """
-
-    def __init__(self, penalty: float, kinds: int) -> None:
-        self._penalty, self.classes_ = penalty, np.arange(kinds)
-
-    def fit(self, x: Array, y: Array) -> ProportionalOdds:
-        """(n, D) rows and (n,) classes."""
-        mass, kinds = np.ones(len(y)), len(self.classes_)
-        self.coef_, self.intercept_ = cumulative.fit(x, y, mass, kinds, self._penalty)
-        return self
-
-    def predict_log_proba(self, x: Array) -> Array:
-        """(n, D) -> (n, K)."""
-        return ordinal.log_chances((x @ self.coef_)[:, None] + self.intercept_)
-
-
 def _model(task: Task, strength: float, features: int) -> Any:
     if task.kind == "ordinal":
-        return ProportionalOdds(features / strength, len(task.classes or ()))
+        return cumulative.ProportionalOdds(features / strength, len(task.classes or ()))
     if task.kind == "regression":
         return Ridge(strength * features)  # the penalty's scale grows with the features
     if task.kind == "multiclass":  # whose intercepts have a common shift that no Newton step finds
@@ -261,23 +282,39 @@ def one_number(values: Array, cohort: Cohort[Task]) -> Linear:
     """Weight and bias of a linear model of one number a scan, (N,), such as brain volume."""
     model: Any = LinearRegression() if cohort.task.kind == "regression" else LogisticRegression()
     if cohort.task.kind == "ordinal":
-        model = ProportionalOdds(1.0, len(cohort.task.classes or ()))
+        model = cumulative.ProportionalOdds(1.0, len(cohort.task.classes or ()))
     centre, spread = float(values.mean()), float(values.std()) or 1.0
     model.fit(((values - centre) / spread)[:, None], cohort.labels)
     weight = np.atleast_2d(model.coef_) / spread
     return _linear(weight, np.ravel(model.intercept_) - weight[:, 0] * centre)
 
 
-def _heads(
-    x: Array, cohort: Cohort[Task], plan: Sequence[splits.Split], cells: int = 1
-) -> list[Linear]:
-    """Weight and bias of each training part of a plan."""
-    return [fit_affine(x[train], cohort.take(train), cells) for train, _ in plan]
+class _Judged(NamedTuple):
+    """One cross-validation: embeddings as its folds see them, weight and bias of each, answers."""
 
+    views: Sequence[Array]
+    heads: list[Linear]
+    predictions: Array
 
-def _out_of_fold(x: Array, plan: Sequence[splits.Split], heads: Sequence[Linear]) -> Array:
-    weights, biases = (np.array(part) for part in zip(*heads, strict=True))
-    return conformal.out_of_fold(x, weights, biases, splits.fold_of(plan, len(x)))
+    @classmethod
+    def of(
+        cls,
+        x: Array,
+        cohort: Cohort[Task],
+        plan: Sequence[splits.Split],
+        affine: Affine,
+        harmoniser: Harmoniser | None = None,
+    ) -> _Judged:
+        parts = [train for train, _ in plan]
+        views: Sequence[Array] = [x] * len(plan)
+        if harmoniser is not None:
+            views = harmoniser.views(x, parts)
+        pairs = zip(views, parts, strict=True)
+        heads = [affine(view[train], cohort.take(train)) for view, train in pairs]
+        weights, biases = (np.array(part) for part in zip(*heads, strict=True))
+        fold = splits.fold_of(plan, len(x))
+        own = splits.own(views, fold)
+        return cls(views, heads, conformal.out_of_fold(own, weights, biases, fold))
 
 
 def _constant_out_of_fold(cohort: Cohort[Task], plan: Sequence[splits.Split]) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 from export.parts import site
 from export.parts.limits import BREAKS, limits
 from fmtool import NOTICE
+from fmtool.bundle import sites
 from fmtool.bundle.exposure import sentence
 from fmtool.bundle.manifest import Manifest, TaskEntry
 from fmtool.bundle.rivals import BETTER, rivals
@@ -159,10 +160,13 @@ def _task(entry: TaskEntry) -> str:
         f"### {task.name}",
         f"The output is {meaning}{unit}. {_evidence(entry.evidence)}",
         limits(entry),
+        *_sites(entry.evidence),
     ]
     if "site" in entry.evidence:
         said = site.sentences(task, entry.evidence)
-        paragraphs += [" ".join(said), f"The parent's head: {_evidence(entry.evidence['parent'])}"]
+        parent = entry.evidence["parent"]
+        told = [f"The parent's head: {_evidence(parent)}", sites.harmonised(parent) or ""]
+        paragraphs += [" ".join(said), " ".join(told).strip()]
     return "\n\n".join(paragraphs)
 
 
@@ -217,6 +221,37 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
     if "covariates" in evidence:
         said.append(f"Known without a scan: {evidence['covariates']['said']}")
     return " ".join(said)
+
+
+def _sites(evidence: Mapping[str, Any]) -> list[str]:
+    """What heads of the other sites reach at each, and what harmonising did."""
+    figures = list(sites.left_out(evidence.get("leave_one_site_out")))
+    said = [" ".join(sites.sentences(evidence))] if evidence.get("harmonised") else []
+    if not figures:
+        return said
+    lines = [
+        f"| left out | scans | {evidence.get('metric', 'figure')} | 95 % interval | baseline |",
+        "|---|---|---|---|---|",
+    ]
+    for one in figures:
+        name = one.name.replace("|", "\\|")
+        if one.value is None or one.interval is None:
+            lines.append(f"| {name} | {one.people} | too small: {one.why} | | |")
+            continue
+        low, high = one.interval
+        reached = _figure(one.value, evidence)
+        if one.balanced is not None:
+            reached += f", balanced accuracy {one.balanced:.2f}"
+        lines.append(
+            f"| {name} | {one.people} | {reached} | {low:.3g} to {high:.3g} | "
+            f"{_figure(one.baseline or 0.0, evidence)} ({one.baseline_name}) |"
+        )
+    return [
+        *said,
+        "At sites that heads of the others have not seen, each left out once"
+        + (", its scans as they come:" if said else ":"),
+        "\n".join(lines),
+    ]
 
 
 def _figure(value: float, evidence: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from fmtool.bundle import sites
 from fmtool.bundle.fields import (
     Test,
     each,
@@ -229,9 +230,10 @@ class Manifest:
     """Everything that a bundle says of itself; what older versions lack has a neutral value.
 
     `trust`, `robustness`, `exposure`, `reference` and `parent`, and of a task's evidence `trust`,
-    `exposure`, `smoothed_scan` and `label_quartiles`, have none: a head that was not calibrated
-    gives no interval, whatever fmtool reads it, a bundle that was not measured says nothing of how
-    far it moves, and whom its encoder has seen is then not known.
+    `exposure`, `smoothed_scan`, `leave_one_site_out`, `harmonised` and `label_quartiles`, have
+    none: a head that was not calibrated gives no interval, whatever fmtool reads it, a bundle that
+    was not measured says nothing of how far it moves, and whom its encoder has seen is then not
+    known.
 
     Attributes:
         format: as it was read; see `fmtool.bundle.format`.
@@ -410,3 +412,4 @@ def _evidence(facts: dict[str, Any], where: str) -> None:
             fine = fine and (between is None or pair(between))
             fine = fine and number(facts.get("value")) and text(facts.get("metric"))
             need(fine, f"{where}, {key}", "a value to be compared with the head's")
+    sites.check(facts, where)

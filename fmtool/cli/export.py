@@ -15,7 +15,13 @@ from export.targets.request import request
 from fmtool import project as projects
 from fmtool.bundle.write import claim
 from fmtool.cli import planned
-from fmtool.cli.options import BundleOption, OverwriteOption, ProjectOption, ThreadsOption
+from fmtool.cli.options import (
+    BundleOption,
+    OverwriteOption,
+    ProjectOption,
+    SiteOption,
+    ThreadsOption,
+)
 from fmtool.environment import caches
 from fmtool.errors import CapabilityError, UsageError
 from fmtool.project import Project
@@ -94,6 +100,7 @@ def export(
             show_default=False,
         ),
     ] = None,
+    site: SiteOption = None,
     bundle: BundleOption = None,
     project: ProjectOption = None,
     overwrite: OverwriteOption = False,
@@ -123,12 +130,15 @@ def export(
     from fmtool.cli import console
     from fmtool.cli.calibration import Scans, volumes
     from training.evidence import head as heads
+    from training.evidence.served import served
 
     standing, anew = None, overwrite
     if work is not None:
         encoder, head = work.encoder, head or planned.trained(work)
         if out is None:
-            standing = planned.standing(work, head, names, wanted.checked, calibration, bundle)
+            standing = planned.standing(
+                work, head, names, wanted.checked, calibration, bundle, site
+            )
             overwrite = overwrite or standing.ours
     assert encoder is not None
     place = out or (work.bundle if work else None)
@@ -140,7 +150,7 @@ def export(
     ]
     for module, _, folder in folders:
         module.claim(folder, place.stem, overwrite)
-    loaded = [heads.load(path) for path in head or []]
+    loaded = served([heads.load(path) for path in head or []], site)
     models: list[Exported] = []
     if standing is not None and standing.bundle is not None and not anew:
         packed = standing.bundle

@@ -110,6 +110,15 @@ LabelsOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a bundle, or a model, that is there.")
 ]
+SiteOption = Annotated[
+    str | None,
+    typer.Option(
+        "--site",
+        help="The site whose scans a harmonised head is to answer; those of any, as they come, if "
+        "absent.",
+        show_default=False,
+    ),
+]
 
 
 def with_threads(function: Callable[..., None]) -> Callable[..., None]:

@@ -44,6 +44,7 @@ def standing(
     batches: Sequence[int],
     calibration: Path | None,
     preprocessing: Path | None,
+    site: str | None,
 ) -> Standing:
     """The project's bundle, if it is there, and what it would be made from now."""
     from fmtool import bundle as bundles
@@ -58,5 +59,6 @@ def standing(
         "batches": list(batches),
         "preprocessing": parts,
         "calibration": None if calibration is None else str(calibration.absolute()),
+        **({} if site is None else {"site": site}),
     }
     return Standing(plan.bundle, plan.runs / "export.json", inputs)

@@ -52,7 +52,8 @@ def render(results: Sequence[Mapping[str, Any]]) -> Table:
     if any(limited):
         notes.append("90 %: holds the truth in that share of scans like the head's own cohort.")
     if not all(limited):
-        notes.append("± and AUC: the head's error in its own cohort, cross-validated.")
+        how = sorted({v["evidence"].get("how") or "cross-validated" for v in values})
+        notes.append(f"± and AUC: the head's error in its own cohort, {' or '.join(how)}.")
     if novelty:
         notes.append("novelty p: small for a scan unlike those of the head's cohort.")
     if any(v.get("corrected") is not None for v in values):
@@ -63,6 +64,7 @@ def render(results: Sequence[Mapping[str, Any]]) -> Table:
         notes.append(
             "† the head has learnt from this scan: no prediction; see its out-of-fold table."
         )
+    notes += words.of_sites(results)
     table.caption = Text("\n".join([*notes, NOTICE]))
     return table
 

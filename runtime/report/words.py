@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fmtool.bundle import sites
 from fmtool.bundle.rivals import rivals, unbeaten
 from fmtool.task import SEVERAL
 
@@ -118,6 +119,17 @@ def against_baseline(value: Value) -> tuple[bool, str] | None:
         but = f", but {' and '.join(weak)}" if weak else ""
         return True, f"Better than its baseline ({name}){but}."
     return False, f"No better than its baseline ({name}): a demonstration, not information."
+
+
+def of_sites(results: Iterable[Mapping[str, Any]]) -> list[str]:
+    """For which site's scans each harmonised head of some results is, a line each."""
+    said = {}
+    for result in results:
+        for name, value in result.get("values", {}).items():
+            told = sites.harmonised(value["evidence"])
+            if told is not None:
+                said[f"{name}: {told[:1].lower()}{told[1:]}"] = None
+    return list(said)
 
 
 def worst(result: Mapping[str, Any]) -> str:

@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 
 from fmtool import bundle, space
 from fmtool.cli import train
+from fmtool.task import AGE
 from runtime.predict import Predictor
+from training.evidence import head as heads
 from training.fit.settings import Settings
 
 torch = pytest.importorskip("torch")
@@ -249,6 +251,71 @@ def test_mistakes(fmtool, checkpoint, tmp_path, words, code, said):
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.slow
+def test_a_head_of_two_sites_is_harmonised_and_served_to_one(
+    fmtool, checkpoint, cohort, controls, prepared_head, tmp_path
+):
+    lines = ["image_path,mask_path,age,subject,site"]
+    for site, table in (("A", cohort), ("B", controls)):
+        for row in table.read_text().splitlines()[1:]:
+            image, mask, age, who = row.split(",")
+            lines.append(f"{table.parent / image},{table.parent / mask},{age},{who},{site}")
+    (tmp_path / "two.csv").write_text("\n".join(lines) + "\n")
+
+    def done(*words):
+        found = fmtool(*words, cwd=tmp_path)
+        assert found.returncode == 0, found.stderr
+        return found.stdout
+
+    done("train", "import", checkpoint, "-o", "encoder")
+    own = ("--encoder", "encoder", "-o", "age.json", "--allow-sites", "--harmonise", "combat")
+    told = done("train", "probe", "two.csv", "--task", "age", *own)
+    assert "A left out (16 scans of 16" in told
+    assert "the site's own median" in told
+    assert "all sites left out, pooled" in told
+    assert "harmonised by ComBat over A, B." in " ".join(told.split())
+    done("export", "encoder", "--head", "age.json", "--site", "B", "-o", "b.fmtool")
+    done("export", "encoder", "--head", "age.json", "-o", "any.fmtool")
+    head = json.loads((tmp_path / "age.json").read_text(encoding="utf-8"))
+    maps = head["harmonised"]["whole"]["B"]
+    for name, scale, shift in (("b", maps["scale"], maps["shift"]), ("any", 1.0, 0.0)):
+        with Predictor(tmp_path / f"{name}.fmtool", engine="onnxruntime") as predictor:
+            result = predictor.predict(prepared_head)
+        seen = np.multiply(scale, result.embedding) + shift
+        expected = float(np.dot(head["weight"], seen) + head["bias"])
+        answered = result.predictions["age"]
+        assert answered.value == pytest.approx(expected, abs=0.05)
+        assert result.maps["age"].values.mean() == pytest.approx(answered.value, rel=1e-3)
+        assert (answered.interval is None) == (name == "any")
+        said = {"b": "for scans of site B", "any": "figures are of sites left out"}[name]
+        assert any(said in warning for warning in answered.warnings)
+        card = (tmp_path / f"{name}.fmtool" / "MODEL_CARD.md").read_text(encoding="utf-8")
+        assert said in card
+        assert "| A | 16 scans of 16 subjects |" in card
+    assert "Leave-one-site-out MAE" in card
+
+
+def test_harmonising_that_cannot_be_is_refused_before_the_work(fmtool, checkpoint, tmp_path):
+    lines = ["image_path,age,subject,site"]
+    for i in range(4):
+        (tmp_path / f"{i}.nii").write_bytes(bytes([i]))
+        lines.append(f"{i}.nii,{20 + i},s{i},A")
+    (tmp_path / "one.csv").write_text("\n".join(lines) + "\n")
+    own = ("train", "probe", "one.csv", "-t", "age", "-e", checkpoint, "-o", "h.json")
+    done = fmtool(*own, "--harmonise", "combat", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "come from A: there is nothing to harmonise" in done.stderr
+    done = fmtool(*own, "--site", "A", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "`fmtool export --site` makes a bundle of one" in done.stderr
+    heads.Head(AGE, np.ones(16), 0.0, {}, "").save(tmp_path / "h.json")
+    words = ("export", checkpoint, "--head", "h.json", "--site", "A", "-o", "x.fmtool")
+    done = fmtool(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no head is harmonised, so none can be made for site A" in done.stderr
+    assert not (tmp_path / "x.fmtool").exists()
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ def having(
 
 
 def compare(
-    x: Array,
+    views: Sequence[Array],
     cohort: Cohort[Task],
     covariates: Covariates,
     predictions: Array,
@@ -94,7 +94,7 @@ def compare(
     """The head beside its covariates, in one cross-validation; and what both predict.
 
     Args:
-        x: (N, F) embeddings.
+        views: (N, F) embeddings, as each fold of the plan sees them.
         cohort: of the head's task, all of whose rows have the covariates.
         covariates: of these rows.
         predictions: (N,) the head's, of the same plan; (N, K) of K classes.
@@ -106,15 +106,15 @@ def compare(
         (together - alone) with its "gain_interval", and whether the scan "adds" to what the
         covariates say, all of it "said" in a sentence; then what both predict, (2, N) or (2, N, K).
     """
-    z, fold = covariates.values, splits.fold_of(plan, len(x))
+    z, fold = covariates.values, splits.fold_of(plan, len(predictions))
     alone, together = np.empty(predictions.shape), np.empty(predictions.shape)
-    for train, test in plan:
-        part = cohort.take(train)
+    for view, (train, test) in zip(views, plan, strict=True):
+        part, seen = cohort.take(train), view[train]
         alone[test] = _fitted(z[train], part)(z[test])
         score = np.empty((len(train), *predictions.shape[1:]))
         for inner, out in splits.by_subject(part, _INNER, seed=0):
-            weight, bias = affine(x[train][inner], part.take(inner))
-            score[out] = x[train][out] @ weight.T + bias
+            weight, bias = affine(seen[inner], part.take(inner))
+            score[out] = seen[out] @ weight.T + bias
         both = _fitted(np.c_[score, z[train]], part)
         together[test] = both(np.c_[predictions[test], z[test]])
     figures = {

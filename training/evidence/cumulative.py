@@ -101,3 +101,25 @@ def _slopes(found: Array, z: Array, y: Array, mass: Array, penalty: float) -> tu
     curvature[np.diag_indices(len(found))] += _FLAT
     slope = np.concatenate([z.T @ by.sum(axis=1) + penalty * weight, by.sum(axis=0)])
     return slope, curvature
+
+
+class ProportionalOdds:
+    """`fit` as scikit-learn's models are; every row counts one.
+
+    Args:
+        penalty: a.
+        kinds: K.
+    """
+
+    def __init__(self, penalty: float, kinds: int) -> None:
+        self._penalty, self.classes_ = penalty, np.arange(kinds)
+
+    def fit(self, x: Array, y: Array) -> ProportionalOdds:
+        """(n, D) rows and (n,) classes."""
+        mass, kinds = np.ones(len(y)), len(self.classes_)
+        self.coef_, self.intercept_ = fit(x, y, mass, kinds, self._penalty)
+        return self
+
+    def predict_log_proba(self, x: Array) -> Array:
+        """(n, D) -> (n, K)."""
+        return log_chances((x @ self.coef_)[:, None] + self.intercept_)

@@ -33,12 +33,16 @@ _INNER = 3
 
 
 def choose(
-    x: Array, cohort: Cohort[Task], plan: Sequence[Split], folds: Folds, affine: Affine
+    views: Sequence[Array],
+    cohort: Cohort[Task],
+    plan: Sequence[Split],
+    folds: Folds,
+    affine: Affine,
 ) -> tuple[Folds, Difficulty | None]:
     """The folds with normalised residuals and their difficulty, or as they are and None.
 
     Args:
-        x: (N, F) embeddings.
+        views: (N, F) embeddings, as each fold sees them.
         cohort: of a regression.
         plan: of the folds.
         folds: with plain residuals.
@@ -46,8 +50,9 @@ def choose(
     """
     if folds.subjects < FEWEST - 0.5:
         return folds, None
-    difficulty = _fit(x, cohort, plan, affine)
-    expected = np.array([difficulty(row)[k] for row, k in zip(x, folds.fold, strict=True)])
+    difficulty = _fit(views, cohort, plan, affine)
+    rows = zip(splits.own(views, folds.fold), folds.fold, strict=True)
+    expected = np.array([difficulty(row)[k] for row, k in rows])
     normalised = replace(folds, score=folds.score / expected)
     plain = quantile(folds.score, folds.mass, LEVEL)
     scaled = quantile(normalised.score, folds.mass, LEVEL)
@@ -57,11 +62,13 @@ def choose(
     return (normalised, difficulty) if length <= SHORTER * plain else (folds, None)
 
 
-def _fit(x: Array, cohort: Cohort[Task], plan: Sequence[Split], affine: Affine) -> Difficulty:
+def _fit(
+    views: Sequence[Array], cohort: Cohort[Task], plan: Sequence[Split], affine: Affine
+) -> Difficulty:
     """Of each fold, from its training part alone."""
     weights, biases, lows, highs = [], [], [], []
-    for train, _ in plan:
-        part, own = x[train], cohort.take(train)
+    for view, (train, _) in zip(views, plan, strict=True):
+        part, own = view[train], cohort.take(train)
         residual = np.empty(len(part))
         for inner, out in splits.by_subject(own, _INNER, seed=0):
             weight, bias = affine(part[inner], own.take(inner))

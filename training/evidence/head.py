@@ -18,6 +18,7 @@ from fmtool.task import Task
 from runtime.system import atomic
 from runtime.trust import Trust, ordinal
 from runtime.trust.folds import array
+from training.harmonise.maps import Harmonised
 
 _FORMAT = 1
 
@@ -43,6 +44,8 @@ class Head:
         exposure: whose scans and labels set the encoder's weights, and its own.
         thresholds: (K - 1,) of an ordinal task, on the score, from the lowest; see
             `runtime.trust.ordinal`.
+        harmonised: of a head on harmonised embeddings, which its weights and trust are for; see
+            `training.evidence.served`.
     """
 
     task: Task
@@ -54,6 +57,7 @@ class Head:
     trust: Trust | None = None
     exposure: Exposure = UNKNOWN
     thresholds: tuple[float, ...] | None = None
+    harmonised: Harmonised | None = None
 
     @classmethod
     def of(cls, task: Task, linear: Linear, *rest: Any) -> Head:
@@ -88,6 +92,7 @@ class Head:
             **({"thresholds": list(self.thresholds)} if self.thresholds else {}),
             "trust": self.trust.to_dict() if self.trust else None,
             "exposure": self.exposure.to_dict(),
+            **({"harmonised": self.harmonised.to_dict()} if self.harmonised else {}),
         }
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         atomic.write_bytes(target, text.encode())
@@ -110,6 +115,7 @@ def load(path: str | os.PathLike[str]) -> Head:
                 f"head {path} has format {content['format']!r:.60}; this fmtool reads 1"
             )
         trust = content.get("trust")  # absent from heads of earlier versions
+        sites = content.get("harmonised")
         bias, given = np.array(content["bias"], dtype=np.float64), content.get("thresholds")
         head = Head(
             task=Task.from_dict(content["task"]),
@@ -121,14 +127,19 @@ def load(path: str | os.PathLike[str]) -> Head:
             trust=Trust.from_dict(trust) if trust else None,
             exposure=Exposure.from_dict(content.get("exposure")),
             thresholds=None if given is None else tuple(array(given).ravel().tolist()),
+            harmonised=Harmonised.from_dict(sites) if sites else None,
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"head {path} is damaged ({error}); fit it again") from None
     several = (head.task.outputs,) if head.task.kind == "multiclass" else ()
     if head.weight.shape[:-1] != several or np.shape(head.bias) != several:
         raise InputError(f"head {path} is damaged: its weights are of other classes than its task")
     if not head.task.parted_by(head.thresholds):
         raise InputError(f"head {path} is damaged: its thresholds are not those of its classes")
+    if head.harmonised and not head.harmonised.fits(
+        head.weight.shape[-1], len(head.trust.folds.bias) if head.trust else 0
+    ):
+        raise InputError(f"head {path} is damaged: its sites' maps are of other embeddings")
     if not np.isfinite([*head.weight.ravel(), *np.ravel(head.bias)]).all():
         raise InputError(f"head {path} is damaged: its weights are not finite numbers")
     return head

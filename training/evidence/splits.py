@@ -23,6 +23,19 @@ def fold_of(plan: Sequence[Split], count: int) -> NDArray[np.intp]:
     return fold
 
 
+def own(views: Sequence[NDArray[np.float64]], fold: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(N, F): each row as the split that tests it sees it.
+
+    Args:
+        views: (N, F) embeddings, as each split sees them.
+        fold: (N,) by `fold_of`.
+    """
+    found = np.empty_like(views[0])
+    for k in np.unique(fold):
+        found[fold == k] = views[k][fold == k]
+    return found
+
+
 def by_subject(cohort: Cohort[Task], folds: int, seed: int) -> list[Split]:
     """Shuffled folds; those of a task of classes keep the classes' proportions.
 

@@ -24,6 +24,7 @@ from training.evidence import (
     evaluate,
     novelty,
     probabilities,
+    splits,
     tendency,
 )
 from training.evidence.conformal import LEVEL, Array
@@ -41,6 +42,7 @@ def cross(
     affine: Affine,
     seed: int,
     cells: int = 1,
+    views: Sequence[Array] | None = None,
 ) -> tuple[Trust, dict[str, Any]]:
     """Trust by the heads of one cross-validation, and its summary for people.
 
@@ -54,15 +56,19 @@ def cross(
         affine: fits a head.
         seed: of what is drawn.
         cells: of a gridded encoder, in all.
+        views: (N, F) embeddings as each fold sees them; all as they are where absent. Novelty is
+            of embeddings as they are.
     """
     weights = conformal.stored(np.array([w for w, _ in heads]))
     biases = np.array([b for _, b in heads])
-    folds = conformal.folds_of(x, cohort, plan, weights, biases)
+    seen = [x] * len(plan) if views is None else views
+    own = splits.own(seen, splits.fold_of(plan, len(x)))
+    folds = conformal.folds_of(own, cohort, plan, weights, biases)
     hard = None
     if cohort.task.kind == "regression":
-        folds, hard = difficulty.choose(x, cohort, plan, folds, affine)
+        folds, hard = difficulty.choose(seen, cohort, plan, folds, affine)
     method = f"CV+ over {len(plan)} folds"
-    return of_folds(method, x, cohort, folds, hard, predictions, seed, cells)
+    return of_folds(method, own, cohort, folds, hard, predictions, seed, cells, x)
 
 
 def split(
@@ -100,6 +106,7 @@ def of_folds(
     predictions: Array,
     seed: int,
     cells: int = 1,
+    plain: Array | None = None,
 ) -> tuple[Trust, dict[str, Any]]:
     """Trust by heads and the scores of scans that each had not seen; the arguments are `cross`'s.
 
@@ -107,6 +114,7 @@ def of_folds(
         method: in words.
         folds: by `conformal.folds_of`.
         hard: of a regression's normalised residuals.
+        plain: (N, F) embeddings as they are, where `x` is harmonised.
     """
     if cohort.task.kind == "binary":
         trust, found = _binary(folds, cohort, seed)
@@ -115,7 +123,8 @@ def of_folds(
         trust, found = probabilities.trust(folds, logits, cohort, seed)
     else:
         trust, found = _regression(folds, hard, x, cohort, predictions, seed)
-    trust = replace(trust, novelty=novelty.fit(x, cohort.subjects, seed, cells))
+    shape = novelty.fit(x if plain is None else plain, cohort.subjects, seed, cells)
+    trust = replace(trust, novelty=shape)
     count = len(set(cohort.subjects))
     summary = {
         "method": method,

@@ -36,6 +36,7 @@ def run(
     each_scan_is_a_person: bool = False,
     force: bool = False,
     covariates: Sequence[str] = (),
+    harmonise: bool = False,
 ) -> FittedProbe:
     """Fit a linear probe on a cohort; write its head, and its out-of-fold predictions beside it.
 
@@ -53,6 +54,7 @@ def run(
         each_scan_is_a_person: see `training.cohort.read`.
         force: keep scans that a check refuses.
         covariates: columns of the table that the head is compared with.
+        harmonise: whether to fit it on harmonised embeddings; the covariates' effect is kept.
 
     Raises:
         InputError: for a table, a scan or a checkpoint that cannot be used, or people whose labels
@@ -74,6 +76,8 @@ def run(
     tested = overlap(seen, cohort, entries)
     refuse_labelled(tested, cohort, "the table")
     x = embeddings(network, entries, Path(cache) / "embeddings")
+    known = Covariates(cohort, covariates) if covariates else None
+    by_site = probe.harmoniser(cohort, known, remark) if harmonise else None
     found = probe.fit(
         x,
         cohort,
@@ -83,9 +87,10 @@ def run(
         seen=tested,
         cells=encoders.describe(network).cell_count,
         gram=gram(entries),
+        by_site=by_site,
     )
-    if covariates:
-        probe.beside(found, x, cohort, Covariates(cohort, covariates), seed)
+    if known is not None:
+        probe.beside(found, cohort, known, seed)
     found.head.exposure = seen | exposure(cohort, entries, labels=True)
     found.head.save(out)
     out_of_fold.write(out_of_fold.beside(Path(out)), found.rows, cohort.task)

@@ -40,6 +40,7 @@ class SiteCohort:
         strict: refuse rows without a label, which are left out otherwise.
         each_scan_is_a_person: see `training.cohort.read`.
         covariates: columns of the cohort's table that a head is compared with.
+        harmonise: whether to fit a head on harmonised embeddings.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class SiteCohort:
     strict: bool = False
     each_scan_is_a_person: bool = False
     covariates: Sequence[str] = ()
+    harmonise: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ def fitted(
     seen = exposures.read(bundle).encoder
     tested = overlap(seen, found.cohort, found.scans)
     refuse_labelled(tested, found.cohort, "the table")
+    known = Covariates(found.cohort, asked.covariates) if asked.covariates else None
+    by_site = probe.harmoniser(found.cohort, known, say) if asked.harmonise else None
     made = probe.fit(
         found.embeddings,
         found.cohort,
@@ -97,10 +101,10 @@ def fitted(
         seen=tested,
         cells=bundle.manifest.encoder.cell_count,
         gram=found.gram,
+        by_site=by_site,
     )
-    if asked.covariates:
-        known = Covariates(found.cohort, asked.covariates)
-        probe.beside(made, found.embeddings, found.cohort, known, seed)
+    if known is not None:
+        probe.beside(made, found.cohort, known, seed)
     regression = found.cohort.task.kind == "regression"
     errors = found.cohort.labels - made.predictions.mean(axis=0) if regression else None
     scans = _scans(found, found.cohort.task.name, errors)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmtool.bundle import exposure
+from fmtool.bundle import exposure, sites
 from fmtool.bundle.rivals import rivals
 from fmtool.cli import console
 
@@ -56,6 +56,8 @@ def table(task: str, evidence: dict[str, Any], name: str) -> Any:
     table = Table("", evidence["metric"], "95 % interval", title=f"{task}: {evidence['sample']}")
     table.add_row(name, f"{evidence['value']:.3f}{unit}", f"{low:.3f} to {high:.3f}")
     table.add_row(evidence["baseline_name"], f"{evidence['baseline']:.3f}{unit}", "")
+    for row in _of_sites(evidence, unit):
+        table.add_row(*row)
     if "balanced_accuracy" in evidence:
         balanced = evidence["balanced_accuracy"]
         low, high = balanced["interval"]
@@ -77,11 +79,30 @@ def table(task: str, evidence: dict[str, Any], name: str) -> Any:
         table.add_row(rival.name, f"{rival.value:.3f}{unit}" if measured else "not measured", "")
         said += [f"{rival.verdict} than {rival.name}"] if measured else []
     said.append(textwrap.fill(exposure.sentence(evidence), 72))
+    said += [textwrap.fill(sentence, 72) for sentence in sites.sentences(evidence)]
     if "covariates" in evidence:
         said.append(textwrap.fill(evidence["covariates"]["said"], 72))
     said += limits(evidence["trust"], evidence["unit"])
     table.caption = "\n".join(said)
     return table
+
+
+def _of_sites(evidence: dict[str, Any], unit: str) -> list[tuple[str, str, str]]:
+    """A row for each site that is left out, with that site's own constant, and one for all."""
+    from rich.markup import escape
+
+    found = []
+    for one in sites.left_out(evidence.get("leave_one_site_out")):
+        name = f"{escape(one.name)} left out" + (f" ({one.people})" if one.people else ", pooled")
+        if one.value is None or one.interval is None:
+            found.append((name, "too small", ""))
+            continue
+        low, high = one.interval
+        found.append((name, f"{one.value:.3f}{unit}", f"{low:.3f} to {high:.3f}"))
+        found.append((f"  {one.baseline_name}", f"{one.baseline:.3f}{unit}", ""))
+        if one.balanced is not None:
+            found.append(("  balanced accuracy", f"{one.balanced:.3f}", ""))
+    return found
 
 
 def limits(trust: dict[str, Any], unit: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from fmtool.cli.options import (
     EngineOption,
     LabelsOption,
     OverwriteOption,
+    SiteOption,
 )
 from fmtool.cli.train import run_options as o
 from fmtool.errors import UsageError
@@ -21,6 +23,8 @@ from fmtool.errors import UsageError
 if TYPE_CHECKING:
     from training.probe import FittedProbe
     from training.site.run import SiteCohort
+
+HarmoniseName = StrEnum("HarmoniseName", ["combat"])
 
 
 def probe(
@@ -72,6 +76,14 @@ def probe(
             show_default=False,
         ),
     ] = None,
+    harmonise: Annotated[
+        HarmoniseName | None,
+        typer.Option(
+            help="Take from the embeddings what sites do to them, the covariates' effect kept.",
+            show_default=False,
+        ),
+    ] = None,
+    site: SiteOption = None,
 ) -> None:
     """Fit a linear probe, cross-validated by subject; write its head, or a child bundle with it."""
     from fmtool import bundle as bundles
@@ -80,14 +92,23 @@ def probe(
     from runtime.engines.choose import Wish
     from training import cohort as cohorts
     from training.cohort.row import need
+    from training.harmonise import Harmoniser
     from training.site import needs_scikit_learn
 
     def check_table() -> None:
         """Before anything heavy is imported."""
         if cohort.suffix != ".parquet":
             said = allow_sites, strict, each_scan_is_a_person
-            need(cohorts.read(cohort, tasks.get(task), *said).path, covariate or ())
+            read = cohorts.read(cohort, tasks.get(task), *said)
+            need(read.path, covariate or ())
+            if harmonise:
+                Harmoniser(read)
 
+    if site is not None and out.suffix != bundles.SUFFIX:
+        raise UsageError(
+            f"--site goes with a child bundle, and {out} is a head, which keeps all sites; "
+            "`fmtool export --site` makes a bundle of one"
+        )
     if encoder is not None and not bundles.is_bundle(encoder):
         if out.suffix == bundles.SUFFIX:
             raise UsageError(
@@ -118,6 +139,7 @@ def probe(
             each_scan_is_a_person=each_scan_is_a_person,
             force=force,
             covariates=covariate or (),
+            harmonise=harmonise is not None,
         )
         evidence.show(found.head, "linear probe", out, out, found.rows if plot else ())
         return
@@ -142,8 +164,9 @@ def probe(
         strict,
         each_scan_is_a_person,
         covariate or (),
+        harmonise is not None,
     )
-    found = _on_bundle(asked, encoder or bundle, out, drop_heads, overwrite, seed)
+    found = _on_bundle(asked, encoder or bundle, out, drop_heads, overwrite, seed, site)
     evidence.show(found.head, "linear probe", out, out, found.rows if plot else ())
 
 
@@ -160,6 +183,7 @@ def _on_bundle(
     drop_heads: bool,
     overwrite: bool,
     seed: int,
+    site: str | None,
 ) -> FittedProbe:
     from export import child
     from export.child import ChildHead, Descent
@@ -167,6 +191,7 @@ def _on_bundle(
     from fmtool.bundle import write as bundle_write
     from fmtool.cli import console
     from training.evidence import out_of_fold
+    from training.evidence.served import served
     from training.site import run
 
     makes_child = out.suffix == bundles.SUFFIX
@@ -179,6 +204,7 @@ def _on_bundle(
             head.save(out)
             out_of_fold.write(beside, found.rows, head.task)
             return found
+        (head,) = served([head], site)
         whom, name = head.evidence["sample"], head.task.name
         added = ChildHead(
             task=head.task,

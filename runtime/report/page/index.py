@@ -138,4 +138,5 @@ def _notes(pages: Mapping[str, Mapping[str, Any]]) -> str:
     notes = [f"Bundle: {escape(', '.join(sorted(bundles)))}."] if bundles else []
     if weak:
         notes.append("* no better than its baseline: a demonstration, not information.")
+    notes += [escape(sentence) for sentence in words.of_sites(pages.values())]
     return " ".join(notes)

@@ -205,3 +205,54 @@ def test_the_share_of_a_class_and_what_is_found_of_it_are_told(manifest):
     assert "Out of fold, 75 % of the sets name one class." in text
     assert "hold where 32 % are M" in text
     assert "sensitivity (M) 0.80 (95 % interval 0.60 to 0.92), specificity (F) 0.80" in text
+
+
+def of_sites(manifest, **more):
+    """The age head, of two sites that are left out, and of one that is too small."""
+    told = manifest.tasks["age"].evidence
+    figure = {"value": 8.5, "interval": [7.0, 10.2], "baseline": 6.9}
+    one = {"site": "Guys|HH", "n": 20, "n_subjects": 18, "baseline_name": "the site's own median"}
+    small = {"site": "IOP", "n": 4, "n_subjects": 4, "too_small": "4 subjects are too few"}
+    pooled = {**figure, "baseline_name": "each site's own median"}
+    left_out = {"sites": [{**one, **figure}, small], "pooled": pooled}
+    told["leave_one_site_out"] = left_out | more.pop("left_out", {})
+    told |= more
+    return Manifest.from_dict({**copy.deepcopy(MANIFEST), "tasks": [
+        {**task.AGE.to_dict(), "evidence": told}
+    ]})  # fmt: skip
+
+
+def test_sites_left_out_stand_beside_the_cross_validated_figure(manifest):
+    text = card(of_sites(manifest))
+    assert "each left out once:" in text
+    assert (
+        "| Guys\\|HH | 20 scans of 18 subjects | 8.5 years | 7 to 10.2 | 6.9 years (the site's own "
+        "median) |"
+    ) in text
+    assert "| IOP | 4 scans of 4 subjects | too small: 4 subjects are too few | | |" in text
+    assert "| all sites |  | 8.5 years | 7 to 10.2 | 6.9 years (each site's own median) |" in text
+    assert "harmonised" not in text
+
+
+def test_a_harmonised_head_says_for_which_site_and_what_it_would_be_without(manifest):
+    told = {
+        "method": "ComBat",
+        "sites": ["A", "B"],
+        "covariates": ["sex"],
+        "without": {"value": 7.5},
+        "confounding": {"metric": "correlation", "value": 0.71, "strong": True},
+    }
+    own = {"own_scans": {"sites": [], "pooled": {
+        "value": 7.7, "interval": [6.0, 9.5], "baseline": 7.0, "baseline_name": "b"
+    }}, "without": {"value": 9.1}}  # fmt: skip
+    text = card(of_sites(manifest, left_out=own, harmonised={**told, "site": "B"}))
+    assert "harmonised by ComBat for scans of site B: for another site neither its values" in text
+    assert "Without harmonising, heads reach MAE 7.5 years in the cross-validation" in text
+    assert "and 9.1 years at sites left out." in text
+    assert "unlabelled scans of its own, it would be MAE 7.7 years (6 to 9.5) over all" in text
+    assert "The site alone tells the label with correlation 0.71: what is taken" in text
+    assert "each left out once, its scans as they come:" in text
+    text = card(of_sites(manifest, harmonised={**told, "site": None}))
+    assert "answers scans as they come, harmonised to none of them" in text
+    text = card(of_sites(manifest, harmonised=told))
+    assert "harmonised by ComBat over A, B, sex kept." in text

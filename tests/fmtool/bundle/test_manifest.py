@@ -13,6 +13,7 @@ from fmtool.errors import BundleError
 from fmtool.files import sha256
 
 MODEL = "model.onnx"
+HARMONISED = {"method": "ComBat", "sites": ["A", "B"], "covariates": []}
 
 
 @pytest.fixture
@@ -84,6 +85,34 @@ def test_the_demonstrations_manifest_is_fine(made):
             ["tasks", 0, "evidence", "smoothed_scan"],
             {"value": 7.0, "head_is_better": False, "difference_interval": [2.0, "x"]},
             "smoothed_scan",
+        ),
+        (["tasks", 0, "evidence", "leave_one_site_out"], [1], "leave_one_site_out"),
+        (
+            ["tasks", 0, "evidence", "leave_one_site_out"],
+            {"sites": [{"site": "A", "n": 3, "n_subjects": "x"}], "pooled": None},
+            "figure of each site",
+        ),
+        (
+            ["tasks", 0, "evidence", "leave_one_site_out"],
+            {"sites": [], "pooled": {"value": 3.0, "interval": [4.0, 1.0]}},
+            "figure of each site",
+        ),
+        (
+            ["tasks", 0, "evidence", "leave_one_site_out"],
+            {"sites": [], "pooled": None, "own_scans": {"sites": 3}},
+            "own_scans",
+        ),
+        (
+            ["tasks", 0, "evidence", "leave_one_site_out"],
+            {"sites": [], "pooled": None, "without": {"value": "x"}},
+            "without",
+        ),
+        (["tasks", 0, "evidence", "harmonised"], {"method": "ComBat"}, "harmonised"),
+        (["tasks", 0, "evidence", "harmonised"], HARMONISED | {"site": 4}, "harmonised"),
+        (
+            ["tasks", 0, "evidence", "harmonised"],
+            HARMONISED | {"confounding": {"metric": "AUC", "value": 0.7}},
+            "confounding",
         ),
         (["self_test", "outputs", "age"], [float("nan")], "not finite"),
     ],

@@ -385,6 +385,16 @@ def test_the_table_shows_answers_errors_and_failures() -> None:
     assert " ".join(NOTICE.split()[:3]) in text
 
 
+def test_the_table_says_for_which_site_a_head_is_and_of_what_its_error_is() -> None:
+    told = {"method": "ComBat", "sites": ["A", "B"], "covariates": [], "site": "B"}
+    result = copy.deepcopy(RESULT)
+    result["values"]["age"]["evidence"] |= {"harmonised": told, "how": "leave-one-site-out"}
+    text = " ".join(shown([result, result]).split())
+    assert text.count("age: the head is harmonised by ComBat for scans of site B: for another") == 1
+    assert "in its own cohort, cross-validated or leave-one-site-out." in text
+    assert "harmonised" not in shown([RESULT])
+
+
 def test_the_table_takes_names_as_they_are() -> None:
     assert "[red]x[/red].nii" in shown([RESULT | {"scan": "[red]x[/red].nii"}])
     assert "scan" in shown([])

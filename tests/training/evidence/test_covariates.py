@@ -33,7 +33,7 @@ def cohort(folder, ages, patients, task=PATIENT):
 
 def fitted(read, x, names=("age", "sex")):
     found = probe.fit(x, read, folds=3, repeats=1)
-    probe.beside(found, x, read, Covariates(read, names))
+    probe.beside(found, read, Covariates(read, names))
     return found
 
 

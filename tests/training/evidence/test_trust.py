@@ -99,7 +99,7 @@ def test_the_guarantee_is_the_theorems():
 def test_residuals_are_normalised_where_that_shortens(uneven, normalised):
     x, drawn = draw(np.random.default_rng(1), 300, uneven=uneven)
     plan, folds = fold_heads(x, drawn, 0)
-    chosen, found = difficulty.choose(x, drawn, plan, folds, least_squares)
+    chosen, found = difficulty.choose([x] * len(plan), drawn, plan, folds, least_squares)
     assert (found is not None) is normalised
     new, truth = draw(np.random.default_rng(2), 400, uneven=uneven)
     spans = [interval(chosen, e, 0.9, found) for e in new]
@@ -115,7 +115,7 @@ def test_residuals_are_normalised_where_that_shortens(uneven, normalised):
 def test_a_small_cohort_is_never_normalised():
     x, drawn = draw(np.random.default_rng(1), 90, uneven=1.0)
     plan, folds = fold_heads(x, drawn, 0)
-    assert difficulty.choose(x, drawn, plan, folds, least_squares) == (folds, None)
+    assert difficulty.choose([x] * len(plan), drawn, plan, folds, least_squares) == (folds, None)
 
 
 def binary(rng, scans, slope=1.0, shift=0.0):

@@ -41,6 +41,14 @@ FAILED = {
 }
 
 
+def test_the_site_of_a_harmonised_head_is_said_once_and_escaped() -> None:
+    told = {"method": "ComBat", "sites": ["A"], "covariates": [], "site": "<b>B"}
+    one = result("/x/c.nii", 23.5, "ok")
+    one["values"]["age"]["evidence"]["harmonised"] = told
+    page = index.html({"c": one, "d": one}, [])
+    assert page.count("age: the head is harmonised by ComBat for scans of site &lt;b&gt;B") == 1
+
+
 @pytest.fixture
 def publisher(tmp_path: Path) -> publish.Publisher:
     return publish.Publisher(tmp_path, template=None)  # type: ignore[arg-type]
