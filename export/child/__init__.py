@@ -24,9 +24,10 @@ from export.tolerance import of_self_test
 from fmtool.bundle import Bundle
 from fmtool.bundle import exposure as exposures
 from fmtool.bundle import write as bundle_write
+from fmtool.bundle.encoder import EMBEDDING
 from fmtool.bundle.exposure import UNKNOWN, BundleExposure, Exposure
 from fmtool.bundle.manifest import Expected, Manifest, ParentBundle, TaskEntry
-from fmtool.bundle.model_graph import EMBEDDING, ModelGraph
+from fmtool.bundle.model_graph import ModelGraph
 from fmtool.errors import BundleError, UsageError
 from fmtool.task import Task
 from runtime import trust as trusts

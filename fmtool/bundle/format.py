@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from fmtool.errors import BundleError
 
-FORMAT = "1.8.0"
+FORMAT = "1.9.0"
 """What is written; the field `format` of the manifest."""
 
 _NUMBERED = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})")

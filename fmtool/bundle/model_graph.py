@@ -18,9 +18,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fmtool.bundle.encoder import EMBEDDING
 from fmtool.errors import BundleError
-
-EMBEDDING = "embedding"
 
 POOLING = ("Reshape", "Mul", "Concat", "ReduceSum", "Split")
 """What lies between a gridded encoder's features and its embedding."""

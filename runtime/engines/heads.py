@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.bundle import Bundle
-from fmtool.bundle.model_graph import EMBEDDING, ModelGraph
+from fmtool.bundle.encoder import EMBEDDING
+from fmtool.bundle.model_graph import ModelGraph
 from fmtool.errors import BundleError
 from runtime.engines import table
 from runtime.engines.choose import choose
