@@ -256,16 +256,12 @@ class Manifest:
 
     @property
     def encoder(self) -> EncoderFacts:
-        """The only encoder.
-
-        Raises:
-            UsageError: of a bundle with several, none of which is meant more than another.
-        """
+        """The only encoder; UsageError of a bundle with several, of which none is meant more."""
         if len(self.encoders) > 1:
             heads = ", ".join(" and ".join(e.tasks or ["none"]) for e in self.encoders)
             raise UsageError(
                 f"bundle {self.name:.60} has {len(self.encoders)} encoders, of the heads {heads}, "
-                "and this needs a bundle of one"
+                "and which is meant is not said: name one of these heads (--encoder-of)"
             )
         return self.encoders[0]
 

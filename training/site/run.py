@@ -14,6 +14,7 @@ from fmtool.bundle.exposure import Exposure
 from fmtool.errors import UsageError
 from fmtool.task import Task
 from runtime.engines.choose import Wish
+from runtime.predict import select
 from runtime.trust import drift
 from training import cohort as cohorts
 from training import probe
@@ -40,6 +41,7 @@ class SiteCohort:
         strict: refuse rows without a label, which are left out otherwise.
         each_scan_is_a_person: see `training.cohort.read`.
         covariates: columns of the cohort's table that a head is compared with.
+        encoder_of: the bundle's head whose encoder a new head is to read, where there are several.
     """
 
     path: Path
@@ -51,6 +53,7 @@ class SiteCohort:
     strict: bool = False
     each_scan_is_a_person: bool = False
     covariates: Sequence[str] = ()
+    encoder_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def calibrated(
     found = _answers(asked, bundle, say)
     tested = overlap(exposures.read(bundle).of(found.cohort.task.name), found.cohort, found.scans)
     refuse_labelled(tested, found.cohort, "the controls", "bundle")
+    encoder = bundle.manifest.encoder_of(select(bundle, [found.cohort.task.name])[0].name)
+    found = found.reading(bundle.manifest.columns(encoder))
     made = calibrate.calibrate(found, bundle, seed, tested)
     errors = made.truth - made.after if made.correction else None
     return made, _scans(found, made.task.name, errors)
@@ -84,18 +89,21 @@ def fitted(
     asked: SiteCohort, bundle: Bundle, seed: int, say: Callable[[str], None]
 ) -> tuple[FittedProbe, SiteScans]:
     """A head of the site's own on a bundle's encoder; see `training.probe`."""
-    found = _answers(asked, bundle, say)
-    seen = exposures.read(bundle).encoder
+    manifest, known_seen = bundle.manifest, exposures.read(bundle)
+    like = asked.encoder_of
+    encoder = manifest.encoder if like is None else manifest.encoder_of(like)
+    seen = known_seen.encoder if like is None else known_seen.below(like)
+    found = _answers(asked, bundle, say).reading(manifest.columns(encoder))
     tested = overlap(seen, found.cohort, found.scans)
     refuse_labelled(tested, found.cohort, "the table")
     made = probe.fit(
         found.embeddings,
         found.cohort,
         seed=seed,
-        encoder_sha256=bundle.manifest.encoder.sha256,
+        encoder_sha256=encoder.sha256,
         brain_volume_ml=list(found.brain_ml),
         seen=tested,
-        cells=bundle.manifest.encoder.cell_count,
+        cells=encoder.cell_count,
         gram=found.gram,
     )
     if asked.covariates:
