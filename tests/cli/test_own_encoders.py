@@ -11,6 +11,7 @@ import pytest
 
 from fmtool import bundle as bundles
 from fmtool import task
+from runtime.engines.choose import Wish
 from runtime.engines.heads import affine
 from runtime.predict import Predictor
 from runtime.prepare import Preparer
@@ -87,9 +88,9 @@ def folder(tmp_path_factory, fmtool):
     return made
 
 
-def answer(path, head, **wish):
-    with Predictor(path, wish.get("engine", "onnxruntime"), "cpu") as predictor:
-        return predictor.predict(head, wish.get("tasks"))
+def answer(path, head, wish):
+    with Predictor(path, wish=wish) as predictor:
+        return predictor.predict(head)
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
@@ -101,12 +102,13 @@ def test_each_answer_is_that_of_its_own_bundle(folder, prepared_head, monkeypatc
         return prepared(self, source)
 
     monkeypatch.setattr(Preparer, "__call__", counted)
-    both = answer(folder / "both.fmtool", prepared_head, engine=engine)
+    wish = Wish(engine=engine, device="cpu", precision="float32")
+    both = answer(folder / "both.fmtool", prepared_head, wish)
     assert len(asked) == 1
     assert both.embedding.shape == (2 * FEATURES,)
     novelties = []
     for number, name in enumerate(NAMES):
-        alone = answer(folder / f"alone_{name}.fmtool", prepared_head, engine=engine)
+        alone = answer(folder / f"alone_{name}.fmtool", prepared_head, wish)
         mine, own = both[name], alone[name]
         assert mine.value == pytest.approx(own.value, abs=1e-5)
         assert mine.novelty == pytest.approx(own.novelty, abs=1e-5)
