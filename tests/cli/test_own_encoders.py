@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -167,12 +168,16 @@ def test_the_verbs_take_it(folder, fmtool, prepared_head, tmp_path):
     out = tmp_path / "out"
     batch = fmtool("predict", prepared_head, "--bundle", both, "--out", out)
     assert batch.returncode == 0, batch.stderr
-    rows = (out / "results.csv").read_text(encoding="utf-8").splitlines()
-    assert len(rows) == 2
-    assert {"age", "sex"} <= set(rows[0].split(","))
+    (row,) = csv.DictReader((out / "results.csv").open(encoding="utf-8"))
+    assert float(row["age_novelty"]) > 0.0
+    assert float(row["sex_novelty"]) > 0.0
+    (line,) = (out / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(json.loads(line)["embedding"]) == 2 * FEATURES
 
 
 def test_what_needs_one_encoder_says_so(folder, fmtool, tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.nii.gz").touch()
     table = tmp_path / "t.csv"
     table.write_text("image_path,subject,label\na.nii.gz,a,30\nb.nii.gz,b,40\n")
     done = fmtool(
