@@ -73,7 +73,7 @@ def measure(
 ) -> dict[str, dict[str, NDArray[np.float32]]]:
     """Embeddings: head -> variant -> (512,)."""
     found: dict[str, dict[str, NDArray[np.float32]]] = {}
-    choice = choose("openvino", "cpu", "float32")
+    choice, output = choose("openvino", "cpu", "float32"), bundle.manifest.encoder.embedding
     with open_engine(bundle.model(), choice) as engine, Preprocessor(bundle) as stages:
         for path in paths:
             ref = reference(path, cache, template)
@@ -81,7 +81,7 @@ def measure(
             for name, (volume, mask) in variants(path, ref, stages, by_stage):
                 inputs = {"volume": volume, "mask": mask}
                 batch = {k: np.asarray(v, np.float32)[None, None] for k, v in inputs.items()}
-                row[name] = engine.run(batch)["embedding"][0]
+                row[name] = engine.run(batch)[output][0]
             found[heads.label(path)] = row
             moved = {k: np.linalg.norm(v - row["reference"]) for k, v in row.items()}
             print(heads.label(path), {k: f"{v:.4f}" for k, v in moved.items()}, flush=True)

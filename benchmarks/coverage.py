@@ -129,13 +129,13 @@ def real(folder: Path, cache: Path, bundle: Path | None) -> tuple[Array, list[Co
         entries = prepare(cohort, cache / "volumes", opened)
         wish = Wish(engine="onnxruntime", precision="float32")
         with Predictor(opened, wish=wish) as predictor:
-            found = []
+            found, name = [], opened.manifest.encoder.embedding
             for entry in entries:
                 feed = {
                     "volume": np.asarray(entry.volume, dtype=np.float32)[None, None],
                     "mask": np.asarray(entry.mask, dtype=np.float32)[None, None],
                 }
-                found.append(predictor.engine.run(feed)["embedding"][0])
+                found.append(predictor.engine.run(feed)[name][0])
     return np.stack(found).astype(np.float64), [cohorts.read(folder, t) for t in (AGE, SEX)]
 
 

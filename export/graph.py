@@ -1,4 +1,8 @@
-"""The bundle's model as one torch module: masked z-score -> encoder -> heads -> maps."""
+"""The bundle's model as one torch module: masked z-score -> encoder -> heads -> maps.
+
+Heads that were trained each with an encoder of its own come as one module too, its encoders side
+by side behind the one z-score: one file, one engine, one self-test.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fmtool.bundle.encoder import EMBEDDING
 from fmtool.bundle.exposure import Exposure
 from fmtool.errors import InputError, UsageError
 from fmtool.task import Task
@@ -17,7 +22,6 @@ from runtime.trust import Trust
 from training import encoders
 
 INPUTS = ("volume", "mask")
-EMBEDDING = "embedding"
 
 
 class LinearHead(Protocol):
@@ -85,18 +89,23 @@ def _total(x: Tensor) -> Tensor:
 
 
 class BundleGraph(nn.Module):
-    """An encoder and its linear heads, from a prepared volume to named outputs.
+    """An encoder and its linear heads, or several with theirs, from a prepared volume to outputs.
+
+    Args:
+        encoder: one, or several.
+        heads: of all of them.
+        of: the number of each head's encoder, from 0; may be left out of an only one.
 
     Inputs, both float32 [B, 1, z, y, x] on the model's crop (a residual network takes any spatial
     shape, a transformer whole numbers of its patches):
     `volume`, intensities of any scale, and `mask`, 1 inside the brain and 0 outside.
 
-    Outputs, in the order of `output_names`: the embedding [B, F]; one [B, 1] per task (a
-    regression's value in its unit, a binary task's logit, an ordinal one's score), or [B, K] of a
-    multiclass task's logits; one map [B, 1, d, h, w] per task, or [B, K, d, h, w], on the
-    encoder's last feature grid. A head is linear and the embedding is a mean over positions, so a
-    map is `w . f(position) + b`, w that of the position's cell in a gridded encoder, and its mean
-    over positions is the task's output.
+    Outputs, in the order of `output_names`: each encoder's embedding [B, F], `embedding` and, of a
+    second one, `embedding_2`; one [B, 1] per task (a regression's value in its unit, a binary
+    task's logit, an ordinal one's score), or [B, K] of a multiclass task's logits; one map
+    [B, 1, d, h, w] per task, or [B, K, d, h, w], on its encoder's last feature grid. A head is
+    linear and the embedding is a mean over positions, so a map is `w . f(position) + b`, w that of
+    the position's cell in a gridded encoder, and its mean over positions is the task's output.
 
     The module is frozen: `train()` leaves BatchNorm on its stored statistics.
 
@@ -105,21 +114,45 @@ class BundleGraph(nn.Module):
         UsageError: if two outputs would share a name.
     """
 
+    encoder: nn.Module
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, encoder: nn.Module, heads: Sequence[LinearHead]) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module | Sequence[nn.Module],
+        heads: Sequence[LinearHead],
+        of: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder = encoder
+        networks = [encoder] if isinstance(encoder, nn.Module) else list(encoder)
+        self.of = tuple(of if of is not None else [0] * len(heads))
         self.tasks = tuple(head.task for head in heads)
         self.evidence = {head.task.name: head.evidence for head in heads}
         names = [task.name for task in self.tasks]
-        self.output_names = (EMBEDDING, *names, *map(map_name, names))
+        self.embeddings = tuple(_numbered(EMBEDDING, i) for i in range(len(networks)))
+        self.output_names = (*self.embeddings, *names, *map(map_name, names))
         taken = [*INPUTS, *self.output_names]
         clash = sorted({name for name in taken if taken.count(name) > 1})
         if clash:
             raise UsageError(f"two of the model's outputs are called {clash[0]!r}; rename a task")
-        features = encoders.feature_count(encoder)
+        for number, network in enumerate(networks):
+            self.add_module(_numbered("encoder", number), network)
+            own = [head for head, n in zip(heads, self.of, strict=True) if n == number]
+            self._set_heads(number, encoders.feature_count(network), own)
+        self.eval()
+
+    @property
+    def encoders(self) -> tuple[nn.Module, ...]:
+        """The encoders, in the order of `embeddings`."""
+        return tuple(self.get_submodule(_numbered("encoder", i)) for i in self._numbers)
+
+    @property
+    def _numbers(self) -> range:
+        return range(len(self.embeddings))
+
+    def _set_heads(self, number: int, features: int, heads: Sequence[LinearHead]) -> None:
+        """An encoder's heads as one weight [rows, F] and bias [rows]."""
         for head in heads:
             if head.weight.shape[-1] != features:
                 raise InputError(
@@ -134,10 +167,10 @@ class BundleGraph(nn.Module):
                 )
         rows = [torch.as_tensor(np.atleast_2d(head.weight)).float() for head in heads]
         weight = torch.cat(rows) if rows else torch.zeros(0, features)
-        self.register_buffer("weight", weight)
+        self.register_buffer(_numbered("weight", number), weight)
         biases = [torch.as_tensor(np.atleast_1d(head.bias)).float() for head in heads]
-        self.register_buffer("bias", torch.cat(biases) if biases else torch.zeros(0))
-        self.eval()
+        bias = torch.cat(biases) if biases else torch.zeros(0)
+        self.register_buffer(_numbered("bias", number), bias)
 
     def train(self, mode: bool = True) -> BundleGraph:
         """Stay in evaluation mode whatever is asked."""
@@ -146,19 +179,38 @@ class BundleGraph(nn.Module):
 
     def forward(self, volume: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
         """The outputs named by `output_names`; see the class for their shapes."""
-        features = encoders.features(self.encoder, masked_zscore(volume, mask))
-        embedding = encoders.pool(self.encoder, features)
-        # Products and sums, not a matrix product: OpenVINO computes that one in bfloat16 where the
-        # convolutions are, and an age would come out in steps of a quarter of a year. One by
-        # one: OpenVINO 2026.4 adds a bias of several outputs along the batch instead.
-        heads = list(zip(self.weight, self.bias, strict=True))
-        values = [(embedding * w).sum(1, keepdim=True) + b for w, b in heads]
-        maps = [encoders.weigh(self.encoder, features, w) + b for w, b in heads]
-        return (embedding, *self._by_task(values), *self._by_task(maps))
+        scored = masked_zscore(volume, mask)
+        embeddings: list[Tensor] = []
+        values: dict[str, Tensor] = {}
+        maps: dict[str, Tensor] = {}
+        for number, encoder in enumerate(self.encoders):
+            features = encoders.features(encoder, scored)
+            embedding = encoders.pool(encoder, features)
+            embeddings.append(embedding)
+            # Products and sums, not a matrix product: OpenVINO computes that one in bfloat16 where
+            # the convolutions are, and an age would come out in steps of a quarter of a year. One
+            # by one: OpenVINO 2026.4 adds a bias of several outputs along the batch instead.
+            weight, bias = (self.get_buffer(_numbered(n, number)) for n in ("weight", "bias"))
+            heads = list(zip(weight, bias, strict=True))
+            own = [task for task, n in zip(self.tasks, self.of, strict=True) if n == number]
+            single = [(embedding * w).sum(1, keepdim=True) + b for w, b in heads]
+            values |= _by_task(own, single)
+            maps |= _by_task(own, [encoders.weigh(encoder, features, w) + b for w, b in heads])
+        names = [task.name for task in self.tasks]
+        return (*embeddings, *(values[n] for n in names), *(maps[n] for n in names))
 
-    def _by_task(self, single: list[Tensor]) -> list[Tensor]:
-        """A multiclass task's outputs beside each other, as one."""
-        counts = [task.outputs for task in self.tasks]
-        ends = np.cumsum(counts).tolist()
-        parts = [single[end - n : end] for n, end in zip(counts, ends, strict=True)]
-        return [part[0] if len(part) == 1 else torch.cat(part, dim=1) for part in parts]
+
+def _by_task(tasks: Sequence[Task], single: list[Tensor]) -> dict[str, Tensor]:
+    """By name; a multiclass task's outputs beside each other, as one."""
+    counts = [task.outputs for task in tasks]
+    ends = np.cumsum(counts).tolist()
+    parts = [single[end - n : end] for n, end in zip(counts, ends, strict=True)]
+    return {
+        task.name: part[0] if len(part) == 1 else torch.cat(part, dim=1)
+        for task, part in zip(tasks, parts, strict=True)
+    }
+
+
+def _numbered(name: str, number: int) -> str:
+    """The first encoder's parts go by the name alone, a second one's by `name_2`."""
+    return f"{name}_{number + 1}" if number else name

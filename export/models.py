@@ -18,7 +18,7 @@ from export.onnx import export
 from export.precision import to_fp16
 from export.reference import Outputs, Volume
 from export.verify import ActivationOverflow, ParityReport, parity
-from fmtool.bundle.manifest import EncoderFacts
+from fmtool.bundle.encoder import EncoderFacts
 from fmtool.errors import ParityError
 
 GATES = {"float32": 1e-5, "float16": 5e-3, "int8": int8_gate.TOLERANCE}
@@ -90,7 +90,7 @@ def export_models(
     folder: Path,
     wanted: Wanted,
     expected: Sequence[Outputs],
-    encoder: EncoderFacts,
+    encoders: Sequence[EncoderFacts],
     progress: Callable[[str], None],
 ) -> list[Exported]:
     """Write each precision's ONNX file into `folder`, the float32 one first.
@@ -101,14 +101,14 @@ def export_models(
         folder: an empty one.
         wanted: which models, its volumes all that the gates run on.
         expected: float32 torch on those volumes.
-        encoder: the manifest's facts about it, some of which the files carry.
+        encoders: the manifest's facts about them, some of which the files carry.
         progress: told each step as it begins.
 
     Raises:
         ParityError: at the first model that does not reproduce torch, or an INT8 one without int8.
         CapabilityError: if this machine has no room for the largest batch.
     """
-    words = f"{encoder.architecture} {encoder.width:g} {encoder.sha256}"
+    words = "; ".join(f"{e.architecture} {e.width:g} {e.sha256}" for e in encoders)
     volumes, batches = wanted.volumes, wanted.batches
     shape = volumes[0][0].shape
     assert len(shape) == 3
@@ -132,7 +132,9 @@ def export_models(
         "float32": lambda: export(graph, plain, shape=shape, metadata={"encoder": words})
     }
     if wanted.fp16:
-        makers["float16"] = lambda: to_fp16(plain, folder / "model.fp16.onnx")
+        makers["float16"] = lambda: to_fp16(
+            plain, folder / "model.fp16.onnx", embeddings=graph.embeddings
+        )
     if wanted.int8:
         makers["int8"] = quantised
     models = []
@@ -154,7 +156,7 @@ def export_models(
             report = compared(path)
         except ActivationOverflow as overflow:
             progress(f"{overflow.layer} reaches {overflow.peak:.3g}: it stays in float32")
-            report, kept = _kept_in_float32(plain, path, volumes, compared, overflow)
+            report, kept = _kept_in_float32(plain, path, volumes, compared, overflow, graph)
         done = time.perf_counter()
         size = path.stat().st_size
         spent = made - began, done - made
@@ -168,6 +170,7 @@ def _kept_in_float32(
     volumes: Sequence[Volume],
     compared: Callable[[Path], ParityReport],
     overflow: ActivationOverflow,
+    graph: BundleGraph,
 ) -> tuple[ParityReport, tuple[str, ...]]:
     """The FP16 model written anew, its largest activations in float32, and which layers those are.
 
@@ -181,5 +184,5 @@ def _kept_in_float32(
         if found.keys() <= kept.keys() or convolutions <= {*kept, *found}:
             raise overflow
         kept |= found
-        to_fp16(plain, path, kept)
+        to_fp16(plain, path, kept, graph.embeddings)
     return compared(path), tuple(dict.fromkeys(kept.values()))

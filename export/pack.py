@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,23 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from export.graph import BundleGraph, LinearHead
+from export.graph import LinearHead
+from export.matched import EncoderSource, matched
 from export.models import BATCHES, Exported, Wanted, export_models
 from export.parts.card import CARD, LICENCES, WEIGHTS_LICENCE, card
 from export.parts.manifest import LOCATE, SEGMENT, TEMPLATE, BundleNotes, manifest, trust_bytes
 from export.reference import Volume, reference, template_volume, variant
 from fmtool import bundle as bundles
-from fmtool import files, space
+from fmtool import files
 from fmtool.bundle import Bundle
 from fmtool.bundle import write as bundle_write
 from fmtool.bundle.exposure import FILE as EXPOSURE
-from fmtool.bundle.exposure import BundleExposure, Exposure
-from fmtool.bundle.manifest import EncoderFacts
-from fmtool.errors import BundleError, InputError
-from training import encoders
-from training.encoders import architecture, positions
+from fmtool.errors import BundleError, UsageError
 
 Parts = Mapping[str, Path | bytes]
 """What preprocessing needs, by its name inside the bundle; `LICENSES/...` come along."""
@@ -39,7 +33,7 @@ def _silent(what: object) -> None:
 
 def pack(
     out: str | os.PathLike[str],
-    encoder: nn.Module | str | os.PathLike[str],
+    encoder: EncoderSource | Sequence[EncoderSource],
     heads: Sequence[LinearHead],
     source_bundle: Bundle | str | os.PathLike[str] | None = None,
     *,
@@ -59,8 +53,10 @@ def pack(
 
     Args:
         out: the folder to write, `NAME.fmtool`.
-        encoder: a module by `training.encoders.build`, or a checkpoint's path.
-        heads: linear heads fitted on this encoder; none gives a bundle of embeddings.
+        encoder: a module by `training.encoders.build`, or a checkpoint's path; or several, each of
+            which comes with heads of its own.
+        heads: linear heads fitted on this encoder, or each on one of several, which its digest
+            tells; none gives a bundle of embeddings.
         source_bundle: whose skull-stripping networks, template, calibration and licences to take;
             the demonstration bundle when absent.
         name: the bundle's name; that of `out` when absent.
@@ -113,7 +109,7 @@ def parts_of(bundle: Bundle) -> Parts:
 
 def assemble(
     out: str | os.PathLike[str],
-    encoder: nn.Module | str | os.PathLike[str],
+    encoder: EncoderSource | Sequence[EncoderSource],
     heads: Sequence[LinearHead],
     parts: Parts,
     notes: BundleNotes,
@@ -137,7 +133,13 @@ def assemble(
     absent = {LOCATE, SEGMENT, TEMPLATE} - parts.keys()
     if absent:
         raise BundleError(f"bundle {target} would lack {', '.join(sorted(absent))}")
-    graph, facts, seen = _graph(encoder, heads, notes, progress)
+    known = matched(encoder, heads, notes, progress)
+    graph, facts = known.graph, known.encoders
+    if wanted.int8 and len(facts) > 1:
+        raise UsageError(
+            f"--int8 is for a bundle of one encoder, and this one has {len(facts)}; leave it out, "
+            "or export each encoder by itself"
+        )
     with (
         files.writing(target),
         tempfile.TemporaryDirectory(prefix="fmtool-pack-") as scratch,
@@ -151,9 +153,8 @@ def assemble(
         contents = manifest(notes, graph, heads, facts, models, expected[0])
         licences = sorted(name for name in parts if name.startswith(LICENCES))
         inside: dict[str, Path | bytes] = {model.path.name: model.path for model in models}
-        inside |= {**parts, CARD: card(contents, licences).encode()}
-        of_heads = {head.task.name: head.exposure for head in heads}
-        inside[EXPOSURE] = bytes(BundleExposure(seen, of_heads))
+        inside |= {**parts, CARD: card(contents, licences, seen=known.exposure).encode()}
+        inside[EXPOSURE] = bytes(known.exposure)
         if contents.trust:
             inside[contents.trust] = trust_bytes(heads)
         progress(f"Writing {target}")
@@ -161,42 +162,3 @@ def assemble(
     for model in models:
         exported(model)
     return bundle
-
-
-def _graph(
-    encoder: nn.Module | str | os.PathLike[str],
-    heads: Sequence[LinearHead],
-    notes: BundleNotes,
-    progress: Callable[[str], None],
-) -> tuple[BundleGraph, EncoderFacts, Exposure]:
-    """The graph, on the CPU in float32, the manifest's facts about its encoder, and what it saw."""
-    source, seen = notes.source, notes.seen
-    if isinstance(encoder, nn.Module):
-        network = copy.deepcopy(encoder).cpu().float()  # the caller's stays in its mode and place
-    else:
-        network, info = encoders.load_checkpoint(encoder)
-        for sentence in info["remarks"]:
-            progress(sentence)
-        source = source or info.get("source") or f"checkpoint {Path(encoder).name}"
-        seen = info["exposure"]
-    digest = encoders.digest(network)
-    for head in heads:
-        if head.encoder_sha256 not in ("", digest):
-            raise InputError(
-                f"the head of {head.task.name} was fitted on the encoder "
-                f"{head.encoder_sha256[:12]}, not on this one ({digest[:12]}); fit it again"
-            )
-        shape = tuple(head.evidence.get("input_shape", space.CROP_SHAPE))
-        if shape != space.CROP_SHAPE:
-            raise InputError(
-                f"the head of {head.task.name} was trained on scans resized to "
-                f"{'x'.join(map(str, shape))}, which a bundle does not do; train it at full size"
-            )
-    facts = {
-        **architecture.describe(network).facts(),
-        "source": source,
-        "sha256": digest,
-        "parameters": sum(p.numel() for p in network.parameters()),
-        **positions.positions(network),
-    }
-    return BundleGraph(network, heads), EncoderFacts.from_dict(facts), seen

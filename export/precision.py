@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -20,6 +20,7 @@ def to_fp16(
     onnx_path: str | os.PathLike[str],
     out_path: str | os.PathLike[str],
     kept: Collection[str] = (),
+    embeddings: Sequence[str] = (EMBEDDING,),
 ) -> Path:
     """Write `onnx_path` with FP16 weights and compute, float32 inputs and outputs.
 
@@ -31,6 +32,7 @@ def to_fp16(
         onnx_path: a model written by `export.onnx.export`.
         out_path: the file to write; appears complete, or not at all.
         kept: further nodes to leave in float32, by name; see `export.half.beyond`.
+        embeddings: the outputs that are one, of each encoder.
 
     Returns:
         `out_path`.
@@ -53,7 +55,7 @@ def to_fp16(
     )
 
     model = onnx.load(os.fspath(onnx_path))
-    trunk = trunk_nodes(model.graph)
+    trunk = set().union(*(trunk_nodes(model.graph, name) for name in embeddings))
     blocked = [n.name for n in model.graph.node if n.name not in trunk or n.name in kept]
     half = convert_float_to_float16(
         model, keep_io_types=True, op_block_list=DEFAULT_OP_BLOCK_LIST, node_block_list=blocked
@@ -62,20 +64,20 @@ def to_fp16(
     return save(half, out_path)
 
 
-def pooled(graph: onnx.GraphProto) -> str:
+def pooled(graph: onnx.GraphProto, embedding: str = EMBEDDING) -> str:
     """Name of the feature map [B, C, z, y, x] whose means over positions are the embedding."""
-    return str(_pooling(graph)[-1].input[0])
+    return str(_pooling(graph, embedding)[-1].input[0])
 
 
 def cells(graph: onnx.GraphProto) -> int:
     """Into how many cells the feature map is split: one unless the encoder is gridded."""
-    return math.prod(len(node.output) for node in _pooling(graph))
+    return math.prod(len(node.output) for node in _pooling(graph, EMBEDDING))
 
 
-def _pooling(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+def _pooling(graph: onnx.GraphProto, embedding: str) -> list[onnx.NodeProto]:
     """From the embedding's node back to that which reads the feature map."""
     maker = {name: node for node in graph.node for name in node.output}
-    found = [maker[EMBEDDING]]
+    found = [maker[embedding]]
     while found[-1].op_type != "ReduceMean":
         before = maker[found[-1].input[0]]
         if before.op_type not in POOLING or _joins_channels(before, maker):
@@ -89,11 +91,11 @@ def _joins_channels(node: onnx.NodeProto, maker: dict[str, onnx.NodeProto]) -> b
     return node.op_type == "Concat" and maker[node.input[0]].op_type != "ReduceSum"
 
 
-def trunk_nodes(graph: onnx.GraphProto) -> set[str]:
+def trunk_nodes(graph: onnx.GraphProto, embedding: str = EMBEDDING) -> set[str]:
     """Names of the nodes from the first convolution to the feature map that is pooled."""
     maker = {name: node for node in graph.node for name in node.output}
     ancestors: dict[str, onnx.NodeProto] = {}
-    waiting = [maker[pooled(graph)]]
+    waiting = [maker[pooled(graph, embedding)]]
     while waiting:
         node = waiting.pop()
         if node.name not in ancestors:

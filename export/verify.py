@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto
 
 from export import half
-from export.graph import EMBEDDING, BundleGraph
+from export.graph import BundleGraph
 from export.reference import Array, Outputs, Volume, feed, reference
 from export.tolerance import limit
 from fmtool.errors import ParityError, ShapeError, ToleranceError
@@ -293,7 +293,7 @@ def _differences(
     limits = {t.name: limits[t.name] * t.slack(told[t.name]) for t in graph.tasks}
     for name in graph.output_names:
         difference = got[name].astype(np.float64) - wanted[name]
-        if name == EMBEDDING:
+        if name in graph.embeddings:
             length = max(float(np.linalg.norm(wanted[name])), 1e-30)
             error, bound = float(np.linalg.norm(difference)) / length, tolerance
         elif name in limits:

@@ -145,7 +145,7 @@ def read(
                 f"the bundle has {len(values)} maps of {task}, which has {count} outputs; export "
                 "the bundle again"
             )
-        about = bundle.manifest.encoder
+        about = bundle.manifest.encoder_of(task)
         affine = placed(values.shape[1:], about.patch, about.map_first, about.map_step)
         base = reference[name][0] if name in reference else None
         found[task] = [

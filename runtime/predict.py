@@ -175,13 +175,14 @@ class Predictor:
         with timed(timings, "network"):
             outputs = run_network(self.engine, ready.prepared)
         timings["total"] = ready.seconds + timings["network"]
+        encoders = self.bundle.manifest.encoders
         predictions = self._predictions(wanted, outputs, ready)
         every = attribution.read(self.bundle, outputs, self.self_test.maps, list(predictions))
         maps = {name: _of_answer(predictions[name], them) for name, them in every.items()}
         return Result(
             scan=ready.scan,
             predictions=predictions,
-            embedding=outputs["embedding"][0],
+            embedding=np.concatenate([outputs[e.embedding][0] for e in encoders]),
             quality=ready.checks,
             prepared=ready.prepared,
             bundle=self._provenance(),
@@ -216,7 +217,7 @@ class Predictor:
                 task,
                 outputs[task.name][0],
                 self.bundle.evidence(task.name),
-                outputs["embedding"][0],
+                outputs[self.bundle.manifest.encoder_of(task.name).embedding][0],
                 self._trust.get(task.name),
                 self._exposure.learnt_from(task.name, ready.contents),
                 self.bundle.thresholds(task.name),

@@ -113,7 +113,7 @@ class Result:
     Attributes:
         scan: the scan's file name.
         predictions: by task name.
-        embedding: float32 (features,).
+        embedding: float32 (features,); of several encoders, one after the other.
         quality: the checks of the input and of its preprocessing.
         prepared: the volume the network saw; not part of `to_dict`.
         timings: seconds per stage, "total" included.

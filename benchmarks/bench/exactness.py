@@ -13,6 +13,7 @@ from benchmarks.bench.candidates import Candidate
 from benchmarks.bench.process import Worker
 from benchmarks.bench.record import Record
 from fmtool.bundle import Bundle
+from fmtool.bundle.encoder import EMBEDDING
 from fmtool.task import Task
 from runtime.engines.base import Arrays
 from runtime.engines.choose import choose
@@ -44,12 +45,13 @@ def fill(
         spec = {"kind": "engine", "bundle": str(bundle.path), **vars(choice)}
         with Worker(Candidate(name, spec), str(volumes)) as worker:
             reference = _outputs(worker, folder / "reference.npz")
+    embeddings = [encoder.embedding for encoder in bundle.manifest.encoders]
     for number, (worker, record) in enumerate(pairs):
         outputs = _outputs(worker, folder / f"{number}.npz")
         if record.candidate.is_peer and not record.opened["facts"]["weights_of_bundle"]:
             record.reasons["embedding_error"] = _NOT_TOLD
             continue
-        record.accuracy = compare(outputs, reference, bundle.tasks.values())
+        record.accuracy = compare(outputs, reference, bundle.tasks.values(), embeddings)
     return name
 
 
@@ -58,21 +60,26 @@ def _outputs(worker: Worker, path: Path) -> Arrays:
     return inputs.load(path)
 
 
-def compare(got: Arrays, reference: Arrays, tasks: Iterable[Task]) -> dict[str, float]:
+def compare(
+    got: Arrays,
+    reference: Arrays,
+    tasks: Iterable[Task],
+    embeddings: Sequence[str] = (EMBEDDING,),
+) -> dict[str, float]:
     """The worst over the volumes; infinite where an output is not a finite number.
 
     Args:
         got: outputs by name, [N, F], [N, 1] or [N, K].
         reference: the same in float32.
         tasks: the bundle's.
+        embeddings: its encoders' outputs; those that `got` has are compared.
 
     Returns:
         "embedding_error": ||a - b|| / ||b||; "TASK_shift": |a - b| in the task's unit, or in
         logits; "TASK_probability_shift" of a task of classes. A task that `got` lacks is left out.
     """
-    a, b = got["embedding"].astype(np.float64), reference["embedding"].astype(np.float64)
-    distance = np.linalg.norm(a - b, axis=1) / np.linalg.norm(b, axis=1)
-    errors = {"embedding_error": _worst(distance)}
+    found = (each for each in embeddings if each in got)
+    errors = {"embedding_error": max(_distance(got[name], reference[name]) for name in found)}
     for task in tasks:
         if task.name not in got:
             continue
@@ -86,6 +93,11 @@ def compare(got: Arrays, reference: Arrays, tasks: Iterable[Task]) -> dict[str, 
             shares = (np.exp(log_softmax(each)) for each in (a, b))
             errors[f"{task.name}_probability_shift"] = _worst(np.abs(np.subtract(*shares)))
     return errors
+
+
+def _distance(got: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+    a, b = got.astype(np.float64), wanted.astype(np.float64)
+    return _worst(np.linalg.norm(a - b, axis=1) / np.linalg.norm(b, axis=1))
 
 
 def _sigmoid(logit: NDArray[np.float64]) -> NDArray[np.float64]:

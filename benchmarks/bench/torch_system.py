@@ -186,7 +186,7 @@ def _device(name: str) -> str:
 
 def _network(bundle: bundles.Bundle) -> tuple[BundleGraph, str]:
     torch.manual_seed(0)
-    encoder = architecture.read(bundle.manifest.to_dict()["encoder"]).build().eval()
+    encoder = architecture.read(bundle.manifest.encoder.to_dict()).build().eval()
     weights = load(encoder, bundle.model())
     zeros = np.zeros(encoders.feature_count(encoder))
     heads = [Head(task, zeros, 0.0, {}, "") for task in bundle.tasks.values()]

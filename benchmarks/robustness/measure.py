@@ -136,8 +136,12 @@ class HeadBench:
         self.predictor = predictor
         self._stripped = stripped  # the name of the folder of heads without a skull
         self.outputs = outputs
-        known = trust.read(predictor.bundle).values()
-        self._cohorts = [one.novelty for one in known if one.novelty is not None]
+        manifest = predictor.bundle.manifest
+        self._cohorts = [
+            (one.novelty, manifest.columns(manifest.encoder_of(task)))
+            for task, one in trust.read(predictor.bundle).items()
+            if one.novelty is not None
+        ]
 
     def rows(
         self, path: Path, perturbations: tuple[Perturbation, ...], tools: bool = True
@@ -184,7 +188,7 @@ class HeadBench:
 
     def _row(self, label: str, name: str, found: stages.PreparedHead) -> HeadOutputs:
         values, embedding = self._answer(found.prepared.volume, found.prepared.mask)
-        unlike = any(each.unusual(each.p_value(embedding)) for each in self._cohorts)
+        unlike = any(one.unusual(one.p_value(embedding[own])) for one, own in self._cohorts)
         warned = (*found.warned, "novelty") if unlike else found.warned
         volume_ml = found.prepared.facts["brain_volume_ml"]
         return HeadOutputs(label, name, values, embedding, volume_ml, warned=warned)
@@ -195,4 +199,6 @@ class HeadBench:
         inputs = {"volume": volume, "mask": mask}
         batch = {k: np.ascontiguousarray(v, np.float32)[None, None] for k, v in inputs.items()}
         found = self.predictor.engine.run(batch)
-        return {o.task: o.value(found) for o in self.outputs}, found["embedding"][0].copy()
+        encoders = self.predictor.bundle.manifest.encoders
+        embedding = np.concatenate([found[encoder.embedding][0] for encoder in encoders])
+        return {o.task: o.value(found) for o in self.outputs}, embedding

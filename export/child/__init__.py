@@ -24,9 +24,10 @@ from export.tolerance import of_self_test
 from fmtool.bundle import Bundle
 from fmtool.bundle import exposure as exposures
 from fmtool.bundle import write as bundle_write
+from fmtool.bundle.encoder import EncoderFacts
 from fmtool.bundle.exposure import UNKNOWN, BundleExposure, Exposure
 from fmtool.bundle.manifest import Expected, Manifest, ParentBundle, TaskEntry
-from fmtool.bundle.model_graph import EMBEDDING, ModelGraph
+from fmtool.bundle.model_graph import ModelGraph
 from fmtool.errors import BundleError, UsageError
 from fmtool.task import Task
 from runtime import trust as trusts
@@ -46,6 +47,7 @@ class ChildHead:
         weight: (F,) of a new head; (K, F) of K classes.
         bias: of a new head; (K,).
         thresholds: of a new head of an ordinal task.
+        encoder_of: the parent's head whose encoder a new head reads, where there are several.
     """
 
     task: Task
@@ -56,6 +58,16 @@ class ChildHead:
     weight: ArrayLike | None = None
     bias: ArrayLike = 0.0
     thresholds: Sequence[float] | None = None
+    encoder_of: str | None = None
+
+    def reads(self, parent: Manifest) -> EncoderFacts:
+        """The parent's encoder that a new head reads.
+
+        Raises:
+            UsageError: if there are several, and none is named.
+            BundleError: if the parent has no head of the name.
+        """
+        return parent.encoder if self.encoder_of is None else parent.encoder_of(self.encoder_of)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +118,8 @@ def write(
     known = trusts.read(parent)
     kept = _kept(parent, descent)
     fresh = {head.task.name: head for head in descent.heads if head.weight is not None}
-    models, maps = _models(parent, descent, kept)
+    below = _encoders(parent.manifest, descent, kept)
+    models, maps = _models(parent, descent, kept, below)
     if any(not found for found in maps.values()):
         say("The parent's model does not show its features: the new head has no attribution map.")
     tasks = {name: parent.manifest.tasks[name] for name in kept}
@@ -123,10 +136,11 @@ def write(
         name=Path(out).stem,
         created=datetime.now(UTC).date().isoformat(),
         fmtool=fmtool.__version__,
+        encoders=below,
         tasks=tasks,
         parity=_parity(parent.manifest, descent, tasks, fresh),
         trust=trusts.FILE if limits else None,
-        self_test=_expected(parent, descent, tasks),
+        self_test=_expected(parent, descent, tasks, below),
         calibration=descent.ranges or parent.manifest.calibration,
         limits=[*descent.limits, *parent.manifest.limits],
         robustness=None,  # was measured on the parent's outputs
@@ -139,14 +153,15 @@ def write(
     names = [name for name in old.files if name not in left]
     files: dict[str, Path | bytes] = {**models}
     files |= {name: parent.read(name) for name in names}
-    files[exposures.FILE] = bytes(_exposure(parent, descent, tasks))
+    seen = _exposure(parent, descent, tasks)
+    files[exposures.FILE] = bytes(seen)
     if limits:
         text = json.dumps({name: one.to_dict() for name, one in limits.items()}, allow_nan=False)
         files[trusts.FILE] = f"{text}\n".encode()
     if descent.reference:
         files[drift.FILE] = (json.dumps(descent.reference, allow_nan=False) + "\n").encode()
     licences = sorted(name for name in names if name.startswith(LICENCES))
-    files[CARD] = card(manifest, licences).encode()
+    files[CARD] = card(manifest, licences, seen=seen).encode()
     with tempfile.TemporaryDirectory(prefix="fmtool-child-") as folder:
         staged = bundle_write.write(Path(folder) / "child.fmtool", manifest, files)
         engine, _ = self_test(staged)
@@ -167,12 +182,26 @@ def _kept(parent: Bundle, descent: Descent) -> list[str]:
     return kept
 
 
+def _encoders(parent: Manifest, descent: Descent, kept: Sequence[str]) -> tuple[EncoderFacts, ...]:
+    """The parent's encoders that a head of the child reads."""
+    if len(parent.encoders) == 1 and parent.encoders[0].tasks is None:
+        return tuple(parent.encoders)
+    fresh = {h.task.name: h.reads(parent) for h in descent.heads if h.weight is not None}
+    found = []
+    for one in parent.encoders:
+        tasks = [name for name in one.tasks or () if name in kept]
+        tasks += [name for name, encoder in fresh.items() if encoder == one]
+        if tasks:
+            found.append(replace(one, tasks=tasks))
+    return tuple(found)
+
+
 def _models(
-    parent: Bundle, descent: Descent, kept: Sequence[str]
+    parent: Bundle, descent: Descent, kept: Sequence[str], below: Sequence[EncoderFacts]
 ) -> tuple[dict[str, Path | bytes], dict[str, bool]]:
     """Each precision's model, and whether a new head's map could be added to all of them."""
     entries = parent.manifest.tasks
-    wanted = [EMBEDDING, *kept, *(m for n in kept if (m := entries[n].map))]
+    wanted = [*(one.embedding for one in below), *kept, *(m for n in kept if (m := entries[n].map))]
     files: dict[str, Path | bytes] = {}
     maps = {head.task.name: True for head in descent.heads if head.weight is not None}
     for name in parent.manifest.model.values():
@@ -181,7 +210,8 @@ def _models(
         for head in descent.heads:
             task = head.task.name
             if head.weight is not None:
-                maps[task] &= graph.add_head(task, f"{task}_map", head.weight, head.bias)
+                reads = head.reads(parent.manifest).embedding
+                maps[task] &= graph.add_head(task, f"{task}_map", head.weight, head.bias, reads)
             elif (head.slope, head.offset) != (1.0, 0.0):
                 for output in (task, entries[task].map):
                     if output:
@@ -190,17 +220,23 @@ def _models(
     return files, maps
 
 
-def _expected(parent: Bundle, descent: Descent, tasks: Mapping[str, TaskEntry]) -> Expected:
+def _expected(
+    parent: Bundle,
+    descent: Descent,
+    tasks: Mapping[str, TaskEntry],
+    below: Sequence[EncoderFacts],
+) -> Expected:
     """What an engine must reproduce: the parent's numbers, moved, and those of the new heads."""
     old = parent.manifest.self_test
-    outputs = {n: v for n, v in old.outputs.items() if n == EMBEDDING or n in tasks}
+    embeddings = {one.embedding for one in below}
+    outputs = {n: v for n, v in old.outputs.items() if n in embeddings or n in tasks}
     by_task = {name: one for name, one in old.by_task.items() if name in tasks}
-    if EMBEDDING not in outputs:
+    if not embeddings <= outputs.keys():
         raise BundleError(f"bundle {parent.path} expects no embedding; export it again")
     for head in descent.heads:
         name = head.task.name
         if head.weight is not None:
-            at = np.asarray(outputs[EMBEDDING], dtype=np.float64)
+            at = np.asarray(outputs[head.reads(parent.manifest).embedding], dtype=np.float64)
             weight, bias = (np.asarray(part, dtype=np.float64) for part in (head.weight, head.bias))
             outputs[name] = np.atleast_1d(weight @ at + bias).tolist()
             told = head.task.telling(outputs[name])
@@ -216,11 +252,16 @@ def _exposure(parent: Bundle, descent: Descent, tasks: Mapping[str, TaskEntry]) 
     """What set the encoder's weights, which are the parent's, and the heads of `tasks`."""
     known = exposures.read(parent)
     of_heads = {name: seen for name, seen in known.tasks.items() if name in tasks}
+    of_encoders = {name: seen for name, seen in known.encoders.items() if name in tasks}
     for head in descent.heads:
         name = head.task.name
-        before = known.of(name) if head.weight is None else known.encoder
+        like = name if head.weight is None else head.encoder_of
+        below = known.encoder if like is None else known.below(like)
+        if known.encoders:
+            of_encoders[name] = below
+        before = known.of(name) if head.weight is None else below
         of_heads[name] = before | descent.exposure
-    return BundleExposure(known.encoder, of_heads)
+    return BundleExposure(known.encoder, of_heads, of_encoders)
 
 
 def _parity(

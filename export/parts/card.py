@@ -9,7 +9,8 @@ from export.parts import site
 from export.parts.limits import BREAKS, limits
 from fmtool import NOTICE
 from fmtool.bundle import sites
-from fmtool.bundle.exposure import sentence
+from fmtool.bundle.encoder import EncoderFacts
+from fmtool.bundle.exposure import BundleExposure, Exposure, sentence
 from fmtool.bundle.manifest import Manifest, TaskEntry
 from fmtool.bundle.rivals import BETTER, rivals
 
@@ -38,13 +39,19 @@ _MEANING = {
 }
 
 
-def card(manifest: Manifest, licences: Sequence[str] = (), robustness: Sequence[str] = ()) -> str:
+def card(
+    manifest: Manifest,
+    licences: Sequence[str] = (),
+    robustness: Sequence[str] = (),
+    seen: BundleExposure = BundleExposure(),
+) -> str:
     """The model card of a bundle.
 
     Args:
         manifest: the bundle's; its `files` are not needed.
         licences: names of the licence files in the bundle.
         robustness: sentences by `runtime.trust.robustness`.
+        seen: whose scans set the weights of its encoders, where there are several.
 
     Returns:
         Markdown.
@@ -55,7 +62,7 @@ def card(manifest: Manifest, licences: Sequence[str] = (), robustness: Sequence[
         NOTICE,
         *([_DEMONSTRATION] if manifest.demonstration else []),
         "## What it is",
-        _what(manifest),
+        _what(manifest, seen),
         *_descent(manifest),
         "## What it predicts, and how well",
         *(map(_task, manifest.tasks.values()) if manifest.tasks else ["Nothing: embeddings only."]),
@@ -91,21 +98,54 @@ _DEMONSTRATION = (
 )
 
 
-def _what(manifest: Manifest) -> str:
-    encoder = manifest.encoder
+def _what(manifest: Manifest, seen: BundleExposure) -> str:
     precisions = " and ".join(manifest.model)
+    reads = (
+        "It reads a brain on the MNI152 grid, rigidly "
+        "registered and never scaled; the intensities are z-scored inside the brain mask by the "
+        "model itself."
+    )
+    made = f"Made {manifest.created} by fmtool {manifest.fmtool}."
+    if len(manifest.encoders) == 1:
+        (one,) = manifest.encoders
+        return (
+            f"A {_network(one)} with linear heads, as ONNX in {precisions}. {reads}\n\n"
+            f"Encoder weights: {_weights(one)} {made}"
+        )
+    count = len(manifest.encoders)
+    each = [
+        f"Of {' and '.join(one.tasks or ['no head'])}: a {_network(one)}. Weights: {_weights(one)} "
+        f"{_seen(seen.below(one.tasks[0]) if one.tasks else seen.encoder)}"
+        for one in manifest.encoders
+    ]
+    return (
+        f"{count} encoders, each with linear heads of its own, as one ONNX model in {precisions}. "
+        f"{reads}\n\n{_bullets(each)}\n\n{made}"
+    )
+
+
+def _network(encoder: EncoderFacts) -> str:
     grid = ""
     if encoder.cells:
         grid = f", cut after stage {encoder.stage}, in {'x'.join(map(str, encoder.cells))} cells"
         grid += " beside local intensity histograms" if encoder.more.get("histogram") else ""
     return (
-        f"A {encoder.architecture} of width {encoder.width:g}{grid} "
-        f"({encoder.parameters / 1e6:.2f} million parameters, {encoder.features} features) "
-        f"with linear heads, as ONNX in {precisions}. It reads a brain on the MNI152 grid, rigidly "
-        "registered and never scaled; the intensities are z-scored inside the brain mask by the "
-        f"model itself.\n\nEncoder weights: {encoder.source or 'source not stated'}; SHA-256 "
-        f"`{encoder.sha256}`. Made {manifest.created} by fmtool {manifest.fmtool}."
+        f"{encoder.architecture} of width {encoder.width:g}{grid} "
+        f"({encoder.parameters / 1e6:.2f} million parameters, {encoder.features} features)"
     )
+
+
+def _weights(encoder: EncoderFacts) -> str:
+    return f"{encoder.source or 'source not stated'}; SHA-256 `{encoder.sha256}`."
+
+
+def _seen(seen: Exposure) -> str:
+    """Whose scans set an encoder's weights."""
+    images, labels = len(seen.subjects), len(seen.labelled_subjects)
+    if not images:
+        return "Nobody's scans set them." if seen.complete else "Whose scans set them is not known."
+    said = f"The images of {images} subjects set them, and the labels of {labels} of these"
+    return f"{said}." if seen.complete else f"{said}; who else is not known."
 
 
 def _descent(manifest: Manifest) -> list[str]:

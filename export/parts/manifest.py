@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import fmtool
-from export.graph import EMBEDDING, BundleGraph, LinearHead, map_name
+from export.graph import BundleGraph, LinearHead, map_name
 from export.models import Exported
 from export.reference import Outputs
 from export.tolerance import SELF_TEST, of_self_test
+from fmtool.bundle.encoder import EncoderFacts
 from fmtool.bundle.exposure import FILE as EXPOSURE
 from fmtool.bundle.exposure import UNKNOWN, Exposure
-from fmtool.bundle.manifest import EncoderFacts, Expected, Manifest, StripFiles, TaskEntry
+from fmtool.bundle.manifest import Expected, Manifest, StripFiles, TaskEntry
 from runtime.trust import FILE as TRUST
 
 LOCATE, SEGMENT, TEMPLATE = "strip_locate.onnx", "strip_segment.onnx", "template.nii.gz"
@@ -47,7 +48,7 @@ def manifest(
     notes: BundleNotes,
     graph: BundleGraph,
     heads: Sequence[LinearHead],
-    encoder: EncoderFacts,
+    encoders: Sequence[EncoderFacts],
     models: Sequence[Exported],
     expected: Outputs,
 ) -> Manifest:
@@ -57,7 +58,7 @@ def manifest(
         notes: what the maker says.
         graph: the exported graph.
         heads: its heads.
-        encoder: facts about its encoder.
+        encoders: facts about its encoders.
         models: each precision's, through its gate.
         expected: float32 torch on the self-test volume.
     """
@@ -66,7 +67,7 @@ def manifest(
         name=notes.name,
         created=datetime.now(UTC).date().isoformat(),
         fmtool=fmtool.__version__,
-        encoder=encoder,
+        encoders=encoders,
         tasks={
             n: TaskEntry(h.task, dict(h.evidence), map_name(n), thresholds=h.thresholds)
             for n, h in named.items()
@@ -98,7 +99,7 @@ def _parity(graph: BundleGraph, model: Exported) -> dict[str, Any]:
         "volumes": report.volumes,
         "batches": sorted({d.batch for d in report.differences}),
         "engines": list(dict.fromkeys(d.engine for d in report.differences)),
-        "embedding": report.of(EMBEDDING).error,
+        "embedding": max(report.of(name).error for name in graph.embeddings),
         "tasks": {
             task.name: {
                 "shift": report.of(task.name).error,
@@ -125,7 +126,7 @@ def _parity(graph: BundleGraph, model: Exported) -> dict[str, Any]:
 
 def _self_test(graph: BundleGraph, heads: Sequence[LinearHead], wanted: Outputs) -> Expected:
     """What an engine must reproduce on the template, and within which tolerance."""
-    names = (EMBEDDING, *(task.name for task in graph.tasks))
+    names = (*graph.embeddings, *(task.name for task in graph.tasks))
     # The fewest digits that tell a float32: of a gridded encoder there are ten thousands.
     outputs = {n: [float(str(v)) for v in wanted[n]] for n in names}
     tasks = {

@@ -10,6 +10,7 @@ from typing import Any
 
 from export.parts.card import CARD, LICENCES, card
 from fmtool.bundle import Bundle
+from fmtool.bundle import exposure as exposures
 from fmtool.bundle import write as bundle_write
 from fmtool.errors import BundleError, InputError
 from runtime.trust.robustness import FILE, WRONG, sentences
@@ -44,7 +45,7 @@ def attach(bundle: Bundle, summary: Path) -> Bundle:
     files: dict[str, Path | bytes] = {name: bundle.file(name) for name in names}
     files[FILE] = (json.dumps(found, indent=1, allow_nan=False) + "\n").encode()
     licences = sorted(name for name in names if name.startswith(LICENCES))
-    files[CARD] = card(manifest, licences, sentences(found)).encode()
+    files[CARD] = card(manifest, licences, sentences(found), exposures.read(bundle)).encode()
     return bundle_write.write(bundle.path, manifest, files, overwrite=True)
 
 

@@ -105,20 +105,29 @@ class BundleExposure:
     """What has set a bundle's weights; `bytes()` gives its file.
 
     Attributes:
-        encoder: the encoder's.
+        encoder: the encoder's; of several, all of theirs.
         tasks: the encoder's and a head's, by task.
+        encoders: where there are several encoders, that of each head's own, by task.
     """
 
     encoder: Exposure = UNKNOWN
     tasks: Mapping[str, Exposure] = field(default_factory=dict)
+    encoders: Mapping[str, Exposure] = field(default_factory=dict)
 
     def __bytes__(self) -> bytes:
-        of_heads = {name: seen.to_dict() for name, seen in self.tasks.items()}
-        return (json.dumps({"encoder": self.encoder.to_dict(), "tasks": of_heads}) + "\n").encode()
+        found: dict[str, Any] = {"encoder": self.encoder.to_dict()}
+        for key, by_task in (("tasks", self.tasks), ("encoders", self.encoders)):
+            if by_task or key == "tasks":
+                found[key] = {name: seen.to_dict() for name, seen in by_task.items()}
+        return (json.dumps(found) + "\n").encode()
+
+    def below(self, task: str) -> Exposure:
+        """What has set the weights of the encoder that a head reads."""
+        return self.encoders.get(task, self.encoder)
 
     def learnt_from(self, task: str, contents: Iterable[str]) -> bool:
         """Whether the label of a scan with one of these SHA-256 has set a head's weights."""
-        seen = self.encoder.labelled_scans | self.tasks.get(task, UNKNOWN).labelled_scans
+        seen = self.below(task).labelled_scans | self.tasks.get(task, UNKNOWN).labelled_scans
         return any(scan_digest(content) in seen for content in contents)
 
     @property
@@ -128,7 +137,7 @@ class BundleExposure:
 
     def of(self, task: str) -> Exposure:
         """What has set the encoder's weights or the head's; not known of a head without a word."""
-        return self.encoder | self.tasks.get(task, UNKNOWN)
+        return self.below(task) | self.tasks.get(task, UNKNOWN)
 
 
 def read(bundle: Bundle) -> BundleExposure:
@@ -142,8 +151,11 @@ def read(bundle: Bundle) -> BundleExposure:
         return BundleExposure()
     try:
         content = plain_json.loads(bundle.read(name))
-        of_heads = {task: Exposure.from_dict(data) for task, data in content["tasks"].items()}
-        return BundleExposure(Exposure.from_dict(content["encoder"]), of_heads)
+        of_heads, of_encoders = (
+            {task: Exposure.from_dict(data) for task, data in by_task.items()}
+            for by_task in (content["tasks"], content.get("encoders", {}))
+        )
+        return BundleExposure(Exposure.from_dict(content["encoder"]), of_heads, of_encoders)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"{bundle.file(name)} is damaged ({error}); export the bundle again"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 Test = Callable[[Any], bool]
+More = Mapping[str, Any]
+"""What a part of a manifest has beside the fields that this fmtool knows."""
 
 _LONGEST = 4096  # of any text
 
@@ -55,3 +58,16 @@ def numbers(value: Any) -> bool:
 def pair(value: Any) -> bool:
     """Whether it is two numbers, the smaller one first."""
     return numbers(value) and len(value) == 2 and value[0] <= value[1]
+
+
+def known(cls: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a dataclass: what has no field of its name goes into `more`."""
+    names = {f.name for f in fields(cls)} - {"more"}
+    more = {key: value for key, value in data.items() if key not in names}
+    return {key: value for key, value in data.items() if key in names} | {"more": more}
+
+
+def plain(part: Any) -> dict[str, Any]:
+    """The fields that have a value, and what `more` there is."""
+    own = {f.name: getattr(part, f.name) for f in fields(part) if f.name != "more"}
+    return {key: value for key, value in own.items() if value is not None} | dict(part.more)

@@ -6,20 +6,24 @@ none (a field of a later version, or one for people's eyes) may be anything; it 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
+from fmtool.bundle import encoder as encoder_facts
 from fmtool.bundle import sites
+from fmtool.bundle.encoder import EncoderFacts
 from fmtool.bundle.fields import (
+    More,
     Test,
     each,
+    known,
     need,
     number,
     numbers,
     pair,
+    plain,
     table,
     text,
     whole,
@@ -27,6 +31,7 @@ from fmtool.bundle.fields import (
 )
 from fmtool.bundle.format import FORMAT
 from fmtool.bundle.rivals import RIVALS
+from fmtool.errors import BundleError, UsageError
 from fmtool.task import Task
 
 REQUIRED = ("name", "encoder", "tasks", "model", "strip", "template", "self_test", "files")
@@ -35,12 +40,6 @@ MAX_BYTES = 16 << 20
 """No manifest may be larger: checked before it is read."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_MOST_FEATURES = 1 << 18
-_MOST_PATCH = 1024
-_MOST_VOXELS = 1024
-_MOST_STAGE = 16
-
-More = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,67 +49,6 @@ class FileFacts:
     sha256: str
     bytes: int
     more: More = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncoderFacts:
-    """What the network below the heads is.
-
-    Attributes:
-        architecture: a name of `training.encoders.architecture`; empty where it is not said.
-        width: scales its channels; 0 where it is not said.
-        features: of the embedding.
-        patch: (z, y, x) voxels of a transformer's patch; None for a residual network.
-        stage: the last of a gridded one, see `training.encoders.grid`; None of a whole network.
-        cells: (z, y, x) of its feature map, whose channels' means in each are the features.
-        map_first: (z, y, x) voxel of the crop at the centre of its map's first position, and
-        map_step: voxels to the next; None where `runtime.attribution.placed` knows them.
-        source: where its weights come from, in words.
-        sha256: of its weights.
-        parameters: how many; 0 where it is not said.
-        more: such as the layout of an imported one.
-    """
-
-    architecture: str = ""
-    width: float = 0.0
-    features: int
-    patch: tuple[int, int, int] | None = None
-    stage: int | None = None
-    cells: tuple[int, int, int] | None = None
-    map_first: tuple[float, float, float] | None = None
-    map_step: tuple[float, float, float] | None = None
-    source: str = ""
-    sha256: str = ""
-    parameters: int = 0
-    more: More = field(default_factory=dict)
-
-    @property
-    def cell_count(self) -> int:
-        """Cells in all; one unless the encoder is gridded."""
-        return math.prod(self.cells or (1,))
-
-    @classmethod
-    def from_dict(cls, data: Any) -> EncoderFacts:
-        """See `Manifest.from_dict`."""
-        given = _known(cls, table(data, "encoder"))
-        features = given.get("features")
-        need(whole(features, 1, _MOST_FEATURES), "encoder, features", "a whole number")
-        assert features is not None
-        patch, cells = (_sides(given, key) for key in ("patch", "cells"))
-        stage = given.get("stage")
-        fine = stage is None or whole(stage, 1, _MOST_STAGE)
-        need(fine and (stage is None) == (cells is None), "encoder, stage", "one that has cells")
-        fine = features % math.prod(cells or (1,)) == 0
-        need(fine, "encoder, cells", "some of which each has as many features")
-        for key in ("architecture", "source", "sha256"):
-            need(words(given.get(key, "")), f"encoder, {key}", "words")
-        need(number(given.get("width", 0)), "encoder, width", "a number")
-        need(whole(given.get("parameters", 0)), "encoder, parameters", "a whole number")
-        first, step = (_voxels(given, key) for key in ("map_first", "map_step"))
-        fine = (first is None) == (step is None) and (step is None or min(step) > 0)
-        need(fine, "encoder, map_step", "steps that have a first position")
-        places = {"map_first": first, "map_step": step}
-        return cls(**given | {"patch": patch, "cells": cells, **places})
 
 
 @dataclass(frozen=True)
@@ -145,8 +83,8 @@ class TaskEntry:
         fine = parts is None or numbers(parts)
         what = "numbers that rise, one fewer than the classes of an ordinal task, and of no other"
         need(fine and task.parted_by(parts), f"{where}, thresholds", what)
-        known = {*Task.__dataclass_fields__, "evidence", "output", "map", "thresholds"}
-        more = {key: value for key, value in data.items() if key not in known}
+        own = {*Task.__dataclass_fields__, "evidence", "output", "map", "thresholds"}
+        more = {key: value for key, value in data.items() if key not in own}
         return cls(task, evidence, name, more, parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,7 +111,7 @@ class ParentBundle:
     @classmethod
     def from_dict(cls, data: Any) -> ParentBundle:
         """See `Manifest.from_dict`."""
-        given = _known(cls, table(data, "parent"))
+        given = known(cls, table(data, "parent"))
         fine = all(text(given.get(key)) for key in ("name", "digest", "made"))
         fine = fine and bool(_SHA256.fullmatch(given["digest"]))
         need(fine, "parent", "a name, a digest and what was made")
@@ -205,13 +143,15 @@ class Expected:
     more: More = field(default_factory=dict)
 
     @classmethod
-    def from_dict(cls, data: Any, features: int) -> Expected:
+    def from_dict(cls, data: Any, encoders: Sequence[EncoderFacts]) -> Expected:
         """See `Manifest.from_dict`."""
         facts = table(data, "self_test")
         outputs = table(facts.pop("outputs", None), "self_test, outputs")
         need(each(outputs, numbers), "self_test, outputs", "numbers by output")
-        fine = len(outputs.get("embedding", [0.0] * features)) == features
-        need(fine, "self_test, outputs, embedding", f"{features} numbers, as many as the features")
+        for name, features in ((e.embedding, e.features) for e in encoders):
+            fine = len(outputs.get(name, [0.0] * features)) == features
+            what = f"{features} numbers, as many as the features"
+            need(fine, f"self_test, outputs, {name:.60}", what)
         given = facts.pop("tolerance", None)
         tolerance: dict[str, Any] = dict(given) if isinstance(given, dict) else {"": None}
         by_task = tolerance.pop("tasks", {})
@@ -240,7 +180,7 @@ class Manifest:
         name: the bundle's own.
         created: the day.
         fmtool: the version that wrote it.
-        encoder: the network below the heads.
+        encoders: the network below the heads; or several, each below heads of its own.
         tasks: the heads, by name.
         model: the ONNX file, by precision.
         parity: how far each model was from torch when it was exported, by precision.
@@ -262,7 +202,7 @@ class Manifest:
     name: str
     created: str = ""
     fmtool: str = ""
-    encoder: EncoderFacts
+    encoders: Sequence[EncoderFacts]
     tasks: Mapping[str, TaskEntry]
     model: Mapping[str, str]
     parity: Mapping[str, Any] = field(default_factory=dict)
@@ -290,21 +230,22 @@ class Manifest:
         missing = [key for key in REQUIRED if key not in data]
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
-        given = _known(cls, data)
+        given = known(cls, data)
         need(text(given["name"]), "name", "a name")
         for key in ("created", "fmtool"):
             need(words(given.get(key, "")), key, "words")
         given["files"] = _files(given["files"])
-        given["encoder"] = encoder = EncoderFacts.from_dict(given["encoder"])
+        heads = _tasks(given["tasks"])
+        encoders = encoder_facts.read(given["more"].pop("encoder"), heads)
         for key in ("model", "strip"):
             need(each(given[key], text), key, "names of files")
         fine = {"locate", "segment"} <= given["strip"].keys()
         need(fine, "strip", "files to locate and segment")
-        given["strip"] = StripFiles(**_known(StripFiles, given["strip"]))
+        given["strip"] = StripFiles(**known(StripFiles, given["strip"]))
         need(text(given["template"]), "template", "the name of a file")
         for key in ("trust", "robustness", "exposure", "reference"):
             need(text(given.get(key, "-")), key, "the name of a file")
-        given["self_test"] = Expected.from_dict(given["self_test"], encoder.features)
+        given["self_test"] = Expected.from_dict(given["self_test"], encoders)
         ranges = given.get("calibration", {})
         need(each(ranges, pair), "calibration", "pairs of numbers, the smaller one first")
         given["parity"] = table(given.get("parity", {}), "parity")
@@ -313,48 +254,45 @@ class Manifest:
         need(isinstance(limits, list) and all(map(text, limits)), "limits", "sentences")
         if "parent" in given:
             given["parent"] = ParentBundle.from_dict(given["parent"])
-        return cls(**given | {"tasks": _tasks(given["tasks"])})
+        return cls(**given | {"encoders": encoders, "tasks": heads})
+
+    @property
+    def encoder(self) -> EncoderFacts:
+        """The only encoder; UsageError of a bundle with several, of which none is meant more."""
+        if len(self.encoders) > 1:
+            heads = ", ".join(" and ".join(e.tasks or ["none"]) for e in self.encoders)
+            raise UsageError(
+                f"bundle {self.name:.60} has {len(self.encoders)} encoders, of the heads {heads}, "
+                "and which is meant is not said: name one of these heads (--encoder-of)"
+            )
+        return self.encoders[0]
+
+    def encoder_of(self, task: str) -> EncoderFacts:
+        """The encoder that a head reads."""
+        for one in self.encoders:
+            if one.tasks is None or task in one.tasks:
+                return one
+        raise BundleError(f"bundle {self.name:.60} has no head of {task!r:.60}")
+
+    def columns(self, encoder: EncoderFacts) -> slice:
+        """Where an encoder's features stand in a result's embedding: one after the other."""
+        before = self.encoders[: self.encoders.index(encoder)]
+        first = sum(e.features for e in before)
+        return slice(first, first + encoder.features)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return _plain(self) | {
-            "encoder": _plain(self.encoder),
+        own = plain(self)
+        del own["encoders"]
+        return own | {
+            "encoder": encoder_facts.to_json(self.encoders),
             "tasks": [entry.to_dict() for entry in self.tasks.values()],
-            "strip": _plain(self.strip),
+            "strip": plain(self.strip),
             "self_test": self.self_test.to_dict(),
             "limits": list(self.limits),
-            "files": {name: _plain(facts) for name, facts in self.files.items()},
-            **({"parent": _plain(self.parent)} if self.parent else {}),
+            "files": {name: plain(facts) for name, facts in self.files.items()},
+            **({"parent": plain(self.parent)} if self.parent else {}),
         }
-
-
-def _sides(given: Mapping[str, Any], key: str) -> tuple[int, int, int] | None:
-    sides = given.get(key) or None
-    fine = sides is None or (isinstance(sides, list) and len(sides) == 3)
-    fine = fine and all(whole(side, 1, _MOST_PATCH) for side in sides or ())
-    need(fine, f"encoder, {key}", "three whole numbers")
-    return (sides[0], sides[1], sides[2]) if sides else None
-
-
-def _voxels(given: Mapping[str, Any], key: str) -> tuple[float, float, float] | None:
-    found = given.get(key)
-    fine = found is None or (isinstance(found, list) and len(found) == 3)
-    fine = fine and all(number(n) and abs(n) <= _MOST_VOXELS for n in found or ())
-    need(fine, f"encoder, {key}", "three numbers of voxels")
-    return (float(found[0]), float(found[1]), float(found[2])) if found else None
-
-
-def _known(cls: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a dataclass: what has no field of its name goes into `more`."""
-    names = {f.name for f in fields(cls)} - {"more"}
-    more = {key: value for key, value in data.items() if key not in names}
-    return {key: value for key, value in data.items() if key in names} | {"more": more}
-
-
-def _plain(part: Any) -> dict[str, Any]:
-    """The fields that have a value, and what `more` there is."""
-    own = {f.name: getattr(part, f.name) for f in fields(part) if f.name != "more"}
-    return {key: value for key, value in own.items() if value is not None} | dict(part.more)
 
 
 def _files(data: Any) -> dict[str, FileFacts]:
@@ -363,7 +301,7 @@ def _files(data: Any) -> dict[str, FileFacts]:
         fine = isinstance(facts, dict) and whole(facts.get("bytes"))
         fine = fine and text(facts.get("sha256")) and bool(_SHA256.fullmatch(facts["sha256"]))
         need(fine, f"files, {name:.60}", "a SHA-256 and a size")
-        found[name] = FileFacts(**_known(FileFacts, facts))
+        found[name] = FileFacts(**known(FileFacts, facts))
     return found
 
 

@@ -18,9 +18,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fmtool.bundle.encoder import EMBEDDING
 from fmtool.errors import BundleError
-
-EMBEDDING = "embedding"
 
 POOLING = ("Reshape", "Mul", "Concat", "ReduceSum", "Split")
 """What lies between a gridded encoder's features and its embedding."""
@@ -111,14 +110,14 @@ class ModelGraph:
         for number in (_INITIALIZER, _INFO):
             self._named[number] = {k: v for k, v in self._named[number].items() if k in needed}
 
-    def cut(self, tasks: Sequence[str]) -> None:
-        """Leave the heads of `tasks` alone, with the embedding as the one input."""
-        info = self._named[_OUTPUT].get(EMBEDDING)
+    def cut(self, tasks: Sequence[str], embedding: str = EMBEDDING) -> None:
+        """Leave the heads of `tasks` alone, with the embedding that they read as the one input."""
+        info = self._named[_OUTPUT].get(embedding)
         if info is None:
             raise BundleError("the bundle's model gives no embedding; export the bundle again")
-        self._nodes = [node for node in self._nodes if EMBEDDING not in node.gives]
+        self._nodes = [node for node in self._nodes if embedding not in node.gives]
         self.keep(tasks)
-        self._named[_INPUT] = {EMBEDDING: info}
+        self._named[_INPUT] = {embedding: info}
 
     def rescale(self, output: str, slope: float, offset: float) -> None:
         """Give slope * output + offset under the same name."""
@@ -130,7 +129,14 @@ class ModelGraph:
         self._add("Mul", [inner, factor], scaled)
         self._add("Add", [scaled, added], output)
 
-    def add_head(self, task: str, map_name: str, weight: ArrayLike, bias: ArrayLike) -> bool:
+    def add_head(
+        self,
+        task: str,
+        map_name: str,
+        weight: ArrayLike,
+        bias: ArrayLike,
+        embedding: str = EMBEDDING,
+    ) -> bool:
         """A head on the embedding, and its map where the features can be found; whether so.
 
         Args:
@@ -138,24 +144,25 @@ class ModelGraph:
             map_name: that of its map.
             weight: (F,), or (K, F) of K classes.
             bias: one, or (K,).
+            embedding: the output that it reads, of several encoders.
         """
         w, b = np.atleast_2d(np.asarray(weight, dtype=np.float32)), np.atleast_1d(bias)
         axis = self._free("axis")
         self._named[_INITIALIZER][axis] = _tensor(axis, [1], _INT64, np.array([1], np.int64))
-        parts = [self._parts(row) for row in w]
+        parts = [self._parts(row, embedding) for row in w]
         added = []
         for number, value in enumerate(b):
             added.append(self._free(f"{task}_bias" if len(b) == 1 else f"{task}_bias_{number}"))
             self._constant(added[-1], [value])
-        self._head(task, [{EMBEDDING: row[None]} for row in w], axis, added)
+        self._head(task, [{embedding: row[None]} for row in w], axis, added)
         if all(parts):
             self._head(map_name, parts, axis, added)
         return all(parts)
 
-    def _parts(self, weight: np.ndarray) -> dict[str, np.ndarray]:
+    def _parts(self, weight: np.ndarray, embedding: str) -> dict[str, np.ndarray]:
         """The features along z, each part with its weights; nothing where they are not found."""
         made = {name: node for node in self._nodes for name in node.gives}
-        node = made.get(EMBEDDING)
+        node = made.get(embedding)
         if node is not None and node.operator == "ReduceMean":
             return {node.takes[0]: weight.reshape(1, -1, 1, 1, 1)}
         splits = []

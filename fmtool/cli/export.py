@@ -56,10 +56,11 @@ def _option(target: Target) -> Parameter:
 @with_targets
 def export(
     encoder: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Argument(
-            help="A checkpoint, or what `train import` wrote; if absent, a project's, as its "
-            "fmtool.toml says, with its heads.",
+            help="A checkpoint, or what `train import` or `train finetune` wrote; several, each "
+            "with heads of its own, become one bundle; if absent, a project's, as its fmtool.toml "
+            "says, with its heads.",
             show_default=False,
         ),
     ] = None,
@@ -134,13 +135,13 @@ def export(
 
     standing, anew = None, overwrite
     if work is not None:
-        encoder, head = work.encoder, head or planned.trained(work)
+        encoder, head = [work.encoder], head or planned.trained(work)
         if out is None:
             standing = planned.standing(
                 work, head, names, wanted.checked, calibration, bundle, site
             )
             overwrite = overwrite or standing.ours
-    assert encoder is not None
+    assert encoder
     place = out or (work.bundle if work else None)
     assert place is not None
     folders = [
@@ -168,7 +169,7 @@ def export(
         )
         packed = pack(
             place,
-            encoder,
+            encoder if len(encoder) > 1 else encoder[0],
             loaded,
             source_bundle=bundle,
             fp16="fp16" in names,
@@ -197,9 +198,9 @@ def export(
         raise typer.Exit(1)
 
 
-def _project(encoder: Path | None, out: Path | None, folder: Path | None) -> Project | None:
+def _project(encoder: list[Path] | None, out: Path | None, folder: Path | None) -> Project | None:
     """The project whose encoder is meant; None where one is named."""
-    if encoder is None:
+    if not encoder:
         found = projects.find(folder)
         if found is None:
             from fmtool.cli import console

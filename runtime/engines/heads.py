@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fmtool.bundle import Bundle
-from fmtool.bundle.model_graph import EMBEDDING, ModelGraph
+from fmtool.bundle.encoder import EncoderFacts
+from fmtool.bundle.model_graph import ModelGraph
 from fmtool.errors import BundleError
 from runtime.engines import table
 from runtime.engines.choose import choose
@@ -26,25 +27,35 @@ Affine = tuple[Array, Any]
 
 
 def affine(bundle: Bundle, tasks: Sequence[str]) -> dict[str, Affine]:
-    """What the float32 model computes from the embedding, by task.
+    """What the float32 model computes from a head's embedding, by task.
 
     Raises:
         BundleError: if the model is no encoder with linear heads.
         CapabilityError: if no engine is installed.
     """
+    found: dict[str, Affine] = {}
+    for encoder in bundle.manifest.encoders:
+        own = [task for task in tasks if bundle.manifest.encoder_of(task) == encoder]
+        if own:
+            found |= _of_one(bundle, encoder, own)
+    return {task: found[task] for task in tasks}
+
+
+def _of_one(bundle: Bundle, encoder: EncoderFacts, tasks: Sequence[str]) -> dict[str, Affine]:
+    """Of the heads that read one encoder."""
     graph = ModelGraph.read(bundle.graph(), bundle.model())
-    graph.cut(tasks)
+    graph.cut(tasks, encoder.embedding)
     row = table.find(choose(device="cpu", precision="float32").engine, "cpu")
     assert row is not None
-    features = bundle.manifest.encoder.features
+    features = encoder.features
     probe = np.random.default_rng(0).normal(size=features).astype(np.float32)
-    found = {}
+    found: dict[str, Affine] = {}
     with open_file(row, bytes(graph), "cpu", "float32") as engine:
-        ends = engine.run({EMBEDDING: np.stack([np.zeros_like(probe), probe])})
+        ends = engine.run({encoder.embedding: np.stack([np.zeros_like(probe), probe])})
         steps: dict[str, list[Array]] = {task: [] for task in tasks}
         for first in range(0, features, _ROWS):  # a gridded encoder's unit embeddings fill GBs
             given = _STEP * np.eye(min(_ROWS, features - first), features, first, np.float32)
-            for task, values in engine.run({EMBEDDING: given}).items():
+            for task, values in engine.run({encoder.embedding: given}).items():
                 steps[task].append(values.astype(np.float64))
     for task in tasks:
         bias, wanted = ends[task].astype(np.float64)

@@ -112,6 +112,7 @@ def run(engine: Engine, bundle: Bundle) -> SelfTest:
         )
     relative, tasks = expected.tolerance[engine.precision], expected.by_task.items()
     in_units = {name: by[engine.precision] for name, by in tasks if engine.precision in by}
+    embeddings = {encoder.embedding for encoder in bundle.manifest.encoders}
     outputs = engine.run(_template(bundle))
     errors = {}
     for name, values in expected.outputs.items():
@@ -126,7 +127,9 @@ def run(engine: Engine, bundle: Bundle) -> SelfTest:
             allowed *= task.slack(task.telling(values))
         if name not in outputs:
             raise ParityError(f"{engine.describe()} gives no output {name!r}")
-        error = _error(name, outputs[name], np.asarray(values, dtype=np.float64), name in in_units)
+        got, expects = outputs[name], np.asarray(values, dtype=np.float64)
+        in_unit = name in in_units
+        error = _distance(got, expects) if name in embeddings else _error(got, expects, in_unit)
         if not error <= allowed:  # NaN fails too
             raise ParityError(
                 f"{engine.describe()} does not reproduce the bundle's self-test and is refused: "
@@ -146,13 +149,19 @@ def run(engine: Engine, bundle: Bundle) -> SelfTest:
     return SelfTest(errors, from_cache=False, maps=maps)
 
 
-def _error(name: str, got: np.ndarray, expected: np.ndarray, absolute: bool) -> float:
+def _distance(got: np.ndarray, expected: np.ndarray) -> float:
+    """Of an embedding, relative to its length."""
+    found = got.astype(np.float64).ravel()
+    if found.shape != expected.shape:
+        return float("inf")
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+def _error(got: np.ndarray, expected: np.ndarray, absolute: bool) -> float:
     found = got.astype(np.float64).ravel()
     if found.shape != expected.ravel().shape:
         return float("inf")
     difference = found - expected.ravel()
-    if name == "embedding":
-        return float(np.linalg.norm(difference) / np.linalg.norm(expected))
     scale = 1.0 if absolute else np.maximum(1.0, np.abs(expected.ravel()))
     return float(np.max(np.abs(difference) / scale))
 

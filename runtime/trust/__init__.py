@@ -258,12 +258,12 @@ def read(bundle: Bundle) -> dict[str, Trust]:
         found = {task: Trust.from_dict(data) for task, data in content.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path} is damaged ({error}); export the bundle again") from None
-    features = bundle.manifest.encoder.features
     for task, trust in found.items():
+        features = bundle.manifest.encoder_of(task).features
         if trust.folds.features != features:
             raise BundleError(
                 f"{path} calibrates {task} for {trust.folds.features} features, and the "
-                f"bundle's encoder has {features}; export the bundle again"
+                f"encoder below it has {features}; export the bundle again"
             )
         known = bundle.tasks.get(task)
         if known and not trust.fits(known):

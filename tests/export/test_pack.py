@@ -26,7 +26,8 @@ from export.reference import feed, reference, template_volume, variant
 from export.verify import ActivationOverflow, parity
 from fmtool import bundle as bundles
 from fmtool import space
-from fmtool.bundle.manifest import EncoderFacts, StripFiles
+from fmtool.bundle.encoder import EncoderFacts
+from fmtool.bundle.manifest import StripFiles
 from fmtool.errors import (
     BundleError,
     CapabilityError,

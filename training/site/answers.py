@@ -46,7 +46,7 @@ class SiteAnswers:
 
     Attributes:
         cohort: the scans that it answered.
-        embeddings: float64 (N, F).
+        embeddings: float64 (N, F); of several encoders, one after the other.
         brain_ml: (N,) brain volume.
         facts: of each scan, what the checks measured, by key; nothing of a batch's results.
         checks: of each scan, the checks' values by name.
@@ -66,6 +66,10 @@ class SiteAnswers:
     def scans(self) -> list[DescribedScan]:
         """What is known of each scan's content."""
         return [_SiteScan({"source_sha256": content}) for content in self.contents]
+
+    def reading(self, columns: slice) -> SiteAnswers:
+        """The same with some of the features: those of one encoder."""
+        return replace(self, embeddings=self.embeddings[:, columns])
 
     def take(self, indices: Sequence[int]) -> SiteAnswers:
         """Some of the scans, in the order of `indices`."""
@@ -193,6 +197,8 @@ def _one(row: Row, folder: Path, answer: Callable[[Row], dict[str, Any]]) -> dic
 def _made_by(bundle: Bundle) -> str:
     """A digest of all that decides an embedding but the scan."""
     manifest = bundle.manifest
-    encoder = manifest.encoder.sha256 or manifest.files[manifest.model["float32"]].sha256
-    facts = [encoder, *made_by(bundle)]
+    encoders = [encoder.sha256 for encoder in manifest.encoders]
+    if not all(encoders):
+        encoders = [manifest.files[manifest.model["float32"]].sha256]
+    facts = [*encoders, *made_by(bundle)]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]

@@ -109,7 +109,7 @@ def calibrate(
     before = conformal.said(answers.embeddings, weight, bias)
     known = trusts.read(bundle).get(task.name)
     parent = bundle.evidence(task.name)
-    cells = bundle.manifest.encoder.cell_count
+    cells = bundle.manifest.encoder_of(task.name).cell_count
     made = SiteHead(answers, weight, bias, before, seed, seen, cells)
     return made.regression(known, parent) if task.classes is None else made.sorts(known, parent)
 

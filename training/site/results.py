@@ -64,7 +64,8 @@ def read(
     if len(kept) < len(found):
         say(f"{len(found) - len(kept)} results without a label are left out.")
     embeddings = np.array([row["embedding"] for row in kept], dtype=np.float64)
-    if embeddings.ndim != 2 or embeddings.shape[1] != bundle.manifest.encoder.features:
+    features = sum(encoder.features for encoder in bundle.manifest.encoders)
+    if embeddings.ndim != 2 or embeddings.shape[1] != features:
         raise InputError(f"{results} holds embeddings of another encoder than {bundle.name}'s")
     volumes = np.array([row["brain_volume_ml"] for row in kept], dtype=np.float64)
     contents = [row["content"] for row in kept]

@@ -14,6 +14,7 @@ from fmtool.bundle.exposure import Exposure
 from fmtool.errors import UsageError
 from fmtool.task import Task
 from runtime.engines.choose import Wish
+from runtime.predict import select
 from runtime.trust import drift
 from training import cohort as cohorts
 from training import probe
@@ -41,6 +42,7 @@ class SiteCohort:
         each_scan_is_a_person: see `training.cohort.read`.
         covariates: columns of the cohort's table that a head is compared with.
         harmonise: whether to fit a head on harmonised embeddings.
+        encoder_of: the bundle's head whose encoder a new head is to read, where there are several.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class SiteCohort:
     each_scan_is_a_person: bool = False
     covariates: Sequence[str] = ()
     harmonise: bool = False
+    encoder_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ def calibrated(
     found = _answers(asked, bundle, say)
     tested = overlap(exposures.read(bundle).of(found.cohort.task.name), found.cohort, found.scans)
     refuse_labelled(tested, found.cohort, "the controls", "bundle")
+    encoder = bundle.manifest.encoder_of(select(bundle, [found.cohort.task.name])[0].name)
+    found = found.reading(bundle.manifest.columns(encoder))
     made = calibrate.calibrate(found, bundle, seed, tested)
     errors = made.truth - made.after if made.correction else None
     return made, _scans(found, made.task.name, errors)
@@ -86,8 +91,11 @@ def fitted(
     asked: SiteCohort, bundle: Bundle, seed: int, say: Callable[[str], None]
 ) -> tuple[FittedProbe, SiteScans]:
     """A head of the site's own on a bundle's encoder; see `training.probe`."""
-    found = _answers(asked, bundle, say)
-    seen = exposures.read(bundle).encoder
+    manifest, known_seen = bundle.manifest, exposures.read(bundle)
+    like = asked.encoder_of
+    encoder = manifest.encoder if like is None else manifest.encoder_of(like)
+    seen = known_seen.encoder if like is None else known_seen.below(like)
+    found = _answers(asked, bundle, say).reading(manifest.columns(encoder))
     tested = overlap(seen, found.cohort, found.scans)
     refuse_labelled(tested, found.cohort, "the table")
     known = Covariates(found.cohort, asked.covariates) if asked.covariates else None
@@ -96,10 +104,10 @@ def fitted(
         found.embeddings,
         found.cohort,
         seed=seed,
-        encoder_sha256=bundle.manifest.encoder.sha256,
+        encoder_sha256=encoder.sha256,
         brain_volume_ml=list(found.brain_ml),
         seen=tested,
-        cells=bundle.manifest.encoder.cell_count,
+        cells=encoder.cell_count,
         gram=found.gram,
         by_site=by_site,
     )

@@ -98,7 +98,7 @@ def _self_test(bundle: Bundle) -> None:
 def answer_all(bundle: Bundle) -> None:
     """Every answer that uses the calibration, and what shows it."""
     trusts = trust.read(bundle)
-    embedding = np.ones(bundle.manifest.encoder.features % 4096, np.float32)
+    features = {name: bundle.manifest.encoder_of(name).features % 4096 for name in bundle.tasks}
     tasks, known = bundle.tasks, bundle.evidence
     raw = {name: np.full((1, task.outputs), 0.75, np.float32) for name, task in tasks.items()}
     predictions = {
@@ -106,7 +106,7 @@ def answer_all(bundle: Bundle) -> None:
             task,
             raw[name][0],
             known(name),
-            embedding,
+            np.ones(features[name], np.float32),
             trusts.get(name),
             thresholds=bundle.thresholds(name),
         )
@@ -127,6 +127,7 @@ def answer_all(bundle: Bundle) -> None:
         "limits": list(manifest.limits),
     }
     warnings = unlike(predictions, trusts)
+    embedding = np.ones(2, np.float32)
     result = Result(
         "s", predictions, embedding, [], prepared, about, "none", {**_FACTS}, _SECONDS, warnings
     )

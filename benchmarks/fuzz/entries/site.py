@@ -9,7 +9,8 @@ from typing import cast
 
 from benchmarks.fuzz.entry import Entry
 from fmtool.bundle import DEMO, Bundle
-from fmtool.bundle.model_graph import EMBEDDING, ModelGraph
+from fmtool.bundle.encoder import EMBEDDING
+from fmtool.bundle.model_graph import ModelGraph
 from runtime.trust import drift
 
 

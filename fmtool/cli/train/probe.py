@@ -55,6 +55,15 @@ def probe(
     ] = None,
     bundle: BundleOption = None,
     labels: LabelsOption = None,
+    encoder_of: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder-of",
+            metavar="TASK",
+            help="Of a bundle with several encoders: that which this head of it reads.",
+            show_default=False,
+        ),
+    ] = None,
     drop_heads: Annotated[
         bool, typer.Option("--drop-heads", help="Leave the parent's heads out of the child.")
     ] = False,
@@ -115,6 +124,8 @@ def probe(
                 f"{encoder} is no bundle, so {out} cannot be its child; write the head to a .json "
                 "file and make a bundle with `fmtool export`"
             )
+        if encoder_of is not None:
+            raise UsageError("--encoder-of goes with a bundle; a checkpoint is one encoder")
         if labels is not None:
             raise UsageError("--labels goes with a bundle's results.parquet, not with a checkpoint")
         from fmtool.cli.train import needs_torch
@@ -165,6 +176,7 @@ def probe(
         each_scan_is_a_person,
         covariate or (),
         harmonise is not None,
+        encoder_of,
     )
     found = _on_bundle(asked, encoder or bundle, out, drop_heads, overwrite, seed, site)
     evidence.show(found.head, "linear probe", out, out, found.rows if plot else ())
@@ -213,6 +225,7 @@ def _on_bundle(
             weight=head.weight,
             bias=head.bias,
             thresholds=head.thresholds,
+            encoder_of=asked.encoder_of,
         )
         descent = Descent(
             made=f"a head of {name} was fitted on {whom}, on the parent's encoder.",

@@ -45,7 +45,7 @@ class Reach:
 
 
 def cut(model: Any, count: int = COUNT) -> int:
-    """Compute, in place, the entrance of `model` in `count` slabs.
+    """Compute, in place, the entrance of `model` in `count` slabs; of several encoders, each one's.
 
     The entrance is everything from the volume's last use as one channel to the first pooling. A
     network without a pooling behind its first convolution is left as it is, and so is a quantised
@@ -57,10 +57,23 @@ def cut(model: Any, count: int = COUNT) -> int:
     Returns:
         How many slabs there are; 1 where the model was left as it is.
     """
-    pool = next((n for n in model.get_ordered_ops() if n.get_type_name() == "MaxPool"), None)
-    path = _path(pool) if pool is not None else []
-    if pool is None or not path or _rounded_afterwards(pool):
-        return 1
+    pools = [node for node in model.get_ordered_ops() if node.get_type_name() == "MaxPool"]
+    made = [_cut(pool, path, count) for pool in pools if (path := _entrance(pool))]
+    if made:
+        model.validate_nodes_and_infer_types()
+    return max(made, default=1)
+
+
+def _entrance(pool: Any) -> list[Any]:
+    """From an entrance's pooling back to the volume; nothing of another pooling."""
+    path = _path(pool)
+    if any(node.get_type_name() == "MaxPool" for node in path[1:]) or _rounded_afterwards(pool):
+        return []
+    return path
+
+
+def _cut(pool: Any, path: Sequence[Any], count: int) -> int:
+    """One entrance in `count` slabs; how many there are."""
     from openvino import opset13 as ops
 
     planes = int(pool.output(0).get_partial_shape()[_Z].get_length())
@@ -68,7 +81,6 @@ def cut(model: Any, count: int = COUNT) -> int:
     pooled = [_slab(path, int(a), int(b)) for a, b in pairwise(edges)]
     whole = ops.concat([slab.output(0) for slab in pooled], _Z)
     pool.output(0).replace(whole.output(0))
-    model.validate_nodes_and_infer_types()
     return len(pooled)
 
 

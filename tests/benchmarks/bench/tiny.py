@@ -13,7 +13,8 @@ from benchmarks.bench import inputs
 from fmtool import bundle as bundles
 from fmtool.bundle import Bundle
 from fmtool.bundle import write as bundle_write
-from fmtool.bundle.manifest import EncoderFacts, Expected
+from fmtool.bundle.encoder import EncoderFacts
+from fmtool.bundle.manifest import Expected
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 
 FEATURES = 4
@@ -64,7 +65,7 @@ def make(folder: Path) -> Bundle:
             demo.manifest,
             name="tiny",
             model={"float32": "model.onnx"},
-            encoder=EncoderFacts(architecture="resnet18", width=1 / 16, features=FEATURES),
+            encoders=[EncoderFacts(architecture="resnet18", width=1 / 16, features=FEATURES)],
             self_test=Expected(told, {"float32": 1e-3, "bfloat16": 0.1}),
         )
         files = {"model.onnx": model, template.name: template}

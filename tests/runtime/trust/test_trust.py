@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fmtool.bundle.manifest import EncoderFacts
+from fmtool.bundle.encoder import EncoderFacts
 from fmtool.errors import BundleError, UsageError
 from fmtool.task import AGE, DIAGNOSIS, SEX
 from runtime import trust
@@ -211,7 +211,9 @@ def test_a_scan_unlike_the_cohort_is_said_once_for_all_heads():
 def make_bundle(tmp_path, content, features=FEATURES):
     path = tmp_path / trust.FILE
     path.write_text(content)
-    manifest = SimpleNamespace(trust=trust.FILE, encoder=EncoderFacts(features=features))
+    manifest = SimpleNamespace(
+        trust=trust.FILE, encoder_of=lambda task: EncoderFacts(features=features)
+    )
     return SimpleNamespace(
         manifest=manifest,
         tasks={},
