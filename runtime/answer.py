@@ -53,7 +53,7 @@ def answer(
     if learnt_from:
         warnings.append(
             "The head has learnt from this scan and its label: the value is no prediction, and "
-            "neither error nor interval holds; the table beside the head has the out-of-fold one."
+            "neither error nor interval holds; the out-of-fold table of its training has one."
         )
     if "value" not in evidence:
         of_head.append("How good this head is, is not known: nobody was tested.")

@@ -74,6 +74,7 @@ class FittedProbe:
         baseline: (repeats, N) what the training folds' `evidence.constant` predicts for them.
         rows: the same for people, a row per scan; see `training.evidence.out_of_fold`.
         views: (N, F) embeddings, as each fold of the first cross-validation sees them.
+        affine: what fitted them, for more heads of the kind.
     """
 
     head: Head
@@ -81,6 +82,7 @@ class FittedProbe:
     baseline: Array
     rows: list[Record]
     views: Sequence[Array]
+    affine: Affine
 
 
 def fit(
@@ -173,7 +175,7 @@ def fit(
         own = splits.own(first.views, fold[0])
         sizes = np.array([hard(e)[k] for e, k in zip(own, fold[0], strict=True)])
     rows = out_of_fold.rows(cohort, predictions, fold[0], baseline[0], others, volumes, sizes, seed)
-    return FittedProbe(head, predictions, baseline, rows, first.views)
+    return FittedProbe(head, predictions, baseline, rows, first.views, affine)
 
 
 def harmoniser(
@@ -212,7 +214,7 @@ def beside(
     """
     plan = splits.by_subject(cohort, found.head.evidence["folds"], seed)
     told, predicted = covariates.compare(
-        found.views, cohort, known, found.predictions[0], fit_affine, plan
+        found.views, cohort, known, found.predictions[0], found.affine, plan
     )
     found.head.evidence["covariates"] = told
     covariates.into(found.rows, known, predicted, cohort.task)

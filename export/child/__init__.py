@@ -142,7 +142,9 @@ def write(
         trust=trusts.FILE if limits else None,
         self_test=_expected(parent, descent, tasks, below),
         calibration=descent.ranges or parent.manifest.calibration,
-        limits=[*descent.limits, *parent.manifest.limits],
+        # Without a head of the parent's, what was said of those heads' sample is said of nothing.
+        limits=[*descent.limits, *(parent.manifest.limits if kept else ())],
+        demonstration=parent.manifest.demonstration and bool(kept),
         robustness=None,  # was measured on the parent's outputs
         exposure=exposures.FILE,
         reference=drift.FILE if descent.reference else None,

@@ -155,7 +155,7 @@ def _descent(manifest: Manifest) -> list[str]:
     return [
         "## Whose child it is",
         f"A child of the bundle {parent.name}, digest `{parent.digest}`: {parent.made} Its "
-        "encoder, preprocessing and other heads are its parent's, weight for weight.",
+        "encoder and preprocessing, and any other head, are its parent's, weight for weight.",
     ]
 
 

@@ -29,11 +29,13 @@ class Rival:
         name: in words.
         value: its MAE or AUC in the head's folds; None where it was not measured.
         verdict: of the head.
+        interval: 95 %, of the head's figure less its own, in the same folds.
     """
 
     name: str
     value: float | None = None
     verdict: str = OPEN
+    interval: tuple[float, float] | None = None
 
 
 def rivals(evidence: Mapping[str, Any]) -> Iterator[Rival]:
@@ -43,7 +45,10 @@ def rivals(evidence: Mapping[str, Any]) -> Iterator[Rival]:
     for key, name in RIVALS.items():
         found = evidence.get(key)
         if found:
-            yield Rival(name, found["value"], _verdict(found, evidence.get("metric") == "MAE"))
+            low, high = found.get("difference_interval") or (None, None)
+            between = None if low is None or high is None else (low, high)
+            verdict = _verdict(found, evidence.get("metric") == "MAE")
+            yield Rival(name, found["value"], verdict, between)
         elif key != "brain_volume":
             yield Rival(name)
 

@@ -27,6 +27,7 @@ from runtime.ledger.drifting import remember
 from runtime.ledger.outcomes import outcomes
 from runtime.predict import select
 from runtime.prepare import Reading
+from runtime.report import words
 from runtime.report.parquet import has_parquet
 from runtime.report.publish import check_writable
 from runtime.system.private import own
@@ -139,11 +140,14 @@ def predict_into(
                 failures = [o for o in outcomes(ledger, items) if "error" in o]
                 console.say(f"Index: {publisher.write_index(failures)}")
             states = [ledger.state(item) for item in items]
+            said = words.of_batch(outputs.answered(ledger, numbers, wanted))
     for path in paths:
         console.put(str(path))
     done, failed = states.count("done"), states.count("failed") + states.count("quarantined")
     left = len(states) - done - failed
     console.say(f"{done} done, {failed} failed, {left} left")
+    for sentence in said:
+        console.say(sentence)
     if stop.signal is not None:
         console.say(f"stopped by {signal.Signals(stop.signal).name}: run it again for the rest")
         raise typer.Exit(128 + stop.signal)

@@ -11,6 +11,9 @@ from typing import Any
 
 _ENTITY = re.compile(r"(?:^|[_/])(sub|ses|run)-([A-Za-z0-9+]+)")
 
+SUFFIX = "_T1w"
+"""BIDS's, which says what a file shows and not of whom."""
+
 
 @dataclass(frozen=True)
 class TableColumn:
@@ -63,7 +66,8 @@ def who(scan: str) -> dict[str, str]:
 
 def _plain(name: str) -> str:
     """A file's name without its endings, of letters that no spreadsheet reads anything into."""
-    return re.sub(r"[^\w.+-]", "_", name.partition(".")[0]).lstrip("+-") or "scan"
+    stem = name.partition(".")[0].removesuffix(SUFFIX)
+    return re.sub(r"[^\w.+-]", "_", stem).lstrip("+-") or "scan"
 
 
 def dictionary(columns: Mapping[str, TableColumn]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -123,13 +124,30 @@ def against_baseline(value: Value) -> tuple[bool, str] | None:
 
 def of_sites(results: Iterable[Mapping[str, Any]]) -> list[str]:
     """For which site's scans each harmonised head of some results is, a line each."""
-    said = {}
+    said: dict[str, None] = {}
     for result in results:
         for name, value in result.get("values", {}).items():
             told = sites.harmonised(value["evidence"])
             if told is not None:
                 said[f"{name}: {told[:1].lower()}{told[1:]}"] = None
     return list(said)
+
+
+def of_batch(results: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What whoever reads the answers of many scans must know of them, a sentence each."""
+    told, learnt, warned, count = list(results), Counter[str](), 0, 0
+    for result in told:
+        count += 1
+        warned += worst(result) == "warn"
+        learnt.update(n for n, v in result.get("values", {}).items() if v.get("learnt_from"))
+    said = [
+        f"{name}: {number} of {count} answers are no predictions: the head was fitted on these "
+        f"very scans ({name}_learnt_from in the tables)"
+        for name, number in learnt.items()
+    ]
+    if warned:
+        said.append(f"{warned} of {count} scans have a check that warns (checks in the tables)")
+    return said + of_sites(told)
 
 
 def worst(result: Mapping[str, Any]) -> str:

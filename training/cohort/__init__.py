@@ -131,7 +131,7 @@ def _left_out(lines: list[Problem]) -> list[str]:
     if not lines:
         return []
     line, what = lines[0]
-    return [f"{len(lines)} left out for want of a value, such as line {line}: {what}."]
+    return [f"{len(lines)} left out for want of a value or a scan, such as line {line}: {what}."]
 
 
 def _unlisted(folder: Path, rows: list[Row]) -> list[str]:

@@ -54,7 +54,12 @@ def rows(table: Table, task: Task | None) -> Lines:
         name = f"sub-{who.removeprefix('sub-')}"
         files = files_of.get(name, [])
         if not files:
-            return [LeftOut(f"{who} has no T1w file in {folder}")]
+            return [
+                LeftOut(
+                    f"{who} has no T1w file in {folder / name} (BIDS: anat/{name}_T1w.nii.gz); for "
+                    "scans that lie otherwise write a CSV with image_path, subject and the label"
+                )
+            ]
         site = given(cells.get("site"))
         by_session = _own_sessions(folder, name, task)
         if by_session is None:

@@ -46,7 +46,8 @@ def rows(table: Table, task: Task | None) -> Lines:
         when = given(cells[session]) if session else session_of(image)
         if isinstance(value, LeftOut):
             return [value]
-        return [Row(who, image, mask, value, given(cells.get("site")), line, when)]
+        told = cells[subject] if subject else ""
+        return [Row(who, image, mask, value, given(cells.get("site")), line, when, told)]
 
     return read_lines(table, row)
 

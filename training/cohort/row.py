@@ -118,6 +118,8 @@ class Row:
         site: where it was scanned, or None where the table does not say.
         line: of the table.
         session: which visit of the subject, or None where neither table nor path says.
+        told: whom it shows as the table spells it, which tables are merged by; empty where the
+            table does not say.
     """
 
     subject: str
@@ -127,6 +129,7 @@ class Row:
     site: str | None
     line: int
     session: str | None = None
+    told: str = ""
 
     @property
     def named(self) -> bool:

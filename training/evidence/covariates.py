@@ -103,8 +103,9 @@ def compare(
 
     Returns:
         "names", "head", "alone", "together" (MAE or AUC, of this cross-validation alone), "gain"
-        (together - alone) with its "gain_interval", and whether the scan "adds" to what the
-        covariates say, all of it "said" in a sentence; then what both predict, (2, N) or (2, N, K).
+        (together - alone) with its "gain_interval", whether the scan "adds" to what the covariates
+        say, and whether the head is "better_alone" than they are, all of it "said" in a sentence;
+        then what both predict, (2, N) or (2, N, K).
     """
     z, fold = covariates.values, splits.fold_of(plan, len(predictions))
     alone, together = np.empty(predictions.shape), np.empty(predictions.shape)
@@ -122,9 +123,11 @@ def compare(
         for name, values in (("head", predictions), ("alone", alone), ("together", together))
     }
     gain, low, high = evidence.difference(cohort, together[None], alone[None], fold[None])
-    adds = high < 0.0 if cohort.task.kind == "regression" else low > 0.0
+    _, least, most = evidence.difference(cohort, predictions[None], alone[None], fold[None])
+    falls = cohort.task.kind == "regression"
     found = {"names": covariates.names, **figures, "gain": gain, "gain_interval": [low, high]}
-    found = {**found, "adds": adds}
+    found["adds"] = high < 0.0 if falls else low > 0.0
+    found["better_alone"] = most < 0.0 if falls else least > 0.0
     return {**found, "said": _said(found, cohort.task)}, np.stack([alone, together])
 
 
@@ -153,12 +156,14 @@ def _said(told: dict[str, Any], task: Task) -> str:
     """What the comparison says, for the table and the card."""
     metric = {"regression": "MAE", "binary": "AUC", "multiclass": "macro AUC"}[task.kind]
     names, (low, high) = " and ".join(told["names"]), told["gain_interval"]
-    what = (
-        "the scan adds to them"
-        if told["adds"]
-        else f"nothing is shown that {names} would not say without a scan"
-    )
+    if told["adds"]:
+        what = "the scan adds to them"
+    elif told["better_alone"]:
+        what = "together no better is shown, though the head by itself is better than they are"
+    else:
+        what = f"nothing is shown that {names} would not say without a scan"
     return (
-        f"{names} alone: {metric} {told['alone']:.3f}; the head {told['head']:.3f}; together "
+        f"In one cross-validation, {names} alone: {metric} {told['alone']:.3f}; the head "
+        f"{told['head']:.3f}; together "
         f"{told['together']:.3f}, {told['gain']:+.3f} ({low:+.3f} to {high:+.3f}): {what}."
     )

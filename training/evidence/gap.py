@@ -85,6 +85,11 @@ def compare(
         for name, cells in who.items()
         if name in predicted and all(given(cells[n]) for n in (group, *used))
     ]
+    if not predicted.keys() & who.keys() and predicted:
+        raise InputError(
+            f"{answers} and {table} have no participant_id in common, such as "
+            f"{min(predicted)!r} and {min(who)!r}; spell them alike"
+        )
     words = sorted({row[0] for row in rows})
     if len(words) != 2:
         raise InputError(

@@ -67,7 +67,7 @@ def rows(
     for row, number in zip(cohort.rows, fold, strict=True):
         who = columns.who(str(row.image))
         if row.named:
-            who["participant_id"] = row.subject
+            who["participant_id"] = row.told or row.subject
         if row.session:
             who["session_id"] = row.session
         found.append({**who, "scan": row.image.name, "site": row.site, "fold": int(number) + 1})

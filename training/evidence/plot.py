@@ -76,7 +76,9 @@ def draw(out: Path, rows: Sequence[Record], task: Task, evidence: Mapping[str, A
 def _title(evidence: Mapping[str, Any]) -> str:
     low, high = evidence["interval"]
     unit = f" {evidence['unit']}" if evidence["unit"] else ""
-    return f"{evidence['metric']} {evidence['value']:.2f} ({low:.2f} to {high:.2f}){unit}"
+    repeats = evidence.get("repeats", 1)
+    over = f", mean of {repeats}" if repeats > 1 else ""
+    return f"{evidence['metric']} {evidence['value']:.2f} ({low:.2f} to {high:.2f}){unit}{over}"
 
 
 def _regression(axes: Any, rows: Sequence[Record], task: Task, evidence: Mapping[str, Any]) -> None:
@@ -92,7 +94,9 @@ def _regression(axes: Any, rows: Sequence[Record], task: Task, evidence: Mapping
         alpha=0.6,
         label="90 % interval",
     )
-    left.plot(truth, predicted, "o", ms=3.5, color=_FULL, label="out of fold")
+    repeats = evidence.get("repeats", 1)
+    drawn = f"out of fold, the first of {repeats}" if repeats > 1 else "out of fold"
+    left.plot(truth, predicted, "o", ms=3.5, color=_FULL, label=drawn)
     ends = [float(truth.min()), float(truth.max())]
     left.plot(ends, ends, color=_LINE, lw=0.9, ls="--", label="identity")
     left.set(xlabel=f"true {task.name} ({task.unit})", ylabel=f"predicted {task.name}")

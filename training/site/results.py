@@ -152,9 +152,8 @@ def _labelled(
             image = Path(scans[place])
             said = cells.get("participant_id") or cells.get("subject")
             who = names.person(said) if said else names.subject_of(image) or str(image)
-            found[place] = Row(
-                who, image, None, label, label_columns.given(cells.get("site")), line
-            )
+            site = label_columns.given(cells.get("site"))
+            found[place] = Row(who, image, None, label, site, line, told=said or "")
     if problems:
         raise InputError(f"{table.path} cannot be used: {'; '.join(problems[:5])}")
     if empty:

@@ -59,7 +59,7 @@ def rows(cohort: Cohort[Any], outcome: CohortOutcome) -> list[dict[str, Any]]:
     found = []
     for i, (row, entry) in enumerate(zip(cohort.rows, outcome.entries, strict=True)):
         named = who(str(row.image))
-        named |= {"participant_id": row.subject} if row.named else {}
+        named |= {"participant_id": row.told or row.subject} if row.named else {}
         named |= {"session_id": row.session} if row.session else {}
         checks = entry.facts.get(CHECKS, []) if entry else []
         said = problems.get(row.line, "") if entry is None else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmtool.bundle import exposure, sites
-from fmtool.bundle.rivals import rivals
+from fmtool.bundle.rivals import Rival, rivals
 from fmtool.cli import console
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ def table(task: str, evidence: dict[str, Any], name: str) -> Any:
     for rival in rivals(evidence):
         measured = rival.value is not None
         table.add_row(rival.name, f"{rival.value:.3f}{unit}" if measured else "not measured", "")
-        said += [f"{rival.verdict} than {rival.name}"] if measured else []
+        said += [f"{rival.verdict} than {rival.name}{_between(rival)}"] if measured else []
+    if evidence.get("repeats", 1) > 1:
+        said.append(textwrap.fill(_repeated(evidence), 72))
     said.append(textwrap.fill(exposure.sentence(evidence), 72))
     said += [textwrap.fill(sentence, 72) for sentence in sites.sentences(evidence)]
     if "covariates" in evidence:
@@ -85,6 +87,23 @@ def table(task: str, evidence: dict[str, Any], name: str) -> Any:
     said += limits(evidence["trust"], evidence["unit"])
     table.caption = "\n".join(said)
     return table
+
+
+def _between(rival: Rival) -> str:
+    """The paired difference's interval, in brackets."""
+    if rival.interval is None:
+        return ""
+    low, high = rival.interval
+    return f" ({low:+.3f} to {high:+.3f})"
+
+
+def _repeated(evidence: dict[str, Any]) -> str:
+    """Why a figure of one's own, from the out-of-fold table, is another one."""
+    times = f"{evidence['repeats']} cross-validations of {evidence['folds']} folds"
+    first = "the out-of-fold table has the values of the first"
+    if evidence["metric"] == "MAE":
+        return f"mean over {times}; {first}, and each scan's mean error over all"
+    return f"mean over {times}, counted within folds; {first}: pooled, they give another figure"
 
 
 def _of_sites(evidence: dict[str, Any], unit: str) -> list[tuple[str, str, str]]:

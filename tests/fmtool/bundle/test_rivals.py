@@ -27,7 +27,7 @@ def evidence(metric, better, *between):
 )
 def test_the_interval_of_the_difference_decides(metric, better, low, high, verdict):
     found = evidence(metric, better, low, high)
-    assert list(rivals(found)) == [Rival(SCAN, 6.0, verdict)]
+    assert list(rivals(found)) == [Rival(SCAN, 6.0, verdict, (low, high))]
     assert len(unbeaten(found)) == (verdict != BETTER)
 
 

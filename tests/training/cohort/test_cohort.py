@@ -381,7 +381,7 @@ def test_a_missing_or_bounded_label_leaves_its_row_out_and_says_so(folder, missi
     read = cohort.read(csv_of(folder, *lines), AGE)
     assert [row.subject for row in read.rows] == ["p2"]
     (said,) = read.remarks
-    assert said.startswith("1 left out for want of a value, such as line 2: age is ")
+    assert said.startswith("1 left out for want of a value or a scan, such as line 2: age is ")
     with pytest.raises(InputError, match="line 2: age is "):
         cohort.read(csv_of(folder, *lines), AGE, strict=True)
     with pytest.raises(InputError, match=r"lists no scans that can be used\. 1 left out"):
@@ -404,7 +404,7 @@ def test_a_participant_or_session_without_a_value_costs_no_other(tmp_path):
     csv_of(tmp_path, "session_id\tage", "a\t21", "b\tn/a", name="sub-01/sub-01_sessions.tsv")
     read = cohort.read(tmp_path, AGE)
     assert labels(read) == [("sub-01", "ses-a", 21.0)]
-    assert read.remarks[0].startswith("3 left out for want of a value")
+    assert read.remarks[0].startswith("3 left out for want of a value or a scan")
     assert len(cohort.read(tmp_path, SEX).rows) == 3
 
 

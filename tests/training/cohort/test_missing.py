@@ -31,7 +31,7 @@ def test_a_row_without_a_value_is_left_out_and_said_or_refused(tmp_path, line, w
     path = table(tmp_path, f"image_path,age,subject,site\n0.nii,30,s0,A\n1.nii,40,s1,A\n{line}\n")
     read = cohort.read(path, AGE)
     assert read.subjects == ["s0", "s1"]
-    assert read.remarks == [f"1 left out for want of a value, such as line 4: {why}."]
+    assert read.remarks == [f"1 left out for want of a value or a scan, such as line 4: {why}."]
     with pytest.raises(InputError, match="line 4"):
         cohort.read(path, AGE, strict=True)
 

@@ -47,7 +47,8 @@ def test_a_head_that_only_reads_age_adds_nothing_to_age(tmp_path):
     assert told["head"] > 0.8  # which would be taken for a finding
     assert told["alone"] > told["head"] - 0.03
     assert told["adds"] is False
-    assert told["said"].startswith("age and sex alone: AUC ")
+    assert told["said"].startswith("In one cross-validation, age and sex alone: AUC ")
+    assert told["better_alone"] is False
     assert "would not say without a scan" in told["said"]
 
 
@@ -64,6 +65,25 @@ def test_a_head_that_sees_the_disease_adds_to_age_and_the_table_has_both(tmp_pat
     row = found.rows[3]
     assert (row["covariate_sex"], row["covariate_age"]) == ("M", f"{ages[3]:.2f}")
     assert 0 < row["predicted_with_covariates"] < 1
+
+
+def test_a_gridded_heads_covariates_are_judged_beside_heads_of_its_own_kind(tmp_path):
+    """A cell that hardly any head fills counts little, in the head as in what is fitted beside it:
+    otherwise its noise would decide how far the head is trusted beside the covariates."""
+    rng = np.random.default_rng(3)
+    cells, ages = 40, rng.uniform(20, 80, 30)
+    x = rng.normal(size=(30, cells))
+    x[:, 0] = (ages - 50) / 10
+    x[:, 1:] *= 1e-3  # seldom filled
+    task = Task("age", "regression", "years", "patient")
+    read = cohort(tmp_path, ages, np.arange(30) % 2, task)
+    found = probe.fit(x, read, folds=3, repeats=1, cells=cells)
+    probe.beside(found, read, Covariates(read, ["sex"]))
+    told = found.head.evidence["covariates"]
+    assert told["head"] < 3.0
+    assert told["together"] < told["head"] + 1.0
+    assert told["better_alone"] is True
+    assert told["adds"] is True
 
 
 def test_covariates_are_columns_that_are_there_and_no_names(tmp_path):
@@ -86,6 +106,14 @@ def test_who_lacks_a_covariate_is_left_out_and_said(tmp_path):
     assert len(having(read, ["age", "sex"], said.append).rows) == 19
     assert said == ["1 rows without age or sex are left out."]
     assert having(read, [], said.append) is read
+
+
+def test_tables_that_spell_people_otherwise_are_said_to(tmp_path):
+    table, people = tmp_path / "oof.csv", tmp_path / "people.csv"
+    table.write_text("participant_id,predicted\nIXI013,50\n")
+    people.write_text("participant_id,age,group\nIXI013-HH-1212,51,a\n")
+    with pytest.raises(InputError, match="no participant_id in common, such as 'ixi013' and"):
+        gap.compare(table, people, "group")
 
 
 @pytest.fixture
