@@ -53,7 +53,10 @@ def read(
             "that gave them with --bundle"
         )
     if any("float32" not in (row["engine"] or "") for row in found):
-        say(f"{results} holds embeddings of an engine that rounds more than float32.")
+        say(
+            f"{results} holds embeddings of an engine that rounds more than float32: figures "
+            "differ in their last digits from those of the scans themselves."
+        )
     rows, kept = [], []
     labelled = _labelled(read_table(table), task, [row["scan"] for row in found], say)
     for position, row in sorted(labelled.items()):

@@ -210,6 +210,7 @@ def _on_bundle(
     if makes_child:
         bundle_write.claim(out, overwrite)
     with bundles.open(bundle) as parent:
+        console.say(f"On the encoder of {parent.manifest.name}, digest {parent.digest}")
         found, scans = run.fitted(asked, parent, seed, console.say)
         head, beside = found.head, out_of_fold.beside(out)
         if not makes_child:

@@ -73,6 +73,14 @@ def test_a_child_names_its_parent(demo, moved):
         demo.check_parent(moved)
 
 
+def test_a_child_without_its_parents_heads_is_no_demonstration_of_them(demo, moved, grown):
+    assert demo.manifest.demonstration
+    assert moved.manifest.demonstration
+    assert not grown.manifest.demonstration
+    assert set(demo.manifest.limits) <= set(moved.manifest.limits)
+    assert grown.manifest.limits == []  # they spoke of the heads that went
+
+
 def test_a_moved_head_answers_as_it_was_moved(demo, moved):
     before, after = (affine(b, ["age", "sex"]) for b in (demo, moved))
     np.testing.assert_allclose(after["age"][0], 0.5 * before["age"][0], atol=1e-6)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,16 @@ def sex():
     x[:, 0] += 2.5 * y
     volumes = list(1300 + 100 * y + rng.normal(0, 60, COUNT))
     return probe.fit(x, cohort(SEX, y), folds=4, repeats=2, brain_volume_ml=volumes)
+
+
+def test_a_participant_is_named_as_in_the_table_it_came_from():
+    named = cohort(AGE, np.linspace(20, 60, 20))
+    rows = [replace(row, subject="IXI013", told="IXI013-HH-1212") for row in named.rows[:1]]
+    part = Cohort(named.path, AGE, [*rows, *named.rows[1:]])
+    found = out_of_fold.rows(
+        part, part.labels[None], np.zeros(20, dtype=np.intp), part.labels, others={}
+    )
+    assert [row["participant_id"] for row in found[:2]] == ["IXI013-HH-1212", "sub-01"]
 
 
 def test_the_table_gives_the_heads_mae_back(age):
