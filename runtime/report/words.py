@@ -123,7 +123,7 @@ def against_baseline(value: Value) -> tuple[bool, str] | None:
 
 def of_sites(results: Iterable[Mapping[str, Any]]) -> list[str]:
     """For which site's scans each harmonised head of some results is, a line each."""
-    said = {}
+    said: dict[str, None] = {}
     for result in results:
         for name, value in result.get("values", {}).items():
             told = sites.harmonised(value["evidence"])
