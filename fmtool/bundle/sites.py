@@ -155,11 +155,13 @@ def _names(value: Any) -> bool:
 
 def _check_without(found: Mapping[str, Any], where: str) -> None:
     without = found.get("without")
+    if without is None:
+        return
     fine = isinstance(without, dict) and number(without.get("value"))
-    fine = fine and type(without.get("head_is_better") if fine else None) is bool
+    fine = fine and type(without.get("head_is_better")) is bool
     between = without.get("difference_interval") if fine else None
     fine = fine and (between is None or pair(between))
-    need(without is None or fine, f"{where}, without", "a value to be compared with the head's")
+    need(fine, f"{where}, without", "a value to be compared with the head's")
 
 
 def _check_figures(found: Mapping[str, Any], where: str) -> None:
