@@ -47,8 +47,8 @@ def rivals(evidence: Mapping[str, Any]) -> Iterator[Rival]:
         if found:
             low, high = found.get("difference_interval") or (None, None)
             between = None if low is None or high is None else (low, high)
-            verdict = _verdict(found, evidence.get("metric") == "MAE")
-            yield Rival(name, found["value"], verdict, between)
+            told = verdict(found, evidence.get("metric") == "MAE")
+            yield Rival(name, found["value"], told, between)
         elif key != "brain_volume":
             yield Rival(name)
 
@@ -58,7 +58,8 @@ def unbeaten(evidence: Mapping[str, Any]) -> list[Rival]:
     return [r for r in rivals(evidence) if r.value is not None and r.verdict != BETTER]
 
 
-def _verdict(found: Mapping[str, Any], small_is_good: bool) -> str:
+def verdict(found: Mapping[str, Any], small_is_good: bool) -> str:
+    """How a head compares with what was `found` of another by `evidence.against_rival`."""
     if found["head_is_better"]:
         return BETTER
     low, high = found.get("difference_interval") or (0.0, 0.0)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmtool.bundle.fields import need, number, pair, text, whole
+from fmtool.bundle.rivals import verdict
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,19 @@ def sentences(evidence: Mapping[str, Any]) -> list[str]:
         return []
     told, unit = [said], f" {evidence['unit']}" if evidence.get("unit") else ""
     metric = evidence.get("metric", "figure")
-    if found.get("without"):
-        without = found["without"]
-        told.append(f"Without harmonising, heads reach {metric} {without['value']:.3g}{unit} in")
-        told[-1] += " the cross-validation" + _of_other_sites(evidence, unit)
-    own = (evidence.get("leave_one_site_out") or {}).get("own_scans") or {}
+    small = metric == "MAE"
+    if without := found.get("without"):
+        told.append(
+            f"Without harmonising, heads reach {metric} {without['value']:.3g}{unit} in the "
+            f"cross-validation: harmonising {verdict(without, small)}."
+        )
+    left = evidence.get("leave_one_site_out") or {}
+    if without := left.get("without"):
+        told.append(
+            f"At sites left out they reach {without['value']:.3g}{unit}: harmonising the others "
+            f"{verdict(without, small)}."
+        )
+    own = left.get("own_scans") or {}
     if own.get("pooled"):
         low, high = own["pooled"]["interval"]
         told.append(
@@ -114,11 +123,6 @@ def sentences(evidence: Mapping[str, Any]) -> list[str]:
             + (": what is taken for the site's may be the label's." if together["strong"] else ".")
         )
     return told
-
-
-def _of_other_sites(evidence: Mapping[str, Any], unit: str) -> str:
-    without = (evidence.get("leave_one_site_out") or {}).get("without")
-    return f", and {without['value']:.3g}{unit} at sites left out." if without else "."
 
 
 def check(facts: Mapping[str, Any], where: str) -> None:
@@ -151,8 +155,13 @@ def _names(value: Any) -> bool:
 
 def _check_without(found: Mapping[str, Any], where: str) -> None:
     without = found.get("without")
+    if without is None:
+        return
     fine = isinstance(without, dict) and number(without.get("value"))
-    need(without is None or fine, f"{where}, without", "a value")
+    fine = fine and type(without.get("head_is_better")) is bool
+    between = without.get("difference_interval") if fine else None
+    fine = fine and (between is None or pair(between))
+    need(fine, f"{where}, without", "a value to be compared with the head's")
 
 
 def _check_figures(found: Mapping[str, Any], where: str) -> None:

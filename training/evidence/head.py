@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fmtool import __version__, plain_json
+from fmtool.bundle import sites
 from fmtool.bundle.exposure import UNKNOWN, Exposure
 from fmtool.errors import InputError
 from fmtool.task import Task
@@ -114,8 +115,9 @@ def load(path: str | os.PathLike[str]) -> Head:
             raise InputError(
                 f"head {path} has format {content['format']!r:.60}; this fmtool reads 1"
             )
+        sites.check(dict(content["evidence"]), "evidence")
         trust = content.get("trust")  # absent from heads of earlier versions
-        sites = content.get("harmonised")
+        by_site = content.get("harmonised")
         bias, given = np.array(content["bias"], dtype=np.float64), content.get("thresholds")
         head = Head(
             task=Task.from_dict(content["task"]),
@@ -127,7 +129,7 @@ def load(path: str | os.PathLike[str]) -> Head:
             trust=Trust.from_dict(trust) if trust else None,
             exposure=Exposure.from_dict(content.get("exposure")),
             thresholds=None if given is None else tuple(array(given).ravel().tolist()),
-            harmonised=Harmonised.from_dict(sites) if sites else None,
+            harmonised=Harmonised.from_dict(by_site) if by_site else None,
         )
     except (AttributeError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"head {path} is damaged ({error}); fit it again") from None
@@ -136,9 +138,10 @@ def load(path: str | os.PathLike[str]) -> Head:
         raise InputError(f"head {path} is damaged: its weights are of other classes than its task")
     if not head.task.parted_by(head.thresholds):
         raise InputError(f"head {path} is damaged: its thresholds are not those of its classes")
-    if head.harmonised and not head.harmonised.fits(
-        head.weight.shape[-1], len(head.trust.folds.bias) if head.trust else 0
-    ):
+    folds = len(head.trust.folds.bias) if head.trust else 0
+    told = bool(head.evidence.get("harmonised")) == bool(head.harmonised)
+    fits = head.harmonised is None or head.harmonised.fits(head.weight.shape[-1], folds)
+    if not told or not fits:
         raise InputError(f"head {path} is damaged: its sites' maps are of other embeddings")
     if not np.isfinite([*head.weight.ravel(), *np.ravel(head.bias)]).all():
         raise InputError(f"head {path} is damaged: its weights are not finite numbers")

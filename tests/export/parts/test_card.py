@@ -239,16 +239,16 @@ def test_a_harmonised_head_says_for_which_site_and_what_it_would_be_without(mani
         "method": "ComBat",
         "sites": ["A", "B"],
         "covariates": ["sex"],
-        "without": {"value": 7.5},
+        "without": {"value": 7.5, "head_is_better": True},
         "confounding": {"metric": "correlation", "value": 0.71, "strong": True},
     }
-    own = {"own_scans": {"sites": [], "pooled": {
-        "value": 7.7, "interval": [6.0, 9.5], "baseline": 7.0, "baseline_name": "b"
-    }}, "without": {"value": 9.1}}  # fmt: skip
+    pooled = {"value": 7.7, "interval": [6.0, 9.5], "baseline": 7.0, "baseline_name": "b"}
+    worse = {"value": 9.1, "head_is_better": False, "difference_interval": [0.1, 2.0]}
+    own = {"own_scans": {"sites": [], "pooled": pooled}, "without": worse}
     text = card(of_sites(manifest, left_out=own, harmonised={**told, "site": "B"}))
     assert "harmonised by ComBat for scans of site B: for another site neither its values" in text
-    assert "Without harmonising, heads reach MAE 7.5 years in the cross-validation" in text
-    assert "and 9.1 years at sites left out." in text
+    assert "heads reach MAE 7.5 years in the cross-validation: harmonising is better." in text
+    assert "At sites left out they reach 9.1 years: harmonising the others is worse." in text
     assert "unlabelled scans of its own, it would be MAE 7.7 years (6 to 9.5) over all" in text
     assert "The site alone tells the label with correlation 0.71: what is taken" in text
     assert "each left out once, its scans as they come:" in text

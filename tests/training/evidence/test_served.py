@@ -100,6 +100,12 @@ def test_a_head_keeps_its_sites_in_its_file(tmp_path):
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="is damaged: its sites' maps"):
         heads.load(path)
+    pooled = content["evidence"]["leave_one_site_out"]["pooled"]
+    content["evidence"]["leave_one_site_out"]["pooled"] = 3
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="must be a figure of each site"):
+        heads.load(path)
+    content["evidence"]["leave_one_site_out"]["pooled"] = pooled
     content["harmonised"]["whole"]["S2"]["scale"][0] = -1.0
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="the harmonisation of site S2 is no scale and shift"):
