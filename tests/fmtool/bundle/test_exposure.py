@@ -57,6 +57,19 @@ def test_a_bundle_says_of_each_head_what_set_it():
             exposure.read(OneFile(wrong))
 
 
+def test_of_several_encoders_a_heads_own_counts():
+    age, sex = Exposure(labelled_scans=frozenset({ONE})), Exposure(frozenset({TWO}))
+    heads = {"age": Exposure(), "sex": Exposure()}
+    told = BundleExposure(age | sex, heads, {"age": age, "sex": sex})
+    assert exposure.read(OneFile(bytes(told))) == told
+    assert told.below("age") == told.of("age") == age
+    assert told.of("sex") == sex
+    assert told.of("gap") == age | sex | UNKNOWN
+    wrong = json.dumps(json.loads(bytes(told)) | {"encoders": {"age": {}}}).encode()
+    with pytest.raises(BundleError, match=r"exposure\.json is damaged"):
+        exposure.read(OneFile(wrong))
+
+
 @pytest.mark.parametrize(
     ("found", "unseen", "words"),
     [

@@ -9,7 +9,7 @@ import pytest
 
 from fmtool import bundle
 from fmtool.bundle import manifest
-from fmtool.errors import BundleError
+from fmtool.errors import BundleError, UsageError
 from fmtool.files import sha256
 
 MODEL = "model.onnx"
@@ -32,6 +32,57 @@ def made(tmp_path):
         return folder
 
     return write
+
+
+def several(manifest, *changed):
+    """The manifest with an encoder for each of its two heads, some of their fields changed."""
+    one = manifest["encoder"]
+    manifest["encoder"] = [
+        {**one, "embedding": "embedding", "tasks": ["age"]} | (changed[0] if changed else {}),
+        {**one, "embedding": "embedding_2", "tasks": ["sex"]} | (changed[1] if changed else {}),
+    ]
+    manifest["self_test"]["outputs"]["embedding_2"] = [0.0] * one["features"]
+
+
+def test_each_head_may_have_an_encoder_of_its_own(made):
+    with bundle.open(made(several)) as opened:
+        manifest = opened.manifest
+    features = manifest.encoder_of("age").features
+    assert [e.tasks for e in manifest.encoders] == [["age"], ["sex"]]
+    assert manifest.encoder_of("sex").embedding == "embedding_2"
+    assert manifest.columns(manifest.encoder_of("sex")) == slice(features, 2 * features)
+    with pytest.raises(UsageError, match="has 2 encoders, of the heads age, sex"):
+        _ = manifest.encoder
+    with pytest.raises(BundleError, match="has no head of 'gap'"):
+        manifest.encoder_of("gap")
+    data = manifest.to_dict()
+    assert [each["embedding"] for each in data["encoder"]] == ["embedding", "embedding_2"]
+    assert type(manifest).from_dict(json.loads(json.dumps(data))) == manifest
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (({}, {"tasks": ["age"]}), "encoder, tasks must be the manifest's heads, each of one"),
+        (({"tasks": ["age", "sex"]}, {}), "encoder, tasks must be the manifest's heads, each of"),
+        (({}, {"tasks": None}), "encoder, tasks must be names of heads, where there is a list"),
+        (({}, {"tasks": "sex"}), "encoder, tasks must be names of heads"),
+        (({}, {"embedding": "embedding"}), "encoder, embedding must be another output for each"),
+        (({}, {"embedding": 2}), "encoder, embedding must be an output's name"),
+        (({}, {"features": 7, "cells": None, "stage": None}), "outputs, embedding_2 must be 7"),
+    ],
+)
+def test_encoders_that_fit_no_head_are_refused(made, changed, named):
+    path = made(lambda manifest: several(manifest, *changed))
+    with pytest.raises(BundleError, match=named):
+        bundle.open(path)
+
+
+def test_an_only_encoder_names_neither_heads_nor_output(made):
+    for field in ({"tasks": ["age", "sex"]}, {"embedding": "other"}):
+        path = made(lambda manifest, field=field: manifest["encoder"].update(field))
+        with pytest.raises(BundleError, match=r"encoder, (tasks|embedding) must be"):
+            bundle.open(path)
 
 
 def test_the_demonstrations_manifest_is_fine(made):

@@ -130,6 +130,18 @@ def test_a_quantised_network_gives_the_same_numbers() -> None:
     assert off < 1e-3
 
 
+def test_each_encoders_entrance_is_cut() -> None:
+    source = volume()
+    scaled = ops.multiply(source, ops.reduce_mean(source, [2, 3, 4], True))
+    ends = [pool(biased(conv(scaled, RESNET)), POOL), pool(biased(conv(scaled, RESNET)), POOL)]
+    model = network(ops.subtract(ends[0], ops.multiply(ends[1], np.float32(0.5))), source)
+    expected = run(model)
+    assert openvino_slabs.cut(model, 3) == 3
+    kinds = [op.get_type_name() for op in model.get_ordered_ops()]
+    assert (kinds.count("Convolution"), kinds.count("MaxPool")) == (6, 6)
+    np.testing.assert_allclose(run(model), expected, atol=1e-5 * np.abs(expected).max())
+
+
 def test_only_the_entrance_is_cut() -> None:
     source = volume()
     last = conv(pool(biased(conv(source, RESNET)), POOL), RESNET, 3)
