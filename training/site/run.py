@@ -93,6 +93,8 @@ def fitted(
     """A head of the site's own on a bundle's encoder; see `training.probe`."""
     manifest, known_seen = bundle.manifest, exposures.read(bundle)
     like = asked.encoder_of
+    if like is not None:
+        select(bundle, [like])
     encoder = manifest.encoder if like is None else manifest.encoder_of(like)
     seen = known_seen.encoder if like is None else known_seen.below(like)
     found = _answers(asked, bundle, say).reading(manifest.columns(encoder))
