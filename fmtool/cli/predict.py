@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -25,7 +26,7 @@ from fmtool.cli.options import (
     TasksOption,
     ThreadsOption,
 )
-from fmtool.errors import UsageError
+from fmtool.errors import InputError, UsageError
 from runtime.ledger.names import Identifiers
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ def predict(
     if bundle is None and (plan := projects.find(project)) is not None:
         bundle = plan.made()
         console.say(f"Bundle: {bundle}, of the project {plan.file}")
+    if not any(os.path.lexists(scan) for scan in scans):  # one of many is told beside the others
+        raise InputError(f"{scans[0]} does not exist; check the path")
     wish = Wish(engine=engine, device=device, precision=precision)
     reading = Reading(skull=skull, assume_ras=assume_ras, force=force, series=series)
     records = Records(fhir) if fhir is not None else None

@@ -82,6 +82,16 @@ def test_a_batch_of_every_bad_file_and_a_good_one(fmtool, bad, prepared_head):
     assert set(good["values"]) == {"age", "sex"}
 
 
+def test_what_does_not_exist_costs_one_sentence_and_writes_nothing(fmtool, tmp_path):
+    for more in ((), ("--out", tmp_path / "out"), ("--report", tmp_path / "pages")):
+        done = fmtool("predict", tmp_path / "nowhere", *more)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        (line,) = done.stderr.strip().splitlines()
+        assert line == f"error: {tmp_path / 'nowhere'} does not exist; check the path"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_preprocess_leaves_nothing_of_a_bad_scan(fmtool, bad, tmp_path):
     for path in list(bad)[2:4]:
         done = fmtool("preprocess", path, "-o", tmp_path / "out")

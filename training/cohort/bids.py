@@ -9,6 +9,8 @@ from pathlib import Path
 from fmtool.errors import InputError
 from fmtool.task import Task
 from runtime.scan.bids import echo, heads
+from runtime.scan.nifti import ENDINGS
+from training.cohort import names
 from training.cohort.labels import MISSING, LabelColumn, LeftOut, column, given
 from training.cohort.paper_csv import session_of
 from training.cohort.row import (
@@ -53,6 +55,10 @@ def rows(table: Table, task: Task | None) -> Lines:
             raise InputError(f"participant_id {who!r} is not a BIDS label of letters and digits")
         name = f"sub-{who.removeprefix('sub-')}"
         files = files_of.get(name, [])
+        person = who
+        if not files:  # not BIDS's names, yet as plain: the participant's own
+            files = [f for f in (folder / f"{who}_T1w{end}" for end in ENDINGS) if f.is_file()]
+            person = names.person(who)
         if not files:
             return [
                 LeftOut(
@@ -77,7 +83,7 @@ def rows(table: Table, task: Task | None) -> Lines:
             if isinstance(label, LeftOut):
                 found.append(label)
             else:
-                found.append(Row(who, file, None, label, site, line, session))
+                found.append(Row(person, file, None, label, site, line, session, told=who))
         return found
 
     read = read_lines(table, of_participant)

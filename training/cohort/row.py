@@ -56,7 +56,10 @@ def read_table(path: Path) -> Table:
         InputError: if it is missing, not text, or has no usable header.
     """
     if not path.is_file():
-        raise InputError(f"{path} does not exist or is not a file; a cohort needs its table")
+        raise InputError(
+            f"{path} does not exist or is not a file; a cohort is a CSV, or a folder with its "
+            "participants.tsv"
+        )
     if path.stat().st_size > _MAX_BYTES:
         raise InputError(f"{path} is larger than {_MAX_BYTES >> 20} MiB: not a cohort's table")
     rows, problems = [], []

@@ -205,12 +205,21 @@ def write(path: Path, found: list[Record], task: Task) -> None:
     write_table(path, found, {name: known.get(name) or _other(name, task) for name in names})
 
 
+_COVARIATE = "covariate_"
+
+
 def _other(name: str, task: Task) -> TableColumn:
-    what = name.removeprefix("predicted_by_").replace("_", " ")
-    if task.several:
-        return TableColumn(f"The class that {what} alone predicts, in the same folds.")
-    unit = "probability" if task.classes else task.unit
-    return TableColumn(f"What {what} alone predicts, in the same folds.", unit)
+    if name.startswith(_COVARIATE):
+        return TableColumn(f"The covariate {name.removeprefix(_COVARIATE)}, as the table has it.")
+    unit = "" if task.several else "probability" if task.classes else task.unit
+    what = "The class that" if task.several else "What"
+    who = name.removeprefix("predicted_by_").replace("_", " ")
+    who = f"{who} alone predicts"
+    if name == "predicted_by_covariates":
+        who = "the covariates alone predict"
+    elif name == "predicted_with_covariates":
+        who = "the head's value and the covariates together predict"
+    return TableColumn(f"{what} {who}, in the same folds.", unit)
 
 
 def _columns(task: Task) -> dict[str, TableColumn]:

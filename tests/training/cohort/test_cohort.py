@@ -87,6 +87,21 @@ def test_bids_layouts(tmp_path):
     assert cohort.read(tmp_path / "participants.tsv", AGE).rows == read.rows
 
 
+def test_files_named_by_participants_lie_beside_their_table(tmp_path):
+    touch(tmp_path, "IXI013-HH-1212_T1w.nii.gz", "b_T1w.mgz", "sub-03_T1w.nii", "IXI014_T2w.nii")
+    lines = ("participant_id\tage", "IXI013-HH-1212\t40", "b\t50", "03\t60", "IXI014\t70")
+    csv_of(tmp_path, *lines, name="participants.tsv")
+    read = cohort.read(tmp_path, AGE)
+    assert [(r.subject, r.told, r.image.name, r.label) for r in read.rows] == [
+        ("IXI013", "IXI013-HH-1212", "IXI013-HH-1212_T1w.nii.gz", 40.0),
+        ("b", "b", "b_T1w.mgz", 50.0),
+        ("03", "03", "sub-03_T1w.nii", 60.0),
+    ]
+    (said,) = read.remarks
+    assert "line 5: IXI014 has no T1w file" in said
+    assert "write a CSV with image_path, subject and the label" in said
+
+
 def test_all_problems_in_one_message_with_their_lines(folder):
     path = csv_of(
         folder,

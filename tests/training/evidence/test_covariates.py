@@ -11,7 +11,7 @@ from fmtool.errors import InputError
 from fmtool.task import Task
 from training import probe
 from training.cohort import Cohort, Row
-from training.evidence import gap
+from training.evidence import gap, out_of_fold
 from training.evidence.covariates import Covariates, having
 
 COUNT = 60
@@ -62,6 +62,11 @@ def test_a_head_that_sees_the_disease_adds_to_age_and_the_table_has_both(tmp_pat
     told = found.head.evidence["covariates"]
     assert told["adds"] is True
     assert told["gain_interval"][0] > 0.1
+    columns = {name: out_of_fold._other(name, PATIENT) for name in found.rows[3]}
+    assert columns["covariate_sex"].description == "The covariate sex, as the table has it."
+    assert columns["covariate_sex"].units == ""
+    said = columns["predicted_with_covariates"].description
+    assert said.startswith("What the head's value and the covariates together predict")
     row = found.rows[3]
     assert (row["covariate_sex"], row["covariate_age"]) == ("M", f"{ages[3]:.2f}")
     assert 0 < row["predicted_with_covariates"] < 1
