@@ -32,6 +32,7 @@ from fmtool.bundle.fields import (
 from fmtool.bundle.format import FORMAT
 from fmtool.bundle.rivals import RIVALS
 from fmtool.errors import BundleError, UsageError
+from fmtool.errors.advice import option
 from fmtool.task import Task
 
 REQUIRED = ("name", "encoder", "tasks", "model", "strip", "template", "self_test", "files")
@@ -263,7 +264,8 @@ class Manifest:
             heads = ", ".join(" and ".join(e.tasks or ["none"]) for e in self.encoders)
             raise UsageError(
                 f"bundle {self.name:.60} has {len(self.encoders)} encoders, of the heads {heads}, "
-                "and which is meant is not said: name one of these heads (--encoder-of)"
+                "and which is meant is not said: name one of these heads"
+                f"{option(' (--encoder-of)')}"
             )
         return self.encoders[0]
 
