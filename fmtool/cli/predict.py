@@ -136,8 +136,6 @@ def predict(
     if bundle is None and (plan := projects.find(project)) is not None:
         bundle = plan.made()
         console.say(f"Bundle: {bundle}, of the project {plan.file}")
-    if not any(os.path.lexists(scan) for scan in scans):  # one of many is told beside the others
-        raise InputError(f"{scans[0]} does not exist; check the path")
     wish = Wish(engine=engine, device=device, precision=precision)
     reading = Reading(skull=skull, assume_ras=assume_ras, force=force, series=series)
     records = Records(fhir) if fhir is not None else None
@@ -146,6 +144,9 @@ def predict(
         from runtime.system.private import unshared
 
         place = _place(ray, bundle, wish, shares)
+        # One of many is a row of the results; on a cluster it is the nodes that see the paths.
+        if ray is None and not any(os.path.lexists(scan) for scan in scans):
+            raise InputError(f"{scans[0]} does not exist; check the path")
         with unshared():
             predict_into(
                 out,
